@@ -1,0 +1,63 @@
+//! Keys and values of the maps that the agent writes or reads.
+
+use core::mem::{align_of, size_of};
+
+/// Bytes of a task's name with its final NUL (`TASK_COMM_LEN`, include/linux/sched.h).
+pub const COMM_BYTES: usize = 16;
+
+/// Names one end of a connection: a kernel socket for as long as it lives.
+///
+/// Addresses of freed socks are used again, inode numbers of sockets hardly ever within one address.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId {
+    /// Address of the kernel's `struct sock`.
+    pub sock: u64,
+    /// Inode number of its `struct socket`, the one in `/proc/PID/fd`; 0 where it is not known.
+    pub inode: u64,
+}
+
+const _: () = assert!(size_of::<ConnId>() == 16 && align_of::<ConnId>() == 8);
+
+/// Key of the map by which the agent tells the kernel how far to skip: one direction of one conn.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ReachKey {
+    /// The conn.
+    pub conn: ConnId,
+    /// A [`Flow`](crate::Flow) as its number, or [`ReachKey::BOTH`] for a word on the whole conn.
+    pub flow: u64,
+}
+
+impl ReachKey {
+    /// `flow` of an entry that speaks of the whole conn: see [`ReachValue::NOT_HTTP`].
+    pub const BOTH: u64 = 2;
+}
+
+const _: () = assert!(size_of::<ReachKey>() == 24 && align_of::<ReachKey>() == 8);
+
+/// How far the kernel may skip without copying.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReachValue {
+    /// Position, as the records of this conn count, of the first byte to be copied again. For TCP
+    /// only the low 32 bits count, compared as sequence numbers are (RFC 9293 §3.4): never more
+    /// than [`REACH_MAX_BYTES`](crate::REACH_MAX_BYTES) ahead. [`ReachValue::NOT_HTTP`] under
+    /// [`ReachKey::BOTH`]: hear this conn no more.
+    pub until: u64,
+}
+
+impl ReachValue {
+    /// The conn is not, or no longer, HTTP.
+    pub const NOT_HTTP: u64 = u64::MAX;
+}
+
+// SAFETY: `repr(C)`, no padding (asserted above or a single field), every bit pattern is a value.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for ConnId {}
+// SAFETY: as above.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for ReachKey {}
+// SAFETY: as above.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for ReachValue {}

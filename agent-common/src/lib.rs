@@ -1,0 +1,30 @@
+//! What the agent and its kernel programs share.
+//!
+//! Records go from the kernel to the agent, [`Settings`] and [`ReachValue`] go the other way. Whatever
+//! both sides must decide alike is a pure function here. Nothing allocates, nothing panics.
+
+#![cfg_attr(not(test), no_std)]
+
+mod counter;
+mod key;
+mod limits;
+mod record;
+mod settings;
+mod sniff;
+
+pub use counter::{Counter, DropReason};
+pub use key::{COMM_BYTES, ConnId, ReachKey, ReachValue};
+pub use limits::{
+    CAPTURE_MAX_BYTES, CGROUP_LEVELS_MAX, EXCLUDES_MAX, PAYLOAD_CLASSES, REACH_MAX_BYTES,
+    SNIFF_BYTES, UNIX_PATH_BYTES, VECTORS_MAX,
+};
+pub use record::{
+    Address, DataRecord, EndReason, EndRecord, Family, Flow, Missing, OpenRecord, RecordHeader,
+    RecordKind, Transport, data_flag,
+};
+pub use settings::{Offsets, Role, Settings};
+pub use sniff::{Sniff, sniff};
+
+/// Version of everything in this crate that crosses the border. The agent refuses an object, and a
+/// capture file, whose number differs.
+pub const ABI_VERSION: u32 = 1;

@@ -1,0 +1,28 @@
+//! Sizes both sides depend on.
+
+/// Vectors of one call that are looked at, the mmsg forms in sum. What lies beyond is a gap of
+/// known length.
+pub const VECTORS_MAX: usize = 64;
+
+/// Payload capacities, in bytes, of the records: the smallest that fits is reserved. A transfer
+/// larger than the last goes in several records.
+pub const PAYLOAD_CLASSES: [usize; 4] = [256, 1024, 4096, 16_384];
+
+/// Most bytes of one call that are ever copied, whatever `capture.copy_per_call` says.
+pub const CAPTURE_MAX_BYTES: u32 = 64 * 1024;
+
+/// Bytes at the front of a transfer by which a protocol is guessed.
+pub const SNIFF_BYTES: usize = 16;
+
+/// `sun_path` of `struct sockaddr_un` (unix(7)).
+pub const UNIX_PATH_BYTES: usize = 108;
+
+/// Farthest a [`ReachValue`](crate::ReachValue) may lie ahead: half the TCP sequence space less a
+/// window, so that the signed difference stays a distance.
+pub const REACH_MAX_BYTES: u64 = 1 << 30;
+
+/// Entries in each of the exclusion maps (ports, process names, cgroups).
+pub const EXCLUDES_MAX: u32 = 256;
+
+/// How many levels of a task's cgroup path are compared with the excluded cgroups.
+pub const CGROUP_LEVELS_MAX: u32 = 12;

@@ -1,0 +1,337 @@
+//! Ring bytes → [`Record`]: length, kind and every number checked.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use eaves_common::{
+    ConnId, DataRecord, EndReason, EndRecord, Family, Flow, Missing, OpenRecord, RecordHeader,
+    RecordKind, Transport, UNIX_PATH_BYTES, data_flag,
+};
+
+use crate::clock::Ktime;
+
+/// A record, checked. Payload is borrowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record<'a> {
+    /// A conn heard for the first time, or by another process than before.
+    Open(Box<ConnOpen>),
+    /// Bytes that moved.
+    Data(Data<'a>),
+    /// A flow or a conn ended.
+    End(Ended),
+}
+
+/// Bytes that moved: see [`eaves_common::DataRecord`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Data<'a> {
+    /// The conn.
+    pub conn: ConnId,
+    /// When.
+    pub time: Ktime,
+    /// Direction as this end sees it.
+    pub flow: Flow,
+    /// Position of the first byte this record accounts for. Under `sequence` its low 32 bits.
+    pub start: u64,
+    /// Bytes it accounts for.
+    pub span_bytes: u64,
+    /// The first of them.
+    pub payload: &'a [u8],
+    /// Why the rest is not there.
+    pub missing: Missing,
+    /// Records of this flow before this one found the ring full.
+    pub after_loss: bool,
+    /// Positions are 32-bit sequence numbers.
+    pub sequence: bool,
+    /// First record of its transfer.
+    pub first: bool,
+    /// Process that moved them.
+    pub tgid: u32,
+    /// Thread that moved them.
+    pub tid: u32,
+}
+
+/// One end's place: an address and port, or a Unix socket's name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConnOpen {
+    /// The conn.
+    pub conn: ConnId,
+    /// When it was first heard.
+    pub time: Ktime,
+    /// What carries it; `None` only by default.
+    pub transport: Option<Transport>,
+    /// This end, unless it is a Unix socket.
+    pub local: Option<(IpAddr, u16)>,
+    /// The other end, unless it is a Unix socket.
+    pub remote: Option<(IpAddr, u16)>,
+    /// Name of a Unix socket: the listener's. Abstract ones begin with NUL. Empty if unnamed.
+    pub path: Vec<u8>,
+    /// Whether `path` is this end's own name.
+    pub path_is_local: bool,
+    /// For a Unix socket the other end's sock.
+    pub peer_sock: u64,
+    /// Inode number of the network namespace.
+    pub netns: u32,
+    /// Cgroup id; 0 if there is none.
+    pub cgroup: u64,
+    /// Process.
+    pub tgid: u32,
+    /// Thread.
+    pub tid: u32,
+    /// The process's start.
+    pub process_start: Ktime,
+    /// Name of the task, without its NULs.
+    pub comm: Vec<u8>,
+}
+
+/// A flow or a conn ended: see [`eaves_common::EndRecord`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// The conn; for [`EndReason::PeerGone`] its inode is 0.
+    pub conn: ConnId,
+    /// When.
+    pub time: Ktime,
+    /// What ended and how.
+    pub reason: EndReason,
+    /// Where the sent stream stands.
+    pub sent_end: u64,
+    /// Where the received stream stands.
+    pub received_end: u64,
+    /// Positions are 32-bit sequence numbers.
+    pub sequence: bool,
+}
+
+/// Bytes that are no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// Fewer bytes than the record says it has, or than its kind needs.
+    #[error("record of {have} bytes is shorter than its {need}")]
+    Short {
+        /// Bytes there are.
+        have: usize,
+        /// Bytes there must be.
+        need: usize,
+    },
+    /// A number that stands for nothing.
+    #[error("{field} of a record is {value}, which means nothing")]
+    Value {
+        /// The field.
+        field: &'static str,
+        /// What it holds.
+        value: u64,
+    },
+}
+
+/// Reads one record. Ring memory beyond its stated size is ignored.
+///
+/// # Errors
+/// [`DecodeError`] names what is wrong; the record must be counted as undecodable and passed over.
+pub fn decode(bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
+    let mut input = Reader {
+        rest: bytes,
+        whole: bytes.len(),
+    };
+    let kind = input.u16()?;
+    let flags = input.u16()?;
+    let size = input.u32()? as usize;
+    let header = size_of::<RecordHeader>();
+    if size < header || size > bytes.len() {
+        return Err(DecodeError::Short {
+            have: bytes.len(),
+            need: size.max(header),
+        });
+    }
+    let mut input = Reader {
+        rest: bytes.get(8..size).unwrap_or_default(),
+        whole: size,
+    };
+    let time = Ktime(input.u64()?);
+    let conn = ConnId {
+        sock: input.u64()?,
+        inode: input.u64()?,
+    };
+    match named("kind", kind, RecordKind::from_number)? {
+        RecordKind::Data => data(input, flags, time, conn),
+        RecordKind::Open => open(input, time, conn),
+        RecordKind::End => end(input, flags, time, conn),
+    }
+}
+
+fn data(
+    mut input: Reader<'_>,
+    flags: u16,
+    time: Ktime,
+    conn: ConnId,
+) -> Result<Record<'_>, DecodeError> {
+    const { assert!(size_of::<DataRecord>() == 80) };
+    let end = input.u64()?;
+    let transfer = input.u64()?;
+    let offset = input.u64()?;
+    let span_bytes = input.u64()?;
+    let captured = input.u32()?;
+    let flow = named("flow", input.u16()?, Flow::from_number)?;
+    let missing = named("missing", input.u16()?, Missing::from_number)?;
+    let tgid = input.u32()?;
+    let tid = input.u32()?;
+    let payload = input.take(captured as usize)?;
+    if u64::from(captured) > span_bytes {
+        return Err(DecodeError::Value {
+            field: "captured_bytes",
+            value: captured.into(),
+        });
+    }
+    if offset
+        .checked_add(span_bytes)
+        .is_none_or(|sum| sum > transfer)
+    {
+        return Err(DecodeError::Value {
+            field: "span_bytes",
+            value: span_bytes,
+        });
+    }
+    let sequence = flags & data_flag::SEQUENCE != 0;
+    let start = end.wrapping_sub(transfer).wrapping_add(offset);
+    Ok(Record::Data(Data {
+        conn,
+        time,
+        flow,
+        start: if sequence {
+            start & u64::from(u32::MAX)
+        } else {
+            start
+        },
+        span_bytes,
+        payload,
+        missing,
+        after_loss: flags & data_flag::AFTER_LOSS != 0,
+        sequence,
+        first: flags & data_flag::FIRST != 0,
+        tgid,
+        tid,
+    }))
+}
+
+fn open(mut input: Reader<'_>, time: Ktime, conn: ConnId) -> Result<Record<'_>, DecodeError> {
+    const { assert!(size_of::<OpenRecord>() == 248) };
+    let process_start = Ktime(input.u64()?);
+    let cgroup = input.u64()?;
+    let peer_sock = input.u64()?;
+    let local = input.address()?;
+    let remote = input.address()?;
+    let netns = input.u32()?;
+    let tgid = input.u32()?;
+    let tid = input.u32()?;
+    let family = named("family", input.u16()?, Family::from_number)?;
+    let transport = named("transport", input.u16()?, Transport::from_number)?;
+    let comm = until_nul(input.take(eaves_common::COMM_BYTES)?).to_vec();
+    let path_bytes = usize::from(input.u16()?);
+    let path_of = input.u16()?;
+    let path = input.take(UNIX_PATH_BYTES)?;
+    let path = path.get(..path_bytes).ok_or(DecodeError::Value {
+        field: "path_bytes",
+        value: path_bytes as u64,
+    })?;
+    Ok(Record::Open(Box::new(ConnOpen {
+        conn,
+        time,
+        transport: Some(transport),
+        local: ip(family, local),
+        remote: ip(family, remote),
+        path: path.to_vec(),
+        path_is_local: path_of == 1,
+        peer_sock,
+        netns,
+        cgroup,
+        tgid,
+        tid,
+        process_start,
+        comm,
+    })))
+}
+
+fn end(
+    mut input: Reader<'_>,
+    flags: u16,
+    time: Ktime,
+    conn: ConnId,
+) -> Result<Record<'_>, DecodeError> {
+    const { assert!(size_of::<EndRecord>() == 56) };
+    let sent_end = input.u64()?;
+    let received_end = input.u64()?;
+    let reason = named("reason", input.u16()?, EndReason::from_number)?;
+    let sequence = flags & data_flag::SEQUENCE != 0;
+    Ok(Record::End(Ended {
+        conn,
+        time,
+        reason,
+        sent_end,
+        received_end,
+        sequence,
+    }))
+}
+
+/// An end's address by its family; IPv4 in IPv6 (RFC 4291 §2.5.5.2) as IPv4.
+fn ip(family: Family, (bytes, port): ([u8; 16], u16)) -> Option<(IpAddr, u16)> {
+    let [a, b, c, d, ..] = bytes;
+    match family {
+        Family::Unix => None,
+        Family::Inet => Some((IpAddr::V4(Ipv4Addr::new(a, b, c, d)), port)),
+        Family::Inet6 => Some((IpAddr::V6(Ipv6Addr::from(bytes)).to_canonical(), port)),
+    }
+}
+
+fn named<T>(
+    field: &'static str,
+    value: u16,
+    from: impl Fn(u16) -> Option<T>,
+) -> Result<T, DecodeError> {
+    from(value).ok_or(DecodeError::Value {
+        field,
+        value: value.into(),
+    })
+}
+
+fn until_nul(bytes: &[u8]) -> &[u8] {
+    bytes.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
+/// Takes fields off the front.
+struct Reader<'a> {
+    rest: &'a [u8],
+    whole: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
+        let short = DecodeError::Short {
+            have: self.whole,
+            need: self.whole - self.rest.len() + len,
+        };
+        let (taken, rest) = self.rest.split_at_checked(len).ok_or(short)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        let mut array = [0; N];
+        array.copy_from_slice(self.take(N)?);
+        Ok(array)
+    }
+
+    fn u16(&mut self) -> Result<u16, DecodeError> {
+        Ok(u16::from_ne_bytes(self.array()?))
+    }
+
+    fn u32(&mut self) -> Result<u32, DecodeError> {
+        Ok(u32::from_ne_bytes(self.array()?))
+    }
+
+    fn u64(&mut self) -> Result<u64, DecodeError> {
+        Ok(u64::from_ne_bytes(self.array()?))
+    }
+
+    fn address(&mut self) -> Result<([u8; 16], u16), DecodeError> {
+        let bytes = self.array()?;
+        let port = self.u16()?;
+        self.take(6)?;
+        Ok((bytes, port))
+    }
+}

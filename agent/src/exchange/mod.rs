@@ -1,0 +1,179 @@
+//! `Chunk` → `Message` → [`Exchange`]: a request and its response. Holds raw bytes, so it is not
+//! `Serialize`: `redact::seal` alone turns it into an event.
+
+use std::sync::Arc;
+
+use crate::capture::ConnOpen;
+use crate::clock::Ktime;
+use crate::stream::GapReason;
+use eaves_common::Role;
+
+/// What is known of a conn, shared by its exchanges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnInfo {
+    /// As the kernel told it, with the process that last moved its bytes.
+    pub open: ConnOpen,
+    /// Which end of it was heard.
+    pub role: Role,
+}
+
+/// HTTP version as the message says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Version {
+    /// HTTP/1.0.
+    Http10,
+    /// HTTP/1.1.
+    Http11,
+}
+
+/// A range of bytes in a [`Head`]'s buffer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    /// Offset of the first.
+    pub start: u32,
+    /// How many.
+    pub len: u32,
+}
+
+/// A message's head: one buffer, and where in it things lie. Order, case and bytes are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// The bytes spans point into.
+    pub buffer: Vec<u8>,
+    /// Request: method. Response: reason phrase.
+    pub word: Span,
+    /// Request: target. Response: empty.
+    pub target: Span,
+    /// Names and values, in order of arrival; folded lines joined by a space.
+    pub fields: Vec<(Span, Span)>,
+}
+
+impl Head {
+    /// The bytes of `span`.
+    #[must_use]
+    pub fn get(&self, span: Span) -> &[u8] {
+        let start = span.start as usize;
+        self.buffer
+            .get(start..start.saturating_add(span.len as usize))
+            .unwrap_or_default()
+    }
+
+    /// Names and values, in order of arrival.
+    pub fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.fields
+            .iter()
+            .map(|(name, value)| (self.get(*name), self.get(*value)))
+    }
+
+    /// The first value of the field `name`, in any case.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&[u8]> {
+        self.fields()
+            .find(|(have, _)| have.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, value)| value)
+    }
+}
+
+/// A body as far as it was kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Body {
+    /// Its first bytes, after transfer coding, before content coding; up to the limit, and up to the first gap.
+    pub content: Vec<u8>,
+    /// Its whole length; `None` if a gap hid the framing.
+    pub total_bytes: Option<u64>,
+}
+
+/// How much of one message was seen (EVENTS 2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Seen {
+    /// All of it.
+    Whole,
+    /// Kept in part, by limit; sizes exact.
+    Truncated,
+    /// Bytes in it were never seen.
+    Gap,
+    /// It began before Eaves looked.
+    JoinedLate,
+    /// The conn ended, or time ran out, before it did.
+    Unfinished,
+    /// It never came.
+    #[default]
+    None,
+}
+
+/// Why a message is not whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// The body is longer than what is kept.
+    BodyLimit,
+    /// The ring had no room.
+    RingFull,
+    /// Memory could not be read.
+    ReadFault,
+    /// Moved by a call the tap does not see into.
+    UnseenPath,
+    /// Shed to keep within the budget.
+    Shed,
+    /// Nothing came for too long.
+    Timeout,
+    /// The conn was reset.
+    Reset,
+    /// The head is longer than what is kept.
+    HeadLimit,
+}
+
+impl From<GapReason> for Reason {
+    fn from(reason: GapReason) -> Self {
+        match reason {
+            GapReason::RingFull => Self::RingFull,
+            GapReason::ReadFault => Self::ReadFault,
+            GapReason::UnseenPath => Self::UnseenPath,
+            GapReason::CopyLimit => Self::BodyLimit,
+            GapReason::Shed => Self::Shed,
+        }
+    }
+}
+
+/// One request or one response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Half {
+    /// Its head.
+    pub head: Head,
+    /// Its version.
+    pub version: Version,
+    /// Status code; 0 for a request.
+    pub status: u16,
+    /// Bytes of the head as sent, the empty line included.
+    pub header_bytes: u64,
+    /// Its body.
+    pub body: Body,
+    /// Trailer fields, in a head of their own.
+    pub trailers: Option<Box<Head>>,
+    /// First byte.
+    pub began: Ktime,
+    /// Last byte, or when it was given up.
+    pub ended: Ktime,
+}
+
+/// One request and its response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// Its conn.
+    pub conn: Arc<ConnInfo>,
+    /// Which of the conn's exchanges it is, from 0.
+    pub ordinal: u64,
+    /// The request, if its head was seen.
+    pub request: Option<Half>,
+    /// The final response, if its head was seen.
+    pub response: Option<Half>,
+    /// How much of the request was seen.
+    pub request_seen: Seen,
+    /// How much of the response was seen.
+    pub response_seen: Seen,
+    /// Bytes never seen, of both.
+    pub missing_bytes: u64,
+    /// Why what is missing is missing; each once.
+    pub reasons: Vec<Reason>,
+    /// What was odd on the wire; names of EVENTS.md, each once.
+    pub anomalies: Vec<&'static str>,
+}

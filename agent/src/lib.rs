@@ -1,0 +1,39 @@
+//! Eaves hears every API call on a Linux host.
+//!
+//! Data flows one way; a room imports rooms of a lower level only, and rooms of one level do not
+//! know each other. `pipeline` alone joins them.
+//!
+//! ```text
+//! 0  event telemetry clock      the words everyone uses
+//! 1  capture protocol           ring bytes → Record; bytes → Message
+//! 2  probe stream               kernel → Record; Record → Chunk
+//! 3  exchange                   Chunk → Message → Exchange
+//! 4  redact                     Exchange → ApiEvent
+//! 6  sink                       lines → wire
+//! 7  config                     each room's Options, loaded and checked
+//! 8  pipeline                   the wiring
+//! 10 cli                        commands
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod event;
+pub mod telemetry;
+
+pub mod capture;
+pub mod protocol;
+
+pub mod probe;
+pub mod stream;
+
+pub mod exchange;
+
+pub mod redact;
+
+pub mod sink;
+
+pub mod config;
+
+pub mod pipeline;
+
+pub mod cli;

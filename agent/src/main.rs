@@ -1,0 +1,3 @@
+//! The `eaves` command.
+
+fn main() {}

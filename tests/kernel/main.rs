@@ -1,0 +1,3 @@
+//! Tests that need root and BTF.
+
+fn main() {}
