@@ -4,11 +4,15 @@
 //! [`Record`] that borrows its payload. It does not order, join or judge.
 
 mod decode;
+mod file;
+mod replay;
 
 use std::io;
 use std::time::Duration;
 
 pub use decode::{ConnOpen, Data, DecodeError, Ended, Record, decode};
+pub use file::{FileError, Origin, RECORD_MAX_BYTES, Reader, Writer};
+pub use replay::Replay;
 
 /// Where records come from: the kernel's ring, or a capture file.
 pub trait Source {
