@@ -255,7 +255,7 @@ impl<R: Read> Reader<R> {
     ///
     /// # Errors
     /// [`FileError::Cut`] or [`FileError::Altered`]: what was read before is good, nothing after it is.
-    pub fn next(&mut self) -> Result<Option<&[u8]>, FileError> {
+    pub fn next_record(&mut self) -> Result<Option<&[u8]>, FileError> {
         if self.ended {
             return Ok(None);
         }
@@ -356,7 +356,7 @@ mod tests {
     fn read(file: &[u8]) -> Result<(Origin, Vec<Vec<u8>>), FileError> {
         let mut reader = Reader::new(file)?;
         let mut records = Vec::new();
-        while let Some(record) = reader.next()? {
+        while let Some(record) = reader.next_record()? {
             records.push(record.to_vec());
         }
         Ok((reader.origin().clone(), records))

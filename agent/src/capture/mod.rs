@@ -5,13 +5,19 @@
 
 mod decode;
 mod file;
+mod kernel;
 mod replay;
 
 use std::io;
 use std::time::Duration;
 
+use eaves_common::{ConnId, Flow};
+
+use crate::clock::Ktime;
+
 pub use decode::{ConnOpen, Data, DecodeError, Ended, Record, decode};
 pub use file::{FileError, Origin, RECORD_MAX_BYTES, Reader, Writer};
+pub use kernel::KernelCounters;
 pub use replay::Replay;
 
 /// Where records come from: the kernel's ring, or a capture file.
@@ -23,4 +29,23 @@ pub trait Source {
     /// # Errors
     /// What the source could not read. It may be called again.
     fn read(&mut self, wait: Duration, each: &mut dyn FnMut(&[u8])) -> io::Result<Option<u64>>;
+
+    /// The time, where records come as they happen; `None` where only they know it.
+    fn now(&self) -> Option<Ktime> {
+        None
+    }
+
+    /// Says that bytes of `flow` before the position `until` need not be copied.
+    fn skip(&mut self, _conn: ConnId, _flow: Flow, _until: u64) {}
+
+    /// Says that a conn is not, or no longer, HTTP.
+    fn not_http(&mut self, _conn: ConnId) {}
+
+    /// Hears no more from here on. What was heard before can still be read.
+    fn close(&mut self) {}
+
+    /// What the kernel side counted, if there is one.
+    fn kernel_counters(&mut self) -> Option<KernelCounters> {
+        None
+    }
 }

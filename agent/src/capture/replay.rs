@@ -46,7 +46,7 @@ impl<R: Read> Source for Replay<R> {
             return Ok(None);
         }
         for count in 0..BATCH {
-            match self.reader.next() {
+            match self.reader.next_record() {
                 Ok(Some(record)) => {
                     if self.paced {
                         self.last = pause(record, self.last);
