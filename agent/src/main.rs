@@ -1,3 +1,5 @@
 //! The `eaves` command.
 
-fn main() {}
+fn main() -> eaves::cli::Exit {
+    eaves::cli::main()
+}

@@ -1,4 +1,9 @@
 //! Counters by enum: no strings at call sites. A stage owns its [`Counters`]; the pipeline sums them.
+//! The log goes to standard error.
+
+mod log;
+
+pub use log::{LogError, LogFormat, LogOptions, log_to_stderr};
 
 /// Declares [`Counter`] with the stage and the name of each.
 macro_rules! counters {
