@@ -1,3 +1,83 @@
-//! Tasks of the project.
+//! Tasks of the project: `cargo xtask run` and `cargo xtask test` from a fresh machine, and what
+//! they are made of.
 
-fn main() {}
+mod build;
+mod command;
+mod ebpf;
+mod project;
+mod setup;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use project::Project;
+
+/// Builds, checks and runs Eaves.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build everything, then start `eaves watch`, or eaves with the arguments after `--`.
+    Run {
+        #[command(flatten)]
+        variant: Variant,
+        /// What goes to eaves.
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+    /// Build `target/release/eaves` with the kernel object in it.
+    Build(Variant),
+    /// Build the kernel object alone.
+    Ebpf(Variant),
+}
+
+/// What is built.
+#[derive(Args)]
+struct Variant {
+    /// Optional parts, by comma.
+    #[arg(long, value_delimiter = ',')]
+    features: Vec<Feature>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Feature {
+    /// Kernel programs log through aya-log into the agent's log.
+    KernelLog,
+}
+
+impl Variant {
+    fn options(&self) -> ebpf::Options {
+        ebpf::Options {
+            kernel_log: self.features.contains(&Feature::KernelLog),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match perform(Arguments::parse().task) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(task: Task) -> Result<ExitCode> {
+    let project = Project::find()?;
+    match task {
+        Task::Run { variant, arguments } => {
+            build::run_agent(&project, variant.options(), &arguments)?;
+        }
+        Task::Build(variant) => build::command(&project, variant.options())?,
+        Task::Ebpf(variant) => ebpf::command(&project, variant.options())?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
