@@ -56,6 +56,21 @@ macro_rules! offsets {
             pub const MEMBERS: &'static [(&'static str, &'static str, &'static [&'static str])] =
                 &[$((stringify!($field), $structure, &[$($member),+]),)+];
 
+            /// What a field holds whose member this kernel does not have. 0 is an offset.
+            pub const ABSENT: u32 = u32::MAX;
+
+            /// The field at `index` of [`Self::MEMBERS`].
+            #[must_use]
+            pub const fn get(&self, index: usize) -> Option<u32> {
+                let mut at = 0;
+                $(
+                    if at == index { return Some(self.$field); }
+                    at += 1;
+                )+
+                let _ = at;
+                None
+            }
+
             /// Sets the field at `index` of [`Self::MEMBERS`]; false if there is none.
             pub const fn set(&mut self, index: usize, offset_bytes: u32) -> bool {
                 let mut at = 0;
@@ -168,6 +183,8 @@ mod tests {
             assert!(offsets.set(index, index as u32 + 1));
         }
         assert!(!offsets.set(Offsets::MEMBERS.len(), 0));
+        assert_eq!(offsets.get(1), Some(2));
+        assert_eq!(offsets.get(Offsets::MEMBERS.len()), None);
         assert_eq!(offsets.task_thread_info, 1);
         assert_eq!(offsets.sock_kern_mask as usize, Offsets::MEMBERS.len());
     }

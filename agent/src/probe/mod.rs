@@ -1,1 +1,5 @@
 //! probe
+
+mod btf;
+
+pub use btf::{Absent, Btf, BtfError, Need, VMLINUX, offsets, read_vmlinux};
