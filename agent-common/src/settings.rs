@@ -94,6 +94,8 @@ offsets! {
     task_files: "task_struct", "files";
     /// Leader of the thread group.
     task_group_leader: "task_struct", "group_leader";
+    /// Name of a task.
+    task_comm: "task_struct", "comm";
     /// Start, in nanoseconds of `CLOCK_BOOTTIME`; `real_start_time` before 5.5.
     task_start_boottime: "task_struct", "start_boottime" | "real_start_time";
     /// Table of file descriptors.
@@ -154,6 +156,10 @@ offsets! {
     tcp_write_seq: "tcp_sock", "write_seq";
     /// Position of what was read.
     tcp_copied_seq: "tcp_sock", "copied_seq";
+    /// Position of what the kernel received, the other end's FIN included.
+    tcp_rcv_nxt: "tcp_sock", "rcv_nxt";
+    /// Protocol on top of TCP within the kernel, as TLS: positions then count its bytes, not ours.
+    icsk_ulp_ops: "inet_connection_sock", "icsk_ulp_ops";
     /// Name of a Unix socket.
     unix_addr: "unix_sock", "addr";
     /// Other end of a Unix socket.
