@@ -29,7 +29,7 @@ pub enum Need {
     Detail(&'static str),
 }
 
-/// A member that this kernel does not have.
+/// A member that this kernel does not have, or not as the kernel programs read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Absent {
     /// The structure.
@@ -111,13 +111,14 @@ struct Search<'s> {
 }
 
 impl Btf<'_> {
-    /// Resolves every member of [`Offsets::MEMBERS`]; those this kernel lacks and some tap can do
-    /// without become [`Offsets::ABSENT`]: see [`absent`](Self::absent).
+    /// Resolves every member of [`Offsets::MEMBERS`]; those that this kernel lacks, or has in
+    /// another width than the kernel programs read, and some tap can do without, become
+    /// [`Offsets::ABSENT`]: see [`absent`](Self::absent).
     ///
     /// # Errors
-    /// [`BtfError::Missing`] for one that every tap needs, [`BtfError::Width`] for one that is
-    /// not as wide as the kernel programs read it, [`BtfError::Contradiction`] if structures known
-    /// to be the same in every kernel are not.
+    /// [`BtfError::Missing`] and [`BtfError::Width`] for one that every tap needs,
+    /// [`BtfError::Contradiction`] if structures known to be the same in every kernel are not, or
+    /// a member lies outside its structure.
     pub fn offsets(&self) -> Result<Offsets, BtfError> {
         let structures = self.structures();
         self.check_known(&structures)?;
@@ -128,14 +129,20 @@ impl Btf<'_> {
             let found = candidates(&structures, structure)
                 .find_map(|id| Some((id, names.iter().find_map(|name| self.place(id, name))?)));
             let value = match found {
-                Some((id, place)) => {
-                    self.check_place(id, place, width, (structure, member))?;
+                Some((id, place)) if width == 0 || place.bits == width => {
+                    self.check_inside(id, place, member)?;
                     value(place, member).ok_or(BtfError::Contradiction { what: member })?
                 }
-                None if need == Need::Always => {
-                    return Err(BtfError::Missing { structure, member });
+                _ if need != Need::Always => Offsets::ABSENT,
+                Some((_, place)) => {
+                    return Err(BtfError::Width {
+                        structure,
+                        member,
+                        bits: place.bits,
+                        expected: width,
+                    });
                 }
-                None => Offsets::ABSENT,
+                None => return Err(BtfError::Missing { structure, member }),
             };
             offsets.set(index, value);
         }
@@ -183,25 +190,11 @@ impl Btf<'_> {
         known.then_some(()).ok_or(BtfError::Contradiction { what })
     }
 
-    /// A member is as wide as it is read, and lies in its structure.
-    fn check_place(
-        &self,
-        id: u32,
-        place: Place,
-        expected: u64,
-        (structure, member): (&'static str, &'static str),
-    ) -> Result<(), BtfError> {
-        if expected != 0 && place.bits != expected {
-            return Err(BtfError::Width {
-                structure,
-                member,
-                bits: place.bits,
-                expected,
-            });
-        }
+    /// A member lies in its structure.
+    fn check_inside(&self, id: u32, place: Place, what: &'static str) -> Result<(), BtfError> {
         let end = place.bit.saturating_add(place.bits).div_ceil(8);
         if self.size_bytes(id).is_none_or(|size| end > size) {
-            return Err(BtfError::Contradiction { what: member });
+            return Err(BtfError::Contradiction { what });
         }
         Ok(())
     }

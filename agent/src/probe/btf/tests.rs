@@ -254,9 +254,11 @@ fn what_every_tap_needs_stops_the_start() {
             ..
         })
     ));
+    let offsets = offsets(&kernel(&[], Some(("inode_i_mode", 32)))).expect("the socket tap can");
+    assert_eq!(offsets.inode_i_mode, Offsets::ABSENT);
     let mut encoder = Encoder::new();
     encoder.structure(4, "list_head", 16, &[]);
-    let result = offsets(&encoder.blob());
+    let result = super::offsets(&encoder.blob());
     assert!(matches!(
         result,
         Err(BtfError::Contradiction { what: "list_head" })
