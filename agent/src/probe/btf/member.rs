@@ -45,6 +45,8 @@ const UNIX: Need = Need::Detail("names and peers of Unix sockets");
 const INODE: Need = Need::Detail("inode numbers of sockets, which tell a reused address apart");
 const KERNEL: Need = Need::Detail("telling sockets of the kernel's own from those of processes");
 const COMPAT: Need = Need::Detail("telling 32-bit callers apart");
+const COMM: Need = Need::Detail("exclusion of processes by name");
+const ULP: Need = Need::Detail("telling conns with kernel TLS apart");
 const START: Need = Need::Detail("start times of processes");
 const NETNS: Need = Need::Detail("network namespaces");
 const ENDING: Need = Need::Detail("how a conn ended: half-closed, reset or in good order");
@@ -55,6 +57,7 @@ const FACTS: &[(&str, u64, Need)] = &[
     ("thread_info_status", 32, COMPAT),
     ("task_files", 64, Need::Syscall),
     ("task_group_leader", 64, START),
+    ("task_comm", 128, COMM),
     ("task_start_boottime", 64, START),
     ("files_fdt", 64, Need::Syscall),
     ("fdtable_max_fds", 32, Need::Syscall),
@@ -85,6 +88,8 @@ const FACTS: &[(&str, u64, Need)] = &[
     ("net_ns_inum", 32, NETNS),
     ("tcp_write_seq", 32, Need::Always),
     ("tcp_copied_seq", 32, Need::Always),
+    ("tcp_rcv_nxt", 32, Need::Always),
+    ("icsk_ulp_ops", 64, ULP),
     ("unix_addr", 64, UNIX),
     ("unix_peer", 64, UNIX),
     ("unix_address_len", 32, UNIX),

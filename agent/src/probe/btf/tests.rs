@@ -156,6 +156,8 @@ fn members_lie_where_the_blob_says() {
     assert_eq!(offsets.task_thread_info, 0);
     assert_eq!(offsets.task_files, 8);
     assert_eq!(offsets.task_group_leader, 16);
+    assert_eq!(offsets.task_comm, 24);
+    assert_eq!(offsets.task_start_boottime, 40);
     assert_eq!(offsets.sock_sk_socket, 0);
     assert_eq!(offsets.sock_sk_type, 8);
     assert_eq!(offsets.skc_family, 17);
