@@ -3,9 +3,11 @@
 
 mod build;
 mod command;
+mod docs;
 mod ebpf;
 mod project;
 mod setup;
+mod tidy;
 
 use std::process::ExitCode;
 
@@ -36,6 +38,14 @@ enum Task {
     Build(Variant),
     /// Build the kernel object alone.
     Ebpf(Variant),
+    /// Check what clippy cannot: import levels, file lengths, docs that must name things.
+    Tidy,
+    /// Write the pages that are made from the code.
+    Docs {
+        /// Only say which are not as the code would make them.
+        #[arg(long)]
+        check: bool,
+    },
 }
 
 /// What is built.
@@ -78,6 +88,8 @@ fn perform(task: Task) -> Result<ExitCode> {
         }
         Task::Build(variant) => build::command(&project, variant.options())?,
         Task::Ebpf(variant) => ebpf::command(&project, variant.options())?,
+        Task::Tidy => tidy::tidy(&project)?,
+        Task::Docs { check } => docs::generate(&project, check)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,0 +1,51 @@
+//! Pages that are made from the code: `cargo xtask docs` writes them, `--check` compares.
+
+mod metrics;
+
+pub(crate) use metrics::{Counter, agent_counters, kernel_counters};
+
+use std::fs;
+
+use anyhow::{Context, Result, bail};
+
+use crate::command::say;
+use crate::project::Project;
+
+/// Writes every generated page, or with `check` only says which are not as they should be.
+///
+/// # Errors
+/// If a page cannot be made or, with `check`, differs.
+pub(crate) fn generate(project: &Project, check: bool) -> Result<()> {
+    let mut old = Vec::new();
+    for (path, text) in pages(project)? {
+        let file = project.root.join(path);
+        if fs::read_to_string(&file).is_ok_and(|there| there == text) {
+            continue;
+        }
+        if check {
+            old.push(path);
+        } else {
+            fs::write(&file, text).with_context(|| format!("cannot write {path}"))?;
+            say(format!("wrote {path}"));
+        }
+    }
+    if !old.is_empty() {
+        bail!(
+            "not as the code would make them: {}; run cargo xtask docs",
+            old.join(", ")
+        );
+    }
+    Ok(())
+}
+
+/// Path and text of each page.
+fn pages(project: &Project) -> Result<Vec<(&'static str, String)>> {
+    let read = |path: &str| {
+        fs::read_to_string(project.root.join(path)).with_context(|| format!("cannot read {path}"))
+    };
+    let metrics = metrics::page(
+        &read("agent-common/src/counter.rs")?,
+        &read("agent/src/telemetry/mod.rs")?,
+    );
+    Ok(vec![("docs/metrics.md", metrics)])
+}
