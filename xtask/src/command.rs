@@ -1,7 +1,7 @@
 //! Runs other programs: visibly, with progress, or for their output.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, IsTerminal, Read};
+use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -30,6 +30,21 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
         .status()
         .with_context(|| format!("cannot run {}", shown(command)))?;
     check(status, command)
+}
+
+/// Runs `command` and gives its standard output; its standard error is shown.
+///
+/// # Errors
+/// If it cannot be started, fails, or says what is not UTF-8.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let output = command
+        .stderr(Stdio::inherit())
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot run {}", shown(command)))?;
+    check(output.status, command)?;
+    String::from_utf8(output.stdout)
+        .with_context(|| format!("{} printed what is not text", shown(command)))
 }
 
 /// Standard output of `command` if it could be run and succeeded. Nothing is shown.
@@ -99,6 +114,35 @@ pub(crate) fn run_with_progress(title: &str, command: &mut Command) -> Result<()
         began.elapsed().as_secs_f64()
     ));
     Ok(())
+}
+
+/// Runs `command` with its output in plain sight and in `log`, and shows `each` line of it.
+///
+/// # Errors
+/// If it cannot be started, fails, or the log cannot be written.
+pub(crate) fn run_watched(
+    command: &mut Command,
+    log: &mut impl Write,
+    mut each: impl FnMut(&str),
+) -> Result<()> {
+    if std::io::stdout().is_terminal() {
+        command.env("CARGO_TERM_COLOR", "always");
+    }
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot run {}", shown(command)))?;
+    let (sender, lines) = mpsc::channel();
+    forward(child.stdout.take(), sender.clone());
+    forward(child.stderr.take(), sender);
+    for line in lines {
+        println!("{line}");
+        writeln!(log, "{line}").context("cannot write the log")?;
+        each(&line);
+    }
+    check(child.wait()?, command)
 }
 
 /// Sends each line of `from` on, from a thread of its own.

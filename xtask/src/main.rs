@@ -5,8 +5,10 @@ mod build;
 mod command;
 mod docs;
 mod ebpf;
+mod kernel;
 mod project;
 mod setup;
+mod test;
 mod tidy;
 
 use std::process::ExitCode;
@@ -38,6 +40,8 @@ enum Task {
     Build(Variant),
     /// Build the kernel object alone.
     Ebpf(Variant),
+    /// Run every check, or those named; installs what they need.
+    Test(test::Options),
     /// Check what clippy cannot: import levels, file lengths, docs that must name things.
     Tidy,
     /// Write the pages that are made from the code.
@@ -88,6 +92,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         }
         Task::Build(variant) => build::command(&project, variant.options())?,
         Task::Ebpf(variant) => ebpf::command(&project, variant.options())?,
+        Task::Test(options) => return test::test(&project, &options),
         Task::Tidy => tidy::tidy(&project)?,
         Task::Docs { check } => docs::generate(&project, check)?,
     }

@@ -1,0 +1,273 @@
+//! The kernel matrix: the release binary hears real exchanges on Debian's kernels, under qemu.
+//!
+//! `kernel-matrix/kernel-matrix` fetches and boots the kernels, `kernel-matrix/hear.sh` runs in
+//! each guest, and what the agent wrote there is judged here.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::command::{run_with_progress, say};
+use crate::project::Project;
+use crate::setup::{Package, packages};
+use crate::test::Tally;
+
+/// Kernels by series: the oldest that is supported, Debian's, and the newest there is.
+const SERIES: &[&str] = &["5.10", "6.1", "6.12", "newest"];
+
+/// Fewest kernels that must run for the matrix to say anything.
+const KERNELS_MIN: usize = 3;
+
+/// Modes that each kernel is tried with: what it prefers, and what all have.
+const MODES: &[&str] = &["auto", "syscall"];
+
+/// Longest a guest may take, boot included; a run takes 15 to 40 s under emulation.
+const TIMEOUT_S: &str = "300";
+
+/// What a virtual machine is made of.
+pub(crate) const PACKAGES: &[Package] = &[
+    Package {
+        name: "qemu-system-x86",
+        programs: &["qemu-system-x86_64"],
+    },
+    Package {
+        name: "busybox-static",
+        programs: &[],
+    },
+    Package {
+        name: "python3",
+        programs: &["python3"],
+    },
+];
+
+/// Fetches what is missing and runs the matrix.
+///
+/// # Errors
+/// If fewer than three kernels can be had, or the machines cannot be started.
+pub(crate) fn matrix(project: &Project, binary: &Path) -> Result<Tally> {
+    packages(PACKAGES, "the kernel matrix boots kernels in qemu")?;
+    let tool = project.root.join("xtask/kernel-matrix/kernel-matrix");
+    let kernels = fetch(project, &tool)?;
+    let out = project.target.join("matrix");
+    let _ = fs::remove_dir_all(&out);
+    fs::create_dir_all(&out)?;
+    let script = project.root.join("xtask/kernel-matrix/hear.sh");
+    let mut command = Command::new(&tool);
+    command.arg("run");
+    for kernel in &kernels {
+        command.arg("--kernel").arg(kernel);
+    }
+    command
+        .arg("--file")
+        .arg(format!("{}:/eaves", binary.display()))
+        .arg("--file")
+        .arg(format!("{}:/hear.sh", script.display()))
+        .args(["--timeout", TIMEOUT_S, "--jobs", "2", "--out"])
+        .arg(&out)
+        .arg("--json")
+        .arg(out.join("results.json"))
+        .args(["--", "/bin/sh", "/hear.sh"])
+        .args(MODES);
+    // Its exit code says that some kernel failed; which, and why, is told below.
+    let ran = run_with_progress(&format!("{} kernels", kernels.len()), &mut command);
+    let results = fs::read_to_string(out.join("results.json"))
+        .map_err(|error| ran.err().unwrap_or_else(|| error.into()))?;
+    judge(&out, &serde_json::from_str(&results)?)
+}
+
+/// The kernels' folders; those not there yet are fetched.
+fn fetch(project: &Project, tool: &Path) -> Result<Vec<PathBuf>> {
+    let folder = project.target.join("kernels");
+    let there = |series: &str| folder.join(series).join("package").is_file();
+    let missing: Vec<_> = SERIES.iter().filter(|series| !there(series)).collect();
+    if !missing.is_empty() {
+        say("kernels for the matrix are fetched from this machine's Debian mirror (once)");
+        let mut command = Command::new(tool);
+        command
+            .arg("fetch")
+            .arg("--dest")
+            .arg(&folder)
+            .args(&missing);
+        if let Err(error) = run_with_progress("fetching kernels", &mut command) {
+            say(format!("{error:#}"));
+        }
+    }
+    for series in SERIES.iter().filter(|series| !there(series)) {
+        say(format!(
+            "kernel {series}: not to be had, the mirror has it no longer"
+        ));
+    }
+    let kernels: Vec<_> = SERIES
+        .iter()
+        .filter(|series| there(series))
+        .map(|series| folder.join(series))
+        .collect();
+    if kernels.len() < KERNELS_MIN {
+        bail!(
+            "only {} kernels could be had, the matrix needs {KERNELS_MIN}",
+            kernels.len()
+        );
+    }
+    Ok(kernels)
+}
+
+/// Reads what each guest left and prints a line for each mode.
+fn judge(out: &Path, results: &Value) -> Result<Tally> {
+    let mut tally = Tally::default();
+    for result in results.as_array().context("the results are no list")? {
+        let series = text(result, "/kernel");
+        let release = text(result, "/release");
+        for mode in MODES {
+            let verdict = heard(&out.join(series).join("files"), mode);
+            match &verdict {
+                Ok(tap) => println!("kernel {series} ({release}), {mode}: ok, {tap}"),
+                Err(why) => println!("kernel {series} ({release}), {mode}: FAILED: {why:#}"),
+            }
+            tally.count(verdict.is_ok());
+        }
+        if result.pointer("/code").and_then(Value::as_i64) != Some(0) {
+            println!(
+                "kernel {series}: {}\n{}",
+                text(result, "/why"),
+                text(result, "/output")
+            );
+            tally.count(false);
+        }
+    }
+    Ok(tally)
+}
+
+/// Checks one mode's events; gives what the agent said of its taps.
+fn heard(files: &Path, mode: &str) -> Result<String> {
+    let said = fs::read_to_string(files.join(format!("{mode}.err"))).unwrap_or_default();
+    let lines = fs::read_to_string(files.join(format!("{mode}.jsonl")))
+        .context("the guest left no events")?;
+    let mut exchanges = Vec::new();
+    for line in lines.lines() {
+        let event: Value =
+            serde_json::from_str(line).with_context(|| format!("not JSON: {line}"))?;
+        if text(&event, "/kind") == "exchange" && text(&event, "/role") == "server" {
+            exchanges.push(event);
+        }
+    }
+    whole(&exchanges, "/cgi-bin/hello", 200)?;
+    whole(&exchanges, "/nothing-here", 404)?;
+    // busybox sends a file by sendfile: counted and positioned, but not seen.
+    let page = one(&exchanges, "/page.txt")?;
+    expect(page, "/http/response/status_code", &Value::from(200))?;
+    expect(page, "/http/response/body_bytes", &Value::from(36))?;
+    if exchanges.len() != 3 {
+        bail!("{} exchanges reported, 3 were made", exchanges.len());
+    }
+    let tap = said
+        .lines()
+        .find(|line| line.contains("hearing"))
+        .unwrap_or("")
+        .trim();
+    Ok(tap.to_owned())
+}
+
+/// An exchange of which nothing is missing.
+fn whole(exchanges: &[Value], path: &str, status: u16) -> Result<()> {
+    let exchange = one(exchanges, path)?;
+    expect(exchange, "/http/request/method", &Value::from("GET"))?;
+    expect(exchange, "/http/response/status_code", &Value::from(status))?;
+    expect(exchange, "/completeness/request", &Value::from("whole"))?;
+    expect(exchange, "/completeness/response", &Value::from("whole"))?;
+    expect(exchange, "/server/port", &Value::from(8080))
+}
+
+/// The only exchange with this path.
+fn one<'a>(exchanges: &'a [Value], path: &str) -> Result<&'a Value> {
+    let mut found = exchanges
+        .iter()
+        .filter(|event| text(event, "/url/path") == path);
+    match (found.next(), found.next()) {
+        (Some(only), None) => Ok(only),
+        (None, _) => bail!("no exchange with path {path}"),
+        (Some(_), Some(_)) => bail!("more than one exchange with path {path}"),
+    }
+}
+
+fn expect(event: &Value, pointer: &str, expected: &Value) -> Result<()> {
+    let found = event.pointer(pointer);
+    if found == Some(expected) {
+        return Ok(());
+    }
+    bail!(
+        "{pointer} is {}, not {expected}: {event}",
+        found.unwrap_or(&Value::Null)
+    )
+}
+
+fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or("")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::heard;
+
+    fn event(path: &str, status: u16, completeness: &str) -> String {
+        format!(
+            r#"{{"kind":"exchange","role":"server","server":{{"port":8080}},"url":{{"path":"{path}"}},"http":{{"request":{{"method":"GET"}},"response":{{"status_code":{status},"body_bytes":36}}}},"completeness":{{"request":"whole","response":"{completeness}"}}}}"#
+        )
+    }
+
+    #[track_caller]
+    fn check(events: &[String], expected: Result<&str, &str>) {
+        let folder = std::env::temp_dir().join(format!(
+            "xtask-heard-{}-{:?}",
+            std::process::id(),
+            std::thread::current().id()
+        ));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("auto.jsonl"), events.join("\n")).unwrap();
+        std::fs::write(folder.join("auto.err"), "hearing by socket\n").unwrap();
+        let found = heard(&folder, "auto");
+        std::fs::remove_dir_all(&folder).unwrap();
+        match (found, expected) {
+            (Ok(found), Ok(expected)) => assert_eq!(found, expected),
+            (Err(found), Err(expected)) => {
+                assert!(
+                    found.to_string().contains(expected),
+                    "{found} does not say {expected}"
+                );
+            }
+            (found, expected) => panic!("{found:?} is not {expected:?}"),
+        }
+    }
+
+    fn good() -> Vec<String> {
+        vec![
+            event("/cgi-bin/hello", 200, "whole"),
+            event("/page.txt", 200, "gap"),
+            event("/nothing-here", 404, "whole"),
+        ]
+    }
+
+    #[test]
+    fn three_right_exchanges_pass() {
+        check(&good(), Ok("hearing by socket"));
+    }
+
+    #[test]
+    fn what_is_missing_doubled_or_holed_fails() {
+        check(
+            good().get(1..).unwrap(),
+            Err("no exchange with path /cgi-bin/hello"),
+        );
+        let mut doubled = good();
+        doubled.push(event("/page.txt", 200, "gap"));
+        check(&doubled, Err("more than one exchange with path /page.txt"));
+        let mut invented = good();
+        invented.push(event("/other", 200, "whole"));
+        check(&invented, Err("4 exchanges reported, 3 were made"));
+        let mut holed = good();
+        holed[0] = event("/cgi-bin/hello", 200, "gap");
+        check(&holed, Err("/completeness/response is \"gap\""));
+    }
+}

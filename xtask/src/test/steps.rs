@@ -1,0 +1,380 @@
+//! The checks themselves.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use super::{Context, Tally};
+use crate::command::say;
+use crate::project::{cargo, which};
+use crate::setup::{Package, is_root};
+use crate::{docs, kernel, tidy};
+
+/// Seconds each fuzz target runs.
+const FUZZ_S: u32 = 15;
+
+/// Coverage that libFuzzer steers by, as cargo-fuzz asks for it; all of it is in stable compilers.
+const FUZZ_FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+    -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares \
+    -Ccodegen-units=1 -Cdebug-assertions -Coverflow-checks --cfg fuzzing";
+
+/// Servers and clients of the kernel tests.
+const PEERS: &[Package] = &[
+    Package {
+        name: "nginx",
+        programs: &["nginx"],
+    },
+    Package {
+        name: "apache2",
+        programs: &["apache2"],
+    },
+    Package {
+        name: "haproxy",
+        programs: &["haproxy"],
+    },
+    Package {
+        name: "curl",
+        programs: &["curl"],
+    },
+    Package {
+        name: "wrk",
+        programs: &["wrk"],
+    },
+    Package {
+        name: "python3",
+        programs: &["python3"],
+    },
+    Package {
+        name: "gunicorn",
+        programs: &["gunicorn"],
+    },
+    Package {
+        name: "nodejs",
+        programs: &["node"],
+    },
+    Package {
+        name: "golang-go",
+        programs: &["go"],
+    },
+];
+
+/// What libFuzzer is built with.
+const FUZZ: &[Package] = &[Package {
+    name: "g++",
+    programs: &["g++", "c++"],
+}];
+
+/// One check.
+pub(super) struct Step {
+    pub(super) name: &'static str,
+    pub(super) what: &'static str,
+    /// Packages it needs, by what for.
+    pub(super) needs: &'static [&'static [Package]],
+    pub(super) run: fn(&Context<'_>) -> Result<Tally>,
+}
+
+/// All, in the order they are run in: the quick ones first.
+pub(super) const STEPS: &[Step] = &[
+    Step {
+        name: "fmt",
+        what: "formatting of every crate",
+        needs: &[],
+        run: format,
+    },
+    Step {
+        name: "tidy",
+        what: "import levels, file lengths, docs that must name things",
+        needs: &[],
+        run: tidy,
+    },
+    Step {
+        name: "docs",
+        what: "generated pages are up to date",
+        needs: &[],
+        run: pages,
+    },
+    Step {
+        name: "clippy",
+        what: "lints of what runs in userspace",
+        needs: &[],
+        run: clippy,
+    },
+    Step {
+        name: "clippy-kernel",
+        what: "lints of the kernel programs",
+        needs: &[],
+        run: clippy_kernel,
+    },
+    Step {
+        name: "unit",
+        what: "unit and property tests, and the examples in the docs",
+        needs: &[],
+        run: unit,
+    },
+    Step {
+        name: "build",
+        what: "kernel object and release binary",
+        needs: &[],
+        run: build,
+    },
+    Step {
+        name: "e2e",
+        what: "the whole agent without root",
+        needs: &[],
+        run: e2e,
+    },
+    Step {
+        name: "fuzz",
+        what: "each reader of foreign bytes, for a bounded while",
+        needs: &[FUZZ],
+        run: fuzz,
+    },
+    Step {
+        name: "bench",
+        what: "each bench once",
+        needs: &[],
+        run: benches,
+    },
+    Step {
+        name: "kernel",
+        what: "real servers and clients on this kernel, as root",
+        needs: &[PEERS],
+        run: native,
+    },
+    Step {
+        name: "matrix",
+        what: "real exchanges on other kernels, under qemu",
+        needs: &[kernel::PACKAGES],
+        run: matrix,
+    },
+];
+
+fn at_root(context: &Context<'_>) -> Command {
+    let mut command = Command::new(cargo());
+    command.current_dir(&context.project.root);
+    command
+}
+
+/// The fuzz targets are a workspace of their own.
+fn fuzz_manifest(context: &Context<'_>) -> PathBuf {
+    context.project.root.join("agent/fuzz/Cargo.toml")
+}
+
+fn format(context: &Context<'_>) -> Result<Tally> {
+    let mut tally = context.tests("fmt", at_root(context).args(["fmt", "--all", "--check"]))?;
+    let fuzz = fuzz_manifest(context);
+    if fuzz.is_file() {
+        let mut command = at_root(context);
+        command
+            .args(["fmt", "--check", "--manifest-path"])
+            .arg(fuzz);
+        tally.add(&context.tests("fmt-fuzz", &mut command)?);
+    }
+    Ok(tally)
+}
+
+fn tidy(context: &Context<'_>) -> Result<Tally> {
+    tidy::tidy(context.project).map(|()| Tally::one())
+}
+
+fn pages(context: &Context<'_>) -> Result<Tally> {
+    docs::generate(context.project, true).map(|()| Tally::one())
+}
+
+fn clippy(context: &Context<'_>) -> Result<Tally> {
+    let mut tally = Tally::default();
+    for features in [&[][..], &["--package", "eaves", "--features", "kernel-log"]] {
+        let mut command = at_root(context);
+        command
+            .args(["clippy", "--all-targets"])
+            .args(features)
+            .args(["--", "-Dwarnings"]);
+        tally.add(&context.tests("clippy", &mut command)?);
+    }
+    Ok(tally)
+}
+
+fn clippy_kernel(context: &Context<'_>) -> Result<Tally> {
+    let mut tally = Tally::default();
+    for features in [&[][..], &["--features", "kernel-log"]] {
+        let mut command = at_root(context);
+        // A folder of its own: other flags would rebuild everything in the common one.
+        command
+            .args(["clippy", "--package", "eaves-ebpf", "--target-dir"])
+            .arg(context.project.target.join("clippy-kernel"))
+            .args(features)
+            .args(["--", "-Dwarnings"])
+            .env("RUSTFLAGS", "-Cpanic=abort");
+        tally.add(&context.tests("clippy-kernel", &mut command)?);
+    }
+    Ok(tally)
+}
+
+fn unit(context: &Context<'_>) -> Result<Tally> {
+    let mut command = at_root(context);
+    command.args(["test", "--no-fail-fast", "--lib", "--bins"]);
+    let mut tally = context.tests("unit", &mut command)?;
+    let mut command = at_root(context);
+    command.args([
+        "test",
+        "--no-fail-fast",
+        "--doc",
+        "-p",
+        "eaves",
+        "-p",
+        "eaves-common",
+    ]);
+    tally.add(&context.tests("unit-doc", &mut command)?);
+    Ok(tally)
+}
+
+fn build(context: &Context<'_>) -> Result<Tally> {
+    context.binary().map(|_| Tally::one())
+}
+
+fn e2e(context: &Context<'_>) -> Result<Tally> {
+    let mut command = at_root(context);
+    command
+        .args(["test", "--package", "eaves-tests", "--test", "e2e"])
+        .env("EAVES_BIN", context.binary()?);
+    context.tests("e2e", &mut command)
+}
+
+/// Runs the kernel tests as root: by sudo if we are not. Where that cannot be had they are
+/// skipped, which is a failure in CI.
+fn native(context: &Context<'_>) -> Result<Tally> {
+    let mut command = at_root(context);
+    let binary = context.binary()?;
+    command
+        .args(["test", "--package", "eaves-tests", "--test", "kernel"])
+        .env("EAVES_BIN", &binary);
+    if !is_root() {
+        if which("sudo").is_none() {
+            let why = "kernel tests: they need root, and there is no sudo".to_owned();
+            let failed = u64::from(std::env::var_os("CI").is_some());
+            return Ok(Tally {
+                failed,
+                skipped: vec![why],
+                ..Tally::default()
+            });
+        }
+        let binary = binary.to_str().context("the binary's path is not text")?;
+        let path = std::env::var("PATH").unwrap_or_default();
+        let runner = [
+            "sudo",
+            "--",
+            "env",
+            &format!("EAVES_BIN={binary}"),
+            &format!("PATH={path}"),
+        ]
+        .map(|word| format!("{word:?}"))
+        .join(",");
+        command
+            .arg("--config")
+            .arg(format!("target.'cfg(all())'.runner=[{runner}]"));
+    }
+    context.tests("kernel", &mut command)
+}
+
+fn matrix(context: &Context<'_>) -> Result<Tally> {
+    kernel::matrix(context.project, &context.binary()?)
+}
+
+fn benches(context: &Context<'_>) -> Result<Tally> {
+    let mut command = at_root(context);
+    // Without `--bench` in its arguments a bench runs once and measures nothing.
+    command.args(["test", "--package", "eaves", "--bench", "*"]);
+    context.tests("bench", &mut command)
+}
+
+fn fuzz(context: &Context<'_>) -> Result<Tally> {
+    let manifest = fuzz_manifest(context);
+    let text = fs::read_to_string(&manifest)
+        .with_context(|| format!("cannot read {}", manifest.display()))?;
+    let targets = bins(&text);
+    if targets.is_empty() {
+        bail!("{} names no target", manifest.display());
+    }
+    let folder = context.project.target.join("fuzz");
+    let mut build = at_root(context);
+    build
+        .args(["build", "--release", "--bins", "--manifest-path"])
+        .arg(&manifest)
+        .arg("--target-dir")
+        .arg(&folder)
+        // With a target named, build scripts and macros go without the flags.
+        .args(["--target", host(context)?.as_str()])
+        .env("RUSTFLAGS", FUZZ_FLAGS);
+    let built = context.tests("fuzz-build", &mut build)?;
+    if built.failed > 0 {
+        return Ok(built);
+    }
+    let release = folder.join(host(context)?).join("release");
+    let mut tally = Tally::default();
+    for target in targets {
+        tally.add(&fuzz_one(context, &release, target)?);
+    }
+    Ok(tally)
+}
+
+/// Runs one target: from the corpus in the project, with what it finds kept in the target folder.
+fn fuzz_one(context: &Context<'_>, release: &Path, target: &str) -> Result<Tally> {
+    say(format!("fuzzing {target} for {FUZZ_S} s"));
+    let found = context.project.target.join("fuzz-corpus").join(target);
+    let artifacts = context.project.target.join("fuzz-artifacts").join(target);
+    fs::create_dir_all(&found)?;
+    fs::create_dir_all(&artifacts)?;
+    let mut command = Command::new(release.join(target));
+    command
+        .arg(format!("-max_total_time={FUZZ_S}"))
+        .args([
+            "-timeout=10",
+            "-rss_limit_mb=1024",
+            "-print_final_stats=1",
+            "-verbosity=0",
+        ])
+        .arg(format!("-artifact_prefix={}/", artifacts.display()))
+        .arg(&found);
+    let seeds = context.project.root.join("agent/fuzz/corpus").join(target);
+    if seeds.is_dir() {
+        command.arg(seeds);
+    }
+    context.tests(&format!("fuzz-{target}"), &mut command)
+}
+
+/// Names of the binaries that a manifest declares.
+fn bins(manifest: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    let mut inside = false;
+    for line in manifest.lines().map(str::trim) {
+        if line.starts_with('[') {
+            inside = line == "[[bin]]";
+        } else if inside && let Some(name) = line.strip_prefix("name = ") {
+            names.push(name.trim_matches('"'));
+        }
+    }
+    names
+}
+
+/// The machine we build on, as Rust names it.
+fn host(context: &Context<'_>) -> Result<String> {
+    let text = crate::command::output(at_root(context).args(["-vV"]))?;
+    text.lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .map(str::to_owned)
+        .context("cargo does not say its host")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bins;
+
+    #[test]
+    fn fuzz_targets_are_the_binaries_of_their_manifest() {
+        let manifest = "[package]\nname = \"x\"\n[[bin]]\nname = \"http1\"\npath = \"a.rs\"\n\n[[bin]]\nname = \"record\"\n";
+        assert_eq!(bins(manifest), ["http1", "record"]);
+    }
+}
