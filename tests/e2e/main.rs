@@ -1,1 +1,4 @@
 //! Tests that need no root.
+#![cfg(test)]
+
+mod peers;

@@ -1,3 +1,16 @@
-//! Tests that need root and BTF.
+//! Tests that need root and BTF: the real agent hears real servers and clients, under both taps.
+//!
+//! They run one after the other: each loads kernel programs and drives both ends of its traffic.
+//! `cargo test -p eaves-tests --test kernel -- FILTER` picks some by name.
 
-fn main() {}
+mod drops;
+mod lifecycle;
+mod servers;
+
+fn main() {
+    let mut arguments = libtest_mimic::Arguments::from_args();
+    arguments.test_threads.get_or_insert(1);
+    let trials = [servers::trials(), lifecycle::trials(), drops::trials()];
+    let trials = trials.into_iter().flatten().collect();
+    libtest_mimic::run(&arguments, trials).exit();
+}

@@ -1,1 +1,26 @@
-//! Support for the tests.
+//! Support for the whole-agent tests.
+//!
+//! ```text
+//! trial       a kernel test: what it needs, and what it leaves when it fails
+//! sandbox     a folder a test owns, ports, programs that must be there
+//! wait        polling with a deadline
+//! process     a child that never outlives its test
+//! agent       the real binary, started, asked and stopped; its ledger
+//! event       its JSON lines read back
+//! load        what clients are told to ask for
+//! peer        real servers and clients, and their own access logs
+//! compare     what was reported against what the server logged
+//! wire        bytes sent and read by hand
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod agent;
+pub mod compare;
+pub mod event;
+pub mod load;
+pub mod peer;
+pub mod process;
+pub mod sandbox;
+pub mod trial;
+pub mod wait;
+pub mod wire;

@@ -1,0 +1,109 @@
+//! Apache httpd with its process models.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::process::Command;
+
+use anyhow::Result;
+use rustix::process::Signal;
+
+use super::{Counts, Place, Server, utf8};
+use crate::load::{Features, SIZES, STATUSES, body};
+use crate::process::Process;
+use crate::sandbox::{Sandbox, port, program};
+
+/// Process model of Apache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mpm {
+    /// A process a connection.
+    Prefork,
+    /// Threads, with one that waits for all idle connections.
+    Event,
+}
+
+/// Where Debian keeps the modules.
+const MODULES: &str = "/usr/lib/apache2/modules";
+
+/// Starts Apache in the sandbox.
+///
+/// # Errors
+/// It is not installed or does not come up.
+pub fn apache(sandbox: &Sandbox, name: &str, mpm: Mpm) -> Result<Server> {
+    let apache = program("apache2", "apache2")?;
+    for size in SIZES {
+        sandbox.write(&format!("{name}/root/size/{size}"), body(size))?;
+    }
+    sandbox.write(&format!("{name}/root/take"), "taken\n")?;
+    fs::create_dir_all(sandbox.file(&format!("{name}/mutex")))?;
+    let port = port()?;
+    let log = sandbox.file(&format!("{name}.log"));
+    let (mpm, limits) = match mpm {
+        Mpm::Prefork => (
+            "prefork",
+            "StartServers 4\nMaxSpareServers 32\nMaxRequestWorkers 32\n",
+        ),
+        Mpm::Event => (
+            "event",
+            "StartServers 2\nThreadsPerChild 16\nMaxRequestWorkers 64\n",
+        ),
+    };
+    let mut config = format!("LoadModule mpm_{mpm}_module {MODULES}/mod_mpm_{mpm}.so\n{limits}");
+    for module in ["authz_core", "alias", "rewrite", "headers", "mime"] {
+        let _ = writeln!(
+            config,
+            "LoadModule {module}_module {MODULES}/mod_{module}.so"
+        );
+    }
+    let _ = write!(
+        config,
+        "ServerName localhost
+ServerRoot {folder}
+DefaultRuntimeDir {folder}
+PidFile {folder}/apache.pid
+Mutex file:{folder}/mutex default
+Listen 127.0.0.1:{port}
+User www-data
+Group www-data
+ErrorLog {folder}/error.log
+DocumentRoot {folder}/root
+TypesConfig /dev/null
+KeepAlive On
+MaxKeepAliveRequests 0
+KeepAliveTimeout 30
+EnableSendfile Off
+EnableMMAP Off
+LogFormat \"%m\\t%U%q\\t%>s\\t%B\\t%{{remote}}p\" tsv
+CustomLog {log} tsv
+<Directory {folder}/root>
+  Require all granted
+</Directory>
+RewriteEngine On
+RewriteCond %{{QUERY_STRING}} ^id=([^&]+)
+RewriteRule ^ - [E=XID:%1]
+RewriteCond %{{REDIRECT_XID}} (.+)
+RewriteRule ^ - [E=XID:%1]
+Header always set x-id %{{XID}}e env=XID
+",
+        folder = utf8(&sandbox.file(name))?,
+        log = utf8(&log)?,
+    );
+    for status in STATUSES {
+        let _ = writeln!(config, "RewriteRule ^/status/{status}$ - [R={status},L]");
+    }
+    let config = sandbox.write(&format!("{name}.conf"), config)?;
+    let mut command = Command::new(apache);
+    command.arg("-f").arg(&config).args(["-D", "FOREGROUND"]);
+    Server {
+        process: Process::start(sandbox, name, command)?,
+        place: Place::Tcp(port),
+        log,
+        counts: Counts::Body,
+        features: Features {
+            chunked: false,
+            chunked_requests: true,
+            post_only: true,
+        },
+        gentle: Signal::TERM,
+    }
+    .ready()
+}

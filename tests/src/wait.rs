@@ -1,0 +1,33 @@
+//! Polling with a deadline, so that no test waits for a fixed time.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+/// Longest anything in a test may take before the test fails.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Asks `poll` until it has an answer.
+///
+/// # Errors
+/// Those of `poll`, and that `what` did not come within [`DEADLINE`].
+pub fn until<T>(what: &str, mut poll: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    let began = Instant::now();
+    loop {
+        if let Some(answer) = poll()? {
+            return Ok(answer);
+        }
+        if began.elapsed() > DEADLINE {
+            bail!("{what}: not within {} s", DEADLINE.as_secs());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// As [`until`], for a fact.
+///
+/// # Errors
+/// As [`until`].
+pub fn until_true(what: &str, mut poll: impl FnMut() -> Result<bool>) -> Result<()> {
+    until(what, || Ok(poll()?.then_some(())))
+}
