@@ -1,1 +1,249 @@
-//! redact
+//! [`Exchange`] → [`ApiEvent`].
+//!
+//! [`seal`] alone turns raw bytes into what may leave the agent. It reports what was heard and
+//! copies no payload. It masks nothing.
+
+mod target;
+
+use std::net::IpAddr;
+
+use crate::capture::Origin;
+use crate::clock::{BootTime, WallTime};
+use crate::event::{
+    self, Address, ApiEvent, Completeness, Endpoint, ExchangeKind, Extent, Field, Host, Http,
+    HttpVersion, Ids, Lower, MissingReason, Network, Process, Protocol, ProtocolName, Request,
+    Response, SCHEMA, Text, UserAgent,
+};
+use crate::exchange::{Body, ConnInfo, Exchange, Half, Head, Reason, Seen, Version};
+use eaves_common::Transport;
+
+/// What sealing must know beside the exchange: whose it is, and when that host booted.
+#[derive(Clone, Debug)]
+pub struct SealContext {
+    ids: Ids,
+    host_name: String,
+    host_id: String,
+    boot: BootTime,
+}
+
+impl SealContext {
+    /// For exchanges heard at `origin`.
+    #[must_use]
+    pub fn new(origin: &Origin) -> Self {
+        Self {
+            ids: Ids::new(&origin.host_id, origin.run),
+            host_name: origin.host_name.clone(),
+            host_id: origin.host_id.clone(),
+            boot: origin.boot,
+        }
+    }
+
+    /// The host, as events name it.
+    #[must_use]
+    pub fn host(&self) -> Host<'_> {
+        Host {
+            name: &self.host_name,
+            id: &self.host_id,
+        }
+    }
+
+    /// Makes the ids of this run.
+    #[must_use]
+    pub fn ids(&self) -> &Ids {
+        &self.ids
+    }
+
+    /// When the host booted.
+    #[must_use]
+    pub fn boot(&self) -> BootTime {
+        self.boot
+    }
+}
+
+/// The event that reports `exchange`.
+#[must_use]
+pub fn seal<'a>(exchange: &'a Exchange, context: &'a SealContext) -> ApiEvent<'a> {
+    let Exchange {
+        conn,
+        request,
+        response,
+        ..
+    } = exchange;
+    let (request, response) = (request.as_ref(), response.as_ref());
+    let began = request.or(response).map_or(conn.open.time, |m| m.began);
+    let time = context.boot.date(began);
+    let id = conn.open.conn;
+    let (local, remote) = ends(conn);
+    let (client, server) = match conn.role {
+        eaves_common::Role::Server => (remote, local),
+        eaves_common::Role::Client => (local, remote),
+    };
+    ApiEvent {
+        kind: ExchangeKind::Exchange,
+        schema: SCHEMA,
+        id: context
+            .ids
+            .exchange(time, id.sock, id.inode, exchange.ordinal, 0),
+        time,
+        duration_ns: duration(exchange),
+        time_to_first_byte_ns: request
+            .zip(response)
+            .map(|(request, response)| response.began.since(request.began)),
+        role: match conn.role {
+            eaves_common::Role::Server => event::Role::Server,
+            eaves_common::Role::Client => event::Role::Client,
+        },
+        network: Network {
+            transport: conn.open.transport.map(|transport| match transport {
+                Transport::Tcp | Transport::Mptcp => event::Transport::Tcp,
+                Transport::Unix => event::Transport::Unix,
+            }),
+            protocol: Protocol {
+                name: ProtocolName::Http,
+                version: request.or(response).map(|m| match m.version {
+                    Version::Http10 => HttpVersion::Http10,
+                    Version::Http11 => HttpVersion::Http11,
+                }),
+            },
+            connection: context.ids.connection(
+                context.boot.date(conn.open.time),
+                id.sock,
+                id.inode,
+            ),
+        },
+        client,
+        peer: remote,
+        server,
+        url: request.map(|m| target::url(&m.head)),
+        http: Http {
+            request: request.map(sealed_request),
+            response: response.map(sealed_response),
+        },
+        user_agent: request
+            .and_then(|m| m.head.field("user-agent"))
+            .map(|value| UserAgent {
+                original: Text(value),
+            }),
+        process: process(conn, context.boot),
+        host: context.host(),
+        completeness: completeness(exchange),
+        anomalies: &exchange.anomalies,
+    }
+}
+
+/// First byte of the request to last byte of the response; `None` where either is not known.
+fn duration(exchange: &Exchange) -> Option<u64> {
+    let (request, response) = exchange.request.as_ref().zip(exchange.response.as_ref())?;
+    match exchange.response_seen {
+        Seen::Whole | Seen::Truncated | Seen::Gap | Seen::JoinedLate => {
+            Some(response.ended.since(request.began))
+        }
+        Seen::Unfinished | Seen::None => None,
+    }
+}
+
+/// This end and the other end, as far as they have addresses.
+fn ends(conn: &ConnInfo) -> (Option<Endpoint<'_>>, Option<Endpoint<'_>>) {
+    let open = &conn.open;
+    if open.transport == Some(Transport::Unix) {
+        let named = Some(open.path.as_slice())
+            .filter(|path| !path.is_empty())
+            .map(|path| Endpoint {
+                address: Address::Unix(path),
+                port: None,
+            });
+        return if open.path_is_local {
+            (named, None)
+        } else {
+            (None, named)
+        };
+    }
+    let inet = |(ip, port): (IpAddr, u16)| Endpoint {
+        address: Address::Ip(ip),
+        port: Some(port),
+    };
+    (open.local.map(inet), open.remote.map(inet))
+}
+
+fn process(conn: &ConnInfo, boot: BootTime) -> Process<'_> {
+    let start = conn.open.process_start;
+    Process {
+        pid: conn.open.tgid,
+        name: Text(&conn.open.comm),
+        start: (start.0 != 0).then(|| -> WallTime { boot.date(start) }),
+    }
+}
+
+fn sealed_request(message: &Half) -> Request<'_> {
+    Request {
+        method: Text(message.head.get(message.head.word)),
+        headers: fields(&message.head),
+        header_bytes: message.header_bytes,
+        body_bytes: message.body.total_bytes,
+        body: body(&message.body, &message.head),
+        trailers: trailers(message),
+    }
+}
+
+fn sealed_response(message: &Half) -> Response<'_> {
+    Response {
+        status_code: message.status,
+        headers: fields(&message.head),
+        header_bytes: message.header_bytes,
+        body_bytes: message.body.total_bytes,
+        body: body(&message.body, &message.head),
+        trailers: trailers(message),
+    }
+}
+
+fn fields(head: &Head) -> Vec<Field<'_>> {
+    let pair = |(name, value)| (Lower(name), Text(value));
+    head.fields().map(pair).collect()
+}
+
+fn trailers(message: &Half) -> Vec<Field<'_>> {
+    message.trailers.as_deref().map(fields).unwrap_or_default()
+}
+
+fn body<'a>(body: &'a Body, head: &'a Head) -> Option<event::Body<'a>> {
+    if body.content.is_empty() {
+        return None;
+    }
+    let media_type = head
+        .field("content-type")
+        .and_then(|value| value.split(|b| *b == b';').next())
+        .map(<[u8]>::trim_ascii)
+        .filter(|value| !value.is_empty())
+        .map(Lower);
+    event::Body::new(&body.content, media_type)
+}
+
+fn completeness(exchange: &Exchange) -> Completeness {
+    let extent = |seen| match seen {
+        Seen::Whole => Extent::Whole,
+        Seen::Truncated => Extent::Truncated,
+        Seen::Gap => Extent::Gap,
+        Seen::JoinedLate => Extent::JoinedLate,
+        Seen::Unfinished => Extent::Unfinished,
+        Seen::None => Extent::None,
+    };
+    let reason = |reason: &Reason| match reason {
+        Reason::BodyLimit => MissingReason::BodyLimit,
+        Reason::HeadLimit => MissingReason::HeadLimit,
+        Reason::RingFull => MissingReason::RingFull,
+        Reason::ReadFault => MissingReason::ReadFault,
+        Reason::UnseenPath => MissingReason::UnseenPath,
+        Reason::Shed => MissingReason::Shed,
+        Reason::Timeout => MissingReason::Timeout,
+        Reason::Reset => MissingReason::Reset,
+    };
+    Completeness {
+        request: extent(exchange.request_seen),
+        response: extent(exchange.response_seen),
+        missing_bytes: exchange.missing_bytes,
+        reasons: exchange.reasons.iter().map(reason).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

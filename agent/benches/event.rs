@@ -1,0 +1,179 @@
+//! What sealing and encoding one small exchange costs, beside what serde_json takes to encode it and
+//! what copying the line takes.
+//!
+//! `cargo bench -p eaves --bench event`. The first numbers are ratios within this run; times
+//! are of this machine and prove nothing elsewhere.
+
+#![expect(clippy::expect_used, reason = "a bench, run by hand")]
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Instant;
+
+use eaves::capture::{ConnOpen, Origin};
+use eaves::clock::{BootTime, Ktime, WallTime};
+use eaves::event::write_line;
+use eaves::exchange::{Body, ConnInfo, Exchange, Half, Head, Seen, Span, Version};
+use eaves::redact::{SealContext, seal};
+use eaves_common::{ConnId, Role, Transport};
+
+const REQUEST: &[(&str, &str)] = &[
+    ("Host", "api.example.com"),
+    ("User-Agent", "curl/8.5.0"),
+    ("Accept", "application/json"),
+    ("Accept-Encoding", "gzip, deflate, br"),
+    ("Accept-Language", "en-GB,en;q=0.7"),
+    ("Connection", "keep-alive"),
+    (
+        "Authorization",
+        "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0MiJ9.c2lnbmF0dXJl",
+    ),
+    ("Cookie", "session=5f2c0a7be51d4c5d"),
+    ("X-Request-Id", "7b1f0d3e-5a0e-4a55-9d0b-0f4c5b3b9c01"),
+    ("Cache-Control", "no-cache"),
+];
+
+const RESPONSE: &[(&str, &str)] = &[
+    ("Server", "nginx/1.22.1"),
+    ("Date", "Sat, 21 Nov 2026 06:02:11 GMT"),
+    ("Content-Type", "application/json; charset=utf-8"),
+    ("Content-Length", "350"),
+    ("Connection", "keep-alive"),
+    ("ETag", "\"6740a5d3-15e\""),
+    ("Cache-Control", "private, max-age=0"),
+    ("Vary", "Accept-Encoding"),
+];
+
+fn head(word: &str, target: &str, fields: &[(&str, &str)]) -> Head {
+    let mut buffer = Vec::new();
+    let mut add = |text: &str| {
+        let start = buffer.len() as u32;
+        buffer.extend_from_slice(text.as_bytes());
+        Span {
+            start,
+            len: text.len() as u32,
+        }
+    };
+    let (word, target) = (add(word), add(target));
+    let fields = fields.iter().map(|(n, v)| (add(n), add(v))).collect();
+    Head {
+        word,
+        target,
+        fields,
+        buffer,
+    }
+}
+
+fn half(head: Head, status: u16, body: &str, began: u64) -> Half {
+    Half {
+        version: Version::Http11,
+        status,
+        header_bytes: head.buffer.len() as u64 + 40,
+        head,
+        body: Body {
+            content: body.into(),
+            total_bytes: Some(body.len() as u64),
+        },
+        trailers: None,
+        began: Ktime(began),
+        ended: Ktime(began + 200_000),
+    }
+}
+
+fn exchange() -> Exchange {
+    let mut json = String::from("{\"users\":[");
+    while json.len() < 340 {
+        json.push_str("{\"id\":42,\"name\":\"Ada Lovelace\",\"active\":true},");
+    }
+    json.truncate(348);
+    json.push_str("]}");
+    Exchange {
+        conn: Arc::new(ConnInfo {
+            open: ConnOpen {
+                conn: ConnId {
+                    sock: 0xffff_8881_0a2b_3c00,
+                    inode: 91_234,
+                },
+                time: Ktime(1_000_000),
+                transport: Some(Transport::Tcp),
+                local: Some(([10, 0, 0, 5].into(), 8080)),
+                remote: Some(([203, 0, 113, 7].into(), 51_322)),
+                tgid: 812,
+                process_start: Ktime(77_000),
+                comm: b"nginx".to_vec(),
+                ..ConnOpen::default()
+            },
+            role: Role::Server,
+        }),
+        ordinal: 17,
+        request: Some(half(
+            head("GET", "/users/42?verbose=1", REQUEST),
+            0,
+            "",
+            5_000_000,
+        )),
+        response: Some(half(head("OK", "", RESPONSE), 200, &json, 6_000_000)),
+        request_seen: Seen::Whole,
+        response_seen: Seen::Whole,
+        missing_bytes: 0,
+        reasons: Vec::new(),
+        anomalies: Vec::new(),
+    }
+}
+
+/// Nanoseconds that one call takes: the least of several rounds.
+fn cost(rounds: u32, calls: u32, mut call: impl FnMut()) -> f64 {
+    let mut least = f64::MAX;
+    for _ in 0..rounds {
+        let start = Instant::now();
+        for _ in 0..calls {
+            call();
+        }
+        least = least.min(start.elapsed().as_secs_f64() * 1e9 / f64::from(calls));
+    }
+    least
+}
+
+fn main() {
+    let exchange = exchange();
+    let context = SealContext::new(&Origin {
+        host_name: "web-3".into(),
+        host_id: "4c4c4544005a4b10".into(),
+        boot: BootTime(WallTime(1_795_240_000_000_000_000)),
+        run: 7,
+    });
+    let mut line = Vec::new();
+    let mut encode = || {
+        line.clear();
+        write_line(&seal(black_box(&exchange), &context), &mut line).expect("it is JSON");
+        black_box(&line);
+    };
+    let sealed = cost(20, 20_000, || {
+        black_box(seal(black_box(&exchange), &context));
+    });
+    let encoded = cost(20, 20_000, &mut encode);
+    encode();
+    let mut copy = Vec::new();
+    let copied = cost(20, 200_000, || {
+        copy.clear();
+        copy.extend_from_slice(black_box(&line));
+        black_box(&copy);
+    });
+    let mut other = Vec::new();
+    let by_serde_json = cost(20, 20_000, || {
+        other.clear();
+        serde_json::to_writer(&mut other, &seal(black_box(&exchange), &context)).expect("JSON");
+        black_box(&other);
+    });
+    if std::env::args().any(|arg| arg == "--show") {
+        print!("{}", String::from_utf8_lossy(&line));
+    }
+    println!(
+        "seal and encode one exchange of {} bytes: {:.2} of the time with serde_json, {:.0} × a copy of \
+         its line ({encoded:.0} ns; seal alone {sealed:.0} ns, serde_json {by_serde_json:.0} ns, copy \
+         {copied:.0} ns)",
+        line.len(),
+        encoded / by_serde_json,
+        encoded / copied,
+    );
+}

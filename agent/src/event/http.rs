@@ -1,0 +1,337 @@
+//! Request and response as they are reported.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Serialize, Serializer};
+
+use super::text::{Lower, Text};
+
+/// What was spoken on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Protocol {
+    /// Its name.
+    pub name: ProtocolName,
+    /// Its version, as the request says, or else the response.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<HttpVersion>,
+}
+
+/// Protocols that are understood.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProtocolName {
+    /// HTTP.
+    #[default]
+    Http,
+}
+
+/// Versions of HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub enum HttpVersion {
+    /// HTTP/1.0.
+    #[serde(rename = "1.0")]
+    Http10,
+    /// HTTP/1.1.
+    #[serde(rename = "1.1")]
+    Http11,
+}
+
+/// What was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Url<'a> {
+    /// `http`, or what an absolute target says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<Lower<'a>>,
+    /// Host from an absolute target, or else from the Host field; without port, lower case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domain: Option<Lower<'a>>,
+    /// Port from there, if it names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// Path of the target up to the first `?`, as sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<Text<'a>>,
+    /// What follows the first `?`, as sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query: Option<Text<'a>>,
+    /// The whole target as sent, where it is more than path and query.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub original: Option<Text<'a>>,
+}
+
+/// The two messages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Http<'a> {
+    /// The request, if its head was seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<Request<'a>>,
+    /// The final response, if its head was seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response: Option<Response<'a>>,
+}
+
+/// A header or trailer field: name in lower case, value as sent.
+pub type Field<'a> = (Lower<'a>, Text<'a>);
+
+/// A request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Request<'a> {
+    /// Method, as sent.
+    pub method: Text<'a>,
+    /// Header fields, `[name, value]`, in order of arrival; names in lower case.
+    pub headers: Vec<Field<'a>>,
+    /// Bytes of the head as sent, from the request line to the empty line.
+    pub header_bytes: u64,
+    /// Bytes of body as sent, after transfer coding, before content coding; counted even where they
+    /// were not kept, absent if a gap hid the framing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_bytes: Option<u64>,
+    /// The body as far as it was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<Body<'a>>,
+    /// Trailer fields, as `headers`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub trailers: Vec<Field<'a>>,
+}
+
+/// A response.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Response<'a> {
+    /// Status code.
+    pub status_code: u16,
+    /// Header fields, `[name, value]`, in order of arrival; names in lower case.
+    pub headers: Vec<Field<'a>>,
+    /// Bytes of the head as sent, from the status line to the empty line.
+    pub header_bytes: u64,
+    /// Bytes of body as sent, after transfer coding, before content coding; counted even where they
+    /// were not kept, absent if a gap hid the framing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_bytes: Option<u64>,
+    /// The body as far as it was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<Body<'a>>,
+    /// Trailer fields, as `headers`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub trailers: Vec<Field<'a>>,
+}
+
+/// A body as far as it was kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Body<'a> {
+    /// Its first bytes.
+    pub content: Content<'a>,
+    /// How `content` is written.
+    pub encoding: BodyEncoding,
+    /// Bytes kept.
+    pub captured_bytes: u64,
+    /// What the Content-Type field says, without its parameters, in lower case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<Lower<'a>>,
+}
+
+impl<'a> Body<'a> {
+    /// A body of which `content` was kept; `None` if that is nothing.
+    #[must_use]
+    pub fn new(content: &'a [u8], media_type: Option<Lower<'a>>) -> Option<Self> {
+        if content.is_empty() {
+            return None;
+        }
+        let content = Content::new(content);
+        Some(Self {
+            content,
+            encoding: content.encoding(),
+            captured_bytes: content.bytes().len() as u64,
+            media_type,
+        })
+    }
+}
+
+/// How a body's content is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BodyEncoding {
+    /// As text. Where it was cut within a character, that one's bytes are written `\xNN`.
+    Text,
+    /// As base64 (RFC 4648 §4), because it is not UTF-8.
+    Base64,
+}
+
+/// Bytes of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content<'a> {
+    /// UTF-8, but for a last character that may be cut.
+    Text(Text<'a>),
+    /// Anything else.
+    Base64(&'a [u8]),
+}
+
+impl<'a> Content<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        match str::from_utf8(bytes) {
+            // `error_len` is absent where the input ends within a character.
+            Err(error) if error.error_len().is_some() => Self::Base64(bytes),
+            Ok(_) | Err(_) => Self::Text(Text(bytes)),
+        }
+    }
+
+    fn encoding(self) -> BodyEncoding {
+        match self {
+            Self::Text(_) => BodyEncoding::Text,
+            Self::Base64(_) => BodyEncoding::Base64,
+        }
+    }
+
+    fn bytes(self) -> &'a [u8] {
+        match self {
+            Self::Text(Text(bytes)) | Self::Base64(bytes) => bytes,
+        }
+    }
+}
+
+impl Serialize for Content<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => text.serialize(to),
+            Self::Base64(bytes) => to.serialize_str(&base64(bytes)),
+        }
+    }
+}
+
+impl JsonSchema for Content<'_> {
+    fn schema_name() -> Cow<'static, str> {
+        "Content".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string" })
+    }
+}
+
+/// `bytes` in base64 with padding (RFC 4648 §4).
+fn base64(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for place in 0..4 {
+            out.push(if place <= group.len() {
+                base64_digit(bits >> (18 - 6 * place) & 0x3f)
+            } else {
+                '='
+            });
+        }
+    }
+    out
+}
+
+fn base64_digit(value: u32) -> char {
+    let value = value as u8;
+    char::from(match value {
+        0..26 => b'A' + value,
+        26..52 => b'a' + value - 26,
+        52..62 => b'0' + value - 52,
+        62 => b'+',
+        _ => b'/',
+    })
+}
+
+/// The client's program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct UserAgent<'a> {
+    /// The User-Agent field, as sent.
+    pub original: Text<'a>,
+}
+
+/// How much of an exchange was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Completeness {
+    /// How much of the request.
+    pub request: Extent,
+    /// How much of the response.
+    pub response: Extent,
+    /// Bytes never seen, of both, as far as their number is known.
+    pub missing_bytes: u64,
+    /// Why what is missing is missing, each once.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<MissingReason>,
+}
+
+/// How much of one message was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Extent {
+    /// All of it.
+    Whole,
+    /// Kept in part, by limit; sizes are exact.
+    Truncated,
+    /// Bytes in it were never seen.
+    Gap,
+    /// It began before Eaves looked.
+    JoinedLate,
+    /// The connection ended, or time ran out, before it did.
+    Unfinished,
+    /// It never came.
+    None,
+}
+
+/// Why a message is not whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MissingReason {
+    /// The body is longer than what is kept.
+    BodyLimit,
+    /// The head is longer than what is kept.
+    HeadLimit,
+    /// The ring between kernel and agent was full.
+    RingFull,
+    /// The process's memory could not be read.
+    ReadFault,
+    /// Moved by a call that the tap does not see into.
+    UnseenPath,
+    /// Shed to keep within the agent's budget.
+    Shed,
+    /// Nothing came for too long.
+    Timeout,
+    /// The connection was reset.
+    Reset,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Body, BodyEncoding, base64};
+
+    #[test]
+    fn base64_is_that_of_the_rfc() {
+        // RFC 4648 §10.
+        for (bytes, expected) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
+            ("foobar", "Zm9vYmFy"),
+        ] {
+            assert_eq!(base64(bytes.as_bytes()), expected);
+        }
+        assert_eq!(base64(&[0xfb, 0xff, 0xbf]), "+/+/");
+    }
+
+    #[test]
+    fn content_is_text_where_it_is_utf8_but_for_a_cut_end() {
+        let check = |bytes: &[u8], expected| {
+            assert_eq!(Body::new(bytes, None).map(|b| b.encoding), expected);
+        };
+        check(b"", None);
+        check(
+            "{\"name\":\"Zo\u{eb}\"}".as_bytes(),
+            Some(BodyEncoding::Text),
+        );
+        check(b"Zo\xc3", Some(BodyEncoding::Text));
+        check(b"\x1f\x8b\x08\x00", Some(BodyEncoding::Base64));
+        check(b"Zo\xc3 more", Some(BodyEncoding::Base64));
+    }
+}

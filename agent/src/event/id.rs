@@ -1,0 +1,174 @@
+//! Ids: UUIDv7 (RFC 9562 §5.7) whose random part is a hash, so that a replay gives them again.
+
+use std::hash::Hasher as _;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Serialize, Serializer};
+use siphasher::sip128::{Hasher128 as _, SipHasher13};
+
+use crate::clock::WallTime;
+
+/// Names one record, or one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventId(u128);
+
+impl EventId {
+    /// Milliseconds of `time`, then 74 bits of `hash`.
+    fn new(time: WallTime, hash: u128) -> Self {
+        const VERSION: u128 = 0x7 << 76;
+        const VARIANT: u128 = 0b10 << 62;
+        const RANDOM: u128 = (0xfff << 64) | ((1 << 62) - 1);
+        let ms = u128::from(time.0 / 1_000_000) & ((1 << 48) - 1);
+        Self((ms << 80) | VERSION | VARIANT | (hash & RANDOM))
+    }
+
+    /// As it is written: 32 hex digits in five groups. Never allocates.
+    #[must_use]
+    pub fn to_text(self) -> [u8; 36] {
+        let mut out = [b'-'; 36];
+        let digits = out.iter_mut().enumerate();
+        let places = digits.filter(|(at, _)| !matches!(at, 8 | 13 | 18 | 23));
+        for ((_, place), nibble) in places.zip((0..32).rev()) {
+            let digit = (self.0 >> (4 * nibble)) as u8 & 0xf;
+            *place = if digit < 10 {
+                b'0' + digit
+            } else {
+                b'a' + digit - 10
+            };
+        }
+        out
+    }
+}
+
+impl std::fmt::Display for EventId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(str::from_utf8(&self.to_text()).unwrap_or_default())
+    }
+}
+
+impl Serialize for EventId {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(str::from_utf8(&self.to_text()).unwrap_or_default())
+    }
+}
+
+impl JsonSchema for EventId {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "EventId".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "uuid", "description": "UUIDv7." })
+    }
+}
+
+/// Makes the ids of one run of the agent on one host.
+#[derive(Clone, Debug)]
+pub struct Ids {
+    keyed: SipHasher13,
+}
+
+/// What an id is for: ids of different kinds never meet.
+#[derive(Clone, Copy)]
+enum Purpose {
+    Exchange = 1,
+    Connection = 2,
+    Notice = 3,
+}
+
+impl Ids {
+    /// Ids of the run `run` on the host whose machine id is `host_id`.
+    #[must_use]
+    pub fn new(host_id: &str, run: u64) -> Self {
+        let mut hasher = SipHasher13::new();
+        hasher.write(host_id.as_bytes());
+        hasher.write_u64(run);
+        let key = hasher.finish128();
+        Self {
+            keyed: SipHasher13::new_with_keys(key.h1, key.h2),
+        }
+    }
+
+    /// Id of report `report`, from 0, of the exchange `ordinal` of a conn, which began at `time`.
+    #[must_use]
+    pub fn exchange(
+        &self,
+        time: WallTime,
+        sock: u64,
+        inode: u64,
+        ordinal: u64,
+        report: u64,
+    ) -> EventId {
+        self.id(Purpose::Exchange, time, &[sock, inode, ordinal, report])
+    }
+
+    /// Id of the conn that was first heard at `time`.
+    #[must_use]
+    pub fn connection(&self, time: WallTime, sock: u64, inode: u64) -> EventId {
+        self.id(Purpose::Connection, time, &[sock, inode])
+    }
+
+    /// Id of the notice `ordinal`, from 0, of this run.
+    #[must_use]
+    pub fn notice(&self, time: WallTime, ordinal: u64) -> EventId {
+        self.id(Purpose::Notice, time, &[ordinal])
+    }
+
+    fn id(&self, purpose: Purpose, time: WallTime, words: &[u64]) -> EventId {
+        let mut hasher = self.keyed;
+        hasher.write_u64(purpose as u64);
+        for word in words {
+            hasher.write_u64(*word);
+        }
+        let hash = hasher.finish128();
+        EventId::new(time, (u128::from(hash.h1) << 64) | u128::from(hash.h2))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EventId, Ids};
+    use crate::clock::WallTime;
+
+    const TIME: WallTime = WallTime(1_645_557_742_000_999_999);
+
+    #[test]
+    fn layout_is_that_of_the_rfc() {
+        // The example of RFC 9562, appendix A.6.
+        let hash = (0xcc3 << 64) | 0x18c4_dc0c_0c07_398f;
+        let id = EventId::new(TIME, hash);
+        assert_eq!(id.to_string(), "017f22e2-79b0-7cc3-98c4-dc0c0c07398f");
+        let full = EventId::new(WallTime(u64::MAX), u128::MAX).to_string();
+        assert_eq!(&full[14..15], "7");
+        assert_eq!(&full[19..20], "b");
+    }
+
+    #[test]
+    fn whatever_differs_makes_another_id_and_a_replay_the_same() {
+        let ids = |host, run| {
+            let ids = Ids::new(host, run);
+            [
+                ids.exchange(TIME, 1, 2, 3, 0),
+                ids.exchange(TIME, 1, 2, 3, 1),
+                ids.exchange(TIME, 1, 2, 4, 0),
+                ids.exchange(TIME, 1, 3, 3, 0),
+                ids.exchange(TIME, 2, 2, 3, 0),
+                ids.connection(TIME, 1, 2),
+                ids.notice(TIME, 1),
+            ]
+        };
+        let mut all = [ids("a", 1), ids("a", 2), ids("b", 1)].concat();
+        assert_eq!(ids("a", 1), ids("a", 1));
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), 21);
+    }
+
+    #[test]
+    fn ids_stay_the_same_from_version_to_version() {
+        let id = Ids::new("4c4c4544", 7).exchange(TIME, 1, 2, 3, 0);
+        assert_eq!(id.to_string(), "017f22e2-79b0-79e8-a730-3430310e26c7");
+    }
+}

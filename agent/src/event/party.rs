@@ -1,0 +1,177 @@
+//! Who takes part: ends of a connection, process, host.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Serialize, Serializer};
+
+use super::http::Protocol;
+use super::id::EventId;
+use super::text::Text;
+use super::time;
+use crate::clock::WallTime;
+
+/// Which side of a connection was heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The end that answers.
+    Server,
+    /// The end that asks.
+    Client,
+}
+
+/// The connection, and what was spoken on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Network {
+    /// What carried it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transport: Option<Transport>,
+    /// What was spoken.
+    pub protocol: Protocol,
+    /// Names the connection: its exchanges share it.
+    pub connection: EventId,
+}
+
+/// What carried a connection. Multipath TCP counts as TCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// TCP, over IPv4 or IPv6.
+    Tcp,
+    /// A Unix stream socket.
+    Unix,
+}
+
+/// One end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Endpoint<'a> {
+    /// IP address; for a Unix socket its path, `@name` if that is abstract.
+    pub address: Address<'a>,
+    /// Port. A Unix socket has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+}
+
+/// An IP address or the name of a Unix socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Address<'a> {
+    /// Written in its canonical form; IPv4 in IPv6 as IPv4.
+    Ip(IpAddr),
+    /// As the kernel has it: an abstract name begins with NUL, written `@`.
+    Unix(&'a [u8]),
+}
+
+impl Serialize for Address<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Ip(ip) => match ip.to_canonical() {
+                IpAddr::V4(ip) => {
+                    let (text, len) = dotted(ip.octets());
+                    to.serialize_str(
+                        str::from_utf8(text.get(..len).unwrap_or_default()).unwrap_or_default(),
+                    )
+                }
+                IpAddr::V6(ip) => to.collect_str(&ip),
+            },
+            Self::Unix([0, name @ ..]) => to.serialize_str(&format!("@{}", Text(name).to_text())),
+            Self::Unix(path) => Text(path).serialize(to),
+        }
+    }
+}
+
+/// Four numbers with dots between, and how many bytes they take.
+fn dotted(octets: [u8; 4]) -> ([u8; 15], usize) {
+    let mut text = [b'.'; 15];
+    let mut len = 0;
+    for octet in octets {
+        let digits = [octet / 100, octet / 10 % 10, octet % 10];
+        let leading = digits.iter().take(2).take_while(|d| **d == 0).count();
+        for digit in digits.into_iter().skip(leading) {
+            if let Some(place) = text.get_mut(len) {
+                *place = b'0' + digit;
+            }
+            len += 1;
+        }
+        len += 1;
+    }
+    (text, len - 1)
+}
+
+impl JsonSchema for Address<'_> {
+    fn schema_name() -> Cow<'static, str> {
+        "Address".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string" })
+    }
+}
+
+/// A process on this host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Process<'a> {
+    /// Process id, as the host's first namespace counts.
+    pub pid: u32,
+    /// Name of the thread that last moved bytes, at most 15 bytes.
+    pub name: Text<'a>,
+    /// When it started.
+    #[serde(
+        serialize_with = "time::serialize_some",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(schema_with = "time::schema")]
+    pub start: Option<WallTime>,
+}
+
+/// This host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Host<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its machine id.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub id: &'a str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Address, dotted};
+    use std::net::{IpAddr, Ipv4Addr};
+
+    #[track_caller]
+    fn check(address: Address<'_>, expected: &str) {
+        assert_eq!(serde_json::to_value(address).unwrap(), expected);
+    }
+
+    #[test]
+    fn addresses_are_written_canonically() {
+        for ip in ["127.0.0.1", "::1", "2001:db8::1", "255.255.255.255"] {
+            check(Address::Ip(ip.parse().unwrap()), ip);
+        }
+        check(Address::Ip("::ffff:10.0.0.5".parse().unwrap()), "10.0.0.5");
+    }
+
+    #[test]
+    fn unix_names_are_paths_or_begin_with_at() {
+        check(Address::Unix(b"/run/app.sock"), "/run/app.sock");
+        check(Address::Unix(b"\0app"), "@app");
+        check(Address::Unix(b"\0a\0b\xff"), "@a\0b\\xff");
+        check(Address::Unix(b"/run/\xff"), "/run/\\xff");
+    }
+
+    #[test]
+    fn dotted_agrees_with_the_standard_library() {
+        for a in 0..=255 {
+            let ip = Ipv4Addr::new(a, 0, 255 - a, a / 2);
+            let (text, len) = dotted(ip.octets());
+            assert_eq!(
+                str::from_utf8(&text[..len]).unwrap(),
+                IpAddr::V4(ip).to_string()
+            );
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Dates as they are written: RFC 3339, UTC, nanoseconds.
+
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde::Serializer;
+
+use crate::clock::WallTime;
+
+/// Bytes of a date: `2026-11-21T06:02:11.123456789Z`.
+pub const STAMP_BYTES: usize = 30;
+
+const NS_PER_S: u64 = 1_000_000_000;
+
+/// Writes `time` as RFC 3339 (§5.6) in UTC with nanoseconds. Never allocates.
+#[must_use]
+pub fn stamp(time: WallTime) -> [u8; STAMP_BYTES] {
+    let (seconds, ns) = (time.0 / NS_PER_S, time.0 % NS_PER_S);
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = civil(days);
+    let mut out = *b"0000-00-00T00:00:00.000000000Z";
+    for (at, width, number) in [
+        (0, 4, year),
+        (5, 2, month),
+        (8, 2, day),
+        (11, 2, second / 3600),
+        (14, 2, second / 60 % 60),
+        (17, 2, second % 60),
+        (20, 9, ns),
+    ] {
+        digits(out.get_mut(at..at + width).unwrap_or_default(), number);
+    }
+    out
+}
+
+/// Fills `field` with the last decimal digits of `number`.
+fn digits(field: &mut [u8], mut number: u64) {
+    for byte in field.iter_mut().rev() {
+        *byte = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+}
+
+/// Year, month and day of the day `days` after 1970-01-01, in the Gregorian calendar.
+///
+/// Counts in eras of 400 years that begin on the first of March, so that the leap day comes last
+/// (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`).
+fn civil(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let era = days / 146_097;
+    let of_era = days % 146_097;
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 {
+        march_month + 3
+    } else {
+        march_month - 9
+    };
+    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
+}
+
+pub(super) fn serialize<S: Serializer>(time: &WallTime, to: S) -> Result<S::Ok, S::Error> {
+    // Always ASCII, so never the empty text.
+    to.serialize_str(str::from_utf8(&stamp(*time)).unwrap_or_default())
+}
+
+pub(super) fn serialize_some<S: Serializer>(
+    time: &Option<WallTime>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => serialize(time, to),
+        None => to.serialize_none(),
+    }
+}
+
+pub(super) fn schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "format": "date-time",
+        "description": "RFC 3339, UTC, nanoseconds."
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stamp;
+    use crate::clock::WallTime;
+
+    fn check(ns: u64, expected: &str) {
+        assert_eq!(str::from_utf8(&stamp(WallTime(ns))).unwrap(), expected);
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        check(0, "1970-01-01T00:00:00.000000000Z");
+        check(951_782_399_999_999_999, "2000-02-28T23:59:59.999999999Z");
+        check(951_782_400_000_000_000, "2000-02-29T00:00:00.000000000Z");
+        check(951_868_800_000_000_001, "2000-03-01T00:00:00.000000001Z");
+        check(1_795_240_931_123_456_789, "2026-11-21T06:02:11.123456789Z");
+        check(4_107_542_400_000_000_000, "2100-03-01T00:00:00.000000000Z");
+        check(u64::MAX, "2554-07-21T23:34:33.709551615Z");
+    }
+
+    #[test]
+    fn each_day_is_the_one_after_the_last() {
+        let every = |year: u64, n| year.is_multiple_of(n);
+        let leap = |year| every(year, 4) && (!every(year, 100) || every(year, 400));
+        let month_days = |year: u64, month: u64| match month {
+            2 if leap(year) => 29,
+            2 => 28,
+            4 | 6 | 9 | 11 => 30,
+            _ => 31,
+        };
+        let (mut year, mut month, mut day) = (1970, 1, 1);
+        for days in 0..200_000 {
+            assert_eq!(super::civil(days), (year, month, day));
+            day += 1;
+            if day > month_days(year, month) {
+                (day, month) = (1, month + 1);
+            }
+            if month > 12 {
+                (month, year) = (1, year + 1);
+            }
+        }
+    }
+}
