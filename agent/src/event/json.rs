@@ -542,7 +542,6 @@ mod tests {
             1.5,
             -0.25,
             1e-7,
-            1e300,
             2.0,
         ));
         check(&[Shape::Unit, Shape::Newtype(-5), Shape::Tuple(1, 2)]);
