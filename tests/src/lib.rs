@@ -7,6 +7,7 @@
 //! process     a child that never outlives its test
 //! agent       the real binary, started, asked and stopped; its ledger
 //! event       its JSON lines read back
+//! expect      what a case of eaves-calls says must be reported
 //! load        what clients are told to ask for
 //! peer        real servers and clients, and their own access logs
 //! compare     what was reported against what the server logged
@@ -17,6 +18,7 @@
 pub mod agent;
 pub mod compare;
 pub mod event;
+pub mod expect;
 pub mod load;
 pub mod peer;
 pub mod process;

@@ -533,17 +533,7 @@ mod tests {
     #[test]
     fn every_kind_of_value_is_written_as_serde_json_does() {
         check(&(true, false, 'é', "x", Unit, Pair(1, "y")));
-        check(&(
-            0,
-            u64::MAX,
-            i64::MIN,
-            i8::MIN,
-            -1,
-            1.5,
-            -0.25,
-            1e-7,
-            2.0,
-        ));
+        check(&(0, u64::MAX, i64::MIN, i8::MIN, -1, 1.5, -0.25, 1e-7, 2.0));
         check(&[Shape::Unit, Shape::Newtype(-5), Shape::Tuple(1, 2)]);
         check(&Shape::Struct { a: None, b: () });
         check(&BTreeMap::from([("b\n", vec![1, 2]), ("a", vec![])]));

@@ -1,0 +1,227 @@
+//! Calls that move bytes, each on a TCP conn.
+
+use std::io;
+use std::os::fd::AsFd as _;
+use std::time::Duration;
+
+use crate::Case;
+use crate::link::{Leg, Stage};
+use crate::sys;
+use crate::way::{Recv, Send};
+
+/// Kept whole by default, and more than a socket's smallest buffer.
+const BODY: usize = 15_000;
+
+/// Divides evenly into every number of vectors that is used.
+const VECTORED: usize = 13_000;
+
+const MEGABYTE: usize = 1 << 20;
+
+pub(crate) const CASES: &[Case] = &[
+    Case::new("read_write", |stage| both(stage, Send::Write, Recv::Read)),
+    Case::new("sendto_recvfrom", |stage| {
+        both(stage, Send::Sendto, Recv::Recvfrom)
+    }),
+    Case::new("vectors_1", |stage| vectored(stage, 1)),
+    Case::new("vectors_2", |stage| vectored(stage, 2)),
+    Case::new("vectors_64", |stage| vectored(stage, 64)),
+    Case::new("vectors_65", |stage| vectored(stage, 65)),
+    Case::new("vectors_1000", |stage| vectored(stage, 1000)),
+    Case::new("mmsg", |stage| {
+        both(stage, Send::Sendmmsg(3, 2), Recv::Recvmmsg(3, 2))
+    }),
+    Case::new("mmsg_64_vectors", |stage| {
+        both(stage, Send::Sendmmsg(4, 10), Recv::Recvmmsg(4, 10))
+    }),
+    Case::new("mmsg_80_vectors", |stage| {
+        bodies(stage, Send::Sendmmsg(2, 40), Recv::Recvmmsg(2, 40))
+    }),
+    Case::new("sendfile", |stage| sent(stage, Send::Sendfile)),
+    Case::new("splice_to", |stage| sent(stage, Send::Splice)),
+    Case::new("splice_from", |stage| received(stage, Recv::Splice)),
+    Case::new("io_uring", uring),
+    Case::new("compat", compat),
+    Case::new("peek", |stage| both(stage, Send::Write, Recv::PeekFirst)),
+    Case::new("waitall", |stage| {
+        both(stage, Send::Pieces(100), Recv::WaitAll)
+    }),
+    Case::new("trunc", |stage| received(stage, Recv::Away)),
+    Case::new("no_bytes", no_bytes),
+    Case::new("out_of_band", out_of_band),
+    Case::new("would_block", would_block),
+    Case::new("slowly", slowly),
+    Case::new("megabyte_at_once", |stage| {
+        large(stage, Send::Write, Recv::Read)
+    }),
+    Case::new("megabyte_in_pieces", |stage| {
+        large(stage, Send::Pieces(8192), Recv::Pieces(8192))
+    }),
+    Case::new("megabyte_odd_pieces", |stage| {
+        large(stage, Send::Pieces(70_001), Recv::Pieces(3001))
+    }),
+    Case::new("megabyte_vectors", |stage| {
+        large(stage, Send::Writev(16), Recv::Pieces(100_000))
+    }),
+    Case::new("megabyte_sendfile", |stage| {
+        sandwich(
+            stage,
+            Leg::plain(0),
+            Leg::plain(MEGABYTE).sent(Send::Sendfile).body_only(),
+        )
+    }),
+    Case::new("duplex", duplex),
+];
+
+/// One exchange between two plain ones.
+fn sandwich(stage: &mut Stage, request: Leg, response: Leg) -> io::Result<()> {
+    let link = stage.tcp()?;
+    link.plain(stage)?;
+    link.exchange(stage, request, response)?;
+    link.plain(stage)
+}
+
+/// Whole messages in one way, both directions at both ends.
+fn both(stage: &mut Stage, send: Send, recv: Recv) -> io::Result<()> {
+    let leg = Leg::plain(BODY).sent(send).received(recv);
+    sandwich(stage, leg, leg)
+}
+
+/// Bodies in one way, both directions at both ends.
+fn bodies(stage: &mut Stage, send: Send, recv: Recv) -> io::Result<()> {
+    let leg = Leg::plain(VECTORED).sent(send).received(recv).body_only();
+    sandwich(stage, leg, leg)
+}
+
+fn sent(stage: &mut Stage, send: Send) -> io::Result<()> {
+    let leg = Leg::plain(BODY).sent(send).body_only();
+    sandwich(stage, leg, leg)
+}
+
+fn received(stage: &mut Stage, recv: Recv) -> io::Result<()> {
+    let leg = Leg::plain(BODY).received(recv).body_only();
+    sandwich(stage, leg, leg)
+}
+
+/// Each call that takes vectors, with so many.
+fn vectored(stage: &mut Stage, count: usize) -> io::Result<()> {
+    bodies(stage, Send::Writev(count), Recv::Readv(count))?;
+    bodies(stage, Send::Pwritev2(count), Recv::Preadv2(count))?;
+    bodies(stage, Send::Sendmsg(count), Recv::Recvmsg(count))?;
+    if count > 64 {
+        return Ok(());
+    }
+    both(stage, Send::Writev(count), Recv::Readv(count))?;
+    both(stage, Send::Pwritev2(count), Recv::Preadv2(count))?;
+    both(stage, Send::Sendmsg(count), Recv::Recvmsg(count))
+}
+
+fn uring(stage: &mut Stage) -> io::Result<()> {
+    sent(stage, Send::Uring)?;
+    received(stage, Recv::Uring)
+}
+
+#[cfg(target_arch = "x86_64")]
+fn compat(stage: &mut Stage) -> io::Result<()> {
+    if !sys::has_32()? {
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "the kernel runs no 32-bit calls",
+        ));
+    }
+    sent(stage, Send::Compat)?;
+    received(stage, Recv::Compat)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn compat(_: &mut Stage) -> io::Result<()> {
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "no 32-bit calls from a 64-bit program",
+    ))
+}
+
+/// Sends of nothing and reads into nothing: neither bytes nor an end.
+fn no_bytes(stage: &mut Stage) -> io::Result<()> {
+    let link = stage.tcp()?;
+    for _ in 0..2 {
+        for end in [link.client.as_fd(), link.server.as_fd()] {
+            sys::write(end, &[])?;
+            sys::sendto(end, &[], 0)?;
+            sys::sendmsg(end, &[])?;
+            sys::writev(end, &[])?;
+        }
+        let leg = Leg::plain(100).received(Recv::WithEmpty);
+        link.exchange(stage, leg, leg)?;
+    }
+    link.plain(stage)
+}
+
+/// An urgent byte (MSG_OOB, tcp(7)) takes a place in the stream, but is not in it.
+fn out_of_band(stage: &mut Stage) -> io::Result<()> {
+    let link = stage.tcp()?;
+    link.plain(stage)?;
+    sys::sendto(link.client.as_fd(), b"!", libc::MSG_OOB)?;
+    link.plain(stage)?;
+    let mut urgent = [0];
+    sys::sendto(link.server.as_fd(), b"?", libc::MSG_OOB)?;
+    sys::poll(link.client.as_fd(), libc::POLLPRI)?;
+    sys::recvfrom(link.client.as_fd(), &mut urgent, libc::MSG_OOB)?;
+    link.plain(stage)?;
+    link.plain(stage)
+}
+
+/// Small buffers, so that calls would block and others move a part: only what they return counts.
+fn would_block(stage: &mut Stage) -> io::Result<()> {
+    let link = stage.tcp()?;
+    for end in [link.client.as_fd(), link.server.as_fd()] {
+        sys::set(end, libc::SOL_SOCKET, libc::SO_SNDBUF, 1)?;
+        sys::nonblocking(end)?;
+    }
+    let nothing = sys::read(link.server.as_fd(), &mut [0; 10]);
+    if nothing.map_err(|error| error.kind()) != Err(io::ErrorKind::WouldBlock) {
+        return Err(io::Error::other(
+            "a read before anything came did not say so",
+        ));
+    }
+    let leg = Leg::plain(BODY)
+        .sent(Send::Nonblocking)
+        .received(Recv::Nonblocking);
+    for _ in 0..3 {
+        link.exchange(stage, leg, leg)?;
+    }
+    let leg = Leg::plain(200_000)
+        .sent(Send::Nonblocking)
+        .received(Recv::Nonblocking);
+    link.exchange(stage, leg, leg)?;
+    let leg = Leg::plain(100)
+        .sent(Send::Nonblocking)
+        .received(Recv::Nonblocking);
+    link.exchange(stage, leg, leg)
+}
+
+/// One byte at a time, with pauses: what no client does but attackers.
+fn slowly(stage: &mut Stage) -> io::Result<()> {
+    let leg = Leg::plain(20).sent(Send::Slowly(Duration::from_millis(5)));
+    sandwich(stage, leg, leg)
+}
+
+/// Far more than is kept and, in one call, more than is copied.
+fn large(stage: &mut Stage, send: Send, recv: Recv) -> io::Result<()> {
+    let large = Leg::plain(MEGABYTE).sent(send).received(recv);
+    let link = stage.tcp()?;
+    link.plain(stage)?;
+    link.exchange(stage, Leg::plain(0), large)?;
+    link.exchange(stage, large, Leg::plain(10))?;
+    link.exchange(stage, large, large)?;
+    link.plain(stage)
+}
+
+/// Both directions of one conn busy at the same time: a response that begins before its request
+/// has ended.
+fn duplex(stage: &mut Stage) -> io::Result<()> {
+    let link = stage.tcp()?;
+    link.plain(stage)?;
+    link.crossing(stage, BODY)?;
+    link.crossing(stage, MEGABYTE)?;
+    link.plain(stage)
+}
