@@ -35,7 +35,7 @@ fn nginx_with_sendfile_and_workers_logs_what_was_asked() {
     let options = Nginx {
         sendfile: true,
         workers: 4,
-        upstream: None,
+        ..Nginx::default()
     };
     check(|sandbox| nginx(sandbox, "nginx", &options));
 }

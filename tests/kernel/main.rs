@@ -2,7 +2,9 @@
 //!
 //! They run one after the other: each loads kernel programs and drives both ends of its traffic.
 //! `cargo test -p eaves-tests --test kernel -- FILTER` picks some by name.
+#![cfg(test)]
 
+mod bounds;
 mod drops;
 mod lifecycle;
 mod servers;
@@ -10,7 +12,12 @@ mod servers;
 fn main() {
     let mut arguments = libtest_mimic::Arguments::from_args();
     arguments.test_threads.get_or_insert(1);
-    let trials = [servers::trials(), lifecycle::trials(), drops::trials()];
+    let trials = [
+        servers::trials(),
+        lifecycle::trials(),
+        drops::trials(),
+        bounds::trials(),
+    ];
     let trials = trials.into_iter().flatten().collect();
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -6,17 +6,21 @@
 //! wait        polling with a deadline
 //! process     a child that never outlives its test
 //! agent       the real binary, started, asked and stopped; its ledger
+//! disk        a file system of a few kilobytes
 //! event       its JSON lines read back
 //! expect      what a case of eaves-calls says must be reported
 //! load        what clients are told to ask for
 //! peer        real servers and clients, and their own access logs
+//! capture     capture files made by hand
 //! compare     what was reported against what the server logged
 //! wire        bytes sent and read by hand
 //! ```
 #![forbid(unsafe_code)]
 
 pub mod agent;
+pub mod capture;
 pub mod compare;
+pub mod disk;
 pub mod event;
 pub mod expect;
 pub mod load;

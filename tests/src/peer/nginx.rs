@@ -18,6 +18,8 @@ pub struct Nginx {
     pub sendfile: bool,
     /// Worker processes; 0 stands for 1.
     pub workers: u8,
+    /// Takes heads of 64 KiB.
+    pub long_heads: bool,
     /// Everything goes on to this place, over kept connections.
     pub upstream: Option<Place>,
 }
@@ -55,7 +57,8 @@ http {{
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
   fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
   sendfile {sendfile}; client_max_body_size 64m; keepalive_requests 1000000; default_type text/plain;
-  client_header_timeout 300; client_body_timeout 300;
+  client_header_timeout 300; client_body_timeout 300; keepalive_timeout 300;
+  {long_heads}
   {upstream}
   server {{ listen 127.0.0.1:{port} backlog=4096; root {folder}/root; {locations} }}
 }}
@@ -63,6 +66,7 @@ http {{
         workers = options.workers.max(1),
         folder = utf8(&sandbox.file(name))?,
         log = utf8(&log)?,
+        long_heads = if options.long_heads { "large_client_header_buffers 4 64k;" } else { "" },
         sendfile = if options.sendfile { "on" } else { "off" },
     );
     let config = sandbox.write(&format!("{name}.conf"), config)?;

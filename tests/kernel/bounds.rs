@@ -1,0 +1,146 @@
+//! Much at once: memory stays inside its limit, and what is heard beside it is right.
+
+use std::io::Write;
+use std::net::TcpStream;
+
+use anyhow::{Context, Result, ensure};
+use eaves_tests::agent::{Agent, Mode};
+use eaves_tests::compare::{Expect, compare};
+use eaves_tests::peer::{Nginx, nginx};
+use eaves_tests::process::text;
+use eaves_tests::sandbox::Sandbox;
+use eaves_tests::trial::under_both_taps;
+use eaves_tests::wire::connect;
+use libtest_mimic::Trial;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::lifecycle::{at, get, to_file};
+
+/// All tests of this module.
+pub(crate) fn trials() -> Vec<Trial> {
+    [
+        under_both_taps("bounds::ten_thousand_idle_connections", idle_connections),
+        under_both_taps("bounds::a_flood_of_half_requests", half_requests),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// `limits.memory` of both tests, MiB.
+const MEMORY_MIB: u64 = 64;
+
+/// The most memory a process ever had resident, MiB.
+fn peak_mib(pid: u32) -> Result<u64> {
+    let status = text(format!("/proc/{pid}/status").as_ref());
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    Ok(kib.context("no VmHWM")?.trim().parse::<u64>()? / 1024)
+}
+
+/// Lets this process and the servers it starts open as many files as the host allows.
+fn many_files() -> Result<()> {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: maximum,
+            maximum,
+        },
+    )?;
+    Ok(())
+}
+
+fn idle_connections(sandbox: &Sandbox, mode: Mode) -> Result<()> {
+    const CONNECTIONS: usize = 10_000;
+    many_files()?;
+    let server = nginx(sandbox, "nginx", &Nginx::default())?;
+    let port = server.place().port()?;
+    let events = sandbox.file("events.jsonl");
+    let limits = format!("limits:\n  memory: {MEMORY_MIB}MiB");
+    let mut agent = Agent::run(sandbox, &to_file(mode, "", &limits, &events), &events)?;
+    let mut streams = Vec::with_capacity(CONNECTIONS);
+    for number in 0..CONNECTIONS {
+        let mut stream = connect(port)?;
+        get(&mut stream, &format!("/size/13?id=open-{number}"))?;
+        streams.push(stream);
+    }
+    // Each once more, after all have been idle beside the others.
+    for (number, stream) in streams.iter_mut().enumerate() {
+        get(stream, &format!("/size/13?id=again-{number}"))?;
+    }
+    let log = server.logged(2 * CONNECTIONS)?;
+    agent.settle(|reported| reported.len() >= log.len())?;
+    let peak = peak_mib(agent.process().pid())?;
+    let report = agent.stop()?;
+    compare(&at(&report.exchanges, port), &log, Expect::Whole)?;
+    ensure!(
+        peak <= MEMORY_MIB,
+        "{peak} MiB resident, the limit is {MEMORY_MIB}"
+    );
+    report.balanced()
+}
+
+/// Heads and bodies that are begun and never ended, more of them than the limit holds.
+fn half_requests(sandbox: &Sandbox, mode: Mode) -> Result<()> {
+    many_files()?;
+    let server = nginx(
+        sandbox,
+        "nginx",
+        &Nginx {
+            long_heads: true,
+            ..Nginx::default()
+        },
+    )?;
+    let port = server.place().port()?;
+    let events = sandbox.file("events.jsonl");
+    let limits = format!("limits:\n  memory: {MEMORY_MIB}MiB");
+    let mut agent = Agent::run(sandbox, &to_file(mode, "", &limits, &events), &events)?;
+    let flood = (0..3000)
+        .map(|number| half(port, number))
+        .collect::<Result<Vec<_>>>()?;
+    let mut stream = connect(port)?;
+    for number in 0..100 {
+        get(&mut stream, &format!("/size/600?id=right-{number}"))?;
+    }
+    let log = server.logged(100)?;
+    agent.settle(|reported| at(reported, port).len() >= log.len())?;
+    let peak = peak_mib(agent.process().pid())?;
+    drop(flood);
+    let report = agent.stop()?;
+    let right = |target: &str| target.contains("id=right");
+    let log: Vec<_> = log.into_iter().filter(|one| right(&one.target)).collect();
+    let mut reported = at(&report.exchanges, port);
+    reported.retain(|one| right(&one.target));
+    compare(&reported, &log, Expect::Whole)?;
+    for exchange in at(&report.exchanges, port) {
+        let half = !right(&exchange.target);
+        ensure!(
+            !half || !exchange.is_whole(),
+            "half a request is whole: {}",
+            exchange.line()
+        );
+    }
+    ensure!(
+        peak <= MEMORY_MIB,
+        "{peak} MiB resident, the limit is {MEMORY_MIB}"
+    );
+    report.balanced()
+}
+
+/// The first 60 KB of a head, or a body that lacks its last byte.
+fn half(port: u16, number: usize) -> Result<TcpStream> {
+    let mut stream = connect(port)?;
+    let mut bytes =
+        format!("POST /take?flood={number} HTTP/1.1\r\nHost: localhost\r\n").into_bytes();
+    if number % 2 == 0 {
+        for field in 0..58 {
+            bytes.extend_from_slice(format!("x-{field}: {}\r\n", "a".repeat(1000)).as_bytes());
+        }
+    } else {
+        bytes.extend_from_slice(b"Content-Length: 60000\r\n\r\n");
+        bytes.resize(bytes.len() + 59_999, b'b');
+    }
+    stream.write_all(&bytes)?;
+    Ok(stream)
+}
