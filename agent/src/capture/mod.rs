@@ -3,6 +3,8 @@
 //! In: the bytes of one record as the kernel wrote them, live or from a capture file. Out: a
 //! [`Record`] that borrows its payload. It does not order, join or judge.
 
+#[doc(hidden)]
+pub mod build;
 mod decode;
 mod file;
 mod kernel;

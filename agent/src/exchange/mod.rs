@@ -1,10 +1,19 @@
 //! `Chunk` → `Message` → [`Exchange`]: a request and its response. Holds raw bytes, so it is not
 //! `Serialize`: `redact::seal` alone turns it into an event.
 
+mod arrive;
+mod body;
+mod conn;
+mod expiry;
+mod pair;
+
+pub use conn::{Conn, Context, Options};
+
 use std::sync::Arc;
 
 use crate::capture::ConnOpen;
 use crate::clock::Ktime;
+pub use crate::protocol::{Head, Span, Version};
 use crate::stream::GapReason;
 use eaves_common::Role;
 
@@ -15,63 +24,6 @@ pub struct ConnInfo {
     pub open: ConnOpen,
     /// Which end of it was heard.
     pub role: Role,
-}
-
-/// HTTP version as the message says it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Version {
-    /// HTTP/1.0.
-    Http10,
-    /// HTTP/1.1.
-    Http11,
-}
-
-/// A range of bytes in a [`Head`]'s buffer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Span {
-    /// Offset of the first.
-    pub start: u32,
-    /// How many.
-    pub len: u32,
-}
-
-/// A message's head: one buffer, and where in it things lie. Order, case and bytes are kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Head {
-    /// The bytes spans point into.
-    pub buffer: Vec<u8>,
-    /// Request: method. Response: reason phrase.
-    pub word: Span,
-    /// Request: target. Response: empty.
-    pub target: Span,
-    /// Names and values, in order of arrival; folded lines joined by a space.
-    pub fields: Vec<(Span, Span)>,
-}
-
-impl Head {
-    /// The bytes of `span`.
-    #[must_use]
-    pub fn get(&self, span: Span) -> &[u8] {
-        let start = span.start as usize;
-        self.buffer
-            .get(start..start.saturating_add(span.len as usize))
-            .unwrap_or_default()
-    }
-
-    /// Names and values, in order of arrival.
-    pub fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.fields
-            .iter()
-            .map(|(name, value)| (self.get(*name), self.get(*value)))
-    }
-
-    /// The first value of the field `name`, in any case.
-    #[must_use]
-    pub fn field(&self, name: &str) -> Option<&[u8]> {
-        self.fields()
-            .find(|(have, _)| have.eq_ignore_ascii_case(name.as_bytes()))
-            .map(|(_, value)| value)
-    }
 }
 
 /// A body as far as it was kept.

@@ -1,1 +1,5 @@
 //! pipeline
+
+mod shard;
+
+pub use shard::{Options, Outcome, Shard};

@@ -1,6 +1,20 @@
 //! [`Record`](crate::capture::Record) → [`Chunk`]: the bytes of one direction, in order, gaps explicit.
+//!
+//! In: decoded records of many conns, and the time. Out: to each conn's [`Consumer`] its chunks; to
+//! the kernel a [`Word`] on what need not be copied. Which end a conn is, what it sends tells. It
+//! reads no protocol beyond the first bytes, and never guesses an order: what does not fit is a gap.
 
+mod conn;
+mod order;
+mod table;
+
+pub use table::{Options, Table};
+
+use eaves_common::{ConnId, Flow, Role};
+
+use crate::capture::ConnOpen;
 use crate::clock::Ktime;
+use crate::telemetry::Counters;
 
 /// One direction of a conn, by what it carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,6 +62,88 @@ pub struct Chunk<'a> {
     pub time: Ktime,
     /// Which direction.
     pub direction: Direction,
+    /// Whether it begins where a transfer began.
+    pub first: bool,
     /// What.
     pub piece: Piece<'a>,
+}
+
+/// What the kernel is to be told about a conn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// Nothing is needed of this flow before position `until`.
+    SkipTo {
+        /// The conn.
+        conn: ConnId,
+        /// The flow.
+        flow: Flow,
+        /// Position of the first byte wanted again, as the records of this conn count; of TCP the
+        /// low 32 bits.
+        until: u64,
+    },
+    /// The conn is not HTTP, or no longer.
+    NotHttp {
+        /// The conn.
+        conn: ConnId,
+    },
+}
+
+/// Why a conn is taken from its consumer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parting {
+    /// It ended.
+    Ended,
+    /// It was reset.
+    Reset,
+    /// It made room for another.
+    Evicted,
+    /// The agent stops.
+    Stop,
+}
+
+/// What reads the chunks of one conn.
+pub trait Consumer: Sized {
+    /// What all consumers of a table share.
+    type Context;
+
+    /// A conn whose role is known: its first chunk follows.
+    fn open(open: ConnOpen, role: Role, context: &mut Self::Context) -> Self;
+    /// The conn is held by another process now.
+    fn reopen(&mut self, open: ConnOpen);
+    /// What comes next.
+    fn chunk(&mut self, chunk: Chunk<'_>, context: &mut Self::Context, counters: &mut Counters);
+    /// Bytes that come next in `direction` and are not needed.
+    fn unneeded(&self, direction: Direction, context: &Self::Context) -> u64;
+    /// Whether it wants to hear no more of this conn.
+    fn is_over(&self) -> bool;
+    /// Whether something is under way.
+    fn is_busy(&self) -> bool;
+    /// When it wants [`Consumer::wake`], if at all.
+    fn deadline(&self) -> Option<Ktime>;
+    /// Its deadline has come.
+    fn wake(&mut self, now: Ktime, context: &mut Self::Context, counters: &mut Counters);
+    /// Nothing came for the idle time.
+    fn expire(&mut self, now: Ktime, context: &mut Self::Context, counters: &mut Counters);
+    /// It must give up what it holds.
+    fn shed(&mut self, now: Ktime, context: &mut Self::Context, counters: &mut Counters);
+    /// The conn is gone.
+    fn close(
+        &mut self,
+        parting: Parting,
+        now: Ktime,
+        context: &mut Self::Context,
+        counters: &mut Counters,
+    );
+    /// Memory it holds beyond its own size, in bytes.
+    fn bytes(&self) -> usize;
+}
+
+/// Where a table's consumers find what they share, and where words and counts go.
+pub struct Env<'a, C: Consumer> {
+    /// What the consumers share.
+    pub context: &'a mut C::Context,
+    /// Counts.
+    pub counters: &'a mut Counters,
+    /// Words for the kernel.
+    pub words: &'a mut Vec<Word>,
 }

@@ -40,6 +40,113 @@ counters! {
     RecordsDecoded = "reader", "records_decoded";
     /// Records read that are not.
     RecordsUndecodable = "reader", "records_undecodable";
+
+    /// Records given to the table of conns.
+    StreamRecords = "stream", "records";
+    /// Records that opened a conn.
+    StreamOpens = "stream", "opens";
+    /// Records that told of another process on a conn.
+    StreamReopens = "stream", "reopens";
+    /// Data records given to a conn.
+    StreamData = "stream", "data";
+    /// End records given to a conn.
+    StreamEnds = "stream", "ends";
+    /// Data records of a conn that was never opened, or is forgotten.
+    StreamDataUnknown = "stream", "data_unknown_conn";
+    /// Data records of a conn that is not HTTP, or no longer.
+    StreamDataNotHttp = "stream", "data_not_http";
+    /// Data records of a flow that had ended.
+    StreamDataAfterEnd = "stream", "data_after_end";
+    /// End records of a conn that was never opened, or is forgotten.
+    StreamEndsUnknown = "stream", "ends_unknown_conn";
+
+    /// Bytes that data records given to a conn account for.
+    StreamBytes = "stream", "bytes";
+    /// Bytes that followed on those before.
+    StreamBytesInOrder = "stream", "bytes_in_order";
+    /// Bytes that came ahead of others and were held.
+    StreamBytesHeld = "stream", "bytes_held";
+    /// Bytes that came a second time.
+    StreamBytesDuplicate = "stream", "bytes_duplicate";
+    /// Bytes whose position another record had claimed.
+    StreamBytesOverlap = "stream", "bytes_overlap";
+    /// Bytes held until their turn came.
+    StreamBytesReleased = "stream", "bytes_released";
+    /// Bytes held that were found to overlap each other.
+    StreamBytesHeldOverlap = "stream", "bytes_held_overlap";
+    /// Bytes handed to the parsers.
+    StreamBytesDelivered = "stream", "bytes_delivered";
+    /// Bytes the agent asked not to be copied.
+    StreamBytesSkipped = "stream", "bytes_skipped";
+    /// Bytes beyond the most that is copied of one call.
+    StreamBytesLimit = "stream", "bytes_copy_limit";
+    /// Bytes in memory that could not be read.
+    StreamBytesFault = "stream", "bytes_read_fault";
+    /// Bytes moved by a path that is not seen.
+    StreamBytesUnseen = "stream", "bytes_unseen_path";
+    /// Bytes from before it was known which end of the conn asks.
+    StreamBytesUndecided = "stream", "bytes_undecided";
+    /// Bytes left over when a conn was found not to be HTTP.
+    StreamBytesNotHttp = "stream", "bytes_not_http";
+
+    /// Holes in streams.
+    StreamGaps = "stream", "gaps";
+    /// Bytes in holes after the ring was full.
+    StreamGapBytesRing = "stream", "gap_bytes_ring_full";
+    /// Bytes in holes that no record accounts for.
+    StreamGapBytesUnseen = "stream", "gap_bytes_unseen_path";
+    /// Conns made room for another: the table was full.
+    StreamConnsEvicted = "stream", "conns_evicted";
+    /// Conns forgotten after long quiet.
+    StreamConnsForgotten = "stream", "conns_forgotten";
+    /// Conns whose end was not heard, but whose address came back.
+    StreamConnsReplaced = "stream", "conns_replaced";
+    /// Conns found not to be HTTP.
+    StreamConnsNotHttp = "stream", "conns_not_http";
+    /// Times a conn gave up what it held to keep within the budget.
+    StreamSheds = "stream", "sheds";
+
+    /// Bytes given to the parsers.
+    ProtocolBytes = "protocol", "bytes";
+    /// Bytes of heads.
+    ProtocolBytesHead = "protocol", "bytes_head";
+    /// Bytes of bodies.
+    ProtocolBytesBody = "protocol", "bytes_body";
+    /// Bytes that frame: chunk lines, trailers, empty lines between messages.
+    ProtocolBytesFraming = "protocol", "bytes_framing";
+    /// Bytes passed over: before the first message, after a loss, after the last.
+    ProtocolBytesPassed = "protocol", "bytes_passed";
+    /// Heads read.
+    ProtocolMessages = "protocol", "messages";
+    /// Heads of requests.
+    ProtocolRequests = "protocol", "requests";
+    /// Heads of final responses.
+    ProtocolResponses = "protocol", "responses";
+    /// Heads of interim responses.
+    ProtocolInterims = "protocol", "interims";
+    /// Times the framing was lost.
+    ProtocolLosses = "protocol", "losses";
+    /// Conns that spoke HTTP/2, which is not heard yet.
+    ProtocolHttp2 = "protocol", "http2_conns";
+
+    /// Exchanges begun.
+    ExchangesBegun = "exchange", "begun";
+    /// Exchanges reported.
+    ExchangesReported = "exchange", "reported";
+    /// Exchanges of which nothing was understood and nothing came: not reported.
+    ExchangesVoid = "exchange", "void";
+    /// Reported with request and response.
+    ExchangesPaired = "exchange", "paired";
+    /// Reported with a request alone.
+    ExchangesRequestOnly = "exchange", "request_only";
+    /// Reported with a response alone.
+    ExchangesResponseOnly = "exchange", "response_only";
+    /// Reported with neither head: both were lost.
+    ExchangesHeadless = "exchange", "headless";
+    /// Reported with both halves whole, or truncated by limit.
+    ExchangesComplete = "exchange", "complete";
+    /// Reported with a half that is not.
+    ExchangesIncomplete = "exchange", "incomplete";
 }
 
 const COUNT: usize = Counter::ALL.len();
@@ -58,7 +165,8 @@ impl Counters {
     /// Adds `n`.
     pub fn add(&mut self, counter: Counter, n: u64) {
         if let Some(slot) = self.0.get_mut(counter as usize) {
-            *slot += n;
+            // Hostile lengths add up beyond 64 bits; sums still balance.
+            *slot = slot.wrapping_add(n);
         }
     }
 
@@ -71,7 +179,7 @@ impl Counters {
     /// Adds all of `other`.
     pub fn absorb(&mut self, other: &Self) {
         for (slot, n) in self.0.iter_mut().zip(other.0) {
-            *slot += n;
+            *slot = slot.wrapping_add(n);
         }
     }
 }

@@ -1,0 +1,543 @@
+//! One conn's chunks: both parsers, and what they find put into exchanges.
+
+use std::sync::Arc;
+
+use eaves_common::Role;
+
+use super::body::give_reason;
+use super::expiry::Closing;
+use super::pair::Pairs;
+use super::{ConnInfo, Exchange, Reason, Seen};
+use crate::capture::ConnOpen;
+use crate::clock::Ktime;
+use crate::protocol::http1::{Asked, Ending, Framing, Limits, Message, Parser, Place, Side, Step};
+use crate::protocol::{Anomalies, Anomaly, Opening, opening};
+use crate::stream::{Chunk, Consumer, Direction, GapReason, Parting, Piece};
+use crate::telemetry::{Counter, Counters};
+
+/// Bytes of a conn, no message among them, after which it is not HTTP.
+const NO_MESSAGE_BYTES: u64 = 256 * 1024;
+
+/// What is kept of exchanges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Most bytes kept of a request's body.
+    pub request_body_bytes: usize,
+    /// Most bytes kept of a response's body.
+    pub response_body_bytes: usize,
+    /// What the parsers keep.
+    pub limits: Limits,
+    /// Nanoseconds a response waits for the request it answers: a client may read on one thread
+    /// before its write on another has told.
+    pub early_ns: u64,
+    /// Most bytes that wait so.
+    pub early_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            request_body_bytes: 16 * 1024,
+            response_body_bytes: 16 * 1024,
+            limits: Limits::default(),
+            early_ns: 5_000_000,
+            early_bytes: 64 * 1024,
+        }
+    }
+}
+
+/// What all conns share.
+#[derive(Debug, Default)]
+pub struct Context {
+    /// What is kept.
+    pub options: Options,
+    /// Exchanges that are over, for the caller to take.
+    pub out: Vec<Exchange>,
+}
+
+/// One conn's exchanges.
+#[derive(Debug)]
+pub struct Conn {
+    info: Arc<ConnInfo>,
+    requests: Parser,
+    responses: Parser,
+    pairs: Pairs,
+    /// First byte of the request under way.
+    request_began: Ktime,
+    /// It began where a transfer began.
+    request_first: bool,
+    /// First byte of the response under way.
+    response_began: Ktime,
+    /// Bytes to the client that came before the request they answer.
+    early: Early,
+    /// Bytes heard while no message was.
+    unheard: u64,
+    /// A message was heard.
+    http: bool,
+    /// A first line towards the server was none of HTTP's.
+    odd: bool,
+    over: bool,
+}
+
+#[derive(Debug, Default)]
+struct Early {
+    chunks: Vec<(Ktime, bool, Vec<u8>)>,
+    bytes: usize,
+    deadline: Option<Ktime>,
+}
+
+impl Consumer for Conn {
+    type Context = Context;
+
+    fn open(open: ConnOpen, role: Role, _: &mut Context) -> Self {
+        Self {
+            info: Arc::new(ConnInfo { open, role }),
+            requests: Parser::new(Side::Request),
+            responses: Parser::new(Side::Response),
+            pairs: Pairs::default(),
+            request_began: Ktime::default(),
+            request_first: true,
+            response_began: Ktime::default(),
+            early: Early::default(),
+            unheard: 0,
+            http: false,
+            odd: false,
+            over: false,
+        }
+    }
+
+    fn reopen(&mut self, open: ConnOpen) {
+        let role = self.info.role;
+        self.info = Arc::new(ConnInfo { open, role });
+    }
+
+    fn chunk(&mut self, chunk: Chunk<'_>, context: &mut Context, counters: &mut Counters) {
+        if chunk.direction == Direction::ToClient {
+            if self.comes_early(&chunk, context) {
+                return;
+            }
+            self.late(context, counters);
+        }
+        self.take(chunk, context, counters);
+        if !self.early.chunks.is_empty() && self.pairs.expects_response() {
+            self.late(context, counters);
+        }
+    }
+
+    fn unneeded(&self, direction: Direction, context: &Context) -> u64 {
+        let parser = match direction {
+            Direction::ToServer => &self.requests,
+            Direction::ToClient => &self.responses,
+        };
+        match parser.body_left() {
+            0 => 0,
+            _ if self.pairs.is_keeping(direction, &context.options) => 0,
+            left => left,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.over
+    }
+
+    fn is_busy(&self) -> bool {
+        !self.pairs.open.is_empty() || self.requests.in_head() || !self.early.chunks.is_empty()
+    }
+
+    fn deadline(&self) -> Option<Ktime> {
+        self.early.deadline
+    }
+
+    fn wake(&mut self, _: Ktime, context: &mut Context, counters: &mut Counters) {
+        self.late(context, counters);
+    }
+
+    fn expire(&mut self, now: Ktime, context: &mut Context, counters: &mut Counters) {
+        self.late(context, counters);
+        self.pairs
+            .close_all(Closing::Timeout, now, context, counters);
+        self.requests.compact();
+        self.responses.compact();
+    }
+
+    fn shed(&mut self, now: Ktime, context: &mut Context, counters: &mut Counters) {
+        self.late(context, counters);
+        let before = self.bytes();
+        self.pairs.shed_bodies();
+        if self.bytes() > before / 2 {
+            for side in [Direction::ToServer, Direction::ToClient] {
+                if self.parser(side).in_head() {
+                    self.lose(side, now, Reason::Shed, context, counters);
+                }
+            }
+            self.pairs.close_all(Closing::Shed, now, context, counters);
+            self.pairs.requests_lost(0, Some(Reason::Shed));
+        }
+        self.requests.compact();
+        self.responses.compact();
+    }
+
+    fn close(
+        &mut self,
+        parting: Parting,
+        now: Ktime,
+        context: &mut Context,
+        counters: &mut Counters,
+    ) {
+        self.late(context, counters);
+        if parting == Parting::Ended {
+            self.end(Direction::ToServer, true, now, context, counters);
+            self.end(Direction::ToClient, true, now, context, counters);
+        }
+        let closing = match parting {
+            Parting::Ended => Closing::Ended,
+            Parting::Reset => Closing::Reset,
+            Parting::Evicted => Closing::Shed,
+            Parting::Stop => Closing::Stop,
+        };
+        self.pairs.close_all(closing, now, context, counters);
+        self.over = true;
+    }
+
+    fn bytes(&self) -> usize {
+        let open = &self.info.open;
+        let names = open.path.capacity() + open.comm.capacity() + size_of::<ConnInfo>();
+        let parsers = self.requests.bytes() + self.responses.bytes();
+        names + parsers + self.pairs.bytes() + self.early.bytes
+    }
+}
+
+impl Conn {
+    /// Sets bytes to the client aside if no request is there that they could answer; whether it did.
+    fn comes_early(&mut self, chunk: &Chunk<'_>, context: &Context) -> bool {
+        let Piece::Bytes(bytes) = chunk.piece else {
+            return false;
+        };
+        let waits = !self.early.chunks.is_empty();
+        let early = self.info.role == Role::Client
+            && (waits
+                || (self.responses.is_between()
+                    && !self.responses.is_lost()
+                    && !self.pairs.expects_response()));
+        if !early || self.early.bytes + bytes.len() > context.options.early_bytes {
+            return false;
+        }
+        self.early.bytes += bytes.len();
+        self.early
+            .chunks
+            .push((chunk.time, chunk.first, bytes.to_vec()));
+        let deadline = chunk.time.plus(context.options.early_ns);
+        self.early.deadline.get_or_insert(deadline);
+        true
+    }
+
+    /// Takes what was set aside.
+    fn late(&mut self, context: &mut Context, counters: &mut Counters) {
+        if self.early.chunks.is_empty() {
+            return;
+        }
+        let early = std::mem::take(&mut self.early);
+        for (time, first, bytes) in early.chunks {
+            let chunk = Chunk {
+                time,
+                direction: Direction::ToClient,
+                first,
+                piece: Piece::Bytes(&bytes),
+            };
+            self.take(chunk, context, counters);
+        }
+    }
+
+    fn take(&mut self, chunk: Chunk<'_>, context: &mut Context, counters: &mut Counters) {
+        let Chunk {
+            time,
+            direction,
+            first,
+            piece,
+        } = chunk;
+        match piece {
+            Piece::Bytes(bytes) => {
+                self.bytes_came(direction, time, first, bytes, context, counters)
+            }
+            Piece::Skip(n) => self.missing(direction, time, n, None, context, counters),
+            Piece::Gap(n, GapReason::CopyLimit) => {
+                self.missing(direction, time, n, None, context, counters);
+            }
+            Piece::Gap(n, reason) => {
+                self.missing(direction, time, n, Some(reason.into()), context, counters);
+            }
+            Piece::Lost(reason) => self.lose(direction, time, reason.into(), context, counters),
+            Piece::End(good) => self.end(direction, good, time, context, counters),
+        }
+    }
+
+    const fn parser(&mut self, direction: Direction) -> &mut Parser {
+        match direction {
+            Direction::ToServer => &mut self.requests,
+            Direction::ToClient => &mut self.responses,
+        }
+    }
+
+    fn bytes_came(
+        &mut self,
+        direction: Direction,
+        time: Ktime,
+        first: bool,
+        bytes: &[u8],
+        context: &mut Context,
+        counters: &mut Counters,
+    ) {
+        counters.add(Counter::ProtocolBytes, bytes.len() as u64);
+        let limits = context.options.limits;
+        let mut input = bytes;
+        loop {
+            let first = first && input.len() == bytes.len();
+            let mut asked = Asked::Other;
+            if direction == Direction::ToClient {
+                asked = self.pairs.asked();
+                if first && self.pairs.is_overtaken() && opening(input) == Opening::Response {
+                    // It answered a HEAD that nobody saw.
+                    self.responses.no_body();
+                }
+            }
+            self.note_beginning(direction, time, first);
+            let step = self
+                .parser(direction)
+                .step(&mut input, first, asked, &limits, counters);
+            if step == Step::More {
+                break;
+            }
+            self.found(direction, time, step, None, context, counters);
+        }
+        if !self.http {
+            self.judge(direction, bytes.len());
+        }
+    }
+
+    /// A message that begins with the bytes to come begins now.
+    fn note_beginning(&mut self, direction: Direction, time: Ktime, first: bool) {
+        match direction {
+            Direction::ToServer if self.requests.is_between() => {
+                self.request_began = time;
+                self.request_first = first;
+            }
+            Direction::ToClient if self.responses.is_between() => self.response_began = time,
+            _ => {}
+        }
+    }
+
+    /// Bytes passed that are not there; without a reason they were left out on purpose.
+    fn missing(
+        &mut self,
+        direction: Direction,
+        time: Ktime,
+        n: u64,
+        reason: Option<Reason>,
+        context: &mut Context,
+        counters: &mut Counters,
+    ) {
+        let mut left = n;
+        loop {
+            let before = left;
+            let step = self.parser(direction).gap(&mut left);
+            if step == Step::More {
+                break;
+            }
+            let lost = matches!(step, Step::Lost { .. });
+            let told = if lost {
+                reason.or(Some(Reason::UnseenPath))
+            } else {
+                reason
+            };
+            self.found(
+                direction,
+                time,
+                step,
+                told.map(|reason| (before, reason)),
+                context,
+                counters,
+            );
+        }
+    }
+
+    fn lose(
+        &mut self,
+        direction: Direction,
+        time: Ktime,
+        reason: Reason,
+        context: &mut Context,
+        counters: &mut Counters,
+    ) {
+        let step = self.parser(direction).lose();
+        if step != Step::More {
+            self.found(direction, time, step, Some((0, reason)), context, counters);
+        }
+    }
+
+    /// What a parser found, or lost: then `lost` says how many bytes, and why.
+    fn found(
+        &mut self,
+        direction: Direction,
+        time: Ktime,
+        step: Step<'_>,
+        lost: Option<(u64, Reason)>,
+        context: &mut Context,
+        counters: &mut Counters,
+    ) {
+        match step {
+            Step::More => {}
+            Step::Head(message) => self.head(direction, time, message, context, counters),
+            Step::Body(bytes) => self.pairs.body(direction, bytes, &context.options),
+            Step::Missing(n) => self
+                .pairs
+                .missing(direction, n, lost.map(|(_, reason)| reason)),
+            Step::End {
+                trailers,
+                anomalies,
+            } => {
+                self.pairs
+                    .end(direction, time, trailers, anomalies, context, counters);
+            }
+            Step::Lost { place, anomalies } => {
+                counters.add(Counter::ProtocolLosses, 1);
+                self.lost(direction, time, place, anomalies, lost, context, counters);
+            }
+            Step::Http2 => {
+                counters.add(Counter::ProtocolHttp2, 1);
+                self.over = true;
+            }
+        }
+    }
+
+    fn head(
+        &mut self,
+        direction: Direction,
+        time: Ktime,
+        message: Message,
+        context: &mut Context,
+        counters: &mut Counters,
+    ) {
+        self.http = true;
+        counters.add(Counter::ProtocolMessages, 1);
+        let info = &self.info;
+        if direction == Direction::ToServer {
+            counters.add(Counter::ProtocolRequests, 1);
+            let (began, first) = (self.request_began, self.request_first);
+            self.pairs
+                .request(message, began, time, first, info, context, counters);
+            return;
+        }
+        if message.status < 200 && message.status != 101 {
+            return counters.add(Counter::ProtocolInterims, 1);
+        }
+        counters.add(Counter::ProtocolResponses, 1);
+        let tunnel = message.framing == Framing::Tunnel;
+        self.pairs
+            .response(message, self.response_began, time, info, context, counters);
+        if tunnel {
+            self.pairs
+                .end(direction, time, None, Anomalies::NONE, context, counters);
+            self.pairs
+                .close_all(Closing::Ended, time, context, counters);
+            self.requests.finish();
+            self.over = true;
+        }
+    }
+
+    /// The framing is lost.
+    #[expect(clippy::too_many_arguments, reason = "where, when, what, and the books")]
+    fn lost(
+        &mut self,
+        direction: Direction,
+        time: Ktime,
+        place: Place,
+        anomalies: Anomalies,
+        lost: Option<(u64, Reason)>,
+        context: &mut Context,
+        counters: &mut Counters,
+    ) {
+        let (bytes, reason) = lost.map_or((0, None), |(bytes, reason)| (bytes, Some(reason)));
+        match (direction, place) {
+            (_, Place::Body) => {
+                self.pairs.body_lost(
+                    direction,
+                    time,
+                    (bytes, reason),
+                    anomalies,
+                    context,
+                    counters,
+                );
+            }
+            (Direction::ToServer, Place::Between) if reason.is_some() => {
+                self.pairs.requests_lost(bytes, reason);
+            }
+            (Direction::ToServer, _) => {
+                self.odd |= anomalies.has(Anomaly::InvalidHead);
+                let entry = self
+                    .pairs
+                    .unreadable_request(anomalies, &self.info, counters);
+                if let (Some(open), Some(reason)) = (entry, reason) {
+                    open.exchange.missing_bytes = bytes;
+                    open.exchange.request_seen = Seen::Gap;
+                    give_reason(&mut open.exchange.reasons, reason);
+                }
+            }
+            (Direction::ToClient, place) => {
+                let in_head = place == Place::Head;
+                self.pairs.responses_lost(bytes, reason, anomalies, in_head);
+            }
+        }
+    }
+
+    fn end(
+        &mut self,
+        direction: Direction,
+        good: bool,
+        time: Ktime,
+        context: &mut Context,
+        counters: &mut Counters,
+    ) {
+        let ending = self.parser(direction).end(good);
+        match ending {
+            Ending::Between => {}
+            Ending::Completes => {
+                let step = self.parser(direction).step(
+                    &mut &b""[..],
+                    false,
+                    Asked::Other,
+                    &context.options.limits,
+                    counters,
+                );
+                self.found(direction, time, step, None, context, counters);
+                self.parser(direction).finish();
+            }
+            Ending::Cuts(place) => {
+                let reason = (!good).then_some(Reason::Reset);
+                self.pairs
+                    .cut(direction, place, time, reason, context, counters);
+                if place == Place::Head && direction == Direction::ToServer {
+                    self.cut_request_head(counters);
+                }
+            }
+        }
+    }
+
+    /// A request's head that was cut off leaves an exchange without a head.
+    fn cut_request_head(&mut self, counters: &mut Counters) {
+        let entry = self
+            .pairs
+            .unreadable_request(Anomalies::NONE, &self.info, counters);
+        if let Some(open) = entry {
+            open.exchange.request_seen = Seen::Unfinished;
+        }
+    }
+
+    /// Whether this is HTTP at all, while no message was heard.
+    fn judge(&mut self, direction: Direction, bytes: usize) {
+        self.unheard += bytes as u64;
+        let answered = direction == Direction::ToClient && self.responses.is_between();
+        if self.unheard > NO_MESSAGE_BYTES || (self.odd && answered) {
+            self.over = true;
+        }
+    }
+}

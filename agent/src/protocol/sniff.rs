@@ -1,0 +1,124 @@
+//! What a direction begins with: the guess of [`eaves_common::sniff`], carried on where a long
+//! method leaves it open.
+
+use eaves_common::{SNIFF_BYTES, Sniff, sniff};
+
+/// Bytes of a method beyond which nothing is taken for a request.
+const METHOD_MAX_BYTES: usize = 64;
+
+/// What the first bytes of a direction are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Opening {
+    /// A request line begins here.
+    Request,
+    /// A status line begins here.
+    Response,
+    /// HTTP/2's client preface.
+    Http2,
+    /// The head of the PROXY protocol, before a request.
+    Proxy,
+    /// Too few bytes to tell.
+    Short,
+    /// None of these.
+    Other,
+}
+
+/// Looks at the first bytes of a direction; a few dozen at most.
+#[must_use]
+pub fn opening(bytes: &[u8]) -> Opening {
+    let mut head = [0; SNIFF_BYTES];
+    let len = bytes.len().min(SNIFF_BYTES);
+    for (to, from) in head.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    match sniff(&head, len) {
+        Sniff::Request => Opening::Request,
+        Sniff::Response => Opening::Response,
+        Sniff::Http2 => Opening::Http2,
+        Sniff::Proxy => Opening::Proxy,
+        Sniff::Other => Opening::Other,
+        Sniff::Open if bytes.len() < SNIFF_BYTES => Opening::Short,
+        Sniff::Open => long_method(bytes),
+    }
+}
+
+/// A token that goes on beyond what the kernel looks at.
+fn long_method(bytes: &[u8]) -> Opening {
+    let blank = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    let start = bytes.iter().position(|byte| !blank(byte));
+    let Some(line) = start.and_then(|start| bytes.get(start..)) else {
+        return if bytes.len() > METHOD_MAX_BYTES {
+            Opening::Other
+        } else {
+            Opening::Short
+        };
+    };
+    if line.len() < SNIFF_BYTES {
+        return opening(line);
+    }
+    let token = line.iter().take(METHOD_MAX_BYTES + 1);
+    match token.enumerate().find(|(_, byte)| !is_token(**byte)) {
+        Some((_, b' ')) => Opening::Request,
+        Some(_) => Opening::Other,
+        None if line.len() > METHOD_MAX_BYTES => Opening::Other,
+        None => Opening::Short,
+    }
+}
+
+/// `tchar` (RFC 9110 §5.6.2).
+pub(super) const fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Opening, opening};
+
+    #[track_caller]
+    fn check(input: &[u8], expected: Opening) {
+        assert_eq!(opening(input), expected, "{}", input.escape_ascii());
+        for cut in 0..input.len() {
+            let short = opening(&input[..cut]);
+            assert!(
+                short == Opening::Short || short == expected,
+                "{short:?} of {}",
+                input[..cut].escape_ascii()
+            );
+        }
+    }
+
+    #[test]
+    fn a_long_method_is_still_a_request() {
+        check(b"UPDATEREDIRECTREFERENCE /x HTTP/1.1\r\n", Opening::Request);
+        check(
+            b"\r\n\r\nUPDATEREDIRECTREFERENCE /x HTTP/1.1\r\n",
+            Opening::Request,
+        );
+        check(b"GET / HTTP/1.1\r\n\r\n", Opening::Request);
+    }
+
+    #[test]
+    fn what_is_no_token_is_no_request() {
+        check(b"SSH-2.0-OpenSSH_9.2p1\r\n", Opening::Other);
+        check(&[b'A'; 65], Opening::Other);
+        check(b"HTTP/1.1 200 OK\r\n", Opening::Response);
+        check(&[b'\n'; 80], Opening::Other);
+    }
+}

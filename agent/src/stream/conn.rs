@@ -1,0 +1,430 @@
+//! One conn: both flows, and which end of it this is, told by what it sends.
+
+use eaves_common::{ConnId, EndReason, Flow, Role};
+
+use super::order::Order;
+use super::{Chunk, Consumer, Direction, Env, Options, Parting, Piece, Word};
+use crate::capture::{ConnOpen, Data, Ended};
+use crate::clock::Ktime;
+use crate::protocol::{Opening, opening};
+use crate::telemetry::{Counter, Counters};
+
+/// Bytes of a flow that are kept while its opening is too short to tell.
+const PREFIX_MAX_BYTES: usize = 160;
+/// A reach shorter than this is not worth a write to the kernel's map.
+const REACH_LEAST_BYTES: u64 = 32 * 1024;
+
+/// One conn.
+pub(super) struct Conn<C> {
+    pub(super) id: ConnId,
+    /// When anything was last heard of it.
+    pub(super) last: Ktime,
+    /// Whether `expire` was called since.
+    pub(super) expired: bool,
+    /// Whether the table has it on its list of conns with a deadline.
+    pub(super) waits: bool,
+    sent: Order,
+    received: Order,
+    stage: Stage<C>,
+}
+
+enum Stage<C> {
+    /// Nothing has told yet which end this is.
+    Undecided(Box<Undecided>),
+    Heard(Box<C>, Role),
+    NotHttp,
+}
+
+struct Undecided {
+    open: ConnOpen,
+    sent: Prefix,
+    received: Prefix,
+}
+
+/// The first bytes of a flow.
+#[derive(Default)]
+struct Prefix {
+    bytes: Vec<u8>,
+    time: Ktime,
+}
+
+impl<C: Consumer> Conn<C> {
+    pub(super) fn new(open: ConnOpen) -> Self {
+        Self {
+            id: open.conn,
+            last: open.time,
+            expired: false,
+            waits: false,
+            sent: Order::default(),
+            received: Order::default(),
+            stage: Stage::Undecided(Box::new(Undecided {
+                open,
+                sent: Prefix::default(),
+                received: Prefix::default(),
+            })),
+        }
+    }
+
+    pub(super) fn reopen(&mut self, open: ConnOpen) {
+        self.last = open.time;
+        match &mut self.stage {
+            Stage::Undecided(undecided) => undecided.open = open,
+            Stage::Heard(consumer, _) => consumer.reopen(open),
+            Stage::NotHttp => {}
+        }
+    }
+
+    pub(super) fn data(&mut self, data: &Data<'_>, options: &Options, env: &mut Env<'_, C>) {
+        if matches!(self.stage, Stage::NotHttp) {
+            return env.counters.add(Counter::StreamDataNotHttp, 1);
+        }
+        let (this, other) = match data.flow {
+            Flow::Sent => (&mut self.sent, &mut self.received),
+            Flow::Received => (&mut self.received, &mut self.sent),
+        };
+        if this.is_ended() {
+            return env.counters.add(Counter::StreamDataAfterEnd, 1);
+        }
+        env.counters.add(Counter::StreamData, 1);
+        self.last = data.time;
+        self.expired = false;
+        let (stage, flow) = (&mut self.stage, data.flow);
+        let context = &mut *env.context;
+        if other.is_waiting() {
+            // Bytes the other way are later than what it waits for.
+            other.give_up(env.counters, &mut |counters, time, first, piece| {
+                stage.take(opposite(flow), time, first, piece, context, counters);
+            });
+        }
+        this.push(
+            data,
+            options,
+            env.counters,
+            &mut |counters, time, first, piece| {
+                stage.take(flow, time, first, piece, context, counters);
+            },
+        );
+        self.say(data.flow, env);
+    }
+
+    /// What a record on the end of a flow or of the conn does; whether the conn is gone.
+    pub(super) fn ended(&mut self, ended: &Ended, env: &mut Env<'_, C>) -> bool {
+        self.last = ended.time;
+        let sent = Some((ended.sent_end, ended.sequence));
+        let received = Some((ended.received_end, ended.sequence));
+        match ended.reason {
+            EndReason::SentFinished => {
+                self.end(Flow::Sent, sent, true, env);
+                false
+            }
+            EndReason::ReceivedFinished => {
+                self.end(Flow::Received, received, true, env);
+                false
+            }
+            EndReason::Closed | EndReason::Reset => {
+                let good = ended.reason == EndReason::Closed;
+                self.end(Flow::Received, received, good, env);
+                self.end(Flow::Sent, sent, good, env);
+                true
+            }
+            EndReason::PeerGone => {
+                self.end(Flow::Received, None, true, env);
+                self.end(Flow::Sent, None, true, env);
+                true
+            }
+        }
+    }
+
+    fn end(&mut self, flow: Flow, end: Option<(u64, bool)>, good: bool, env: &mut Env<'_, C>) {
+        let (stage, context, time) = (&mut self.stage, &mut *env.context, self.last);
+        let order = match flow {
+            Flow::Sent => &mut self.sent,
+            Flow::Received => &mut self.received,
+        };
+        order.end(
+            time,
+            end,
+            good,
+            env.counters,
+            &mut |counters, time, first, piece| {
+                stage.take(flow, time, first, piece, context, counters);
+            },
+        );
+    }
+
+    /// Gives up holes whose time has come, and wakes the consumer.
+    pub(super) fn wake(&mut self, now: Ktime, env: &mut Env<'_, C>) {
+        let (stage, context) = (&mut self.stage, &mut *env.context);
+        for (order, flow) in [
+            (&mut self.received, Flow::Received),
+            (&mut self.sent, Flow::Sent),
+        ] {
+            if order.deadline().is_some_and(|deadline| deadline <= now) {
+                order.give_up(env.counters, &mut |counters, time, first, piece| {
+                    stage.take(flow, time, first, piece, context, counters);
+                });
+            }
+        }
+        if let Stage::Heard(consumer, _) = stage
+            && consumer.deadline().is_some_and(|deadline| deadline <= now)
+        {
+            consumer.wake(now, context, env.counters);
+        }
+        self.say(Flow::Sent, env);
+        self.say(Flow::Received, env);
+    }
+
+    /// The earliest time at which [`Conn::wake`] has something to do.
+    pub(super) fn deadline(&self) -> Option<Ktime> {
+        let consumer = match &self.stage {
+            Stage::Heard(consumer, _) => consumer.deadline(),
+            _ => None,
+        };
+        let orders = [self.sent.deadline(), self.received.deadline(), consumer];
+        orders.into_iter().flatten().min()
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        match &self.stage {
+            Stage::Heard(consumer, _) => consumer.is_busy(),
+            _ => self.sent.is_waiting() || self.received.is_waiting(),
+        }
+    }
+
+    pub(super) fn expire(&mut self, now: Ktime, env: &mut Env<'_, C>) {
+        self.expired = true;
+        match &mut self.stage {
+            Stage::Heard(consumer, _) => consumer.expire(now, env.context, env.counters),
+            Stage::Undecided(undecided) => undecided.forget(env.counters),
+            Stage::NotHttp => {}
+        }
+    }
+
+    /// Gives up what it holds, to keep within the budget.
+    pub(super) fn shed(&mut self, now: Ktime, env: &mut Env<'_, C>) {
+        env.counters.add(Counter::StreamSheds, 1);
+        self.give_up(env);
+        match &mut self.stage {
+            Stage::Heard(consumer, _) => consumer.shed(now, env.context, env.counters),
+            Stage::Undecided(undecided) => undecided.forget(env.counters),
+            Stage::NotHttp => {}
+        }
+    }
+
+    pub(super) fn close(&mut self, parting: Parting, now: Ktime, env: &mut Env<'_, C>) {
+        self.give_up(env);
+        match &mut self.stage {
+            Stage::Heard(consumer, _) => consumer.close(parting, now, env.context, env.counters),
+            Stage::Undecided(undecided) => undecided.forget(env.counters),
+            Stage::NotHttp => {}
+        }
+        self.stage = Stage::NotHttp;
+    }
+
+    /// Memory it takes, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let stage = match &self.stage {
+            Stage::Undecided(undecided) => {
+                size_of::<Undecided>()
+                    + undecided.sent.bytes.capacity()
+                    + undecided.received.bytes.capacity()
+            }
+            Stage::Heard(consumer, _) => size_of::<C>() + consumer.bytes(),
+            Stage::NotHttp => 0,
+        };
+        size_of::<Self>() + self.sent.bytes() + self.received.bytes() + stage
+    }
+
+    fn give_up(&mut self, env: &mut Env<'_, C>) {
+        let (stage, context) = (&mut self.stage, &mut *env.context);
+        for (order, flow) in [
+            (&mut self.received, Flow::Received),
+            (&mut self.sent, Flow::Sent),
+        ] {
+            order.give_up(env.counters, &mut |counters, time, first, piece| {
+                stage.take(flow, time, first, piece, context, counters);
+            });
+        }
+    }
+
+    /// Tells the kernel what it need not copy.
+    fn say(&mut self, flow: Flow, env: &mut Env<'_, C>) {
+        let Stage::Heard(consumer, role) = &mut self.stage else {
+            return;
+        };
+        let conn = self.id;
+        if consumer.is_over() {
+            env.counters.add(Counter::StreamConnsNotHttp, 1);
+            env.words.push(Word::NotHttp { conn });
+            return self.close(Parting::Ended, self.last, env);
+        }
+        let order = match flow {
+            Flow::Sent => &mut self.sent,
+            Flow::Received => &mut self.received,
+        };
+        let unneeded = consumer.unneeded(direction(flow, *role), env.context);
+        if let Some(until) = order.reach(unneeded, REACH_LEAST_BYTES) {
+            env.words.push(Word::SkipTo { conn, flow, until });
+        }
+    }
+}
+
+impl<C: Consumer> Stage<C> {
+    /// Takes what is next in `flow`.
+    fn take(
+        &mut self,
+        flow: Flow,
+        time: Ktime,
+        first: bool,
+        piece: Piece<'_>,
+        context: &mut C::Context,
+        counters: &mut Counters,
+    ) {
+        match self {
+            Self::Heard(consumer, role) => {
+                if let Piece::Bytes(bytes) = piece {
+                    counters.add(Counter::StreamBytesDelivered, bytes.len() as u64);
+                }
+                let direction = direction(flow, *role);
+                consumer.chunk(
+                    Chunk {
+                        time,
+                        direction,
+                        first,
+                        piece,
+                    },
+                    context,
+                    counters,
+                );
+            }
+            Self::Undecided(_) => self.decide(flow, time, first, piece, context, counters),
+            Self::NotHttp => {
+                if let Piece::Bytes(bytes) = piece {
+                    counters.add(Counter::StreamBytesNotHttp, bytes.len() as u64);
+                }
+            }
+        }
+    }
+
+    /// Looks whether `piece` tells which end this is.
+    fn decide(
+        &mut self,
+        flow: Flow,
+        time: Ktime,
+        first: bool,
+        piece: Piece<'_>,
+        context: &mut C::Context,
+        counters: &mut Counters,
+    ) {
+        let Self::Undecided(undecided) = self else {
+            return;
+        };
+        let prefix = undecided.prefix(flow);
+        let Piece::Bytes(bytes) = piece else {
+            return prefix.forget(counters);
+        };
+        if prefix.bytes.is_empty() {
+            prefix.time = time;
+        }
+        let role = match prefix.look(bytes, first) {
+            Opening::Request | Opening::Http2 | Opening::Proxy => asked(flow),
+            Opening::Response => asked(opposite(flow)),
+            Opening::Short => return prefix.bytes.extend_from_slice(bytes),
+            Opening::Other => {
+                prefix.forget(counters);
+                return counters.add(Counter::StreamBytesUndecided, bytes.len() as u64);
+            }
+        };
+        let open = std::mem::take(&mut undecided.open);
+        let (sent, received) = (undecided.sent.take(), undecided.received.take());
+        *self = Self::Heard(Box::new(C::open(open, role, context)), role);
+        let prefixes = match role {
+            Role::Server => [(Flow::Received, received), (Flow::Sent, sent)],
+            Role::Client => [(Flow::Sent, sent), (Flow::Received, received)],
+        };
+        // Requests go first, and the bytes that decided follow on their own flow's prefix.
+        let mut rest = Some(bytes);
+        let mut begins = true;
+        for (on, prefix) in prefixes {
+            if on == flow {
+                begins = prefix.bytes.is_empty();
+            }
+            if !prefix.bytes.is_empty() {
+                let piece = Piece::Bytes(&prefix.bytes);
+                self.take(on, prefix.time, true, piece, context, counters);
+            }
+            if on == flow
+                && let Some(rest) = rest.take()
+            {
+                self.take(on, time, begins, Piece::Bytes(rest), context, counters);
+            }
+        }
+    }
+}
+
+impl Undecided {
+    const fn prefix(&mut self, flow: Flow) -> &mut Prefix {
+        match flow {
+            Flow::Sent => &mut self.sent,
+            Flow::Received => &mut self.received,
+        }
+    }
+
+    fn forget(&mut self, counters: &mut Counters) {
+        self.sent.forget(counters);
+        self.received.forget(counters);
+    }
+}
+
+impl Prefix {
+    /// What the flow opens with, `bytes` added.
+    fn look(&self, bytes: &[u8], first: bool) -> Opening {
+        if self.bytes.is_empty() {
+            return if first {
+                opening(bytes)
+            } else {
+                Opening::Other
+            };
+        }
+        if self.bytes.len() + bytes.len() > PREFIX_MAX_BYTES {
+            let mut front = self.bytes.clone();
+            front.extend(bytes.iter().take(PREFIX_MAX_BYTES));
+            return match opening(&front) {
+                Opening::Short => Opening::Other,
+                clear => clear,
+            };
+        }
+        opening(&[&self.bytes, bytes].concat())
+    }
+
+    fn take(&mut self) -> Self {
+        std::mem::take(self)
+    }
+
+    fn forget(&mut self, counters: &mut Counters) {
+        counters.add(Counter::StreamBytesUndecided, self.bytes.len() as u64);
+        self.bytes = Vec::new();
+    }
+}
+
+/// The role of an end on which requests go by `flow`.
+const fn asked(flow: Flow) -> Role {
+    match flow {
+        Flow::Received => Role::Server,
+        Flow::Sent => Role::Client,
+    }
+}
+
+const fn opposite(flow: Flow) -> Flow {
+    match flow {
+        Flow::Sent => Flow::Received,
+        Flow::Received => Flow::Sent,
+    }
+}
+
+const fn direction(flow: Flow, role: Role) -> Direction {
+    match (flow, role) {
+        (Flow::Received, Role::Server) | (Flow::Sent, Role::Client) => Direction::ToServer,
+        (Flow::Sent, Role::Server) | (Flow::Received, Role::Client) => Direction::ToClient,
+    }
+}
