@@ -24,7 +24,7 @@ const SETTLE: Duration = Duration::from_secs(8);
 const READY: &str = "hearing";
 
 /// A tap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mode {
     /// Typed tracepoints at the socket layer, Linux 6.3 and later.
     Socket,

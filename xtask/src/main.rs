@@ -1,6 +1,7 @@
 //! Tasks of the project: `cargo xtask run` and `cargo xtask test` from a fresh machine, and what
 //! they are made of.
 
+mod bench;
 mod build;
 mod command;
 mod docs;
@@ -42,6 +43,17 @@ enum Task {
     Ebpf(Variant),
     /// Run every check, or those named; installs what they need.
     Test(test::Options),
+    /// Measure what Eaves costs a host: nginx and wrk, with and without it in turn.
+    Overhead {
+        /// `--quick`, `--pairs N`, `--seconds N`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Run the benches of the pure stages, or those whose names hold one of these words.
+    Bench {
+        /// Words.
+        filter: Vec<String>,
+    },
     /// Check what clippy cannot: import levels, file lengths, docs that must name things.
     Tidy,
     /// Write the pages that are made from the code.
@@ -93,6 +105,8 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Build(variant) => build::command(&project, variant.options())?,
         Task::Ebpf(variant) => ebpf::command(&project, variant.options())?,
         Task::Test(options) => return test::test(&project, &options),
+        Task::Overhead { arguments } => bench::overhead(&project, &arguments)?,
+        Task::Bench { filter } => bench::benches(&project, &filter)?,
         Task::Tidy => tidy::tidy(&project)?,
         Task::Docs { check } => docs::generate(&project, check)?,
     }

@@ -71,11 +71,11 @@ const RUSTC_PACKAGES: &[Package] = &[
     },
 ];
 
-/// Major and minor version of an LLVM: within one, bitcode does not change.
+/// Major and minor version of an LLVM, within which bitcode does not change; or of a compiler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Llvm(u32, u32);
+pub(super) struct Version(u32, u32);
 
-impl fmt::Display for Llvm {
+impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.0, self.1)
     }
@@ -129,7 +129,7 @@ pub(super) fn find_or_install(project: &Project) -> Result<Toolchain> {
 }
 
 /// Our own linker, or one in `PATH`, of the right version and with an LLVM that can be told.
-fn find_linker(project: &Project) -> Option<(PathBuf, Llvm)> {
+fn find_linker(project: &Project) -> Option<(PathBuf, Version)> {
     let own = project.tools().join("bin/bpf-linker");
     let candidates = [Some(own), which("bpf-linker")];
     candidates.into_iter().flatten().find_map(|linker| {
@@ -149,26 +149,26 @@ fn find_linker(project: &Project) -> Option<(PathBuf, Llvm)> {
 }
 
 /// The version in `libLLVM.so.22.1`, or `libLLVM-17.so.1`, of what ldd prints.
-fn linked_llvm(libraries: &str) -> Option<Llvm> {
+fn linked_llvm(libraries: &str) -> Option<Version> {
     libraries.split_whitespace().find_map(|word| {
         let rest = word.strip_prefix("libLLVM")?;
         let version = rest
             .strip_prefix(".so.")
             .or_else(|| rest.strip_prefix('-'))?;
-        parse_llvm(version.trim_end_matches(".so.1"))
+        parse_version(version.trim_end_matches(".so.1"))
     })
 }
 
 /// `22.1.8` and `22.1` alike; a lone major stands for its first release.
-fn parse_llvm(text: &str) -> Option<Llvm> {
+fn parse_version(text: &str) -> Option<Version> {
     let mut numbers = text.trim().split('.').map(str::parse);
     let major = numbers.next()?.ok()?;
     let minor = numbers.next().and_then(Result::ok).unwrap_or(0);
-    Some(Llvm(major, minor))
+    Some(Version(major, minor))
 }
 
 /// Builds the linker for this project alone; the user's own programs stay as they are.
-fn install_linker(project: &Project) -> Result<(PathBuf, Llvm)> {
+fn install_linker(project: &Project) -> Result<(PathBuf, Version)> {
     packages(
         LLVM_PACKAGES,
         "bpf-linker, which links the kernel programs, is built with LLVM 22",
@@ -199,7 +199,7 @@ fn install_linker(project: &Project) -> Result<(PathBuf, Llvm)> {
 }
 
 /// The first rustup toolchain that fits: the active one, then the others.
-fn find_rustup(linker: &Path, llvm: Llvm) -> Option<Toolchain> {
+fn find_rustup(linker: &Path, llvm: Version) -> Option<Toolchain> {
     let active = probe(Command::new(cargo().with_file_name("rustc")).args(["--print", "sysroot"]))
         .or_else(|| probe(Command::new("rustc").args(["--print", "sysroot"])))
         .map(|sysroot| PathBuf::from(sysroot.trim()));
@@ -221,9 +221,13 @@ fn find_rustup(linker: &Path, llvm: Llvm) -> Option<Toolchain> {
         if !(is_executable(&rustc) && is_executable(&cargo) && source.is_file()) {
             continue;
         }
-        let Some(has) = compiler_llvm(&rustc) else {
+        let (Some(has), Some(release)) = (compiler_llvm(&rustc), compiler_release(&rustc)) else {
             continue;
         };
+        // One older than the workspace asks for does not build it.
+        if Some(release) < parse_version(env!("CARGO_PKG_RUST_VERSION")) {
+            continue;
+        }
         if has <= llvm {
             say(format!(
                 "kernel programs: compiler {} has rust-src and LLVM {has}, which fits",
@@ -251,19 +255,28 @@ fn find_rustup(linker: &Path, llvm: Llvm) -> Option<Toolchain> {
 }
 
 /// LLVM version of a compiler.
-fn compiler_llvm(rustc: &Path) -> Option<Llvm> {
+fn compiler_llvm(rustc: &Path) -> Option<Version> {
+    compiler_says(rustc, "LLVM version: ")
+}
+
+/// Its own version.
+fn compiler_release(rustc: &Path) -> Option<Version> {
+    compiler_says(rustc, "release: ")
+}
+
+fn compiler_says(rustc: &Path, field: &str) -> Option<Version> {
     let text = probe(
         Command::new(rustc)
             .arg("-vV")
             .env_remove("RUSTUP_TOOLCHAIN"),
     )?;
     text.lines()
-        .find_map(|line| line.strip_prefix("LLVM version: "))
-        .and_then(parse_llvm)
+        .find_map(|line| line.strip_prefix(field))
+        .and_then(parse_version)
 }
 
 /// Debian's compiler, installed if need be.
-fn debian(linker: PathBuf, llvm: Llvm) -> Result<Toolchain> {
+fn debian(linker: PathBuf, llvm: Version) -> Result<Toolchain> {
     packages(
         RUSTC_PACKAGES,
         "the kernel programs need a compiler with core for BPF whose LLVM fits the linker's: Debian's",
@@ -332,22 +345,22 @@ fn read_note(note: &Path) -> Option<Toolchain> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Llvm, Route, Toolchain, linked_llvm, note_text, parse_llvm, read_note};
+    use super::{Route, Toolchain, Version, linked_llvm, note_text, parse_version, read_note};
 
     #[test]
     fn llvm_of_the_linker_is_read_from_the_names_of_its_libraries() {
         let new = "\tlibLLVM.so.22.1 => /usr/lib/llvm-22/lib/libLLVM.so.22.1 (0x00007f)\n";
-        assert_eq!(linked_llvm(new), Some(Llvm(22, 1)));
+        assert_eq!(linked_llvm(new), Some(Version(22, 1)));
         let old = "\tlibc.so.6 => /lib/libc.so.6 (0x7)\n\tlibLLVM-17.so.1 => /lib/x (0x8)\n";
-        assert_eq!(linked_llvm(old), Some(Llvm(17, 0)));
+        assert_eq!(linked_llvm(old), Some(Version(17, 0)));
         assert_eq!(linked_llvm("\tlibc.so.6 => /lib/libc.so.6 (0x7)\n"), None);
     }
 
     #[test]
     fn patch_levels_do_not_part_compiler_and_linker() {
-        assert_eq!(parse_llvm("22.1.8"), parse_llvm("22.1.2\n"));
-        assert!(parse_llvm("23.1.0") > parse_llvm("22.1"));
-        assert_eq!(parse_llvm("trunk"), None);
+        assert_eq!(parse_version("22.1.8"), parse_version("22.1.2\n"));
+        assert!(parse_version("23.1.0") > parse_version("22.1"));
+        assert_eq!(parse_version("trunk"), None);
     }
 
     #[test]

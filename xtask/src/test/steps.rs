@@ -10,7 +10,7 @@ use super::{Context, Tally};
 use crate::command::say;
 use crate::project::{cargo, which};
 use crate::setup::{Package, is_root};
-use crate::{docs, kernel, tidy};
+use crate::{bench, docs, kernel, tidy};
 
 /// Seconds each fuzz target runs.
 const FUZZ_S: u32 = 15;
@@ -150,6 +150,12 @@ pub(super) const STEPS: &[Step] = &[
         needs: &[kernel::PACKAGES],
         run: matrix,
     },
+    Step {
+        name: "overhead",
+        what: "one short round of what Eaves costs",
+        needs: &[],
+        run: overhead,
+    },
 ];
 
 fn at_root(context: &Context<'_>) -> Command {
@@ -263,15 +269,14 @@ fn native(context: &Context<'_>) -> Result<Tally> {
         }
         let binary = binary.to_str().context("the binary's path is not text")?;
         let path = std::env::var("PATH").unwrap_or_default();
-        let runner = [
-            "sudo",
-            "--",
-            "env",
-            &format!("EAVES_BIN={binary}"),
-            &format!("PATH={path}"),
-        ]
-        .map(|word| format!("{word:?}"))
-        .join(",");
+        let binary = format!("EAVES_BIN={binary}");
+        let path = format!("PATH={path}");
+        let mut runner = vec!["sudo", "--", "env", &binary, &path];
+        if std::env::var_os("CI").is_some() {
+            runner.push("CI=true");
+        }
+        let words: Vec<_> = runner.iter().map(|word| format!("{word:?}")).collect();
+        let runner = words.join(",");
         command
             .arg("--config")
             .arg(format!("target.'cfg(all())'.runner=[{runner}]"));
@@ -343,6 +348,11 @@ fn fuzz_one(context: &Context<'_>, release: &Path, target: &str) -> Result<Tally
         command.arg(seeds);
     }
     context.tests(&format!("fuzz-{target}"), &mut command)
+}
+
+fn overhead(context: &Context<'_>) -> Result<Tally> {
+    let mut command = bench::overhead_command(context.project, &["--quick".to_owned()])?;
+    context.tests("overhead", &mut command)
 }
 
 /// Names of the binaries that a manifest declares.
