@@ -133,7 +133,7 @@ fn half(port: u16, number: usize) -> Result<TcpStream> {
     let mut stream = connect(port)?;
     let mut bytes =
         format!("POST /take?flood={number} HTTP/1.1\r\nHost: localhost\r\n").into_bytes();
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         for field in 0..58 {
             bytes.extend_from_slice(format!("x-{field}: {}\r\n", "a".repeat(1000)).as_bytes());
         }

@@ -41,6 +41,7 @@ impl Process {
     pub fn start_with_output(sandbox: &Sandbox, name: &str, mut command: Command) -> Result<Self> {
         let stderr = sandbox.file(&format!("{name}.err"));
         let child = command
+            .env_remove("RUST_BACKTRACE")
             .stdin(Stdio::null())
             .stderr(File::create(&stderr)?)
             .process_group(0)

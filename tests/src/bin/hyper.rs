@@ -133,11 +133,15 @@ async fn work(place: String, wants: Arc<Mutex<VecDeque<String>>>, keep: bool) ->
             .unwrap_or_else(PoisonError::into_inner)
             .pop_front();
         let Some(want) = next else { return Ok(()) };
-        let mut sender = match connection.take() {
+        // A server may have closed what was to be kept: after some statuses Apache does.
+        let kept = match connection.take() {
+            Some(mut sender) => sender.ready().await.is_ok().then_some(sender),
+            None => None,
+        };
+        let mut sender = match kept {
             Some(sender) => sender,
             None => connect(&place).await?,
         };
-        sender.ready().await?;
         let response = sender.send_request(request(&want, keep)?).await?;
         response.into_body().collect().await?;
         connection = keep.then_some(sender);
