@@ -8,6 +8,10 @@ const COUNTERS: &str = "agent/src/telemetry/mod.rs";
 const KERNEL_COUNTERS: &str = "agent-common/src/counter.rs";
 const METRICS: &str = "docs/metrics.md";
 
+/// Where options are declared, and their manual.
+const OPTIONS: &str = "agent/src/config/";
+const CONFIGURATION: &str = "docs/configuration.md";
+
 /// Checks counters and options against their pages.
 pub(super) fn check(files: &[File]) -> Vec<Problem> {
     let text = |path: &str| {
@@ -34,7 +38,39 @@ pub(super) fn check(files: &[File]) -> Vec<Problem> {
             }
         }
     }
+    let manual = text(CONFIGURATION).map_or("", String::as_str);
+    for file in files.iter().filter(|file| file.path.starts_with(OPTIONS)) {
+        for (name, line) in options(&file.text) {
+            if !manual.contains(&format!("{name}`")) {
+                let what = format!("option `{name}` is not in {CONFIGURATION}");
+                problems.push(Problem::new(&file.path, line, what));
+            }
+        }
+    }
     problems
+}
+
+/// Public fields of the structures that a configuration file is read into: those that refuse
+/// unknown keys.
+fn options(source: &str) -> Vec<(&str, usize)> {
+    let mut found = Vec::new();
+    let (mut strict, mut inside) = (false, false);
+    for (index, line) in source.lines().map(str::trim).enumerate() {
+        if line.contains("deny_unknown_fields") {
+            strict = true;
+        } else if line.starts_with("pub struct ") {
+            inside = std::mem::take(&mut strict);
+        } else if line.starts_with('}') {
+            inside = false;
+        } else if inside
+            && let Some((name, _)) = line
+                .strip_prefix("pub ")
+                .and_then(|rest| rest.split_once(": "))
+        {
+            found.push((name, index + 1));
+        }
+    }
+    found
 }
 
 #[cfg(test)]
@@ -64,6 +100,18 @@ mod tests {
                 ("docs/metrics.md", "| `records_read` |\n"),
             ],
             &["agent-common/src/counter.rs: counter `own` is not in docs/metrics.md"],
+        );
+    }
+
+    #[test]
+    fn options_are_documented() {
+        let source = "#[serde(default, deny_unknown_fields)]\npub struct Capture {\n    /// A.\n    pub ring: Size,\n    pub mode: Mode,\n}\npub struct Other {\n    pub free: u8,\n}\n";
+        check(
+            &[
+                ("agent/src/config/capture.rs", source),
+                ("docs/configuration.md", "`capture.mode`\n"),
+            ],
+            &["agent/src/config/capture.rs:4: option `ring` is not in docs/configuration.md"],
         );
     }
 }
