@@ -4,15 +4,19 @@
 //! standard error or, on a terminal, to a table. A command is one file with its `Args` and a `run`.
 
 mod completions;
+mod config;
 mod exit;
 mod man;
 mod output;
+mod reference;
 
 use std::io::{self, IsTerminal as _, Write as _};
 
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::telemetry::{LogFormat, LogOptions};
+
+use crate::config::ConfigError;
 
 pub use exit::{Exit, is_closed_output};
 
@@ -129,6 +133,8 @@ impl ColorChoice {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Check or show the configuration
+    Config(config::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Print the manual page
@@ -182,6 +188,7 @@ pub fn main() -> Exit {
 impl Command {
     fn run(&self, _globals: &Globals) -> anyhow::Result<Exit> {
         match self {
+            Self::Config(args) => config::run(args),
             Self::Completions(args) => completions::run(args),
             Self::Man(args) => man::run(args),
         }
@@ -189,7 +196,7 @@ impl Command {
 
     fn default_log(&self) -> &'static str {
         match self {
-            Self::Completions(_) | Self::Man(_) => "warn",
+            Self::Config(_) | Self::Completions(_) | Self::Man(_) => "warn",
         }
     }
 }
@@ -197,7 +204,11 @@ impl Command {
 /// Says `error` and its causes on standard error.
 fn complain(error: &anyhow::Error) {
     // Where standard error is closed there is nobody to tell.
-    let _ = writeln!(io::stderr(), "eaves: {error:#}");
+    let _ = match error.downcast_ref() {
+        // A report begins each mistake with the file's name, as editors like it.
+        Some(ConfigError::Mistakes(report)) => writeln!(io::stderr(), "{report}"),
+        _ => writeln!(io::stderr(), "eaves: {error:#}"),
+    };
 }
 
 #[cfg(test)]

@@ -14,3 +14,8 @@ pub(super) fn to_stdout(bytes: &[u8]) -> anyhow::Result<()> {
         .and_then(|()| out.flush())
         .context("standard output")
 }
+
+/// Says `line` to a person, on standard error. Where that is closed there is nobody to tell.
+pub(super) fn to_stderr(line: impl std::fmt::Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}

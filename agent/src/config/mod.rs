@@ -1,1 +1,105 @@
-//! config
+//! [`Config`]: the sum of the rooms' options, as one YAML file gives them.
+//!
+//! In: the file. Out: a [`Config`] in which every value is allowed, or every mistake in the file,
+//! each with line, column and what is allowed. The doc comments of the types are the manual
+//! (`docs/configuration.md`), the types' JSON Schema is what a file is held against.
+
+mod capture;
+mod check;
+mod limits;
+mod load;
+mod report;
+mod sinks;
+mod tree;
+mod units;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use capture::{BodyLimits, Capture, Exclude, Mode, Role};
+pub use limits::Limits;
+pub use load::{ConfigError, FILE_MAX_BYTES, load, parse};
+pub use report::{Mistake, Mistakes, Place, Report};
+pub use sinks::{FileSink, Kind, SinkEntry, SinkKind, StdoutSink};
+pub use units::{Period, Size, UnitError};
+
+use std::collections::BTreeMap;
+
+/// Where the configuration lies if no other file is named.
+pub const DEFAULT_FILE: &str = "/etc/eaves/eaves.yaml";
+
+/// The configuration file. Every section and every key may be left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "Configuration of Eaves")]
+pub struct Config {
+    /// What is heard.
+    pub capture: Capture,
+    /// What Eaves may use at most.
+    pub limits: Limits,
+    /// Where events go: a name of your own for each, its type with its options, and what goes there.
+    #[schemars(extend("minProperties" = 1, "maxProperties" = 64, "x-check-keys" = "name"))]
+    pub sinks: BTreeMap<String, SinkEntry>,
+}
+
+impl Default for Config {
+    /// Everything on standard output.
+    fn default() -> Self {
+        let stdout = SinkEntry {
+            stdout: Some(StdoutSink {}),
+            ..SinkEntry::default()
+        };
+        Self {
+            capture: Capture::default(),
+            limits: Limits::default(),
+            sinks: BTreeMap::from([("stdout".to_owned(), stdout)]),
+        }
+    }
+}
+
+impl Config {
+    /// What no single value shows: values that do not go together, each with where it stands.
+    fn contradictions(&self) -> Vec<(Vec<String>, String)> {
+        let mut found = Vec::new();
+        let at = |path: &[&str]| path.iter().map(|step| (*step).to_owned()).collect();
+        if self.capture.ring.bytes() > self.limits.memory.bytes() / 2 {
+            let half = Size(self.limits.memory.bytes() / 2);
+            found.push((
+                at(&["capture", "ring"]),
+                format!(
+                    "is more than half of limits.memory, which holds it too; allowed: up to {half}"
+                ),
+            ));
+        }
+        if self.limits.connection.bytes() > self.limits.memory.bytes() / 4 {
+            let quarter = Size(self.limits.memory.bytes() / 4);
+            found.push((
+                at(&["limits", "connection"]),
+                format!("is more than a quarter of limits.memory; allowed: up to {quarter}"),
+            ));
+        }
+        sinks::contradictions(&self.sinks, &mut found);
+        found
+    }
+
+    /// The JSON Schema of the file, for editors and for the check.
+    #[must_use]
+    pub fn json_schema() -> serde_json::Value {
+        let settings = schemars::generate::SchemaSettings::draft2020_12();
+        settings
+            .into_generator()
+            .into_root_schema_for::<Self>()
+            .to_value()
+    }
+
+    /// The configuration as YAML, every value written out.
+    ///
+    /// # Errors
+    /// None that is known; writing YAML may fail by its types.
+    pub fn to_yaml(&self) -> Result<String, serde_saphyr::ser::Error> {
+        serde_saphyr::to_string(self)
+    }
+}
+
+#[cfg(test)]
+mod tests;

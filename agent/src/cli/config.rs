@@ -1,0 +1,113 @@
+//! `eaves config`: what a configuration says, and whether it may.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::Subcommand;
+
+use super::reference;
+use super::{Exit, output};
+use crate::config::{Config, DEFAULT_FILE};
+use crate::event;
+
+/// Checks and shows the configuration.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Name every mistake in a configuration file at once, with line, column and what is allowed
+    #[command(after_long_help = "\
+Examples:
+  eaves config check
+  eaves config check ./eaves.yaml && systemctl restart eaves
+
+Exit code 0 if the file may be used, 2 if not.")]
+    Check(FileArg),
+    /// Print the configuration in force: the file's values, and the defaults of all others
+    #[command(after_long_help = "\
+Examples:
+  eaves config show
+  eaves config show ./eaves.yaml > everything.yaml")]
+    Show(FileArg),
+    /// Print the JSON Schema of the configuration file, or of the events
+    #[command(after_long_help = "\
+Examples:
+  eaves config schema > eaves.schema.json
+  eaves config schema --events > eaves-events.schema.json
+
+With the first beside the file, editors that know `# yaml-language-server: $schema=eaves.schema.json` \
+complete its keys and mark its mistakes.")]
+    Schema(SchemaArgs),
+    /// Print the manual of the configuration file, or of the events, as Markdown
+    #[command(hide = true)]
+    Reference(SchemaArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct FileArg {
+    /// The file; by default /etc/eaves/eaves.yaml, or the defaults if that is not there
+    file: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+struct SchemaArgs {
+    /// Of the events instead of the configuration file
+    #[arg(long)]
+    events: bool,
+}
+
+/// Does what is asked.
+///
+/// # Errors
+/// The file cannot be read or is wrong ([`Exit::Usage`]), or standard output cannot be written.
+pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
+    match &args.command {
+        Command::Check(arg) => {
+            load(arg.file.as_deref())?;
+            let name = match &arg.file {
+                Some(file) => file.display().to_string(),
+                None if Path::new(DEFAULT_FILE).exists() => DEFAULT_FILE.to_owned(),
+                None => format!("{DEFAULT_FILE} is not there; the defaults"),
+            };
+            output::to_stderr(format!("{name}: no mistakes"));
+        }
+        Command::Show(arg) => {
+            let yaml = load(arg.file.as_deref())?.to_yaml()?;
+            output::to_stdout(yaml.as_bytes())?;
+        }
+        Command::Schema(arg) => {
+            let schema = if arg.events {
+                event::json_schema()
+            } else {
+                Config::json_schema()
+            };
+            output::to_stdout(format!("{schema:#}\n").as_bytes())?;
+        }
+        Command::Reference(arg) => {
+            let page = if arg.events {
+                reference::events()
+            } else {
+                reference::configuration()
+            };
+            output::to_stdout(page.as_bytes())?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// The configuration in `file`, or in the default file if that is there, or else the defaults.
+///
+/// # Errors
+/// The file cannot be read or is wrong: ends in [`Exit::Usage`].
+pub(super) fn load(file: Option<&Path>) -> anyhow::Result<Config> {
+    let file = match file {
+        Some(file) => file,
+        None if Path::new(DEFAULT_FILE).exists() => Path::new(DEFAULT_FILE),
+        None => return Ok(Config::default()),
+    };
+    crate::config::load(file).context(Exit::Usage)
+}

@@ -1,0 +1,48 @@
+//! Section `limits`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::units::{Period, Size};
+
+/// What Eaves may use at most.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// All memory of the agent: heap, ring and kernel maps.
+    #[schemars(extend("x-min" = "32MiB", "x-max" = "64GiB"))]
+    pub memory: Size,
+    /// Connections followed at once. Beyond, the one that was silent longest is forgotten.
+    #[schemars(range(min = 16, max = 4_000_000))]
+    pub connections: u32,
+    /// Bytes held for one connection.
+    #[schemars(extend("x-min" = "128KiB", "x-max" = "1GiB"))]
+    pub connection: Size,
+    /// A connection on which nothing moved for so long is forgotten; if it speaks again, it is
+    /// joined anew.
+    #[schemars(extend("x-min" = "1s", "x-max" = "30d"))]
+    pub idle: Period,
+    /// A request whose response did not begin for so long is reported without.
+    #[schemars(extend("x-min" = "1s", "x-max" = "1d"))]
+    pub unanswered: Period,
+    /// Bytes of a message's head. A longer one is reported as far as it was kept.
+    #[schemars(extend("x-min" = "1KiB", "x-max" = "1MiB"))]
+    pub head: Size,
+    /// Fields of a message's head.
+    #[schemars(range(min = 16, max = 10_000))]
+    pub fields: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: Size::mebi(256),
+            connections: 65_536,
+            connection: Size::mebi(1),
+            idle: Period::minutes(15),
+            unanswered: Period::minutes(5),
+            head: Size::kibi(64),
+            fields: 256,
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Mistakes in a file, and how they are shown: place, key, what is wrong, and the line itself.
+
+use std::fmt;
+
+/// Where something stands in a file; lines and columns count from 1, columns in characters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Line.
+    pub line: usize,
+    /// Column.
+    pub column: usize,
+    /// How many characters it takes; 0 for what only has a beginning.
+    pub chars: usize,
+}
+
+/// One mistake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// Where.
+    pub place: Place,
+    /// The key, `capture.exclude.ports[1]`; empty for the file as a whole.
+    pub key: String,
+    /// What is wrong, and what is allowed.
+    pub what: String,
+}
+
+/// Mistakes that are told at most; beyond, only how many.
+const MISTAKES_MAX: usize = 100;
+
+/// The mistakes of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mistakes {
+    /// The first of them, at least one.
+    pub told: Vec<Mistake>,
+    /// How many more there are.
+    pub beyond: usize,
+}
+
+impl Mistakes {
+    /// One more.
+    pub(super) fn add(&mut self, mistake: Mistake) {
+        if self.told.len() < MISTAKES_MAX {
+            self.told.push(mistake);
+        } else {
+            self.beyond += 1;
+        }
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.told.is_empty()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.told.len() + self.beyond
+    }
+}
+
+/// Every mistake of a file, in the order of the file, as a person reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    file: String,
+    mistakes: Mistakes,
+    lines: Vec<String>,
+}
+
+/// Characters of a line that are shown at most.
+const LINE_CHARS: usize = 100;
+
+impl Report {
+    /// A report on the file `file` that holds `text`.
+    #[must_use]
+    pub fn new(file: &str, text: &str, mut mistakes: Mistakes) -> Self {
+        let order = |mistake: &Mistake| (mistake.place, mistake.key.clone());
+        mistakes.told.sort_by_key(order);
+        // Only lines up to the last that is shown are kept.
+        let last = mistakes.told.last().map_or(0, |last| last.place.line);
+        Self {
+            file: file.to_owned(),
+            mistakes,
+            lines: text.lines().take(last).map(shown).collect(),
+        }
+    }
+
+    fn excerpt(&self, place: Place, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(line) = place.line.checked_sub(1).and_then(|at| self.lines.get(at)) else {
+            return Ok(());
+        };
+        let column = place.column.max(1) - 1;
+        // A long line is shown from where the mistake comes into view.
+        let skip = column.saturating_sub(LINE_CHARS - 20);
+        let part: String = line.chars().skip(skip).take(LINE_CHARS).collect();
+        let left = part.chars().count().saturating_sub(column - skip);
+        let number = place.line.to_string();
+        let margin = " ".repeat(number.len());
+        let before = " ".repeat(column - skip);
+        let carets = "^".repeat(place.chars.min(left).max(1));
+        write!(
+            f,
+            "\n  {margin} |\n  {number} | {part}\n  {margin} | {before}{carets}"
+        )
+    }
+}
+
+/// A line without what would move the cursor: one character stays one character.
+fn shown(line: &str) -> String {
+    let plain = |c: char| match c {
+        '\t' => ' ',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    };
+    line.chars().map(plain).collect()
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Mistake { place, key, what } in &self.mistakes.told {
+            write!(f, "{}:{}:{}: ", self.file, place.line, place.column)?;
+            if !key.is_empty() {
+                write!(f, "{key}: ")?;
+            }
+            f.write_str(what)?;
+            self.excerpt(*place, f)?;
+            f.write_str("\n\n")?;
+        }
+        match self.mistakes.count() {
+            1 => write!(f, "one mistake in {}", self.file),
+            count if self.mistakes.beyond > 0 => write!(
+                f,
+                "{count} mistakes in {}; the first {MISTAKES_MAX} are told",
+                self.file
+            ),
+            count => write!(f, "{count} mistakes in {}", self.file),
+        }
+    }
+}

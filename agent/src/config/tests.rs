@@ -1,0 +1,252 @@
+use super::{Capture, Config, ConfigError, Kind, Mode, Period, Role, SinkKind, Size, load, parse};
+use proptest::prelude::*;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Where the files with mistakes lie, each `NAME.yaml` with `NAME.txt`, the report on it.
+fn corpus() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/config")
+}
+
+#[test]
+fn every_mistake_of_every_broken_file_is_told_at_its_place() {
+    let mut files = 0;
+    for entry in fs::read_dir(corpus()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "yaml") {
+            continue;
+        }
+        files += 1;
+        let report = match load(&path) {
+            Err(ConfigError::Mistakes(report)) => report.to_string(),
+            other => panic!("{}: {other:?}", path.display()),
+        };
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let report = report.replace(path.to_str().unwrap(), name) + "\n";
+        let golden = path.with_extension("txt");
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            fs::write(&golden, &report).unwrap();
+        }
+        let expected = fs::read_to_string(&golden).unwrap_or_default();
+        assert_eq!(report, expected, "{name}");
+    }
+    assert!(files >= 10, "only {files} files");
+}
+
+#[test]
+fn an_empty_file_is_the_default() {
+    for text in [
+        "",
+        "# nothing\n",
+        "capture:\nlimits:\n",
+        "{}",
+        "capture: {}\n",
+    ] {
+        assert_eq!(parse(text), Ok(Config::default()), "{text:?}");
+    }
+}
+
+#[test]
+fn every_key_is_read() {
+    let config = parse(
+        "
+capture:
+  mode: syscall
+  roles: [client, server]
+  exclude: { ports: [22, 65535], processes: [sshd], cgroups: [/system.slice/ssh.service] }
+  body: { request: 0, response: 1MiB }
+  ring: 1048576
+  copy_per_call: 4KiB
+limits:
+  memory: 1GiB
+  connections: 1000
+  connection: 256KiB
+  idle: 90
+  unanswered: 1m30s
+  head: 8KiB
+  fields: 64
+sinks:
+  out: { stdout: , events: [notice] }
+  log:
+    file: { path: /var/log/eaves.jsonl, rotate_bytes: 1GiB, rotate_age: 1d, keep: 3 }
+",
+    )
+    .unwrap();
+    assert_eq!(config.capture.mode, Mode::Syscall);
+    assert_eq!(config.capture.roles, [Role::Client, Role::Server]);
+    assert_eq!(config.capture.exclude.ports, [22, 65_535]);
+    assert_eq!(config.capture.exclude.processes, ["sshd"]);
+    assert_eq!(
+        config.capture.exclude.cgroups,
+        ["/system.slice/ssh.service"]
+    );
+    assert_eq!(config.capture.body.request, Size(0));
+    assert_eq!(config.capture.body.response, Size::mebi(1));
+    assert_eq!(config.capture.ring, Size::mebi(1));
+    assert_eq!(config.capture.copy_per_call, Size::kibi(4));
+    assert_eq!(config.limits.memory, Size::mebi(1024));
+    assert_eq!(config.limits.connections, 1000);
+    assert_eq!(config.limits.connection, Size::kibi(256));
+    assert_eq!(config.limits.idle, Period::seconds(90));
+    assert_eq!(config.limits.unanswered, Period::seconds(90));
+    assert_eq!(config.limits.head, Size::kibi(8));
+    assert_eq!(config.limits.fields, 64);
+    assert_eq!(config.sinks["out"].events, [Kind::Notice]);
+    assert_eq!(config.sinks["log"].events, [Kind::Exchange, Kind::Notice]);
+    let Some(SinkKind::File(file)) = config.sinks["log"].kind() else {
+        panic!("{:?}", config.sinks);
+    };
+    assert_eq!(file.path, Path::new("/var/log/eaves.jsonl"));
+    assert_eq!(file.rotate_bytes, Some(Size::mebi(1024)));
+    assert_eq!(file.rotate_age, Some(Period::minutes(24 * 60)));
+    assert_eq!(file.keep, 3);
+
+    assert_eq!(parse(&config.to_yaml().unwrap()), Ok(config));
+}
+
+#[test]
+fn a_key_of_one_section_leaves_the_others_default() {
+    let config = parse("capture: { mode: socket }").unwrap();
+    let expected = Config {
+        capture: Capture {
+            mode: Mode::Socket,
+            ..Capture::default()
+        },
+        ..Config::default()
+    };
+    assert_eq!(config, expected);
+}
+
+#[test]
+fn what_show_prints_is_read_again() {
+    let yaml = Config::default().to_yaml().unwrap();
+    assert_eq!(parse(&yaml), Ok(Config::default()));
+}
+
+#[test]
+fn aliases_stand_for_what_they_name() {
+    let config = parse("capture: { body: { request: &n 1KiB, response: *n } }").unwrap();
+    assert_eq!(config.capture.body.response, Size::kibi(1));
+}
+
+#[test]
+fn files_that_are_none_are_refused_in_words() {
+    let folder = std::env::temp_dir().join(format!("eaves-config-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let check = |name: &str, content: &[u8], expected: &str| {
+        let path = folder.join(name);
+        fs::write(&path, content).unwrap();
+        let error = load(&path).unwrap_err().to_string();
+        let error = error.replace(path.to_str().unwrap(), "FILE");
+        assert_eq!(error, expected);
+    };
+    check(
+        "bytes",
+        b"a: 1\nb: \xff\n",
+        "configuration file FILE is not UTF-8: byte 8, on line 2, is 0xff",
+    );
+    check(
+        "large",
+        &vec![b'#'; (1 << 20) + 1],
+        "configuration file FILE has 1048577 bytes; allowed: up to 1048576",
+    );
+    let error = load(&folder).unwrap_err();
+    assert!(matches!(error, ConfigError::NotFile { .. }), "{error}");
+    let error = load(&folder.join("none")).unwrap_err();
+    assert!(matches!(error, ConfigError::Read { .. }), "{error}");
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn hostile_yaml_is_refused_within_bounds() {
+    let deep = "[".repeat(100_000);
+    let bomb: String = (1..30)
+        .map(|n| {
+            format!(
+                "a{n}: &a{n} [{}]\n",
+                vec![format!("*a{}", n - 1); 9].join(",")
+            )
+        })
+        .collect();
+    let bomb = format!("a0: &a0 [x,x,x]\n{bomb}");
+    for text in [&deep, &bomb] {
+        assert_eq!(parse(text).unwrap_err().count(), 1);
+    }
+    let many: String = (0..5000).map(|n| format!("key{n}: 1\n")).collect();
+    let mistakes = parse(&many).unwrap_err();
+    assert_eq!((mistakes.told.len(), mistakes.count()), (100, 5000));
+}
+
+#[test]
+fn the_check_knows_every_word_of_the_schema() {
+    const KNOWN: &[&str] = &[
+        "$defs",
+        "$ref",
+        "$schema",
+        "additionalProperties",
+        "anyOf",
+        "const",
+        "default",
+        "description",
+        "format",
+        "items",
+        "maxItems",
+        "maxProperties",
+        "maximum",
+        "minItems",
+        "minProperties",
+        "minimum",
+        "oneOf",
+        "pattern",
+        "properties",
+        "required",
+        "title",
+        "type",
+        "uniqueItems",
+        "x-check",
+        "x-check-items",
+        "x-check-keys",
+        "x-exactly-one",
+        "x-max",
+        "x-min",
+    ];
+    fn look(schema: &serde_json::Value) {
+        for (key, below) in schema.as_object().into_iter().flatten() {
+            assert!(KNOWN.contains(&key.as_str()), "{key}");
+            match (key.as_str(), below) {
+                ("properties" | "$defs", serde_json::Value::Object(names)) => {
+                    names.values().for_each(look);
+                }
+                ("default" | "x-exactly-one" | "required", _) => {}
+                (_, serde_json::Value::Array(items)) => items.iter().for_each(look),
+                _ => look(below),
+            }
+        }
+    }
+    look(&Config::json_schema());
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused(text in "[a-z:\\-\\[\\]{}&*!|>'\"%#,? \n\t0-9~.]{0,80}") {
+        let _ = parse(&text);
+    }
+
+    #[test]
+    fn what_the_check_lets_pass_the_types_take(
+        section in prop_oneof!["capture", "limits", "sinks"],
+        key in prop_oneof![
+            "mode", "roles", "ring", "memory", "idle", "head", "fields", "connections", "a", "body",
+        ],
+        value in prop_oneof![
+            "[a-z0-9]{0,5}", "[0-9]{1,12}(KiB|m|s)?", "\\[[a-z0-9,]*\\]",
+            "\\{(stdout|file|events): [a-z0-9\\[\\]]*\\}",
+        ],
+    ) {
+        if let Err(mistakes) = parse(&format!("{section}:\n  {key}: {value}\n")) {
+            for mistake in mistakes.told {
+                prop_assert!(mistake.place.line > 0, "{mistake:?}");
+            }
+        }
+    }
+}
