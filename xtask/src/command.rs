@@ -193,7 +193,9 @@ pub(crate) fn shown(command: &Command) -> String {
     words
         .map(|word| {
             let word = word.to_string_lossy();
-            if word.is_empty() || word.contains([' ', '"', '$', ';', '|', '&']) {
+            if word.contains('\n') {
+                "'…'".to_owned()
+            } else if word.is_empty() || word.contains([' ', '"', '$', ';', '|', '&']) {
                 format!("'{word}'")
             } else {
                 word.into_owned()

@@ -90,6 +90,8 @@ impl Context<'_> {
             File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let mut tally = Tally::default();
         let ran = run_watched(command, &mut log, |line| tally.read_line(line));
+        // A test that says why it was skipped ends without failing, and was counted as passed.
+        tally.passed = tally.passed.saturating_sub(tally.skipped.len() as u64);
         if let Err(error) = ran {
             say(format!("{error:#}"));
             tally.failed = tally.failed.max(1);

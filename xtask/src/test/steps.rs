@@ -123,7 +123,7 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "e2e",
         what: "the whole agent without root",
-        needs: &[],
+        needs: &[PEERS],
         run: e2e,
     },
     Step {

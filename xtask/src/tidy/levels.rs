@@ -48,7 +48,7 @@ pub(super) fn check(files: &[File]) -> Vec<Problem> {
         };
         let words = words(&file.text);
         if inside.ends_with("/mod.rs") && inside.matches('/').count() == 1 {
-            problems.extend(open_walls(&file.path, &words));
+            problems.extend(open_walls(files, &file.path, &words));
         }
         for (other, line) in paths(&words, depth(inside)) {
             if other == room || ALSO_ALLOWED.contains(&(room, other)) {
@@ -81,13 +81,18 @@ fn depth(inside: &str) -> usize {
     inside.trim_end_matches("/mod.rs").matches('/').count() + 1
 }
 
-/// Modules of a room that others could name.
-fn open_walls(path: &str, words: &[Word<'_>]) -> Vec<Problem> {
+/// Files of a room that others could name; a folder in it with a front door of its own may be.
+fn open_walls(files: &[File], path: &str, words: &[Word<'_>]) -> Vec<Problem> {
     let texts: Vec<_> = words.iter().map(|word| word.text).collect();
+    let folder = path.trim_end_matches("mod.rs");
     let mut problems = Vec::new();
     for (at, window) in texts.windows(4).enumerate() {
         // `pub mod x;`; an inline `pub mod x {` names constants and stays in its file.
         if let ["pub", "mod", name, ";"] = window {
+            let door = format!("{folder}{name}/mod.rs");
+            if files.iter().any(|file| file.path == door) {
+                continue;
+            }
             let line = words.get(at).map_or(0, |word| word.line);
             let what = format!("module `{name}` must be private: re-export what others need");
             problems.push(Problem::new(path, line, what));
@@ -276,6 +281,15 @@ mod tests {
             "pub mod file;\nmod stdout;\npub mod bit { }",
             &["agent/src/sink/mod.rs:1: module `file` must be private: re-export what others need"],
         );
+    }
+
+    #[test]
+    fn a_folder_with_a_front_door_may_be_named() {
+        let files = [
+            file("agent/src/protocol/http1/mod.rs", ""),
+            file("agent/src/protocol/mod.rs", "pub mod http1;"),
+        ];
+        assert_eq!(super::check(&files), []);
     }
 
     #[test]
