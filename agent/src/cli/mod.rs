@@ -3,6 +3,7 @@
 //! Output for machines goes to standard output as JSON lines; everything for people goes to
 //! standard error or, on a terminal, to a table. A command is one file with its `Args` and a `run`.
 
+mod capture;
 mod completions;
 mod config;
 mod exit;
@@ -18,6 +19,7 @@ use crate::telemetry::{LogFormat, LogOptions};
 
 use crate::config::ConfigError;
 
+pub use capture::CaptureArgs;
 pub use exit::{Exit, is_closed_output};
 
 const ABOUT: &str = "Hears every HTTP API exchange on this host, and writes it down";

@@ -83,6 +83,9 @@ pub struct Exclude {
     pub cgroups: Vec<String>,
 }
 
+/// Most of a body that may be kept; the bounds below say the same.
+pub const BODY_MAX: Size = Size::mebi(16);
+
 /// How much of each body is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

@@ -16,7 +16,7 @@ mod units;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use capture::{BodyLimits, Capture, Exclude, Mode, Role};
+pub use capture::{BODY_MAX, BodyLimits, Capture, Exclude, Mode, Role};
 pub use limits::Limits;
 pub use load::{ConfigError, FILE_MAX_BYTES, load, parse};
 pub use report::{Mistake, Mistakes, Place, Report};

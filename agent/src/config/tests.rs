@@ -226,6 +226,15 @@ fn the_check_knows_every_word_of_the_schema() {
     look(&Config::json_schema());
 }
 
+#[test]
+fn bounds_of_bodies_are_one() {
+    let schema = Config::json_schema();
+    let body = &schema["$defs"]["BodyLimits"]["properties"];
+    for way in ["request", "response"] {
+        assert_eq!(body[way]["x-max"], super::BODY_MAX.to_string());
+    }
+}
+
 proptest! {
     #[test]
     fn any_text_is_read_or_refused(text in "[a-z:\\-\\[\\]{}&*!|>'\"%#,? \n\t0-9~.]{0,80}") {

@@ -445,7 +445,10 @@ impl Conn {
     }
 
     /// The framing is lost.
-    #[expect(clippy::too_many_arguments, reason = "where, when, what, and the books")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "where, when, what, and the books"
+    )]
     fn lost(
         &mut self,
         direction: Direction,
