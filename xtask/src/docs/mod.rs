@@ -5,11 +5,12 @@ mod metrics;
 pub(crate) use metrics::{Counter, agent_counters, kernel_counters};
 
 use std::fs;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::command::say;
-use crate::project::Project;
+use crate::command::{output, say};
+use crate::project::{Project, cargo};
 
 /// Writes every generated page, or with `check` only says which are not as they should be.
 ///
@@ -47,5 +48,28 @@ fn pages(project: &Project) -> Result<Vec<(&'static str, String)>> {
         &read("agent-common/src/counter.rs")?,
         &read("agent/src/telemetry/mod.rs")?,
     );
-    Ok(vec![("docs/metrics.md", metrics)])
+    Ok(vec![
+        ("docs/metrics.md", metrics),
+        ("docs/configuration.md", reference(project, &[])?),
+        ("docs/events.md", reference(project, &["--events"])?),
+    ])
+}
+
+/// A page that the agent makes from the types it reads or writes.
+fn reference(project: &Project, arguments: &[&str]) -> Result<String> {
+    let mut command = Command::new(cargo());
+    command
+        .current_dir(&project.root)
+        .args([
+            "run",
+            "--quiet",
+            "--package",
+            "eaves",
+            "--bin",
+            "eaves",
+            "--",
+        ])
+        .args(["config", "reference"])
+        .args(arguments);
+    output(&mut command)
 }
