@@ -3,16 +3,19 @@
 use std::io;
 use std::os::fd::AsFd as _;
 
+use eaves_tests::expect::{Expected, Half, body};
+
 use crate::Case;
-use crate::link::{Leg, Link, Place, Stage};
+use crate::link::{Leg, Link, Place, Stage, request_head, response_head};
 use crate::sys::{self, Address};
-use crate::way::{Recv, Send};
+use crate::way::{Recv, Send, recv_exact, transfer};
 
 /// A protocol number that older headers lack (include/uapi/linux/in.h).
 const IPPROTO_MPTCP: i32 = 262;
 
 pub(crate) const CASES: &[Case] = &[
     Case::new("accept", accept),
+    Case::new("fast_open", fast_open),
     Case::new("ipv6", |stage| {
         let listen = Address::loopback(libc::AF_INET6, 0);
         calls(
@@ -71,6 +74,38 @@ fn accept(stage: &mut Stage) -> io::Result<()> {
     };
     let link = Link::new(client, server, place);
     link.plain(stage)?;
+    link.plain(stage)
+}
+
+/// The first bytes go with the call that connects (MSG_FASTOPEN, tcp(7)).
+fn fast_open(stage: &mut Stage) -> io::Result<()> {
+    let listener = sys::socket(libc::AF_INET, libc::SOCK_STREAM, 0)?;
+    sys::bind(listener.as_fd(), &Address::loopback(libc::AF_INET, 0))?;
+    sys::listen(listener.as_fd())?;
+    let to = sys::name(listener.as_fd())?;
+    let client = sys::socket(libc::AF_INET, libc::SOCK_STREAM, 0)?;
+    let target = stage.target();
+    let request = request_head(&target, 0);
+    sys::sendto_at(client.as_fd(), &request, libc::MSG_FASTOPEN, &to)?;
+    let server = sys::accept4(listener.as_fd())?;
+    let place = Place {
+        transport: "tcp",
+        client_port: Some(sys::name(client.as_fd())?.port()),
+        server_port: Some(to.port()),
+        server_address: "127.0.0.1".to_owned(),
+    };
+    let link = Link::new(client, server, place);
+    recv_exact(link.server.as_fd(), Recv::Read, request.len())?;
+    let response = [response_head(10), body(10)].concat();
+    let there = (link.client.as_fd(), Recv::Read);
+    transfer((link.server.as_fd(), Send::Write), there, &response)?;
+    for (role, pid) in [("server", link.server_pid), ("client", link.client_pid)] {
+        stage.expect(Expected {
+            request: Half::whole(&[]),
+            response: Half::whole(&body(10)),
+            ..link.expected(role, pid, &target)
+        });
+    }
     link.plain(stage)
 }
 

@@ -5,9 +5,9 @@ use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use crate::Case;
-use crate::link::{Leg, Stage};
+use crate::link::{Leg, Round, Stage};
 use crate::sys;
-use crate::way::{Recv, Send};
+use crate::way::{Recv, Send, transfer};
 
 /// Kept whole by default, and more than a socket's smallest buffer.
 const BODY: usize = 15_000;
@@ -22,6 +22,8 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("sendto_recvfrom", |stage| {
         both(stage, Send::Sendto, Recv::Recvfrom)
     }),
+    Case::new("more", |stage| both(stage, Send::More, Recv::Read)),
+    Case::new("zero_copy", |stage| both(stage, Send::ZeroCopy, Recv::Read)),
     Case::new("vectors_1", |stage| vectored(stage, 1)),
     Case::new("vectors_2", |stage| vectored(stage, 2)),
     Case::new("vectors_64", |stage| vectored(stage, 64)),
@@ -70,6 +72,7 @@ pub(crate) const CASES: &[Case] = &[
         )
     }),
     Case::new("duplex", duplex),
+    Case::new("pipelined", pipelined),
 ];
 
 /// One exchange between two plain ones.
@@ -223,5 +226,22 @@ fn duplex(stage: &mut Stage) -> io::Result<()> {
     link.plain(stage)?;
     link.crossing(stage, BODY)?;
     link.crossing(stage, MEGABYTE)?;
+    link.plain(stage)
+}
+
+/// Several requests in one call, and their responses in one.
+fn pipelined(stage: &mut Stage) -> io::Result<()> {
+    let link = stage.tcp()?;
+    link.plain(stage)?;
+    let rounds = link.rounds(stage, 5);
+    let all = |part: fn(&Round) -> &[u8]| rounds.iter().map(part).collect::<Vec<_>>().concat();
+    let (client, server) = (link.client.as_fd(), link.server.as_fd());
+    let requests = all(|round| &round.request);
+    transfer((client, Send::Write), (server, Recv::Read), &requests)?;
+    let responses = all(|round| &round.response);
+    transfer((server, Send::Writev(7)), (client, Recv::Read), &responses)?;
+    for round in &rounds {
+        link.expect(stage, round, link.server_pid);
+    }
     link.plain(stage)
 }

@@ -4,10 +4,12 @@ use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 use std::thread;
 
+use eaves_tests::expect::{Expected, Half};
+
 use crate::Case;
-use crate::link::{Leg, Link, Stage};
+use crate::link::{Leg, Link, Stage, request_head};
 use crate::sys;
-use crate::way::{Recv, Send, recv_exact, send_all};
+use crate::way::{Recv, Send, recv_exact, send_all, transfer};
 
 pub(crate) const CASES: &[Case] = &[
     Case::new("dup", dup),
@@ -15,6 +17,7 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("forked", forked),
     Case::new("two_processes", two_processes),
     Case::new("threads", threads),
+    Case::new("overlapping", overlapping),
     Case::new("reused", reused),
 ];
 
@@ -134,6 +137,64 @@ fn reused(stage: &mut Stage) -> io::Result<()> {
         let other = sys::file(b"HTTP/1.1 200 OK\r\n\r\n")?;
         sys::write(file.as_fd(), b"GET /reused/file HTTP/1.1\r\n\r\n")?;
         sys::read(other.as_fd(), &mut [0; 50])?;
+    }
+    Ok(())
+}
+
+/// Threads that write one conn at the same time, each whole chunks, so that whatever order they go
+/// in is a message: where positions tell that order it must be reported, and where not a gap.
+fn overlapping(stage: &mut Stage) -> io::Result<()> {
+    const THREADS: usize = 8;
+    const EACH: usize = 10;
+    const CHUNK: usize = 90;
+    let link = stage.tcp()?;
+    link.plain(stage)?;
+    for _ in 0..5 {
+        let target = stage.target();
+        let (client, server) = (link.client.as_fd(), link.server.as_fd());
+        transfer(
+            (client, Send::Write),
+            (server, Recv::Read),
+            &request_head(&target, 0),
+        )?;
+        let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+        transfer((server, Send::Write), (client, Recv::Read), head)?;
+        let chunk = |thread: usize, number: usize| {
+            let text = format!("{thread} {number} ").repeat(CHUNK);
+            let text = text.get(..CHUNK).unwrap_or_default();
+            format!("{CHUNK:x}\r\n{text}\r\n").into_bytes()
+        };
+        let chunk_bytes = chunk(0, 0).len();
+        let came = thread::scope(|scope| {
+            let write = |thread| {
+                let mut chunks = (0..EACH).map(|number| chunk(thread, number));
+                chunks.try_for_each(|chunk| send_all(server, Send::Write, &chunk))
+            };
+            let threads: Vec<_> = (0..THREADS)
+                .map(|thread| scope.spawn(move || write(thread)))
+                .collect();
+            let came = recv_exact(client, Recv::Read, THREADS * EACH * chunk_bytes);
+            for thread in threads {
+                let wrote = thread.join();
+                wrote.map_err(|_| io::Error::other("a thread panicked"))??;
+            }
+            came
+        })?;
+        transfer((server, Send::Write), (client, Recv::Read), b"0\r\n\r\n")?;
+        let text = came.chunks(chunk_bytes).flat_map(|chunk| {
+            let text = chunk.get(chunk.len().saturating_sub(CHUNK + 2)..);
+            text.and_then(|text| text.get(..CHUNK)).unwrap_or_default()
+        });
+        let body: Vec<u8> = text.copied().collect();
+        for (role, pid) in [("server", link.server_pid), ("client", link.client_pid)] {
+            stage.expect(Expected {
+                request: Half::whole(&[]),
+                response: Half::whole(&body),
+                or_gap: role == "server",
+                ..link.expected(role, pid, &target)
+            });
+        }
+        link.plain(stage)?;
     }
     Ok(())
 }

@@ -81,6 +81,19 @@ pub(crate) fn sendto(fd: BorrowedFd<'_>, bytes: &[u8], flags: c_int) -> io::Resu
     answer(unsafe { libc::sendto(fd.as_raw_fd(), at, len, flags, ptr::null(), 0) })
 }
 
+/// sendto(2) with an address.
+pub(crate) fn sendto_at(
+    fd: BorrowedFd<'_>,
+    bytes: &[u8],
+    flags: c_int,
+    to: &Address,
+) -> io::Result<usize> {
+    let (at, len) = (bytes.as_ptr().cast(), bytes.len());
+    let address = (&raw const to.storage).cast();
+    // SAFETY: the range is that of a slice, and the storage holds an address of this length.
+    answer(unsafe { libc::sendto(fd.as_raw_fd(), at, len, flags, address, to.len) })
+}
+
 /// recvfrom(2) without an address, which is recv(2).
 pub(crate) fn recvfrom(fd: BorrowedFd<'_>, into: &mut [u8], flags: c_int) -> io::Result<usize> {
     let (at, len) = (into.as_mut_ptr().cast(), into.len());

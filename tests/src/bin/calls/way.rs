@@ -24,6 +24,10 @@ pub(crate) enum Send {
     Pwritev2(usize),
     /// sendto without an address
     Sendto,
+    /// sendto with MSG_MORE, but for the last bytes
+    More,
+    /// sendto with MSG_ZEROCOPY, whose notices are then taken off the error queue
+    ZeroCopy,
     /// sendmsg of so many vectors
     Sendmsg(usize),
     /// sendmmsg of so many messages with so many vectors each
@@ -140,6 +144,9 @@ fn send_some(fd: BorrowedFd<'_>, how: Send, bytes: &[u8]) -> io::Result<usize> {
         Send::Writev(count) => sys::writev(fd, &vectors(bytes, count)),
         Send::Pwritev2(count) => sys::pwritev2(fd, &vectors(bytes, count)),
         Send::Sendto => sys::sendto(fd, bytes, libc::MSG_NOSIGNAL),
+        Send::More if bytes.len() > 100 => sys::sendto(fd, first(100), libc::MSG_MORE),
+        Send::More => sys::sendto(fd, bytes, 0),
+        Send::ZeroCopy => zero_copy(fd, bytes),
         Send::Sendmsg(count) => sys::sendmsg(fd, &vectors(bytes, count)),
         Send::Sendmmsg(messages, count) => {
             let parts = bytes.chunks(share(bytes.len(), messages));
@@ -158,6 +165,24 @@ fn send_some(fd: BorrowedFd<'_>, how: Send, bytes: &[u8]) -> io::Result<usize> {
         Send::Uring => uring::send(fd, bytes),
         Send::Compat => compat::send(fd, bytes),
     }
+}
+
+/// Sends without a copy, and waits for the word that the buffer is free again: it comes by a
+/// receive that moves no bytes of the stream.
+fn zero_copy(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    sys::set(fd, libc::SOL_SOCKET, libc::SO_ZEROCOPY, 1)?;
+    let sent = sys::sendto(fd, bytes, libc::MSG_ZEROCOPY)?;
+    let flags = libc::MSG_ERRQUEUE;
+    for _ in 0..1000 {
+        match sys::recvmsg(fd, &mut [IoSliceMut::new(&mut [0; 64])], flags) {
+            Ok(_) => return Ok(sent),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                thread::sleep(Duration::from_millis(1));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::TimedOut.into())
 }
 
 /// Receives exactly `len` bytes.
