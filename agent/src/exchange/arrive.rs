@@ -1,13 +1,12 @@
 //! What comes for the halves under way: body, holes, ends.
 
 use super::body::{Arrival, Progress, degrade, give_reason};
+use super::conn::Books;
 use super::pair::{Open, Pairs};
-use super::{Context, Half, Options, Reason, Seen};
-use crate::clock::Ktime;
+use super::{Half, Options, Reason, Seen};
 use crate::protocol::http1::Place;
 use crate::protocol::{Anomalies, Anomaly, Head};
 use crate::stream::Direction;
-use crate::telemetry::Counters;
 
 /// One half of an open exchange.
 struct Side<'a> {
@@ -78,10 +77,10 @@ impl Pairs {
         }
     }
 
-    fn over(&mut self, direction: Direction, context: &mut Context, counters: &mut Counters) {
+    fn over(&mut self, direction: Direction, books: &mut Books<'_>) {
         match direction {
-            Direction::ToServer => self.request_over(context, counters),
-            Direction::ToClient => self.response_over(context, counters),
+            Direction::ToServer => self.request_over(books),
+            Direction::ToClient => self.response_over(books),
         }
     }
 
@@ -125,11 +124,9 @@ impl Pairs {
     pub(super) fn end(
         &mut self,
         direction: Direction,
-        now: Ktime,
         trailers: Option<Box<Head>>,
         anomalies: Anomalies,
-        context: &mut Context,
-        counters: &mut Counters,
+        books: &mut Books<'_>,
     ) {
         if let Some(open) = self.arriving(direction) {
             let mut side = open.side(direction);
@@ -138,20 +135,18 @@ impl Pairs {
             if let Some(half) = &mut side.half {
                 half.trailers = trailers;
             }
-            side.arrival.end(side.half, true, now);
+            side.arrival.end(side.half, true, books.now);
         }
-        self.over(direction, context, counters);
+        self.over(direction, books);
     }
 
     /// The message under way cannot be finished: where it ends is not known.
     pub(super) fn body_lost(
         &mut self,
         direction: Direction,
-        now: Ktime,
         (bytes, reason): (u64, Option<Reason>),
         anomalies: Anomalies,
-        context: &mut Context,
-        counters: &mut Counters,
+        books: &mut Books<'_>,
     ) {
         if let Some(open) = self.arriving(direction) {
             let mut side = open.side(direction);
@@ -164,10 +159,10 @@ impl Pairs {
             } else {
                 degrade(side.seen, Seen::Unfinished);
             }
-            side.arrival.end(side.half, false, now);
+            side.arrival.end(side.half, false, books.now);
         }
-        self.lost_place();
-        self.over(direction, context, counters);
+        self.lost_place(direction, reason.is_some());
+        self.over(direction, books);
     }
 
     /// The direction ended inside a message.
@@ -175,10 +170,8 @@ impl Pairs {
         &mut self,
         direction: Direction,
         place: Place,
-        now: Ktime,
         reason: Option<Reason>,
-        context: &mut Context,
-        counters: &mut Counters,
+        books: &mut Books<'_>,
     ) {
         if place != Place::Body {
             return;
@@ -190,9 +183,9 @@ impl Pairs {
             if let Some(reason) = reason {
                 give_reason(side.reasons, reason);
             }
-            side.arrival.end(side.half, true, now);
+            side.arrival.end(side.half, true, books.now);
         }
-        self.over(direction, context, counters);
+        self.over(direction, books);
     }
 
     /// Whether more of the body under way would be kept.

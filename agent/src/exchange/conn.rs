@@ -12,8 +12,8 @@ use crate::capture::ConnOpen;
 use crate::clock::Ktime;
 use crate::protocol::http1::{Asked, Ending, Framing, Limits, Message, Parser, Place, Side, Step};
 use crate::protocol::{Anomalies, Anomaly, Opening, opening};
-use crate::stream::{Chunk, Consumer, Direction, GapReason, Parting, Piece};
-use crate::telemetry::{Counter, Counters};
+use crate::stream::{self, Chunk, Consumer, Direction, GapReason, Parting, Piece};
+use crate::telemetry::Counter;
 
 /// Bytes of a conn, no message among them, after which it is not HTTP.
 const NO_MESSAGE_BYTES: u64 = 256 * 1024;
@@ -55,6 +55,9 @@ pub struct Context {
     pub out: Vec<Exchange>,
 }
 
+/// The time, what all conns share, and what is counted.
+pub(super) type Books<'a> = stream::Books<'a, Context>;
+
 /// One conn's exchanges.
 #[derive(Debug)]
 pub struct Conn {
@@ -89,7 +92,7 @@ struct Early {
 impl Consumer for Conn {
     type Context = Context;
 
-    fn open(open: ConnOpen, role: Role, _: &mut Context) -> Self {
+    fn open(open: ConnOpen, role: Role) -> Self {
         Self {
             info: Arc::new(ConnInfo { open, role }),
             requests: Parser::new(Side::Request),
@@ -111,16 +114,20 @@ impl Consumer for Conn {
         self.info = Arc::new(ConnInfo { open, role });
     }
 
-    fn chunk(&mut self, chunk: Chunk<'_>, context: &mut Context, counters: &mut Counters) {
+    fn info(&self) -> ConnOpen {
+        self.info.open.clone()
+    }
+
+    fn chunk(&mut self, chunk: Chunk<'_>, books: &mut Books<'_>) {
         if chunk.direction == Direction::ToClient {
-            if self.comes_early(&chunk, context) {
+            if self.comes_early(&chunk, books.context) {
                 return;
             }
-            self.late(context, counters);
+            self.late(books);
         }
-        self.take(chunk, context, counters);
+        self.take(chunk, books);
         if !self.early.chunks.is_empty() && self.pairs.expects_response() {
-            self.late(context, counters);
+            self.late(books);
         }
     }
 
@@ -140,6 +147,10 @@ impl Consumer for Conn {
         self.over
     }
 
+    fn is_certain(&self) -> bool {
+        self.http
+    }
+
     fn is_busy(&self) -> bool {
         !self.pairs.open.is_empty() || self.requests.in_head() || !self.early.chunks.is_empty()
     }
@@ -148,46 +159,39 @@ impl Consumer for Conn {
         self.early.deadline
     }
 
-    fn wake(&mut self, _: Ktime, context: &mut Context, counters: &mut Counters) {
-        self.late(context, counters);
+    fn wake(&mut self, books: &mut Books<'_>) {
+        self.late(books);
     }
 
-    fn expire(&mut self, now: Ktime, context: &mut Context, counters: &mut Counters) {
-        self.late(context, counters);
-        self.pairs
-            .close_all(Closing::Timeout, now, context, counters);
+    fn expire(&mut self, books: &mut Books<'_>) {
+        self.late(books);
+        self.pairs.close_all(Closing::Timeout, books);
         self.requests.compact();
         self.responses.compact();
     }
 
-    fn shed(&mut self, now: Ktime, context: &mut Context, counters: &mut Counters) {
-        self.late(context, counters);
+    fn shed(&mut self, books: &mut Books<'_>) {
+        self.late(books);
         let before = self.bytes();
         self.pairs.shed_bodies();
         if self.bytes() > before / 2 {
             for side in [Direction::ToServer, Direction::ToClient] {
                 if self.parser(side).in_head() {
-                    self.lose(side, now, Reason::Shed, context, counters);
+                    self.lose(side, Reason::Shed, books);
                 }
             }
-            self.pairs.close_all(Closing::Shed, now, context, counters);
+            self.pairs.close_all(Closing::Shed, books);
             self.pairs.requests_lost(0, Some(Reason::Shed));
         }
         self.requests.compact();
         self.responses.compact();
     }
 
-    fn close(
-        &mut self,
-        parting: Parting,
-        now: Ktime,
-        context: &mut Context,
-        counters: &mut Counters,
-    ) {
-        self.late(context, counters);
+    fn close(&mut self, parting: Parting, books: &mut Books<'_>) {
+        self.late(books);
         if parting == Parting::Ended {
-            self.end(Direction::ToServer, true, now, context, counters);
-            self.end(Direction::ToClient, true, now, context, counters);
+            self.end(Direction::ToServer, true, books);
+            self.end(Direction::ToClient, true, books);
         }
         let closing = match parting {
             Parting::Ended => Closing::Ended,
@@ -195,7 +199,7 @@ impl Consumer for Conn {
             Parting::Evicted => Closing::Shed,
             Parting::Stop => Closing::Stop,
         };
-        self.pairs.close_all(closing, now, context, counters);
+        self.pairs.close_all(closing, books);
         self.over = true;
     }
 
@@ -232,42 +236,29 @@ impl Conn {
     }
 
     /// Takes what was set aside.
-    fn late(&mut self, context: &mut Context, counters: &mut Counters) {
+    fn late(&mut self, books: &mut Books<'_>) {
         if self.early.chunks.is_empty() {
             return;
         }
+        let now = books.now;
         let early = std::mem::take(&mut self.early);
         for (time, first, bytes) in early.chunks {
-            let chunk = Chunk {
-                time,
-                direction: Direction::ToClient,
-                first,
-                piece: Piece::Bytes(&bytes),
-            };
-            self.take(chunk, context, counters);
+            books.now = time;
+            self.bytes_came(Direction::ToClient, first, &bytes, books);
         }
+        books.now = now;
     }
 
-    fn take(&mut self, chunk: Chunk<'_>, context: &mut Context, counters: &mut Counters) {
-        let Chunk {
-            time,
-            direction,
-            first,
-            piece,
-        } = chunk;
-        match piece {
-            Piece::Bytes(bytes) => {
-                self.bytes_came(direction, time, first, bytes, context, counters)
+    fn take(&mut self, chunk: Chunk<'_>, books: &mut Books<'_>) {
+        let direction = chunk.direction;
+        match chunk.piece {
+            Piece::Bytes(bytes) => self.bytes_came(direction, chunk.first, bytes, books),
+            Piece::Skip(n) | Piece::Gap(n, GapReason::CopyLimit) => {
+                self.missing(direction, n, None, books);
             }
-            Piece::Skip(n) => self.missing(direction, time, n, None, context, counters),
-            Piece::Gap(n, GapReason::CopyLimit) => {
-                self.missing(direction, time, n, None, context, counters);
-            }
-            Piece::Gap(n, reason) => {
-                self.missing(direction, time, n, Some(reason.into()), context, counters);
-            }
-            Piece::Lost(reason) => self.lose(direction, time, reason.into(), context, counters),
-            Piece::End(good) => self.end(direction, good, time, context, counters),
+            Piece::Gap(n, reason) => self.missing(direction, n, Some(reason.into()), books),
+            Piece::Lost(reason) => self.lose(direction, reason.into(), books),
+            Piece::End(good) => self.end(direction, good, books),
         }
     }
 
@@ -281,14 +272,14 @@ impl Conn {
     fn bytes_came(
         &mut self,
         direction: Direction,
-        time: Ktime,
         first: bool,
         bytes: &[u8],
-        context: &mut Context,
-        counters: &mut Counters,
+        books: &mut Books<'_>,
     ) {
-        counters.add(Counter::ProtocolBytes, bytes.len() as u64);
-        let limits = context.options.limits;
+        books
+            .counters
+            .add(Counter::ProtocolBytes, bytes.len() as u64);
+        let limits = books.context.options.limits;
         let mut input = bytes;
         loop {
             let first = first && input.len() == bytes.len();
@@ -300,14 +291,14 @@ impl Conn {
                     self.responses.no_body();
                 }
             }
-            self.note_beginning(direction, time, first);
-            let step = self
-                .parser(direction)
-                .step(&mut input, first, asked, &limits, counters);
+            self.note_beginning(direction, books.now, first);
+            let step =
+                self.parser(direction)
+                    .step(&mut input, first, asked, &limits, books.counters);
             if step == Step::More {
                 break;
             }
-            self.found(direction, time, step, None, context, counters);
+            self.found(direction, step, None, books);
         }
         if !self.http {
             self.judge(direction, bytes.len());
@@ -330,11 +321,9 @@ impl Conn {
     fn missing(
         &mut self,
         direction: Direction,
-        time: Ktime,
         n: u64,
         reason: Option<Reason>,
-        context: &mut Context,
-        counters: &mut Counters,
+        books: &mut Books<'_>,
     ) {
         let mut left = n;
         loop {
@@ -345,32 +334,18 @@ impl Conn {
             }
             let lost = matches!(step, Step::Lost { .. });
             let told = if lost {
-                reason.or(Some(Reason::UnseenPath))
+                reason.or(Some(Reason::HeadLimit))
             } else {
                 reason
             };
-            self.found(
-                direction,
-                time,
-                step,
-                told.map(|reason| (before, reason)),
-                context,
-                counters,
-            );
+            self.found(direction, step, told.map(|reason| (before, reason)), books);
         }
     }
 
-    fn lose(
-        &mut self,
-        direction: Direction,
-        time: Ktime,
-        reason: Reason,
-        context: &mut Context,
-        counters: &mut Counters,
-    ) {
+    fn lose(&mut self, direction: Direction, reason: Reason, books: &mut Books<'_>) {
         let step = self.parser(direction).lose();
         if step != Step::More {
-            self.found(direction, time, step, Some((0, reason)), context, counters);
+            self.found(direction, step, Some((0, reason)), books);
         }
     }
 
@@ -378,16 +353,14 @@ impl Conn {
     fn found(
         &mut self,
         direction: Direction,
-        time: Ktime,
         step: Step<'_>,
         lost: Option<(u64, Reason)>,
-        context: &mut Context,
-        counters: &mut Counters,
+        books: &mut Books<'_>,
     ) {
         match step {
             Step::More => {}
-            Step::Head(message) => self.head(direction, time, message, context, counters),
-            Step::Body(bytes) => self.pairs.body(direction, bytes, &context.options),
+            Step::Head(message) => self.head(direction, message, books),
+            Step::Body(bytes) => self.pairs.body(direction, bytes, &books.context.options),
             Step::Missing(n) => self
                 .pairs
                 .missing(direction, n, lost.map(|(_, reason)| reason)),
@@ -395,90 +368,64 @@ impl Conn {
                 trailers,
                 anomalies,
             } => {
-                self.pairs
-                    .end(direction, time, trailers, anomalies, context, counters);
+                self.pairs.end(direction, trailers, anomalies, books);
             }
             Step::Lost { place, anomalies } => {
-                counters.add(Counter::ProtocolLosses, 1);
-                self.lost(direction, time, place, anomalies, lost, context, counters);
+                books.counters.add(Counter::ProtocolLosses, 1);
+                self.lost(direction, place, anomalies, lost, books);
             }
             Step::Http2 => {
-                counters.add(Counter::ProtocolHttp2, 1);
+                books.counters.add(Counter::ProtocolHttp2, 1);
                 self.over = true;
             }
         }
     }
 
-    fn head(
-        &mut self,
-        direction: Direction,
-        time: Ktime,
-        message: Message,
-        context: &mut Context,
-        counters: &mut Counters,
-    ) {
+    fn head(&mut self, direction: Direction, message: Message, books: &mut Books<'_>) {
         self.http = true;
-        counters.add(Counter::ProtocolMessages, 1);
-        let info = &self.info;
+        books.counters.add(Counter::ProtocolMessages, 1);
         if direction == Direction::ToServer {
-            counters.add(Counter::ProtocolRequests, 1);
+            books.counters.add(Counter::ProtocolRequests, 1);
             let (began, first) = (self.request_began, self.request_first);
-            self.pairs
-                .request(message, began, time, first, info, context, counters);
+            self.pairs.request(message, began, first, &self.info, books);
             return;
         }
         if message.status < 200 && message.status != 101 {
-            return counters.add(Counter::ProtocolInterims, 1);
+            return books.counters.add(Counter::ProtocolInterims, 1);
         }
-        counters.add(Counter::ProtocolResponses, 1);
+        books.counters.add(Counter::ProtocolResponses, 1);
         let tunnel = message.framing == Framing::Tunnel;
         self.pairs
-            .response(message, self.response_began, time, info, context, counters);
+            .response(message, self.response_began, &self.info, books);
         if tunnel {
-            self.pairs
-                .end(direction, time, None, Anomalies::NONE, context, counters);
-            self.pairs
-                .close_all(Closing::Ended, time, context, counters);
+            self.pairs.end(direction, None, Anomalies::NONE, books);
+            self.pairs.close_all(Closing::Ended, books);
             self.requests.finish();
             self.over = true;
         }
     }
 
     /// The framing is lost.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "where, when, what, and the books"
-    )]
     fn lost(
         &mut self,
         direction: Direction,
-        time: Ktime,
         place: Place,
         anomalies: Anomalies,
         lost: Option<(u64, Reason)>,
-        context: &mut Context,
-        counters: &mut Counters,
+        books: &mut Books<'_>,
     ) {
         let (bytes, reason) = lost.map_or((0, None), |(bytes, reason)| (bytes, Some(reason)));
         match (direction, place) {
             (_, Place::Body) => {
-                self.pairs.body_lost(
-                    direction,
-                    time,
-                    (bytes, reason),
-                    anomalies,
-                    context,
-                    counters,
-                );
+                self.pairs
+                    .body_lost(direction, (bytes, reason), anomalies, books);
             }
             (Direction::ToServer, Place::Between) if reason.is_some() => {
                 self.pairs.requests_lost(bytes, reason);
             }
             (Direction::ToServer, _) => {
                 self.odd |= anomalies.has(Anomaly::InvalidHead);
-                let entry = self
-                    .pairs
-                    .unreadable_request(anomalies, &self.info, counters);
+                let entry = self.pairs.unreadable_request(anomalies, &self.info, books);
                 if let (Some(open), Some(reason)) = (entry, reason) {
                     open.exchange.missing_bytes = bytes;
                     open.exchange.request_seen = Seen::Gap;
@@ -492,14 +439,7 @@ impl Conn {
         }
     }
 
-    fn end(
-        &mut self,
-        direction: Direction,
-        good: bool,
-        time: Ktime,
-        context: &mut Context,
-        counters: &mut Counters,
-    ) {
+    fn end(&mut self, direction: Direction, good: bool, books: &mut Books<'_>) {
         let ending = self.parser(direction).end(good);
         match ending {
             Ending::Between => {}
@@ -508,28 +448,27 @@ impl Conn {
                     &mut &b""[..],
                     false,
                     Asked::Other,
-                    &context.options.limits,
-                    counters,
+                    &books.context.options.limits,
+                    books.counters,
                 );
-                self.found(direction, time, step, None, context, counters);
+                self.found(direction, step, None, books);
                 self.parser(direction).finish();
             }
             Ending::Cuts(place) => {
                 let reason = (!good).then_some(Reason::Reset);
-                self.pairs
-                    .cut(direction, place, time, reason, context, counters);
+                self.pairs.cut(direction, place, reason, books);
                 if place == Place::Head && direction == Direction::ToServer {
-                    self.cut_request_head(counters);
+                    self.cut_request_head(books);
                 }
             }
         }
     }
 
     /// A request's head that was cut off leaves an exchange without a head.
-    fn cut_request_head(&mut self, counters: &mut Counters) {
+    fn cut_request_head(&mut self, books: &mut Books<'_>) {
         let entry = self
             .pairs
-            .unreadable_request(Anomalies::NONE, &self.info, counters);
+            .unreadable_request(Anomalies::NONE, &self.info, books);
         if let Some(open) = entry {
             open.exchange.request_seen = Seen::Unfinished;
         }
@@ -539,7 +478,9 @@ impl Conn {
     fn judge(&mut self, direction: Direction, bytes: usize) {
         self.unheard += bytes as u64;
         let answered = direction == Direction::ToClient && self.responses.is_between();
-        if self.unheard > NO_MESSAGE_BYTES || (self.odd && answered) {
+        if self.unheard > NO_MESSAGE_BYTES
+            || ((self.odd || self.requests.has_refused()) && answered)
+        {
             self.over = true;
         }
     }

@@ -1,10 +1,10 @@
 //! Exchanges as they are reported: those that are whole, and halves that never meet.
 
 use super::body::{Progress, degrade, give_reason};
+use super::conn::Books;
 use super::pair::Open;
-use super::{Context, Reason, Seen};
-use crate::clock::Ktime;
-use crate::telemetry::{Counter, Counters};
+use super::{Reason, Seen};
+use crate::telemetry::Counter;
 
 /// Why an exchange is reported now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,13 +26,7 @@ pub(super) enum Closing {
 }
 
 /// Reports an exchange, unless there is nothing to report of it.
-pub(super) fn close(
-    mut open: Open,
-    closing: Closing,
-    now: Ktime,
-    context: &mut Context,
-    counters: &mut Counters,
-) {
+pub(super) fn close(mut open: Open, closing: Closing, books: &mut Books<'_>) {
     let exchange = &mut open.exchange;
     let cut =
         open.request.progress == Progress::Arriving || open.response.progress != Progress::Done;
@@ -40,11 +34,12 @@ pub(super) fn close(
         give_reason(&mut exchange.reasons, reason);
     }
     if open.request.progress == Progress::Arriving {
-        open.request.end(exchange.request.as_mut(), true, now);
+        open.request.end(exchange.request.as_mut(), true, books.now);
         degrade(&mut exchange.request_seen, Seen::Unfinished);
     }
     if open.response.progress == Progress::Arriving {
-        open.response.end(exchange.response.as_mut(), true, now);
+        open.response
+            .end(exchange.response.as_mut(), true, books.now);
         degrade(&mut exchange.response_seen, Seen::Unfinished);
     }
     let counter = match (&exchange.request, &exchange.response) {
@@ -52,9 +47,9 @@ pub(super) fn close(
         (Some(_), None) => Counter::ExchangesRequestOnly,
         (None, Some(_)) => Counter::ExchangesResponseOnly,
         (None, None) if exchange.missing_bytes > 0 => Counter::ExchangesHeadless,
-        (None, None) => return counters.add(Counter::ExchangesVoid, 1),
+        (None, None) => return books.counters.add(Counter::ExchangesVoid, 1),
     };
-    counters.add(counter, 1);
+    books.counters.add(counter, 1);
     let complete = [exchange.request_seen, exchange.response_seen]
         .iter()
         .all(|seen| matches!(seen, Seen::Whole | Seen::Truncated));
@@ -63,10 +58,10 @@ pub(super) fn close(
     } else {
         Counter::ExchangesIncomplete
     };
-    counters.add(counter, 1);
-    counters.add(Counter::ExchangesReported, 1);
+    books.counters.add(counter, 1);
+    books.counters.add(Counter::ExchangesReported, 1);
     exchange.anomalies = open.anomalies.names();
-    context.out.push(open.exchange);
+    books.context.out.push(open.exchange);
 }
 
 /// What a closing says of halves that are not over.

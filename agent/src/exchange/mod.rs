@@ -6,6 +6,7 @@ mod body;
 mod conn;
 mod expiry;
 mod pair;
+mod turns;
 
 pub use conn::{Conn, Context, Options};
 

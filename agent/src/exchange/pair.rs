@@ -1,25 +1,24 @@
 //! Which response answers which request: by order, and after a loss only where it is certain.
 //!
-//! A loss may hide whole messages. What helps then is that hardly any client sends a request before
-//! the response to the one before is whole: as long as a conn has shown no pipelining, a new request
-//! means that all older ones were answered, and a response answers the newest. On a conn that does
-//! pipeline nobody can tell, and halves are reported alone.
+//! A loss may hide whole messages. Requests from before it still get their responses in order. For
+//! the others it helps that hardly any client sends a request before the response to the one before
+//! is whole: as long as a conn has shown nothing else ([`super::turns`]), a new request means that
+//! all older ones were answered, and a response answers the newest. Else nobody can tell, and halves
+//! are reported alone.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::body::{Arrival, Progress, give_reason};
+use super::conn::Books;
 use super::expiry::{Closing, close};
-use super::{ConnInfo, Context, Exchange, Reason, Seen};
+use super::turns::{Arriving, Turns};
+use super::{ConnInfo, Exchange, Reason, Seen};
 use crate::clock::Ktime;
 use crate::protocol::http1::{Asked, Message};
 use crate::protocol::{Anomalies, Anomaly};
 use crate::stream::Direction;
-use crate::telemetry::{Counter, Counters};
-
-/// Requests in a row, each sent after the response before it was whole, after which a conn is no
-/// longer thought to pipeline.
-const CLEAN_ENOUGH: u32 = 32;
+use crate::telemetry::Counter;
 
 /// An exchange under way.
 #[derive(Debug)]
@@ -55,10 +54,13 @@ pub(super) struct Pairs {
     /// Ordinal of the one whose response is arriving.
     responding: Option<u64>,
     next: u64,
-    /// A loss may have hidden messages, and nothing since has made the order certain again.
-    uncertain: bool,
-    /// Requests still to come in good order before the conn is no longer thought to pipeline.
-    pipelining: u32,
+    /// Requests may have passed unseen before the one of this ordinal.
+    requests_lost_at: Option<u64>,
+    /// Responses may have passed unseen.
+    responses_were_lost: bool,
+    /// Bytes were missing when order was lost.
+    gap: bool,
+    turns: Turns,
     /// A request was seen on this conn.
     requests_seen: bool,
     request_loss: Loss,
@@ -105,8 +107,12 @@ impl Pairs {
     }
 
     /// Where a message ends is not known: others may have passed unseen.
-    pub(super) const fn lost_place(&mut self) {
-        self.uncertain = true;
+    pub(super) const fn lost_place(&mut self, direction: Direction, gap: bool) {
+        self.gap |= gap;
+        match direction {
+            Direction::ToServer => self.requests_lost_at = Some(self.next),
+            Direction::ToClient => self.responses_were_lost = true,
+        }
     }
 
     /// Whether a request waits for its response.
@@ -144,31 +150,32 @@ impl Pairs {
     }
 
     /// A request's head came. `first`: it began where a transfer began.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "a message, when and where it came, and the books"
-    )]
     pub(super) fn request(
         &mut self,
         message: Message,
         began: Ktime,
-        now: Ktime,
         first: bool,
         info: &Arc<ConnInfo>,
-        context: &mut Context,
-        counters: &mut Counters,
+        books: &mut Books<'_>,
     ) {
-        self.note_order(first);
-        if self.uncertain && self.pipelining == 0 {
-            self.close_answered_unseen(now, context, counters);
+        let unanswered = |open: &Open| open.response.progress != Progress::Done;
+        let unanswered = self.open.iter().any(unanswered);
+        let uncertain = self.is_uncertain();
+        self.turns.request(Arriving {
+            first,
+            unanswered,
+            uncertain,
+        });
+        if uncertain && self.turns.hold() {
+            self.close_answered_unseen(self.next, books);
         }
         self.requests_seen = true;
         self.request_loss = Loss::default();
         let anomalies = message.anomalies;
-        let limit = context.options.request_body_bytes;
-        let (arrival, half) = Arrival::begin(message, began, now, limit);
+        let limit = books.context.options.request_body_bytes;
+        let (arrival, half) = Arrival::begin(message, began, books.now, limit);
         let bytes = half.head.bytes() + half.body.content.capacity();
-        let ordinal = self.push(info, counters);
+        let ordinal = self.push(info, books);
         self.requesting = Some(ordinal);
         self.took(bytes);
         if let Some(open) = self.open.back_mut() {
@@ -185,24 +192,22 @@ impl Pairs {
         &mut self,
         message: Message,
         began: Ktime,
-        now: Ktime,
         info: &Arc<ConnInfo>,
-        context: &Context,
-        counters: &mut Counters,
+        books: &mut Books<'_>,
     ) {
-        let picked = self.pick();
+        self.turns.response();
         let mut anomalies = message.anomalies;
-        if self.uncertain && picked.is_some() {
-            anomalies.add(Anomaly::PairedAfterGap);
-            self.uncertain = false;
-        }
-        self.response_loss = Loss::default();
-        let limit = context.options.response_body_bytes;
-        let (arrival, half) = Arrival::begin(message, began, now, limit);
+        let answered = match self.pick() {
+            Some(at) => self.answer(at, &mut anomalies, books),
+            None => None,
+        };
+        let limit = books.context.options.response_body_bytes;
+        let (arrival, half) = Arrival::begin(message, began, books.now, limit);
         let bytes = half.head.bytes() + half.body.content.capacity();
-        let at = picked.unwrap_or_else(|| self.unasked(info, counters));
+        let ordinal = answered.unwrap_or_else(|| self.unasked(info, books));
         self.took(bytes);
-        let Some(open) = self.open.get_mut(at) else {
+        self.responding = Some(ordinal);
+        let Some(open) = self.by_ordinal(ordinal) else {
             return;
         };
         open.response = arrival;
@@ -213,20 +218,30 @@ impl Pairs {
         };
         open.anomalies.absorb(anomalies);
         open.bytes += bytes;
-        self.responding = Some(open.exchange.ordinal);
     }
 
     /// The request under way is over.
-    pub(super) fn request_over(&mut self, context: &mut Context, counters: &mut Counters) {
+    pub(super) fn request_over(&mut self, books: &mut Books<'_>) {
         if let Some(ordinal) = self.requesting.take() {
-            self.report_if_done(ordinal, context, counters);
+            self.report_if_done(ordinal, books);
         }
     }
 
     /// The response under way is over.
-    pub(super) fn response_over(&mut self, context: &mut Context, counters: &mut Counters) {
+    pub(super) fn response_over(&mut self, books: &mut Books<'_>) {
         if let Some(ordinal) = self.responding.take() {
-            self.report_if_done(ordinal, context, counters);
+            let later = self
+                .open
+                .back()
+                .is_some_and(|open| open.exchange.ordinal > ordinal);
+            let unbroken = |open: &&Open| {
+                open.exchange.ordinal == ordinal && open.exchange.response_seen != Seen::Gap
+            };
+            if later && !self.is_uncertain() && self.open.iter().find(unbroken).is_some() {
+                // The next request had come before this response was whole.
+                self.turns.pipelined();
+            }
+            self.report_if_done(ordinal, books);
         }
     }
 
@@ -235,10 +250,10 @@ impl Pairs {
         &mut self,
         anomalies: Anomalies,
         info: &Arc<ConnInfo>,
-        counters: &mut Counters,
+        books: &mut Books<'_>,
     ) -> Option<&mut Open> {
-        self.uncertain = true;
-        self.push(info, counters);
+        self.push(info, books);
+        self.requests_lost_at = Some(self.next);
         let open = self.open.back_mut()?;
         open.request.progress = Progress::Done;
         open.anomalies = anomalies;
@@ -247,7 +262,7 @@ impl Pairs {
 
     /// Requests may have passed unseen.
     pub(super) fn requests_lost(&mut self, bytes: u64, reason: Option<Reason>) {
-        self.uncertain = true;
+        self.lost_place(Direction::ToServer, reason.is_some());
         self.request_loss.add(bytes, reason);
     }
 
@@ -260,7 +275,7 @@ impl Pairs {
         in_head: bool,
     ) {
         let picked = self.pick();
-        self.uncertain = true;
+        self.lost_place(Direction::ToClient, reason.is_some());
         if let Some(open) = picked.and_then(|at| self.open.get_mut(at))
             && (in_head || anomalies != Anomalies::NONE)
         {
@@ -276,78 +291,87 @@ impl Pairs {
     }
 
     /// Reports everything that is open.
-    pub(super) fn close_all(
-        &mut self,
-        closing: Closing,
-        now: Ktime,
-        context: &mut Context,
-        counters: &mut Counters,
-    ) {
+    pub(super) fn close_all(&mut self, closing: Closing, books: &mut Books<'_>) {
         self.requesting = None;
         self.responding = None;
         self.bytes = 0;
-        let loss = std::mem::take(&mut self.response_loss);
+        let mut loss = std::mem::take(&mut self.response_loss);
         for mut open in std::mem::take(&mut self.open) {
             if open.response.progress == Progress::Waiting {
-                hide(&mut open, loss);
+                hide(&mut open, &mut loss);
             }
-            close(open, closing, now, context, counters);
+            close(open, closing, books);
         }
+    }
+
+    const fn is_uncertain(&self) -> bool {
+        self.requests_lost_at.is_some() || self.responses_were_lost
     }
 
     /// Which open exchange the next response answers, if that is certain.
     fn pick(&self) -> Option<usize> {
-        let waiting = |open: &Open| open.response.progress == Progress::Waiting;
-        match (self.uncertain, self.pipelining) {
-            (false, _) => self.open.iter().position(waiting),
-            (true, 0) => self.open.iter().rposition(waiting),
-            (true, _) => None,
+        let waits = |open: &Open| open.response.progress == Progress::Waiting;
+        let front = self.open.iter().position(waits)?;
+        let lost_at = self.requests_lost_at.unwrap_or(u64::MAX);
+        let before_loss = self.open.get(front)?.exchange.ordinal < lost_at;
+        if !self.responses_were_lost && before_loss {
+            return Some(front);
         }
+        let newest = self.open.iter().rposition(waits)?;
+        let only = newest == front && self.requests_lost_at.is_none();
+        (only || self.turns.hold()).then_some(newest)
     }
 
-    /// Learns from a new request whether this client waits for responses.
-    fn note_order(&mut self, first: bool) {
-        let unanswered = self
-            .open
-            .iter()
-            .any(|open| open.response.progress != Progress::Done);
-        if !unanswered {
-            self.pipelining = self.pipelining.saturating_sub(1);
-        } else if !first || !self.uncertain {
-            self.pipelining = CLEAN_ENOUGH;
-        }
-    }
-
-    /// A new request on a conn that does not pipeline: what is older was answered, unseen.
-    fn close_answered_unseen(
+    /// Settles that the next response answers the exchange at `at`: its ordinal.
+    fn answer(
         &mut self,
-        now: Ktime,
-        context: &mut Context,
-        counters: &mut Counters,
-    ) {
-        let loss = std::mem::take(&mut self.response_loss);
-        while let Some(at) = self
-            .open
-            .iter()
-            .position(|open| open.response.progress == Progress::Waiting)
-        {
+        at: usize,
+        anomalies: &mut Anomalies,
+        books: &mut Books<'_>,
+    ) -> Option<u64> {
+        let ordinal = self.open.get(at)?.exchange.ordinal;
+        let before_loss = self
+            .requests_lost_at
+            .is_none_or(|lost_at| ordinal < lost_at);
+        if self.is_uncertain() && (self.responses_were_lost || !before_loss) {
+            if self.gap {
+                anomalies.add(Anomaly::PairedAfterGap);
+            }
+            self.close_answered_unseen(ordinal, books);
+            self.gap = false;
+            self.responses_were_lost = false;
+            if !before_loss || self.open.back()?.exchange.ordinal == ordinal {
+                self.requests_lost_at = None;
+            }
+        }
+        self.response_loss = Loss::default();
+        Some(ordinal)
+    }
+
+    /// Requests before the one of `ordinal` that wait were answered, unseen.
+    fn close_answered_unseen(&mut self, ordinal: u64, books: &mut Books<'_>) {
+        let mut loss = std::mem::take(&mut self.response_loss);
+        let hidden = |open: &Open| {
+            open.response.progress == Progress::Waiting && open.exchange.ordinal < ordinal
+        };
+        while let Some(at) = self.open.iter().position(hidden) {
             let Some(mut open) = self.open.remove(at) else {
                 return;
             };
-            self.bytes = self.bytes.saturating_sub(open.bytes);
+            self.gave(open.bytes);
             if self.requesting == Some(open.exchange.ordinal) {
                 self.requesting = None;
             }
-            hide(&mut open, loss);
-            close(open, Closing::Hidden, now, context, counters);
+            hide(&mut open, &mut loss);
+            close(open, Closing::Hidden, books);
         }
     }
 
     /// An exchange for a response to a request that nobody saw.
-    fn unasked(&mut self, info: &Arc<ConnInfo>, counters: &mut Counters) -> usize {
+    fn unasked(&mut self, info: &Arc<ConnInfo>, books: &mut Books<'_>) -> u64 {
         let loss = std::mem::take(&mut self.request_loss);
-        self.push(info, counters);
-        let joined_late = !self.requests_seen && !self.uncertain;
+        let ordinal = self.push(info, books);
+        let joined_late = !self.requests_seen && self.requests_lost_at.is_none();
         if let Some(open) = self.open.back_mut() {
             open.request.progress = Progress::Done;
             if let Some(reason) = loss.reason {
@@ -358,11 +382,11 @@ impl Pairs {
                 open.exchange.request_seen = Seen::JoinedLate;
             }
         }
-        self.open.len() - 1
+        ordinal
     }
 
-    fn push(&mut self, info: &Arc<ConnInfo>, counters: &mut Counters) -> u64 {
-        counters.add(Counter::ExchangesBegun, 1);
+    fn push(&mut self, info: &Arc<ConnInfo>, books: &mut Books<'_>) -> u64 {
+        books.counters.add(Counter::ExchangesBegun, 1);
         let ordinal = self.next;
         self.next += 1;
         if self.open.capacity() == 0 {
@@ -394,7 +418,7 @@ impl Pairs {
             .find(|open| open.exchange.ordinal == ordinal)
     }
 
-    fn report_if_done(&mut self, ordinal: u64, context: &mut Context, counters: &mut Counters) {
+    fn report_if_done(&mut self, ordinal: u64, books: &mut Books<'_>) {
         let done = |arrival: &Arrival| arrival.progress == Progress::Done;
         let Some(at) = self
             .open
@@ -409,16 +433,17 @@ impl Pairs {
             .is_some_and(|open| done(&open.request) && done(&open.response));
         if both && let Some(open) = self.open.remove(at) {
             self.gave(open.bytes);
-            close(open, Closing::Done, Ktime::default(), context, counters);
+            close(open, Closing::Done, books);
         }
     }
 }
 
-/// A response that was lost, with what is known of the loss.
-fn hide(open: &mut Open, loss: Loss) {
+/// A response that was lost, with what is known of the loss; its bytes count once.
+fn hide(open: &mut Open, loss: &mut Loss) {
     if let Some(reason) = loss.reason {
         open.exchange.response_seen = Seen::Gap;
-        open.exchange.missing_bytes = open.exchange.missing_bytes.saturating_add(loss.bytes);
+        let bytes = std::mem::take(&mut loss.bytes);
+        open.exchange.missing_bytes = open.exchange.missing_bytes.saturating_add(bytes);
         give_reason(&mut open.exchange.reasons, reason);
     }
 }

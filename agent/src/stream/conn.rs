@@ -3,7 +3,7 @@
 use eaves_common::{ConnId, EndReason, Flow, Role};
 
 use super::order::Order;
-use super::{Chunk, Consumer, Direction, Env, Options, Parting, Piece, Word};
+use super::{Books, Chunk, Consumer, Direction, Env, Options, Parting, Piece, Word};
 use crate::capture::{ConnOpen, Data, Ended};
 use crate::clock::Ktime;
 use crate::protocol::{Opening, opening};
@@ -168,7 +168,7 @@ impl<C: Consumer> Conn<C> {
         if let Stage::Heard(consumer, _) = stage
             && consumer.deadline().is_some_and(|deadline| deadline <= now)
         {
-            consumer.wake(now, context, env.counters);
+            consumer.wake(&mut env.at(now));
         }
         self.say(Flow::Sent, env);
         self.say(Flow::Received, env);
@@ -194,7 +194,7 @@ impl<C: Consumer> Conn<C> {
     pub(super) fn expire(&mut self, now: Ktime, env: &mut Env<'_, C>) {
         self.expired = true;
         match &mut self.stage {
-            Stage::Heard(consumer, _) => consumer.expire(now, env.context, env.counters),
+            Stage::Heard(consumer, _) => consumer.expire(&mut env.at(now)),
             Stage::Undecided(undecided) => undecided.forget(env.counters),
             Stage::NotHttp => {}
         }
@@ -205,7 +205,7 @@ impl<C: Consumer> Conn<C> {
         env.counters.add(Counter::StreamSheds, 1);
         self.give_up(env);
         match &mut self.stage {
-            Stage::Heard(consumer, _) => consumer.shed(now, env.context, env.counters),
+            Stage::Heard(consumer, _) => consumer.shed(&mut env.at(now)),
             Stage::Undecided(undecided) => undecided.forget(env.counters),
             Stage::NotHttp => {}
         }
@@ -214,7 +214,7 @@ impl<C: Consumer> Conn<C> {
     pub(super) fn close(&mut self, parting: Parting, now: Ktime, env: &mut Env<'_, C>) {
         self.give_up(env);
         match &mut self.stage {
-            Stage::Heard(consumer, _) => consumer.close(parting, now, env.context, env.counters),
+            Stage::Heard(consumer, _) => consumer.close(parting, &mut env.at(now)),
             Stage::Undecided(undecided) => undecided.forget(env.counters),
             Stage::NotHttp => {}
         }
@@ -280,21 +280,38 @@ impl<C: Consumer> Stage<C> {
         context: &mut C::Context,
         counters: &mut Counters,
     ) {
+        if let Piece::Bytes(bytes) = piece
+            && first
+        {
+            self.correct(
+                flow,
+                bytes,
+                &mut Books {
+                    now: time,
+                    context,
+                    counters,
+                },
+            );
+        }
         match self {
             Self::Heard(consumer, role) => {
                 if let Piece::Bytes(bytes) = piece {
                     counters.add(Counter::StreamBytesDelivered, bytes.len() as u64);
                 }
-                let direction = direction(flow, *role);
+                let chunk = Chunk {
+                    time,
+                    direction: direction(flow, *role),
+                    first,
+                    piece,
+                };
+                let now = time;
                 consumer.chunk(
-                    Chunk {
-                        time,
-                        direction,
-                        first,
-                        piece,
+                    chunk,
+                    &mut Books {
+                        now,
+                        context,
+                        counters,
                     },
-                    context,
-                    counters,
                 );
             }
             Self::Undecided(_) => self.decide(flow, time, first, piece, context, counters),
@@ -303,6 +320,26 @@ impl<C: Consumer> Stage<C> {
                     counters.add(Counter::StreamBytesNotHttp, bytes.len() as u64);
                 }
             }
+        }
+    }
+
+    /// Changes the role if what told it was no message and `bytes` are one that speaks against it.
+    fn correct(&mut self, flow: Flow, bytes: &[u8], books: &mut Books<'_, C::Context>) {
+        let Self::Heard(consumer, role) = self else {
+            return;
+        };
+        if consumer.is_certain() {
+            return;
+        }
+        let said = match opening(bytes) {
+            Opening::Response if is_status_line(bytes) => asked(opposite(flow)),
+            Opening::Request if is_request_line(bytes) => asked(flow),
+            _ => return,
+        };
+        if said != *role {
+            let open = consumer.info();
+            consumer.close(Parting::Ended, books);
+            *self = Self::Heard(Box::new(C::open(open, said)), said);
         }
     }
 
@@ -337,7 +374,7 @@ impl<C: Consumer> Stage<C> {
         };
         let open = std::mem::take(&mut undecided.open);
         let (sent, received) = (undecided.sent.take(), undecided.received.take());
-        *self = Self::Heard(Box::new(C::open(open, role, context)), role);
+        *self = Self::Heard(Box::new(C::open(open, role)), role);
         let prefixes = match role {
             Role::Server => [(Flow::Received, received), (Flow::Sent, sent)],
             Role::Client => [(Flow::Sent, sent), (Flow::Received, received)],
@@ -405,6 +442,21 @@ impl Prefix {
         counters.add(Counter::StreamBytesUndecided, self.bytes.len() as u64);
         self.bytes = Vec::new();
     }
+}
+
+/// Whether the first line ends as a request line of HTTP/1 does.
+fn is_request_line(bytes: &[u8]) -> bool {
+    let line = bytes.split(|byte| *byte == b'\n').next();
+    let line = line.unwrap_or_default().trim_ascii_end();
+    let version = line.len().checked_sub(9).and_then(|at| line.get(at..));
+    version.is_some_and(|version| version.starts_with(b" HTTP/1."))
+}
+
+/// Whether a status line begins here, its code included: a request line may be cut before its
+/// version.
+fn is_status_line(bytes: &[u8]) -> bool {
+    let code = bytes.get(8..12);
+    code.is_some_and(|code| code.starts_with(b" ") && code.iter().skip(1).all(u8::is_ascii_digit))
 }
 
 /// The role of an end on which requests go by `flow`.

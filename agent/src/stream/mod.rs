@@ -101,39 +101,47 @@ pub enum Parting {
     Stop,
 }
 
+/// What a consumer is given beside its input.
+pub struct Books<'a, X> {
+    /// The time of what happens.
+    pub now: Ktime,
+    /// What all consumers of a table share.
+    pub context: &'a mut X,
+    /// Counts.
+    pub counters: &'a mut Counters,
+}
+
 /// What reads the chunks of one conn.
 pub trait Consumer: Sized {
     /// What all consumers of a table share.
     type Context;
 
     /// A conn whose role is known: its first chunk follows.
-    fn open(open: ConnOpen, role: Role, context: &mut Self::Context) -> Self;
+    fn open(open: ConnOpen, role: Role) -> Self;
     /// The conn is held by another process now.
     fn reopen(&mut self, open: ConnOpen);
+    /// The conn as it was opened last.
+    fn info(&self) -> ConnOpen;
     /// What comes next.
-    fn chunk(&mut self, chunk: Chunk<'_>, context: &mut Self::Context, counters: &mut Counters);
+    fn chunk(&mut self, chunk: Chunk<'_>, books: &mut Books<'_, Self::Context>);
     /// Bytes that come next in `direction` and are not needed.
     fn unneeded(&self, direction: Direction, context: &Self::Context) -> u64;
     /// Whether it wants to hear no more of this conn.
     fn is_over(&self) -> bool;
+    /// Whether a message was heard, so that the role is beyond doubt.
+    fn is_certain(&self) -> bool;
     /// Whether something is under way.
     fn is_busy(&self) -> bool;
     /// When it wants [`Consumer::wake`], if at all.
     fn deadline(&self) -> Option<Ktime>;
     /// Its deadline has come.
-    fn wake(&mut self, now: Ktime, context: &mut Self::Context, counters: &mut Counters);
+    fn wake(&mut self, books: &mut Books<'_, Self::Context>);
     /// Nothing came for the idle time.
-    fn expire(&mut self, now: Ktime, context: &mut Self::Context, counters: &mut Counters);
+    fn expire(&mut self, books: &mut Books<'_, Self::Context>);
     /// It must give up what it holds.
-    fn shed(&mut self, now: Ktime, context: &mut Self::Context, counters: &mut Counters);
+    fn shed(&mut self, books: &mut Books<'_, Self::Context>);
     /// The conn is gone.
-    fn close(
-        &mut self,
-        parting: Parting,
-        now: Ktime,
-        context: &mut Self::Context,
-        counters: &mut Counters,
-    );
+    fn close(&mut self, parting: Parting, books: &mut Books<'_, Self::Context>);
     /// Memory it holds beyond its own size, in bytes.
     fn bytes(&self) -> usize;
 }
@@ -146,4 +154,15 @@ pub struct Env<'a, C: Consumer> {
     pub counters: &'a mut Counters,
     /// Words for the kernel.
     pub words: &'a mut Vec<Word>,
+}
+
+impl<C: Consumer> Env<'_, C> {
+    /// The books of what happens at `now`.
+    const fn at(&mut self, now: Ktime) -> Books<'_, C::Context> {
+        Books {
+            now,
+            context: self.context,
+            counters: self.counters,
+        }
+    }
 }

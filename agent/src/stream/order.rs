@@ -35,6 +35,8 @@ pub(super) struct Order {
     /// Whether a record has set the base.
     based: bool,
     ended: bool,
+    /// Positions are 32-bit sequence numbers.
+    sequence: bool,
     /// Several threads move this flow's bytes.
     shared: bool,
     tid: u32,
@@ -64,6 +66,7 @@ impl Order {
             self.based = true;
             self.next = data.start;
             self.tid = data.tid;
+            self.sequence = data.sequence;
             if data.after_loss {
                 each(counters, data.time, false, Piece::Lost(GapReason::RingFull));
             }
@@ -216,7 +219,12 @@ impl Order {
             return None;
         }
         self.reach = until;
-        Some(until)
+        let mask = if self.sequence {
+            u64::from(u32::MAX)
+        } else {
+            u64::MAX
+        };
+        Some(until & mask)
     }
 
     fn hold(&mut self, start: u64, data: &Data<'_>, options: &Options, counters: &mut Counters) {

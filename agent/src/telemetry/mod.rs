@@ -5,6 +5,10 @@ mod log;
 
 pub use log::{LogError, LogFormat, LogOptions, log_to_stderr};
 
+mod balance;
+
+pub use balance::Imbalance;
+
 /// Declares [`Counter`] with the stage and the name of each.
 macro_rules! counters {
     ($($(#[$doc:meta])* $variant:ident = $stage:literal, $name:literal;)+) => {

@@ -155,6 +155,8 @@ pub struct Parser {
     side: Side,
     state: State,
     trust: Trust,
+    /// Something that was taken for a message at first was none.
+    refused: bool,
     /// A head, an opening, or trailers, as far as they have come.
     buffer: Vec<u8>,
     /// Bytes of `buffer` in which no line's end is left to be found.
@@ -174,6 +176,7 @@ impl Parser {
             side,
             state: State::Waiting,
             trust: Trust::Joined,
+            refused: false,
             buffer: Vec::new(),
             scanned: 0,
             line_start: 0,
@@ -206,6 +209,10 @@ impl Parser {
                 State::Opening => (self.open(input), Counter::ProtocolBytesHead),
                 State::Between => (self.between(input), Counter::ProtocolBytesFraming),
                 State::Proxy => (self.proxy(input), Counter::ProtocolBytesFraming),
+                State::Head if first && self.is_belied(input) => {
+                    self.forget();
+                    (None, Counter::ProtocolBytesHead)
+                }
                 State::Head => (self.head(input, asked, limits), Counter::ProtocolBytesHead),
                 State::Long => (self.long(input, asked, limits), Counter::ProtocolBytesHead),
                 State::Length(_) | State::UntilClose => {
@@ -311,6 +318,12 @@ impl Parser {
         self.state == State::Waiting && self.trust == Trust::Resync
     }
 
+    /// Whether something that was taken for a message at first was none.
+    #[must_use]
+    pub const fn has_refused(&self) -> bool {
+        self.refused
+    }
+
     /// Whether a head is under way.
     #[must_use]
     pub fn in_head(&self) -> bool {
@@ -387,16 +400,26 @@ impl Parser {
         }
     }
 
+    /// Whether a transfer begins with a message, so that the line kept so far, which was taken for
+    /// the beginning of one without certainty, was none.
+    fn is_belied(&self, input: &[u8]) -> bool {
+        self.trust != Trust::Exact
+            && self.line_start == 0
+            && !self.buffer.is_empty()
+            && whole_first_line(self.side, input)
+    }
+
     /// What is not the beginning of a message where one is waited for.
     fn refused(&mut self, place: Place) -> Option<Step<'static>> {
         match self.trust {
             Trust::Exact => Some(self.lost(place, Some(Anomaly::InvalidHead))),
-            // A first line that is none tells that this is not HTTP; bytes of another kind that
-            // one joined in their middle tell nothing.
-            Trust::Joined if place == Place::Head => {
+            // A line that begins like a method is a bad request; any other may be the middle of a
+            // body that was joined late.
+            Trust::Joined if place == Place::Head && shouts(&self.buffer) => {
                 Some(self.lost(place, Some(Anomaly::InvalidHead)))
             }
             Trust::Joined | Trust::Resync => {
+                self.refused = true;
                 self.forget();
                 self.state = State::Waiting;
                 None
@@ -692,6 +715,19 @@ enum Begin {
 fn pass(input: &mut &[u8]) -> Option<Step<'static>> {
     *input = &[];
     None
+}
+
+/// Whether `input` begins with a whole first line of a message.
+fn whole_first_line(side: Side, input: &[u8]) -> bool {
+    let end = input.iter().position(|byte| *byte == b'\n');
+    let line = end.and_then(|end| input.get(..=end));
+    line.is_some_and(|line| first_line(side, line))
+}
+
+/// Whether the first word is in capitals, as methods are.
+fn shouts(line: &[u8]) -> bool {
+    let word = line.split(|byte| *byte == b' ').next().unwrap_or_default();
+    !word.is_empty() && word.iter().all(u8::is_ascii_uppercase)
 }
 
 /// Passes over CR and LF before a message (RFC 9112 §2.2).
