@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::units::{Period, Size};
+use crate::sink::FileOptions;
 
 /// One place where events go. Exactly one type is named.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -90,6 +91,19 @@ pub struct FileSink {
     #[serde(default = "keep_by_default")]
     #[schemars(range(min = 1, max = 1000))]
     pub keep: u32,
+}
+
+impl FileSink {
+    /// As the sink takes it.
+    #[must_use]
+    pub fn options(&self) -> FileOptions {
+        FileOptions {
+            path: self.path.clone(),
+            rotate_bytes: self.rotate_bytes.map(Size::bytes),
+            rotate_age: self.rotate_age.map(|Period(age)| age),
+            keep: self.keep,
+        }
+    }
 }
 
 const fn keep_by_default() -> u32 {

@@ -151,6 +151,15 @@ counters! {
     ExchangesComplete = "exchange", "complete";
     /// Reported with a half that is not.
     ExchangesIncomplete = "exchange", "incomplete";
+
+    /// Lines given to a sink.
+    SinkLinesIn = "sink", "lines_in";
+    /// Lines a sink has written.
+    SinkLinesWritten = "sink", "lines_written";
+    /// Lines a sink could not write: it failed, or waited to try again.
+    SinkLinesFailed = "sink", "lines_failed";
+    /// Files renamed because they were large or old.
+    SinkRotations = "sink", "rotations";
 }
 
 const COUNT: usize = Counter::ALL.len();
