@@ -46,7 +46,7 @@ fn full_ring(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let server = nginx(sandbox, "nginx", &Nginx::default())?;
     let port = server.place().port()?;
     let events = sandbox.file("events.jsonl");
-    let yaml = to_file(mode, "  ring: 128KiB", "", &events);
+    let yaml = to_file(mode, "  ring: 256KiB", "", &events);
     let mut agent = Agent::run(sandbox, &yaml, &events)?;
     let mut streams = (0..8).map(|_| connect(port)).collect::<Result<Vec<_>>>()?;
     let mut ask = |round: &str, count: usize| -> Result<()> {
@@ -60,7 +60,7 @@ fn full_ring(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     ask("before", 5)?;
     agent.settle(|reported| at(reported, port).len() >= 40)?;
     agent.process().signal(Signal::STOP)?;
-    ask("lost", 40)?;
+    ask("lost", 60)?;
     agent.process().signal(Signal::CONT)?;
     // The first exchange of each conn after the loss may bear its mark; what follows is whole.
     let mut rounds = 0..;
@@ -85,7 +85,7 @@ fn full_ring(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let report = agent.stop()?;
     let reported = at(&report.exchanges, port);
     let lost = report.ledger()?.get("kernel", "records_lost")?;
-    ensure!(lost > 0, "the ring of 128 KiB did not fill");
+    ensure!(lost > 0, "the ring of 256 KiB did not fill");
     never_wrong(&reported, &log)?;
     for round in ["id=before", "id=after"] {
         let of_round = |target: &str| target.contains(round);
