@@ -10,7 +10,7 @@ use super::{Context, Tally};
 use crate::command::say;
 use crate::project::{cargo, which};
 use crate::setup::{Package, is_root};
-use crate::{bench, docs, kernel, tidy};
+use crate::{bench, docs, ebpf, kernel, tidy};
 
 /// Seconds each fuzz target runs.
 const FUZZ_S: u32 = 15;
@@ -289,9 +289,15 @@ fn matrix(context: &Context<'_>) -> Result<Tally> {
 }
 
 fn benches(context: &Context<'_>) -> Result<Tally> {
+    context.binary()?;
     let mut command = at_root(context);
-    // Without `--bench` in its arguments a bench runs once and measures nothing.
-    command.args(["test", "--package", "eaves", "--bench", "*"]);
+    // With the object that the release binary was built with, the library is not built again.
+    command
+        .args(["bench", "--package", "eaves", "--bench", "*"])
+        .env(
+            "AGENT_EBPF_OBJECT",
+            ebpf::build(context.project, ebpf::Options::default())?,
+        );
     context.tests("bench", &mut command)
 }
 
