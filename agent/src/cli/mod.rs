@@ -21,6 +21,7 @@ use crate::config::ConfigError;
 
 pub use capture::CaptureArgs;
 pub use exit::{Exit, is_closed_output};
+pub use output::{Lines, terminal_columns};
 
 const ABOUT: &str = "Hears every HTTP API exchange on this host, and writes it down";
 

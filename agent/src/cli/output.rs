@@ -1,8 +1,13 @@
-//! What commands print.
+//! What commands print: JSON for machines on standard output, lines for people.
+
+mod line;
+mod safe;
 
 use std::io::{self, Write as _};
 
 use anyhow::Context as _;
+
+pub use line::Lines;
 
 /// Writes all of `bytes` to standard output, now.
 ///
@@ -18,4 +23,11 @@ pub(super) fn to_stdout(bytes: &[u8]) -> anyhow::Result<()> {
 /// Says `line` to a person, on standard error. Where that is closed there is nobody to tell.
 pub(super) fn to_stderr(line: impl std::fmt::Display) {
     let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Columns of the terminal that standard output is; `None` if it is none.
+#[must_use]
+pub fn terminal_columns() -> Option<usize> {
+    let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
+    Some(width.0.into())
 }

@@ -63,19 +63,30 @@ pub enum Address<'a> {
     Unix(&'a [u8]),
 }
 
+impl Address<'_> {
+    /// As it is written.
+    #[must_use]
+    pub fn to_text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Ip(ip) => ip.to_canonical().to_string().into(),
+            Self::Unix([0, name @ ..]) => format!("@{}", Text(name).to_text()).into(),
+            Self::Unix(path) => Text(path).to_text(),
+        }
+    }
+}
+
 impl Serialize for Address<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Ip(ip) => match ip.to_canonical() {
                 IpAddr::V4(ip) => {
                     let (text, len) = dotted(ip.octets());
-                    to.serialize_str(
-                        str::from_utf8(text.get(..len).unwrap_or_default()).unwrap_or_default(),
-                    )
+                    let text = text.get(..len).unwrap_or_default();
+                    to.serialize_str(str::from_utf8(text).unwrap_or_default())
                 }
                 IpAddr::V6(ip) => to.collect_str(&ip),
             },
-            Self::Unix([0, name @ ..]) => to.serialize_str(&format!("@{}", Text(name).to_text())),
+            Self::Unix([0, ..]) => to.serialize_str(&self.to_text()),
             Self::Unix(path) => Text(path).serialize(to),
         }
     }

@@ -20,10 +20,10 @@ pub struct Lower<'a>(pub &'a [u8]);
 /// Name under which [`Lower`] goes to an encoder that lowers what it wrote.
 pub(super) const LOWER: &str = "Lower";
 
-impl Text<'_> {
+impl<'a> Text<'a> {
     /// The bytes as text.
     #[must_use]
-    pub fn to_text(&self) -> Cow<'_, str> {
+    pub fn to_text(self) -> Cow<'a, str> {
         match str::from_utf8(self.0) {
             Ok(text) if !has_literal_escape(self.0) => Cow::Borrowed(text),
             _ => Cow::Owned(escaped(self.0)),
