@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::config::Config;
 use crate::event;
+use crate::protocol::Anomaly;
 
 const CONFIGURATION: &str = "\
 # Configuration
@@ -46,6 +47,15 @@ its fields; within one version, fields are only added. Keys stand in the order g
 
 ";
 
+const ANOMALIES: &str = "\
+## Anomalies
+
+What may stand in `anomalies`. The message is framed as common servers do it.
+
+| name | |
+| --- | --- |
+";
+
 const MADE: &str =
     "<!-- Made by `cargo xtask docs` from the types: change their comments instead. -->\n\n";
 
@@ -80,7 +90,11 @@ pub(super) fn events() -> String {
         let _ = writeln!(page, "## {name}\n\n{}\n", text(&record));
         pager.table(&record, "", Columns::Fields, &mut page);
     }
-    page.truncate(page.trim_end().len() + 1);
+    page.push_str(ANOMALIES);
+    for anomaly in Anomaly::ALL {
+        let meaning = one_line(anomaly.meaning().trim());
+        let _ = writeln!(page, "| `{}` | {meaning} |", anomaly.name());
+    }
     page
 }
 

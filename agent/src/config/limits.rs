@@ -18,13 +18,14 @@ pub struct Limits {
     /// Bytes held for one connection.
     #[schemars(extend("x-min" = "128KiB", "x-max" = "1GiB"))]
     pub connection: Size,
+    /// If nothing moves on a connection for so long, what is under way on it is given up and
+    /// reported as it is.
+    #[schemars(extend("x-min" = "1s", "x-max" = "1d"))]
+    pub idle: Period,
     /// A connection on which nothing moved for so long is forgotten; if it speaks again, it is
     /// joined anew.
-    #[schemars(extend("x-min" = "1s", "x-max" = "30d"))]
-    pub idle: Period,
-    /// A request whose response did not begin for so long is reported without.
-    #[schemars(extend("x-min" = "1s", "x-max" = "1d"))]
-    pub unanswered: Period,
+    #[schemars(extend("x-min" = "1m", "x-max" = "366d"))]
+    pub forget: Period,
     /// Bytes of a message's head. A longer one is reported as far as it was kept.
     #[schemars(extend("x-min" = "1KiB", "x-max" = "1MiB"))]
     pub head: Size,
@@ -39,8 +40,8 @@ impl Default for Limits {
             memory: Size::mebi(256),
             connections: 65_536,
             connection: Size::mebi(1),
-            idle: Period::minutes(15),
-            unanswered: Period::minutes(5),
+            idle: Period::minutes(5),
+            forget: Period::minutes(24 * 60),
             head: Size::kibi(64),
             fields: 256,
         }

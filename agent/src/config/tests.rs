@@ -62,7 +62,7 @@ limits:
   connections: 1000
   connection: 256KiB
   idle: 90
-  unanswered: 1m30s
+  forget: 1m30s
   head: 8KiB
   fields: 64
 sinks:
@@ -88,7 +88,7 @@ sinks:
     assert_eq!(config.limits.connections, 1000);
     assert_eq!(config.limits.connection, Size::kibi(256));
     assert_eq!(config.limits.idle, Period::seconds(90));
-    assert_eq!(config.limits.unanswered, Period::seconds(90));
+    assert_eq!(config.limits.forget, Period::seconds(90));
     assert_eq!(config.limits.head, Size::kibi(8));
     assert_eq!(config.limits.fields, 64);
     assert_eq!(config.sinks["out"].events, [Kind::Notice]);
@@ -115,6 +115,38 @@ fn a_key_of_one_section_leaves_the_others_default() {
         ..Config::default()
     };
     assert_eq!(config, expected);
+}
+
+#[test]
+fn rooms_get_what_the_file_says() {
+    let config = parse(
+        "
+capture: { body: { request: 1KiB, response: 2KiB }, ring: 16MiB }
+limits: { memory: 64MiB, connections: 99, connection: 512KiB, idle: 2s, forget: 1h, head: 4KiB, fields: 77 }
+",
+    )
+    .unwrap();
+    let (stream, exchange) = (config.stream(), config.exchange());
+    assert_eq!((stream.conns, stream.conn_bytes), (99, 512 * 1024));
+    assert_eq!(stream.bytes, 16 << 20);
+    assert_eq!(
+        (stream.idle_ns, stream.forget_ns),
+        (2_000_000_000, 3_600_000_000_000)
+    );
+    assert_eq!(exchange.request_body_bytes, 1024);
+    assert_eq!(exchange.response_body_bytes, 2048);
+    assert_eq!(exchange.limits.head_bytes, 4096);
+    assert_eq!(exchange.limits.fields, 77);
+}
+
+#[test]
+fn defaults_of_the_rooms_are_those_of_the_file() {
+    let config = Config::default();
+    let (stream, exchange) = (config.stream(), config.exchange());
+    assert_eq!(exchange, crate::exchange::Options::default());
+    let default = crate::stream::Options::default();
+    let bytes = stream.bytes;
+    assert_eq!(stream, crate::stream::Options { bytes, ..default });
 }
 
 #[test]

@@ -80,6 +80,12 @@ impl Size {
     pub const fn bytes(self) -> u64 {
         self.0
     }
+
+    /// How many bytes, as far as this machine can count in memory.
+    #[must_use]
+    pub fn to_usize(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
 }
 
 impl Period {
