@@ -65,11 +65,18 @@ impl<C: Consumer> Conn<C> {
         }
     }
 
-    pub(super) fn reopen(&mut self, open: ConnOpen) {
+    /// Another process holds it now; it was first heard when it was.
+    pub(super) fn reopen(&mut self, mut open: ConnOpen) {
         self.last = open.time;
         match &mut self.stage {
-            Stage::Undecided(undecided) => undecided.open = open,
-            Stage::Heard(consumer, _) => consumer.reopen(open),
+            Stage::Undecided(undecided) => {
+                open.time = undecided.open.time;
+                undecided.open = open;
+            }
+            Stage::Heard(consumer, _) => {
+                open.time = consumer.info().time;
+                consumer.reopen(open);
+            }
             Stage::NotHttp => {}
         }
     }

@@ -113,6 +113,11 @@ const BALANCES: &[(&str, &[Counter], &[Counter])] = &[
         &[C::ExchangesReported],
         &[C::ExchangesComplete, C::ExchangesIncomplete],
     ),
+    (
+        "lines of sinks",
+        &[C::SinkLinesIn],
+        &[C::SinkLinesWritten, C::SinkLinesFailed],
+    ),
 ];
 
 /// Two sums that should be the same and are not.

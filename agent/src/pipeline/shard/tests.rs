@@ -106,6 +106,27 @@ fn a_client_hears_the_same_and_is_the_client() {
 }
 
 #[test]
+fn another_process_does_not_make_another_conn() {
+    let mut conn = ConnBuilder::tcp(1);
+    let first = conn.open();
+    let (get, ok) = (conn.data(Flow::Received, GET), conn.data(Flow::Sent, OK));
+    conn.tgid = 200;
+    let again = conn.open();
+    let records = [
+        first,
+        get,
+        ok,
+        again,
+        conn.data(Flow::Received, GET),
+        conn.data(Flow::Sent, OK),
+    ];
+    let out = check(&records, &[WHOLE, WHOLE]);
+    let open = |at: usize| &out.exchanges[at].conn.open;
+    assert_eq!((open(0).tgid, open(1).tgid), (100, 200));
+    assert_eq!(open(0).time, open(1).time);
+}
+
+#[test]
 fn a_response_read_before_the_write_has_told_waits_for_its_request() {
     let mut conn = ConnBuilder::tcp(1);
     let records = [
