@@ -3,6 +3,7 @@
 use super::{Body, Half, Reason, Seen};
 use crate::clock::Ktime;
 use crate::protocol::http1::{Framing, Message};
+use crate::protocol::{Anomalies, Anomaly};
 
 /// How far one half has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,10 +16,48 @@ pub(super) enum Progress {
     Done,
 }
 
+/// A set of [`Reason`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reasons(u16);
+
+impl Reasons {
+    const ALL: [Reason; 8] = [
+        Reason::BodyLimit,
+        Reason::RingFull,
+        Reason::ReadFault,
+        Reason::UnseenPath,
+        Reason::Shed,
+        Reason::Timeout,
+        Reason::Reset,
+        Reason::HeadLimit,
+    ];
+
+    pub(super) const fn add(&mut self, reason: Reason) {
+        self.0 |= 1 << reason as u16;
+    }
+
+    pub(super) const fn absorb(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+
+    /// All of them, each once.
+    pub(super) fn list(self) -> Vec<Reason> {
+        if self.0 == 0 {
+            return Vec::new();
+        }
+        let has = |reason: &Reason| self.0 & (1 << *reason as u16) != 0;
+        Self::ALL.into_iter().filter(has).collect()
+    }
+}
+
 /// One half under way.
 #[derive(Debug)]
 pub(super) struct Arrival {
     pub(super) progress: Progress,
+    pub(super) seen: Seen,
+    pub(super) reasons: Reasons,
+    pub(super) anomalies: Anomalies,
+    pub(super) missing_bytes: u64,
     /// Bytes of body that passed, kept or not.
     passed: u64,
     /// No more is kept: the limit is reached, or a byte is missing.
@@ -28,17 +67,38 @@ pub(super) struct Arrival {
 impl Arrival {
     pub(super) const WAITING: Self = Self {
         progress: Progress::Waiting,
+        seen: Seen::None,
+        reasons: Reasons(0),
+        anomalies: Anomalies::NONE,
+        missing_bytes: 0,
         passed: 0,
         stopped: false,
     };
 
-    /// A head has come: the half it begins.
-    pub(super) fn begin(message: Message, began: Ktime, now: Ktime, limit: usize) -> (Self, Half) {
+    /// A half of which no head will come.
+    pub(super) const NEVER: Self = Self {
+        progress: Progress::Done,
+        ..Self::WAITING
+    };
+
+    /// The head has come: the half it begins. What was missing before stays missing.
+    pub(super) fn begin(
+        &mut self,
+        message: Message,
+        began: Ktime,
+        now: Ktime,
+        limit: usize,
+    ) -> Half {
         let expected = match message.framing {
             Framing::Length(length) => usize::try_from(length).unwrap_or(usize::MAX).min(limit),
             _ => 0,
         };
-        let half = Half {
+        self.progress = Progress::Arriving;
+        self.anomalies.absorb(message.anomalies);
+        if self.seen == Seen::None {
+            self.seen = Seen::Whole;
+        }
+        Half {
             head: message.head,
             version: message.version,
             status: message.status,
@@ -50,22 +110,11 @@ impl Arrival {
             trailers: None,
             began,
             ended: now,
-        };
-        let arrival = Self {
-            progress: Progress::Arriving,
-            ..Self::WAITING
-        };
-        (arrival, half)
+        }
     }
 
     /// Bytes of body came: how many more bytes of memory it takes.
-    pub(super) fn body(
-        &mut self,
-        half: &mut Half,
-        bytes: &[u8],
-        limit: usize,
-        seen: &mut Seen,
-    ) -> usize {
+    pub(super) fn body(&mut self, half: &mut Half, bytes: &[u8], limit: usize) -> usize {
         self.passed = self.passed.saturating_add(bytes.len() as u64);
         if self.stopped {
             return 0;
@@ -76,25 +125,42 @@ impl Arrival {
         half.body.content.extend_from_slice(kept);
         if kept.len() < bytes.len() {
             self.stopped = true;
-            degrade(seen, Seen::Truncated);
+            self.degrade(Seen::Truncated, Some(Reason::BodyLimit));
         }
         half.body.content.capacity().saturating_sub(before)
     }
 
-    /// Bytes of body passed unseen.
-    pub(super) const fn missing(&mut self, n: u64) {
+    /// Bytes of body passed unseen; without a reason they were left out on purpose.
+    pub(super) fn missing(&mut self, n: u64, reason: Option<Reason>) {
         self.passed = self.passed.saturating_add(n);
         self.stopped = true;
+        match reason {
+            Some(_) => self.hide(n, reason),
+            None => self.degrade(Seen::Truncated, Some(Reason::BodyLimit)),
+        }
+    }
+
+    /// Bytes of it were never seen, some of them where its framing was.
+    pub(super) fn hide(&mut self, n: u64, reason: Option<Reason>) {
+        self.missing_bytes = self.missing_bytes.saturating_add(n);
+        self.degrade(Seen::Gap, reason);
+    }
+
+    /// Gives up what is kept of the body: how many bytes of memory that frees.
+    pub(super) fn shed(&mut self, half: &mut Half) -> usize {
+        if self.progress == Progress::Arriving {
+            self.stopped = true;
+        }
+        let content = std::mem::take(&mut half.body.content);
+        if content.capacity() > 0 {
+            self.degrade(Seen::Truncated, Some(Reason::Shed));
+        }
+        content.capacity()
     }
 
     /// Whether it is under way and no byte of its body has come.
     pub(super) fn is_bare(&self) -> bool {
         self.progress == Progress::Arriving && self.passed == 0
-    }
-
-    /// Nothing more is kept of the body.
-    pub(super) const fn stop(&mut self) {
-        self.stopped = true;
     }
 
     /// Whether more of the body would be kept.
@@ -105,31 +171,35 @@ impl Arrival {
     /// No more of it comes; `exact` if its length is known.
     pub(super) fn end(&mut self, half: Option<&mut Half>, exact: bool, now: Ktime) {
         self.progress = Progress::Done;
+        let cut = [
+            Anomaly::HeadTooLong,
+            Anomaly::TooManyFields,
+            Anomaly::TrailersTooLong,
+        ];
+        if cut.iter().any(|anomaly| self.anomalies.has(*anomaly)) {
+            self.degrade(Seen::Truncated, Some(Reason::HeadLimit));
+        }
         if let Some(half) = half {
             half.ended = now;
             half.body.total_bytes = exact.then_some(self.passed);
         }
     }
-}
 
-/// Lowers what is said of a half; what is worse stays.
-pub(super) fn degrade(seen: &mut Seen, to: Seen) {
-    let rank = |seen: Seen| match seen {
-        Seen::Whole => 0,
-        Seen::Truncated => 1,
-        Seen::Unfinished => 2,
-        Seen::Gap => 3,
-        Seen::JoinedLate => 4,
-        Seen::None => 5,
-    };
-    if rank(to) > rank(*seen) {
-        *seen = to;
-    }
-}
-
-/// Adds a reason once.
-pub(super) fn give_reason(reasons: &mut Vec<Reason>, reason: Reason) {
-    if !reasons.contains(&reason) {
-        reasons.push(reason);
+    /// Lowers what is said of it; what is worse stays.
+    pub(super) fn degrade(&mut self, to: Seen, reason: Option<Reason>) {
+        let rank = |seen: Seen| match seen {
+            Seen::Whole => 0,
+            Seen::Truncated => 1,
+            Seen::Unfinished => 2,
+            Seen::Gap => 3,
+            Seen::JoinedLate => 4,
+            Seen::None => -1,
+        };
+        if rank(to) > rank(self.seen) {
+            self.seen = to;
+        }
+        if let Some(reason) = reason {
+            self.reasons.add(reason);
+        }
     }
 }

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use eaves_common::Role;
 
-use super::body::give_reason;
 use super::expiry::Closing;
-use super::pair::Pairs;
+use super::pair::{Overtaken, Pairs};
 use super::{ConnInfo, Exchange, Reason, Seen};
 use crate::capture::ConnOpen;
 use crate::clock::Ktime;
@@ -181,7 +180,7 @@ impl Consumer for Conn {
                 }
             }
             self.pairs.close_all(Closing::Shed, books);
-            self.pairs.requests_lost(0, Some(Reason::Shed));
+            self.pairs.requests_lost(0, Some(Reason::Shed), books);
         }
         self.requests.compact();
         self.responses.compact();
@@ -189,6 +188,8 @@ impl Consumer for Conn {
 
     fn close(&mut self, parting: Parting, books: &mut Books<'_>) {
         self.late(books);
+        // What the last positions bear out has been reported by now.
+        self.pairs.take_back(books);
         if parting == Parting::Ended {
             self.end(Direction::ToServer, true, books);
             self.end(Direction::ToClient, true, books);
@@ -286,9 +287,15 @@ impl Conn {
             let mut asked = Asked::Other;
             if direction == Direction::ToClient {
                 asked = self.pairs.asked();
-                if first && self.pairs.is_overtaken() && opening(input) == Opening::Response {
-                    // It answered a HEAD that nobody saw.
-                    self.responses.no_body();
+                if first && opening(input) == Opening::Response {
+                    match self.pairs.overtaken() {
+                        Overtaken::No => {}
+                        Overtaken::Bare => self.responses.no_body(),
+                        Overtaken::Partly => {
+                            let step = self.responses.lose();
+                            self.found(direction, step, None, books);
+                        }
+                    }
                 }
             }
             self.note_beginning(direction, books.now, first);
@@ -386,14 +393,20 @@ impl Conn {
         books.counters.add(Counter::ProtocolMessages, 1);
         if direction == Direction::ToServer {
             books.counters.add(Counter::ProtocolRequests, 1);
+            self.responses.turn();
             let (began, first) = (self.request_began, self.request_first);
             self.pairs.request(message, began, first, &self.info, books);
+            if self.pairs.overtaken() == Overtaken::Bare && self.pairs.takes_turns() {
+                self.responses.no_body();
+                self.tell_end(Direction::ToClient, books);
+            }
             return;
         }
         if message.status < 200 && message.status != 101 {
             return books.counters.add(Counter::ProtocolInterims, 1);
         }
         books.counters.add(Counter::ProtocolResponses, 1);
+        self.requests.turn();
         let tunnel = message.framing == Framing::Tunnel;
         self.pairs
             .response(message, self.response_began, &self.info, books);
@@ -418,23 +431,24 @@ impl Conn {
         match (direction, place) {
             (_, Place::Body) => {
                 self.pairs
-                    .body_lost(direction, (bytes, reason), anomalies, books);
+                    .body_lost(direction, bytes, reason, anomalies, books);
             }
             (Direction::ToServer, Place::Between) if reason.is_some() => {
-                self.pairs.requests_lost(bytes, reason);
+                self.pairs.requests_lost(bytes, reason, books);
             }
             (Direction::ToServer, _) => {
                 self.odd |= anomalies.has(Anomaly::InvalidHead);
-                let entry = self.pairs.unreadable_request(anomalies, &self.info, books);
-                if let (Some(open), Some(reason)) = (entry, reason) {
-                    open.exchange.missing_bytes = bytes;
-                    open.exchange.request_seen = Seen::Gap;
-                    give_reason(&mut open.exchange.reasons, reason);
+                let gap = reason.is_some();
+                let pairs = &mut self.pairs;
+                let entry = pairs.unreadable_request(anomalies, gap, &self.info, books);
+                if let (Some(request), true) = (entry, gap) {
+                    request.hide(bytes, reason);
                 }
             }
             (Direction::ToClient, place) => {
                 let in_head = place == Place::Head;
-                self.pairs.responses_lost(bytes, reason, anomalies, in_head);
+                self.pairs
+                    .responses_lost(bytes, reason, anomalies, in_head, books);
             }
         }
     }
@@ -444,34 +458,34 @@ impl Conn {
         match ending {
             Ending::Between => {}
             Ending::Completes => {
-                let step = self.parser(direction).step(
-                    &mut &b""[..],
-                    false,
-                    Asked::Other,
-                    &books.context.options.limits,
-                    books.counters,
-                );
-                self.found(direction, step, None, books);
+                self.tell_end(direction, books);
                 self.parser(direction).finish();
             }
-            Ending::Cuts(place) => {
+            Ending::Cuts(Place::Body) => {
                 let reason = (!good).then_some(Reason::Reset);
-                self.pairs.cut(direction, place, reason, books);
-                if place == Place::Head && direction == Direction::ToServer {
-                    self.cut_request_head(books);
+                self.pairs.cut(direction, reason, books);
+            }
+            Ending::Cuts(_) if direction == Direction::ToServer => {
+                let pairs = &mut self.pairs;
+                let none = Anomalies::NONE;
+                if let Some(request) = pairs.unreadable_request(none, false, &self.info, books) {
+                    request.seen = Seen::Unfinished;
                 }
             }
+            Ending::Cuts(_) => {}
+        }
+        if direction == Direction::ToServer {
+            // Its last position shows that nothing is missing.
+            self.pairs.bear_out(books);
         }
     }
 
-    /// A request's head that was cut off leaves an exchange without a head.
-    fn cut_request_head(&mut self, books: &mut Books<'_>) {
-        let entry = self
-            .pairs
-            .unreadable_request(Anomalies::NONE, &self.info, books);
-        if let Some(open) = entry {
-            open.exchange.request_seen = Seen::Unfinished;
-        }
+    /// A message ended without another byte.
+    fn tell_end(&mut self, direction: Direction, books: &mut Books<'_>) {
+        let limits = books.context.options.limits;
+        let (parser, counters) = (self.parser(direction), &mut *books.counters);
+        let step = parser.step(&mut &b""[..], false, Asked::Other, &limits, counters);
+        self.found(direction, step, None, books);
     }
 
     /// Whether this is HTTP at all, while no message was heard.

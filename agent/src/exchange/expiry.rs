@@ -1,6 +1,6 @@
 //! Exchanges as they are reported: those that are whole, and halves that never meet.
 
-use super::body::{Progress, degrade, give_reason};
+use super::body::Progress;
 use super::conn::Books;
 use super::pair::Open;
 use super::{Reason, Seen};
@@ -25,32 +25,51 @@ pub(super) enum Closing {
     Stop,
 }
 
+impl Closing {
+    /// What it says of halves that are not over.
+    const fn reason(self) -> Option<Reason> {
+        match self {
+            Self::Done | Self::Hidden | Self::Ended | Self::Stop => None,
+            Self::Reset => Some(Reason::Reset),
+            Self::Timeout => Some(Reason::Timeout),
+            Self::Shed => Some(Reason::Shed),
+        }
+    }
+}
+
 /// Reports an exchange, unless there is nothing to report of it.
-pub(super) fn close(mut open: Open, closing: Closing, books: &mut Books<'_>) {
-    let exchange = &mut open.exchange;
-    let cut =
-        open.request.progress == Progress::Arriving || open.response.progress != Progress::Done;
-    if cut && let Some(reason) = reason(closing) {
-        give_reason(&mut exchange.reasons, reason);
+pub(super) fn close(open: Open, closing: Closing, books: &mut Books<'_>) {
+    let Open {
+        mut exchange,
+        mut request,
+        mut response,
+        ..
+    } = open;
+    let halves = [
+        (&mut request, exchange.request.as_mut()),
+        (&mut response, exchange.response.as_mut()),
+    ];
+    for (arrival, half) in halves {
+        if arrival.progress == Progress::Arriving {
+            arrival.end(half, true, books.now);
+            arrival.degrade(Seen::Unfinished, closing.reason());
+        }
+        if arrival.progress == Progress::Waiting
+            && let Some(reason) = closing.reason()
+        {
+            arrival.reasons.add(reason);
+        }
     }
-    if open.request.progress == Progress::Arriving {
-        open.request.end(exchange.request.as_mut(), true, books.now);
-        degrade(&mut exchange.request_seen, Seen::Unfinished);
-    }
-    if open.response.progress == Progress::Arriving {
-        open.response
-            .end(exchange.response.as_mut(), true, books.now);
-        degrade(&mut exchange.response_seen, Seen::Unfinished);
-    }
+    let missing_bytes = request.missing_bytes.saturating_add(response.missing_bytes);
     let counter = match (&exchange.request, &exchange.response) {
         (Some(_), Some(_)) => Counter::ExchangesPaired,
         (Some(_), None) => Counter::ExchangesRequestOnly,
         (None, Some(_)) => Counter::ExchangesResponseOnly,
-        (None, None) if exchange.missing_bytes > 0 => Counter::ExchangesHeadless,
+        (None, None) if missing_bytes > 0 => Counter::ExchangesHeadless,
         (None, None) => return books.counters.add(Counter::ExchangesVoid, 1),
     };
     books.counters.add(counter, 1);
-    let complete = [exchange.request_seen, exchange.response_seen]
+    let complete = [request.seen, response.seen]
         .iter()
         .all(|seen| matches!(seen, Seen::Whole | Seen::Truncated));
     let counter = if complete {
@@ -60,16 +79,13 @@ pub(super) fn close(mut open: Open, closing: Closing, books: &mut Books<'_>) {
     };
     books.counters.add(counter, 1);
     books.counters.add(Counter::ExchangesReported, 1);
-    exchange.anomalies = open.anomalies.names();
-    books.context.out.push(open.exchange);
-}
-
-/// What a closing says of halves that are not over.
-const fn reason(closing: Closing) -> Option<Reason> {
-    match closing {
-        Closing::Done | Closing::Hidden | Closing::Ended | Closing::Stop => None,
-        Closing::Reset => Some(Reason::Reset),
-        Closing::Timeout => Some(Reason::Timeout),
-        Closing::Shed => Some(Reason::Shed),
-    }
+    let (mut reasons, mut anomalies) = (request.reasons, request.anomalies);
+    reasons.absorb(response.reasons);
+    anomalies.absorb(response.anomalies);
+    exchange.request_seen = request.seen;
+    exchange.response_seen = response.seen;
+    exchange.missing_bytes = missing_bytes;
+    exchange.reasons = reasons.list();
+    exchange.anomalies = anomalies.names();
+    books.context.out.push(exchange);
 }

@@ -6,6 +6,7 @@ mod body;
 mod conn;
 mod expiry;
 mod pair;
+mod settle;
 mod turns;
 
 pub use conn::{Conn, Context, Options};
@@ -106,6 +107,15 @@ pub struct Half {
     pub began: Ktime,
     /// Last byte, or when it was given up.
     pub ended: Ktime,
+}
+
+impl Half {
+    /// Memory it holds beyond its own size, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let trailers = self.trailers.as_ref().map_or(0, |head| head.bytes());
+        self.head.bytes() + self.body.content.capacity() + trailers
+    }
 }
 
 /// One request and its response.

@@ -9,26 +9,46 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::body::{Arrival, Progress, give_reason};
+use super::body::{Arrival, Progress};
 use super::conn::Books;
 use super::expiry::{Closing, close};
+use super::settle::Tentative;
 use super::turns::{Arriving, Turns};
 use super::{ConnInfo, Exchange, Reason, Seen};
 use crate::clock::Ktime;
+use crate::protocol::Anomalies;
 use crate::protocol::http1::{Asked, Message};
-use crate::protocol::{Anomalies, Anomaly};
 use crate::stream::Direction;
 use crate::telemetry::Counter;
 
 /// An exchange under way.
 #[derive(Debug)]
 pub(super) struct Open {
+    /// Heads and bodies; what is said of them stands in the arrivals until it is reported.
     pub(super) exchange: Exchange,
     pub(super) request: Arrival,
     pub(super) response: Arrival,
-    pub(super) anomalies: Anomalies,
+    pub(super) tentative: Option<Tentative>,
     /// Memory it takes beyond its own size, in bytes.
     pub(super) bytes: usize,
+}
+
+/// Whether the response under way, to a request that nobody saw, must be over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Overtaken {
+    No,
+    /// No byte of its body came: it answered HEAD.
+    Bare,
+    /// What was taken for its body is something else.
+    Partly,
+}
+
+impl Open {
+    /// The request's method, if its head was seen.
+    pub(super) fn method(&self) -> Option<&[u8]> {
+        let half = self.exchange.request.as_ref()?;
+        Some(half.head.get(half.head.word))
+    }
 }
 
 /// Bytes of a direction that were lost where no message was under way.
@@ -43,6 +63,13 @@ impl Loss {
         self.bytes = self.bytes.saturating_add(bytes);
         self.reason = self.reason.or(reason);
     }
+
+    /// Says of a half that it was lost here; the bytes count once.
+    pub(super) fn hide(&mut self, arrival: &mut Arrival) {
+        if self.reason.is_some() {
+            arrival.hide(std::mem::take(&mut self.bytes), self.reason);
+        }
+    }
 }
 
 /// The exchanges of one conn that are under way, in the order of their requests.
@@ -52,19 +79,22 @@ pub(super) struct Pairs {
     /// Ordinal of the one whose request is arriving.
     requesting: Option<u64>,
     /// Ordinal of the one whose response is arriving.
-    responding: Option<u64>,
-    next: u64,
+    pub(super) responding: Option<u64>,
+    /// Ordinal of the next.
+    pub(super) next: u64,
     /// Requests may have passed unseen before the one of this ordinal.
-    requests_lost_at: Option<u64>,
+    pub(super) requests_lost_at: Option<u64>,
+    /// Since then no request's head was found.
+    pub(super) requests_adrift: bool,
     /// Responses may have passed unseen.
-    responses_were_lost: bool,
+    pub(super) responses_were_lost: bool,
     /// Bytes were missing when order was lost.
-    gap: bool,
-    turns: Turns,
+    pub(super) gap: bool,
+    pub(super) turns: Turns,
     /// A request was seen on this conn.
     requests_seen: bool,
     request_loss: Loss,
-    response_loss: Loss,
+    pub(super) response_loss: Loss,
     /// Memory the open exchanges take.
     bytes: usize,
 }
@@ -75,25 +105,35 @@ impl Pairs {
         self.bytes + self.open.capacity() * size_of::<Open>()
     }
 
-    /// The exchange whose request is arriving.
-    pub(super) fn requesting(&mut self) -> Option<&mut Open> {
-        self.by_ordinal(self.requesting?)
-    }
-
-    /// The exchange whose response is arriving.
-    pub(super) fn responding(&mut self) -> Option<&mut Open> {
-        self.by_ordinal(self.responding?)
-    }
-
     /// The exchange whose message of `direction` is arriving.
     pub(super) fn arriving_now(&self, direction: Direction) -> Option<&Open> {
-        let ordinal = match direction {
-            Direction::ToServer => self.requesting?,
-            Direction::ToClient => self.responding?,
-        };
-        self.open
-            .iter()
-            .find(|open| open.exchange.ordinal == ordinal)
+        let ordinal = self.ordinal_of(direction)?;
+        let mut open = self.open.iter();
+        open.find(|open| open.exchange.ordinal == ordinal)
+    }
+
+    /// The same, to be changed.
+    pub(super) fn arriving(&mut self, direction: Direction) -> Option<&mut Open> {
+        self.by_ordinal(self.ordinal_of(direction)?)
+    }
+
+    const fn ordinal_of(&self, direction: Direction) -> Option<u64> {
+        match direction {
+            Direction::ToServer => self.requesting,
+            Direction::ToClient => self.responding,
+        }
+    }
+
+    /// The message of `direction` that was under way is over.
+    pub(super) fn over(&mut self, direction: Direction, books: &mut Books<'_>) {
+        match direction {
+            Direction::ToServer => {
+                if let Some(ordinal) = self.requesting.take() {
+                    self.report_if_done(ordinal, books);
+                }
+            }
+            Direction::ToClient => self.response_over(books),
+        }
     }
 
     /// Counts memory that an open exchange took in addition.
@@ -106,15 +146,6 @@ impl Pairs {
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 
-    /// Where a message ends is not known: others may have passed unseen.
-    pub(super) const fn lost_place(&mut self, direction: Direction, gap: bool) {
-        self.gap |= gap;
-        match direction {
-            Direction::ToServer => self.requests_lost_at = Some(self.next),
-            Direction::ToClient => self.responses_were_lost = true,
-        }
-    }
-
     /// Whether a request waits for its response.
     pub(super) fn expects_response(&self) -> bool {
         self.pick().is_some()
@@ -123,30 +154,33 @@ impl Pairs {
     /// What the next response answers.
     pub(super) fn asked(&self) -> Asked {
         let picked = self.pick().and_then(|at| self.open.get(at));
-        let request = picked.and_then(|open| open.exchange.request.as_ref());
-        match request.map(|half| half.head.get(half.head.word)) {
+        match picked.and_then(Open::method) {
             Some(b"HEAD") => Asked::Head,
             Some(b"CONNECT") => Asked::Connect,
             _ => Asked::Other,
         }
     }
 
-    /// Whether a request came after the one whose response is arriving, which itself nobody saw.
-    pub(super) fn is_overtaken(&self) -> bool {
-        let Some(ordinal) = self.responding else {
-            return false;
+    /// Whether a request came after the one whose response is arriving, which itself nobody saw:
+    /// then what begins like a response is the next one.
+    pub(super) fn overtaken(&self) -> Overtaken {
+        let Some(open) = self.arriving_now(Direction::ToClient) else {
+            return Overtaken::No;
         };
-        let alone = |open: &&Open| open.exchange.ordinal == ordinal;
-        let unseen = self
-            .open
-            .iter()
-            .find(alone)
-            .is_some_and(|open| open.exchange.request.is_none() && open.response.is_bare());
-        unseen
-            && self
-                .open
-                .back()
-                .is_some_and(|open| open.exchange.ordinal > ordinal)
+        let newest = self.open.back().map(|newest| newest.exchange.ordinal);
+        if open.exchange.request.is_some() || newest <= Some(open.exchange.ordinal) {
+            return Overtaken::No;
+        }
+        match (open.response.is_bare(), self.turns.hold()) {
+            (true, _) => Overtaken::Bare,
+            (false, true) => Overtaken::Partly,
+            (false, false) => Overtaken::No,
+        }
+    }
+
+    /// Whether this client is believed to wait for each response.
+    pub(super) const fn takes_turns(&self) -> bool {
+        self.turns.hold()
     }
 
     /// A request's head came. `first`: it began where a transfer began.
@@ -158,6 +192,7 @@ impl Pairs {
         info: &Arc<ConnInfo>,
         books: &mut Books<'_>,
     ) {
+        self.bear_out(books);
         let unanswered = |open: &Open| open.response.progress != Progress::Done;
         let unanswered = self.open.iter().any(unanswered);
         let uncertain = self.is_uncertain();
@@ -167,23 +202,20 @@ impl Pairs {
             uncertain,
         });
         if uncertain && self.turns.hold() {
-            self.close_answered_unseen(self.next, books);
+            self.response_loss = self.close_answered_unseen(self.next, books);
         }
         self.requests_seen = true;
+        self.requests_adrift = false;
         self.request_loss = Loss::default();
-        let anomalies = message.anomalies;
         let limit = books.context.options.request_body_bytes;
-        let (arrival, half) = Arrival::begin(message, began, books.now, limit);
-        let bytes = half.head.bytes() + half.body.content.capacity();
         let ordinal = self.push(info, books);
         self.requesting = Some(ordinal);
-        self.took(bytes);
         if let Some(open) = self.open.back_mut() {
-            open.request = arrival;
-            open.exchange.request = Some(half);
-            open.exchange.request_seen = Seen::Whole;
-            open.anomalies = anomalies;
+            let half = open.request.begin(message, began, books.now, limit);
+            let bytes = half.bytes();
             open.bytes = bytes;
+            open.exchange.request = Some(half);
+            self.took(bytes);
         }
     }
 
@@ -196,47 +228,31 @@ impl Pairs {
         books: &mut Books<'_>,
     ) {
         self.turns.response();
-        let mut anomalies = message.anomalies;
         let answered = match self.pick() {
-            Some(at) => self.answer(at, &mut anomalies, books),
+            Some(at) => self.answer(at, books),
             None => None,
         };
         let limit = books.context.options.response_body_bytes;
-        let (arrival, half) = Arrival::begin(message, began, books.now, limit);
-        let bytes = half.head.bytes() + half.body.content.capacity();
         let ordinal = answered.unwrap_or_else(|| self.unasked(info, books));
-        self.took(bytes);
         self.responding = Some(ordinal);
-        let Some(open) = self.by_ordinal(ordinal) else {
-            return;
-        };
-        open.response = arrival;
-        open.exchange.response = Some(half);
-        open.exchange.response_seen = match open.exchange.response_seen {
-            Seen::Gap => Seen::Gap,
-            _ => Seen::Whole,
-        };
-        open.anomalies.absorb(anomalies);
-        open.bytes += bytes;
-    }
-
-    /// The request under way is over.
-    pub(super) fn request_over(&mut self, books: &mut Books<'_>) {
-        if let Some(ordinal) = self.requesting.take() {
-            self.report_if_done(ordinal, books);
+        if let Some(open) = self.by_ordinal(ordinal) {
+            let half = open.response.begin(message, began, books.now, limit);
+            let bytes = half.bytes();
+            open.bytes += bytes;
+            open.exchange.response = Some(half);
+            self.took(bytes);
         }
     }
 
     /// The response under way is over.
-    pub(super) fn response_over(&mut self, books: &mut Books<'_>) {
+    fn response_over(&mut self, books: &mut Books<'_>) {
         if let Some(ordinal) = self.responding.take() {
             let later = self
                 .open
                 .back()
                 .is_some_and(|open| open.exchange.ordinal > ordinal);
-            let unbroken = |open: &&Open| {
-                open.exchange.ordinal == ordinal && open.exchange.response_seen != Seen::Gap
-            };
+            let unbroken =
+                |open: &&Open| open.exchange.ordinal == ordinal && open.response.seen != Seen::Gap;
             if later && !self.is_uncertain() && self.open.iter().find(unbroken).is_some() {
                 // The next request had come before this response was whole.
                 self.turns.pipelined();
@@ -249,20 +265,26 @@ impl Pairs {
     pub(super) fn unreadable_request(
         &mut self,
         anomalies: Anomalies,
+        gap: bool,
         info: &Arc<ConnInfo>,
         books: &mut Books<'_>,
-    ) -> Option<&mut Open> {
+    ) -> Option<&mut Arrival> {
         self.push(info, books);
-        self.requests_lost_at = Some(self.next);
+        self.lost_place(Direction::ToServer, gap, books);
         let open = self.open.back_mut()?;
-        open.request.progress = Progress::Done;
-        open.anomalies = anomalies;
-        Some(open)
+        open.request = Arrival::NEVER;
+        open.request.anomalies = anomalies;
+        Some(&mut open.request)
     }
 
     /// Requests may have passed unseen.
-    pub(super) fn requests_lost(&mut self, bytes: u64, reason: Option<Reason>) {
-        self.lost_place(Direction::ToServer, reason.is_some());
+    pub(super) fn requests_lost(
+        &mut self,
+        bytes: u64,
+        reason: Option<Reason>,
+        books: &mut Books<'_>,
+    ) {
+        self.lost_place(Direction::ToServer, reason.is_some(), books);
         self.request_loss.add(bytes, reason);
     }
 
@@ -273,17 +295,16 @@ impl Pairs {
         reason: Option<Reason>,
         anomalies: Anomalies,
         in_head: bool,
+        books: &mut Books<'_>,
     ) {
         let picked = self.pick();
-        self.lost_place(Direction::ToClient, reason.is_some());
+        self.lost_place(Direction::ToClient, reason.is_some(), books);
         if let Some(open) = picked.and_then(|at| self.open.get_mut(at))
             && (in_head || anomalies != Anomalies::NONE)
         {
-            open.anomalies.absorb(anomalies);
-            if let Some(reason) = reason {
-                open.exchange.response_seen = Seen::Gap;
-                open.exchange.missing_bytes = open.exchange.missing_bytes.saturating_add(bytes);
-                give_reason(&mut open.exchange.reasons, reason);
+            open.response.anomalies.absorb(anomalies);
+            if reason.is_some() {
+                open.response.hide(bytes, reason);
             }
             return;
         }
@@ -292,100 +313,35 @@ impl Pairs {
 
     /// Reports everything that is open.
     pub(super) fn close_all(&mut self, closing: Closing, books: &mut Books<'_>) {
+        self.take_back(books);
         self.requesting = None;
         self.responding = None;
         self.bytes = 0;
         let mut loss = std::mem::take(&mut self.response_loss);
         for mut open in std::mem::take(&mut self.open) {
             if open.response.progress == Progress::Waiting {
-                hide(&mut open, &mut loss);
+                loss.hide(&mut open.response);
             }
             close(open, closing, books);
         }
     }
 
-    const fn is_uncertain(&self) -> bool {
-        self.requests_lost_at.is_some() || self.responses_were_lost
-    }
-
-    /// Which open exchange the next response answers, if that is certain.
-    fn pick(&self) -> Option<usize> {
-        let waits = |open: &Open| open.response.progress == Progress::Waiting;
-        let front = self.open.iter().position(waits)?;
-        let lost_at = self.requests_lost_at.unwrap_or(u64::MAX);
-        let before_loss = self.open.get(front)?.exchange.ordinal < lost_at;
-        if !self.responses_were_lost && before_loss {
-            return Some(front);
-        }
-        let newest = self.open.iter().rposition(waits)?;
-        let only = newest == front && self.requests_lost_at.is_none();
-        (only || self.turns.hold()).then_some(newest)
-    }
-
-    /// Settles that the next response answers the exchange at `at`: its ordinal.
-    fn answer(
-        &mut self,
-        at: usize,
-        anomalies: &mut Anomalies,
-        books: &mut Books<'_>,
-    ) -> Option<u64> {
-        let ordinal = self.open.get(at)?.exchange.ordinal;
-        let before_loss = self
-            .requests_lost_at
-            .is_none_or(|lost_at| ordinal < lost_at);
-        if self.is_uncertain() && (self.responses_were_lost || !before_loss) {
-            if self.gap {
-                anomalies.add(Anomaly::PairedAfterGap);
-            }
-            self.close_answered_unseen(ordinal, books);
-            self.gap = false;
-            self.responses_were_lost = false;
-            if !before_loss || self.open.back()?.exchange.ordinal == ordinal {
-                self.requests_lost_at = None;
-            }
-        }
-        self.response_loss = Loss::default();
-        Some(ordinal)
-    }
-
-    /// Requests before the one of `ordinal` that wait were answered, unseen.
-    fn close_answered_unseen(&mut self, ordinal: u64, books: &mut Books<'_>) {
-        let mut loss = std::mem::take(&mut self.response_loss);
-        let hidden = |open: &Open| {
-            open.response.progress == Progress::Waiting && open.exchange.ordinal < ordinal
-        };
-        while let Some(at) = self.open.iter().position(hidden) {
-            let Some(mut open) = self.open.remove(at) else {
-                return;
-            };
-            self.gave(open.bytes);
-            if self.requesting == Some(open.exchange.ordinal) {
-                self.requesting = None;
-            }
-            hide(&mut open, &mut loss);
-            close(open, Closing::Hidden, books);
-        }
-    }
-
     /// An exchange for a response to a request that nobody saw.
     fn unasked(&mut self, info: &Arc<ConnInfo>, books: &mut Books<'_>) -> u64 {
-        let loss = std::mem::take(&mut self.request_loss);
+        let mut loss = std::mem::take(&mut self.request_loss);
         let ordinal = self.push(info, books);
         let joined_late = !self.requests_seen && self.requests_lost_at.is_none();
         if let Some(open) = self.open.back_mut() {
-            open.request.progress = Progress::Done;
-            if let Some(reason) = loss.reason {
-                open.exchange.request_seen = Seen::Gap;
-                open.exchange.missing_bytes = loss.bytes;
-                give_reason(&mut open.exchange.reasons, reason);
-            } else if joined_late {
-                open.exchange.request_seen = Seen::JoinedLate;
+            open.request = Arrival::NEVER;
+            loss.hide(&mut open.request);
+            if joined_late && loss.reason.is_none() {
+                open.request.seen = Seen::JoinedLate;
             }
         }
         ordinal
     }
 
-    fn push(&mut self, info: &Arc<ConnInfo>, books: &mut Books<'_>) -> u64 {
+    pub(super) fn push(&mut self, info: &Arc<ConnInfo>, books: &mut Books<'_>) -> u64 {
         books.counters.add(Counter::ExchangesBegun, 1);
         let ordinal = self.next;
         self.next += 1;
@@ -406,19 +362,26 @@ impl Pairs {
             },
             request: Arrival::WAITING,
             response: Arrival::WAITING,
-            anomalies: Anomalies::NONE,
+            tentative: None,
             bytes: 0,
         });
         ordinal
     }
 
-    fn by_ordinal(&mut self, ordinal: u64) -> Option<&mut Open> {
+    /// The request of this ordinal, if it is arriving, is nobody's any more.
+    pub(super) fn forget_ordinal(&mut self, ordinal: u64) {
+        if self.requesting == Some(ordinal) {
+            self.requesting = None;
+        }
+    }
+
+    pub(super) fn by_ordinal(&mut self, ordinal: u64) -> Option<&mut Open> {
         self.open
             .iter_mut()
             .find(|open| open.exchange.ordinal == ordinal)
     }
 
-    fn report_if_done(&mut self, ordinal: u64, books: &mut Books<'_>) {
+    pub(super) fn report_if_done(&mut self, ordinal: u64, books: &mut Books<'_>) {
         let done = |arrival: &Arrival| arrival.progress == Progress::Done;
         let Some(at) = self
             .open
@@ -427,23 +390,12 @@ impl Pairs {
         else {
             return;
         };
-        let both = self
-            .open
-            .get(at)
-            .is_some_and(|open| done(&open.request) && done(&open.response));
+        let both = self.open.get(at).is_some_and(|open| {
+            done(&open.request) && done(&open.response) && open.tentative.is_none()
+        });
         if both && let Some(open) = self.open.remove(at) {
             self.gave(open.bytes);
             close(open, Closing::Done, books);
         }
-    }
-}
-
-/// A response that was lost, with what is known of the loss; its bytes count once.
-fn hide(open: &mut Open, loss: &mut Loss) {
-    if let Some(reason) = loss.reason {
-        open.exchange.response_seen = Seen::Gap;
-        let bytes = std::mem::take(&mut loss.bytes);
-        open.exchange.missing_bytes = open.exchange.missing_bytes.saturating_add(bytes);
-        give_reason(&mut open.exchange.reasons, reason);
     }
 }

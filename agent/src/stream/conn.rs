@@ -117,6 +117,8 @@ impl<C: Consumer> Conn<C> {
     /// What a record on the end of a flow or of the conn does; whether the conn is gone.
     pub(super) fn ended(&mut self, ended: &Ended, env: &mut Env<'_, C>) -> bool {
         self.last = ended.time;
+        // What waits in either flow is earlier than the end of the other.
+        self.give_up(env);
         let sent = Some((ended.sent_end, ended.sequence));
         let received = Some((ended.received_end, ended.sequence));
         match ended.reason {

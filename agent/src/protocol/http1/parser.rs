@@ -12,6 +12,31 @@ use crate::telemetry::{Counter, Counters};
 /// Bytes after which an opening that is still unclear is none.
 const OPENING_MAX_BYTES: usize = 160;
 
+/// Methods by which a request is known again after a loss: those of RFC 9110, RFC 5789 and common
+/// extensions of which none is the end of another in the IANA registry.
+const METHODS_BEYOND_DOUBT: [&[u8]; 17] = [
+    b"GET",
+    b"HEAD",
+    b"POST",
+    b"PUT",
+    b"DELETE",
+    b"PATCH",
+    b"OPTIONS",
+    b"CONNECT",
+    b"TRACE",
+    b"PROPFIND",
+    b"PROPPATCH",
+    b"MKCOL",
+    b"COPY",
+    b"MOVE",
+    b"REPORT",
+    b"SEARCH",
+    b"QUERY",
+];
+
+/// What every status line begins with (RFC 9112 §4).
+const STATUS_LINE: &[u8] = b"HTTP/1.";
+
 /// Which messages a direction carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -206,13 +231,14 @@ impl Parser {
                 _ if input.is_empty() => return Step::More,
                 State::Over => (pass(input), Counter::ProtocolBytesPassed),
                 State::Waiting => (self.wait(input, first), Counter::ProtocolBytesPassed),
+                State::Opening | State::Head if first && self.is_belied(input) => {
+                    self.forget();
+                    self.state = State::Waiting;
+                    (None, Counter::ProtocolBytesHead)
+                }
                 State::Opening => (self.open(input), Counter::ProtocolBytesHead),
                 State::Between => (self.between(input), Counter::ProtocolBytesFraming),
                 State::Proxy => (self.proxy(input), Counter::ProtocolBytesFraming),
-                State::Head if first && self.is_belied(input) => {
-                    self.forget();
-                    (None, Counter::ProtocolBytesHead)
-                }
                 State::Head => (self.head(input, asked, limits), Counter::ProtocolBytesHead),
                 State::Long => (self.long(input, asked, limits), Counter::ProtocolBytesHead),
                 State::Length(_) | State::UntilClose => {
@@ -272,6 +298,12 @@ impl Parser {
             State::Over => return Step::More,
             State::Waiting if self.trust == Trust::Resync => return Step::More,
             State::Waiting | State::Between | State::Proxy | State::Ending => Place::Between,
+            // What is not sure to be a head cannot be missed.
+            State::Opening | State::Head | State::Long if self.trust == Trust::Resync => {
+                self.forget();
+                self.state = State::Waiting;
+                return Step::More;
+            }
             State::Opening | State::Head | State::Long => Place::Head,
             State::Length(_) | State::Chunked(_) | State::UntilClose => Place::Body,
         };
@@ -316,6 +348,16 @@ impl Parser {
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.state == State::Waiting && self.trust == Trust::Resync
+    }
+
+    /// The other direction has begun a message: a line that was taken for the beginning of one
+    /// without certainty, and is not over, was none.
+    pub fn turn(&mut self) {
+        let unsure = matches!(self.state, State::Opening | State::Head) && self.line_start == 0;
+        if unsure && self.trust != Trust::Exact {
+            self.forget();
+            self.state = State::Waiting;
+        }
     }
 
     /// Whether something that was taken for a message at first was none.
@@ -401,12 +443,22 @@ impl Parser {
     }
 
     /// Whether a transfer begins with a message, so that the line kept so far, which was taken for
-    /// the beginning of one without certainty, was none.
+    /// the beginning of one without certainty, was none: together they make no known request.
     fn is_belied(&self, input: &[u8]) -> bool {
-        self.trust != Trust::Exact
-            && self.line_start == 0
-            && !self.buffer.is_empty()
-            && whole_first_line(self.side, input)
+        if self.trust == Trust::Exact || self.line_start > 0 || self.buffer.is_empty() {
+            return false;
+        }
+        let mut input = input;
+        skip_empty_lines(&mut input);
+        let Some(end) = input.iter().position(|byte| *byte == b'\n') else {
+            return false;
+        };
+        let line = input.get(..=end).unwrap_or_default();
+        let known = |line: &[u8]| {
+            first_line(self.side, line)
+                && (self.side == Side::Response || METHODS_BEYOND_DOUBT.contains(&first_word(line)))
+        };
+        known(line) && !known(&[&self.buffer, line].concat())
     }
 
     /// What is not the beginning of a message where one is waited for.
@@ -431,7 +483,7 @@ impl Parser {
         if !first {
             return pass(input);
         }
-        match self.begin(opening(input)) {
+        match self.begin(self.opening(input)) {
             Begin::Yes => None,
             Begin::No => pass(input),
             Begin::Http2 => Some(Step::Http2),
@@ -443,10 +495,26 @@ impl Parser {
         if input.is_empty() {
             return None;
         }
-        match self.begin(opening(input)) {
+        match self.begin(self.opening(input)) {
             Begin::Yes => None,
             Begin::No => self.refused(Place::Between),
             Begin::Http2 => Some(Step::Http2),
+        }
+    }
+
+    /// What `bytes` open with, as far as it can be on this side.
+    fn opening(&self, bytes: &[u8]) -> Opening {
+        if self.side == Side::Request {
+            return opening(bytes);
+        }
+        let mut line = bytes;
+        skip_empty_lines(&mut line);
+        if line.starts_with(STATUS_LINE) {
+            Opening::Response
+        } else if STATUS_LINE.starts_with(line) {
+            Opening::Short
+        } else {
+            Opening::Other
         }
     }
 
@@ -471,7 +539,7 @@ impl Parser {
     fn open(&mut self, input: &mut &[u8]) -> Option<Step<'static>> {
         let room = OPENING_MAX_BYTES.saturating_sub(self.buffer.len()).min(1);
         self.take(input, room);
-        let opening = match opening(&self.buffer) {
+        let opening = match self.opening(&self.buffer) {
             Opening::Short if self.buffer.len() < OPENING_MAX_BYTES => return None,
             Opening::Short => Opening::Other,
             clear => clear,
@@ -497,6 +565,7 @@ impl Parser {
                     if self.buffer.len() >= length {
                         self.forget();
                         self.state = State::Between;
+                        self.trust = Trust::Exact;
                     }
                     return None;
                 }
@@ -579,7 +648,7 @@ impl Parser {
         asked: Asked,
     ) -> Option<Step<'static>> {
         let framing = framing(self.side, &mut parsed, asked);
-        if self.trust == Trust::Resync && parsed.anomalies != Anomalies::default() {
+        if self.trust == Trust::Resync && !self.is_beyond_doubt(&parsed) {
             return self.refused(Place::Head);
         }
         self.forget();
@@ -599,6 +668,14 @@ impl Parser {
             framing,
             anomalies: parsed.anomalies,
         }))
+    }
+
+    /// Whether a head that stands after a loss is one for certain: without fault, and with a method
+    /// that cannot be the end of another, whose beginning was lost.
+    fn is_beyond_doubt(&self, parsed: &Parsed) -> bool {
+        let method = parsed.head.get(parsed.head.word);
+        let known = self.side == Side::Response || METHODS_BEYOND_DOUBT.contains(&method);
+        known && parsed.anomalies == Anomalies::NONE
     }
 
     fn plain<'a>(&mut self, input: &mut &'a [u8]) -> Option<Step<'a>> {
@@ -717,16 +794,14 @@ fn pass(input: &mut &[u8]) -> Option<Step<'static>> {
     None
 }
 
-/// Whether `input` begins with a whole first line of a message.
-fn whole_first_line(side: Side, input: &[u8]) -> bool {
-    let end = input.iter().position(|byte| *byte == b'\n');
-    let line = end.and_then(|end| input.get(..=end));
-    line.is_some_and(|line| first_line(side, line))
+/// What stands before the first space.
+fn first_word(line: &[u8]) -> &[u8] {
+    line.split(|byte| *byte == b' ').next().unwrap_or_default()
 }
 
 /// Whether the first word is in capitals, as methods are.
 fn shouts(line: &[u8]) -> bool {
-    let word = line.split(|byte| *byte == b' ').next().unwrap_or_default();
+    let word = first_word(line);
     !word.is_empty() && word.iter().all(u8::is_ascii_uppercase)
 }
 
