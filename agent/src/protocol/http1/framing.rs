@@ -1,7 +1,7 @@
 //! How long a message's body is (RFC 9112 §6.3), as common servers frame it.
 
 use super::head::Parsed;
-use super::parser::{Asked, Side};
+use super::step::{Asked, Side};
 use crate::protocol::{Anomalies, Anomaly, Version};
 
 /// Where a message ends.

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use httparse::{Request, Response, Status};
 
 use super::lenient::target_is_odd;
-use super::parser::{Limits, Side};
+use super::step::{Limits, Side};
 use crate::protocol::{Anomalies, Anomaly, Head, Span, Version};
 
 /// Fields for which there is room on the stack; a head with more is read leniently.

@@ -1,7 +1,7 @@
 //! A head as common servers take it where it is not by the book, and what is odd about it.
 
 use super::head::Parsed;
-use super::parser::{Limits, Side};
+use super::step::{Limits, Side};
 use crate::protocol::sniff::is_token;
 use crate::protocol::{Anomalies, Anomaly, Head, Version};
 

@@ -2,7 +2,7 @@
 
 use super::head::Parsed;
 use super::lenient::{content, ended_bare, field};
-use super::parser::Limits;
+use super::step::Limits;
 use crate::protocol::Anomaly;
 
 /// Bytes of a line that are looked at.

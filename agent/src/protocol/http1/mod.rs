@@ -5,6 +5,7 @@
 //! for a whole and faultless head at the start of a transfer: bytes in a body that look like a head
 //! do not begin a message.
 
+mod begin;
 mod chunked;
 mod framing;
 mod head;
@@ -12,6 +13,8 @@ mod lenient;
 mod long;
 mod parser;
 mod proxy;
+mod step;
 
 pub use framing::Framing;
-pub use parser::{Asked, Ending, Limits, Message, Parser, Place, Side, Step};
+pub use parser::Parser;
+pub use step::{Asked, Ending, Limits, Message, Place, Side, Step};
