@@ -52,6 +52,19 @@ impl ReachValue {
     pub const NOT_HTTP: u64 = u64::MAX;
 }
 
+/// What the ring's reader waits for. It sets a word, a tap that wakes it clears that word.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReaderState {
+    /// Not 0: it sleeps until the next record.
+    pub asleep: u32,
+    /// Not 0: it comes by the clock, and wants to be woken early when
+    /// [`Settings::wake_bytes`](crate::Settings::wake_bytes) are pending.
+    pub armed: u32,
+}
+
+const _: () = assert!(size_of::<ReaderState>() == 8 && align_of::<ReaderState>() == 4);
+
 // SAFETY: `repr(C)`, no padding (asserted above or a single field), every bit pattern is a value.
 #[cfg(feature = "user")]
 unsafe impl aya::Pod for ConnId {}
@@ -61,3 +74,6 @@ unsafe impl aya::Pod for ReachKey {}
 // SAFETY: as above.
 #[cfg(feature = "user")]
 unsafe impl aya::Pod for ReachValue {}
+// SAFETY: as above.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for ReaderState {}

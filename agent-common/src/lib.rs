@@ -13,7 +13,7 @@ mod settings;
 mod sniff;
 
 pub use counter::{Counter, DropReason};
-pub use key::{COMM_BYTES, ConnId, ReachKey, ReachValue};
+pub use key::{COMM_BYTES, ConnId, ReachKey, ReachValue, ReaderState};
 pub use limits::{
     CAPTURE_MAX_BYTES, CGROUP_LEVELS_MAX, EXCLUDES_MAX, PAYLOAD_CLASSES, REACH_MAX_BYTES,
     SNIFF_BYTES, UNIX_PATH_BYTES, VECTORS_MAX,
@@ -23,7 +23,7 @@ pub use record::{
     RecordKind, Transport, data_flag,
 };
 pub use settings::{Offsets, Role, Settings};
-pub use sniff::{Sniff, sniff};
+pub use sniff::{Sniff, names_path, sniff};
 
 /// Version of everything in this crate that crosses the border. The agent refuses an object, and a
 /// capture file, whose number differs.

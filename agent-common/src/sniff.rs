@@ -22,83 +22,121 @@ pub enum Sniff {
 /// Guesses from the first `len` bytes of `head` (at most [`SNIFF_BYTES`]; the rest is not looked at).
 ///
 /// Leading CR and LF are passed over, as servers do (RFC 9112 §2.2). Bounded: one pass, no look-back.
+/// The kernel's verifier follows each branch with what is known of each number by then, so whole
+/// words are compared, and `len` only where the bytes end.
 #[inline(always)]
 #[must_use]
 pub fn sniff(head: &[u8; SNIFF_BYTES], len: usize) -> Sniff {
-    let len = if len < SNIFF_BYTES { len } else { SNIFF_BYTES };
-    if starts(head, len, b"HTTP/1.") {
-        return if len >= 7 {
-            Sniff::Response
+    let head = Words::of(head, len);
+    if let Some(whole) = head.starts(*b"HTTP/1.\0\0\0\0\0\0\0\0\0", 7) {
+        return if whole { Sniff::Response } else { Sniff::Open };
+    }
+    if let Some(whole) = head.starts(*b"PRI * HTTP/2.0\r\n", 16) {
+        return if whole { Sniff::Http2 } else { Sniff::Open };
+    }
+    if let Some(whole) = head.starts(*b"PROXY \0\0\0\0\0\0\0\0\0\0", 6) {
+        return if whole { Sniff::Proxy } else { Sniff::Open };
+    }
+    if let Some(whole) = head.starts(*b"\r\n\r\n\0\r\nQUIT\n\0\0\0\0", 12) {
+        return if whole { Sniff::Proxy } else { Sniff::Open };
+    }
+    head.request()
+}
+
+/// Whether a space and a slash follow each other in the first `len` bytes: of what [`sniff`] takes
+/// for a request, hardly anything but HTTP names a path right behind its first word.
+#[inline(always)]
+#[must_use]
+pub const fn names_path(head: &[u8; SNIFF_BYTES], len: usize) -> bool {
+    let head = Words::of(head, len);
+    let (low, high) = (equal(head.low, b' '), equal(head.high, b' '));
+    let behind = [low << 8, high << 8 | low >> 56];
+    behind[0] & equal(head.low, b'/') | behind[1] & equal(head.high, b'/') != 0
+}
+
+/// The top bit of each byte of `word` that is `byte`.
+#[inline(always)]
+const fn equal(word: u64, byte: u8) -> u64 {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    let other = word ^ u64::from_ne_bytes([byte; 8]);
+    !(((other & LOW) + LOW) | other) & !LOW
+}
+
+/// The bytes as two numbers, the first byte lowest; zero where there are none.
+struct Words {
+    low: u64,
+    high: u64,
+    len: u64,
+}
+
+const _: () = assert!(SNIFF_BYTES == 16);
+
+impl Words {
+    #[inline(always)]
+    const fn of(head: &[u8; SNIFF_BYTES], len: usize) -> Self {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *head;
+        let len = len as u64;
+        Self {
+            low: u64::from_le_bytes([a, b, c, d, e, f, g, h]) & first(len),
+            high: u64::from_le_bytes([i, j, k, l, m, n, o, p]) & first(len.saturating_sub(8)),
+            len,
+        }
+    }
+
+    /// Whether what there is and the first `count` bytes of `word` agree, and if so, whether all
+    /// of those are there.
+    #[inline(always)]
+    const fn starts(&self, word: [u8; SNIFF_BYTES], count: u64) -> Option<bool> {
+        let word = Self::of(&word, SNIFF_BYTES);
+        let low = (self.low ^ word.low) & first(self.len) & first(count);
+        let high = (self.high ^ word.high)
+            & first(self.len.saturating_sub(8))
+            & first(count.saturating_sub(8));
+        if low | high == 0 {
+            Some(self.len >= count)
         } else {
-            Sniff::Open
-        };
+            None
+        }
     }
-    if starts(head, len, b"PRI * HTTP/2.0\r\n") {
-        return if len >= 16 { Sniff::Http2 } else { Sniff::Open };
-    }
-    if starts(head, len, b"PROXY ") {
-        return if len >= 6 { Sniff::Proxy } else { Sniff::Open };
-    }
-    if starts(head, len, b"\r\n\r\n\0\r\nQUIT\n") {
-        return if len >= 12 { Sniff::Proxy } else { Sniff::Open };
-    }
-    request(head, len)
-}
 
-/// Whether what there is of `head` and `word` agree.
-#[inline(always)]
-fn starts<const N: usize>(head: &[u8; SNIFF_BYTES], len: usize, word: &[u8; N]) -> bool {
-    let mut at = 0;
-    while at < N && at < SNIFF_BYTES {
-        if at >= len {
-            return len > 0;
-        }
-        let (Some(have), Some(want)) = (head.get(at), word.get(at)) else {
-            return false;
-        };
-        if *have != *want {
-            return false;
-        }
-        at += 1;
-    }
-    true
-}
-
-/// Empty lines, a token, a space, and a byte that can begin a target.
-#[inline(always)]
-fn request(head: &[u8; SNIFF_BYTES], len: usize) -> Sniff {
-    let mut token = 0u32;
-    let mut space = false;
-    let mut at = 0;
-    while at < SNIFF_BYTES {
-        if at >= len {
-            return Sniff::Open;
-        }
-        let Some(&byte) = head.get(at) else {
-            return Sniff::Open;
-        };
-        if space {
-            return if begins_target(byte) {
-                Sniff::Request
+    /// Empty lines, a token, a space, and a byte that can begin a target.
+    #[inline(always)]
+    const fn request(&self) -> Sniff {
+        // Two bits, not counts: see `sniff`.
+        let mut token = false;
+        let mut space = false;
+        let mut at = 0;
+        while at < SNIFF_BYTES as u64 {
+            let word = if at < 8 { self.low } else { self.high };
+            let byte = (word >> (at % 8 * 8)) as u8;
+            if space && begins_target(byte) {
+                return Sniff::Request;
+            }
+            if byte == b' ' && token && !space {
+                space = true;
+            } else if is_tchar(byte) && !space {
+                token = true;
+            } else if (byte == b'\r' || byte == b'\n') && !token {
+                // An empty line before the request.
+            } else if byte == 0 && at >= self.len {
+                return Sniff::Open;
             } else {
-                Sniff::Other
-            };
-        }
-        if byte == b' ' {
-            if token == 0 {
                 return Sniff::Other;
             }
-            space = true;
-        } else if is_tchar(byte) {
-            token += 1;
-        } else if token == 0 && (byte == b'\r' || byte == b'\n') {
-            // An empty line before the request.
-        } else {
-            return Sniff::Other;
+            at += 1;
         }
-        at += 1;
+        Sniff::Open
     }
-    Sniff::Open
+}
+
+/// The lowest `count` bytes of a number.
+#[inline(always)]
+const fn first(count: u64) -> u64 {
+    if count >= 8 {
+        u64::MAX
+    } else {
+        (1 << (count * 8)) - 1
+    }
 }
 
 /// A byte that can begin a request target: origin, absolute, authority or asterisk form
@@ -159,7 +197,7 @@ const fn bits(from: u8) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{SNIFF_BYTES, Sniff, is_tchar, sniff};
+    use super::{SNIFF_BYTES, Sniff, is_tchar, names_path, sniff};
 
     #[track_caller]
     fn check(input: &[u8], expected: Sniff) {
@@ -216,6 +254,21 @@ mod tests {
         check(b"{\"a\":1}", Sniff::Other);
         check(b" GET / HTTP/1.1", Sniff::Other);
         check(b"GET  / HTTP/1.1", Sniff::Other);
+    }
+
+    #[test]
+    fn a_path_right_behind_a_word_is_found_wherever_it_lies() {
+        for at in 0..SNIFF_BYTES - 1 {
+            let mut head = [b'x'; SNIFF_BYTES];
+            head[at] = b' ';
+            assert!(!names_path(&head, SNIFF_BYTES));
+            head[at + 1] = b'/';
+            assert!(names_path(&head, SNIFF_BYTES), "{at}");
+            assert!(names_path(&head, at + 2));
+            assert!(!names_path(&head, at + 1));
+            head.swap(at, at + 1);
+            assert!(!names_path(&head, SNIFF_BYTES));
+        }
     }
 
     #[test]

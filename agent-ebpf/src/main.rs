@@ -1,7 +1,38 @@
-//! Kernel programs.
+//! Kernel programs: read, bound, copy and send. Judgement is the agent's.
+//!
+//! | program | hook | since | file |
+//! | --- | --- | --- | --- |
+//! | `sock_send` | tp_btf `sock_send_length` | 6.3 | `socket/length.rs` |
+//! | `sock_recv` | tp_btf `sock_recv_length` | 6.3 | `socket/length.rs` |
+//! | `sock_state` | tp_btf `inet_sock_set_state` | 5.5 | `conn.rs` |
+//! | `sys_exit` | raw_tp `sys_exit` | 4.17 | `syscall/exit.rs` |
+//! | `sys_state` | raw_tp `inet_sock_set_state` | 4.17 | `conn.rs` |
+//!
+//! The first three are the socket tap, the last two the syscall tap. They load one by one, and any
+//! may be missing. Fields of kernel structures lie where [`eaves_common::Offsets`] says.
 #![no_std]
 #![no_main]
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
+mod arch;
+mod conn;
+mod emit;
+mod filter;
+mod maps;
+mod read;
+mod sock;
+mod socket;
+mod state;
+mod syscall;
+mod transfer;
+mod vectors;
+
+/// What the kernel's own helpers are licensed for asks for GPL, what is ours may be had as MIT too.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "license")]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+#[cfg(not(test))]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}

@@ -7,9 +7,16 @@ mod capture;
 mod completions;
 mod config;
 mod exit;
+mod lines;
 mod man;
 mod output;
+mod record;
 mod reference;
+mod replay;
+mod run;
+mod session;
+mod signals;
+mod watch;
 
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -136,6 +143,14 @@ impl ColorChoice {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Show every HTTP exchange on this host as it happens, one line each
+    Watch(watch::Args),
+    /// Hear this host's HTTP exchanges and send them where the configuration says
+    Run(run::Args),
+    /// Record what the kernel hands over, to be put together later by `eaves replay`
+    Record(record::Args),
+    /// Put the exchanges of a recording together again, without root and without a kernel
+    Replay(replay::Args),
     /// Check or show the configuration
     Config(config::Args),
     /// Print a completion script for a shell
@@ -189,8 +204,12 @@ pub fn main() -> Exit {
 }
 
 impl Command {
-    fn run(&self, _globals: &Globals) -> anyhow::Result<Exit> {
+    fn run(&self, globals: &Globals) -> anyhow::Result<Exit> {
         match self {
+            Self::Watch(args) => watch::run(args, globals),
+            Self::Run(args) => run::run(args),
+            Self::Record(args) => record::run(args),
+            Self::Replay(args) => replay::run(args, globals),
             Self::Config(args) => config::run(args),
             Self::Completions(args) => completions::run(args),
             Self::Man(args) => man::run(args),
@@ -199,6 +218,8 @@ impl Command {
 
     fn default_log(&self) -> &'static str {
         match self {
+            Self::Run(_) => "info",
+            Self::Watch(_) | Self::Record(_) | Self::Replay(_) => "warn",
             Self::Config(_) | Self::Completions(_) | Self::Man(_) => "warn",
         }
     }

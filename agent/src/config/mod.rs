@@ -9,6 +9,7 @@ mod check;
 mod limits;
 mod load;
 mod report;
+mod rooms;
 mod sinks;
 mod tree;
 mod units;
@@ -20,19 +21,11 @@ pub use capture::{BODY_MAX, BodyLimits, Capture, Exclude, Mode, Role};
 pub use limits::Limits;
 pub use load::{ConfigError, FILE_MAX_BYTES, load, parse};
 pub use report::{Mistake, Mistakes, Place, Report};
+pub use rooms::CgroupError;
 pub use sinks::{FileSink, Kind, SinkEntry, SinkKind, StdoutSink};
 pub use units::{Period, Size, UnitError};
 
 use std::collections::BTreeMap;
-
-use crate::protocol::http1;
-use crate::{exchange, stream};
-
-/// What the agent takes before it hears anything, bytes.
-const OWN_BYTES: u64 = 16 << 20;
-
-/// Least that conns have together, bytes.
-const CONNS_MIN_BYTES: u64 = 4 << 20;
 
 /// Where the configuration lies if no other file is named.
 pub const DEFAULT_FILE: &str = "/etc/eaves/eaves.yaml";
@@ -98,42 +91,6 @@ impl Config {
         }
         sinks::contradictions(&self.sinks, &mut found);
         found
-    }
-
-    /// Bounds of the conns, all shards together.
-    #[must_use]
-    pub fn stream(&self) -> stream::Options {
-        let limits = &self.limits;
-        let ns = |Period(length)| u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
-        // The ring and what the agent has of its own go off first. Half of the rest is for conns:
-        // the other half is for exchanges on their way out, and for what an allocator wastes.
-        let rest = limits
-            .memory
-            .bytes()
-            .saturating_sub(self.capture.ring.bytes());
-        let conns = rest.saturating_sub(OWN_BYTES) / 2;
-        stream::Options {
-            conns: limits.connections as usize,
-            conn_bytes: limits.connection.to_usize(),
-            bytes: Size(conns.max(CONNS_MIN_BYTES)).to_usize(),
-            idle_ns: ns(limits.idle),
-            forget_ns: ns(limits.forget),
-            ..stream::Options::default()
-        }
-    }
-
-    /// What is kept of exchanges.
-    #[must_use]
-    pub fn exchange(&self) -> exchange::Options {
-        exchange::Options {
-            request_body_bytes: self.capture.body.request.to_usize(),
-            response_body_bytes: self.capture.body.response.to_usize(),
-            limits: http1::Limits {
-                head_bytes: self.limits.head.to_usize(),
-                fields: self.limits.fields as usize,
-            },
-            ..exchange::Options::default()
-        }
     }
 
     /// The JSON Schema of the file, for editors and for the check.

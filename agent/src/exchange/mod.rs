@@ -140,3 +140,23 @@ pub struct Exchange {
     /// What was odd on the wire; names of EVENTS.md, each once.
     pub anomalies: Vec<&'static str>,
 }
+
+impl Exchange {
+    /// Memory it takes, in bytes.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let halves = [&self.request, &self.response].into_iter().flatten();
+        size_of::<Self>() + halves.map(Half::held_bytes).sum::<usize>()
+    }
+}
+
+impl Half {
+    /// Memory it takes beyond its own size, in bytes.
+    fn held_bytes(&self) -> usize {
+        let trailers = self
+            .trailers
+            .as_ref()
+            .map_or(0, |head| size_of::<Head>() + head.bytes());
+        self.head.bytes() + self.body.content.capacity() + trailers
+    }
+}

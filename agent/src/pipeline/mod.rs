@@ -1,5 +1,114 @@
-//! pipeline
+//! The wiring: a source's records through the shard, its exchanges through seal, events to the outputs.
+//!
+//! In: a [`Source`], what to seal with, where events go. Out: events, and what was counted. Two
+//! threads: one hears (source and shard), one seals; a bounded queue between them, which drops the
+//! newest and counts it, so that a slow output never holds up the ring.
 
+mod hear;
+mod host;
+mod ledger;
+mod queue;
+mod route;
 mod shard;
+mod stop;
 
-pub use shard::{Options, Outcome, Shard};
+use std::io;
+use std::thread;
+
+use crate::capture::{KernelCounters, Source};
+use crate::config::Config;
+use crate::telemetry::Counters;
+
+pub use host::{Host, Output};
+pub use ledger::{Ledger, Sum};
+pub use route::Route;
+pub use shard::{Options as ShardOptions, Outcome, Shard};
+pub use stop::Requests;
+
+/// What was counted, and what is held.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// The agent's counters.
+    pub counters: Counters,
+    /// The kernel's, where there is one.
+    pub kernel: Option<KernelCounters>,
+    /// Conns known.
+    pub conns: u64,
+    /// Bytes held for conns.
+    pub held_bytes: u64,
+}
+
+impl Counted {
+    /// The ledger of it.
+    #[must_use]
+    pub const fn ledger(&self) -> Ledger<'_> {
+        Ledger {
+            kernel: self.kernel.as_ref(),
+            counters: &self.counters,
+        }
+    }
+}
+
+/// How a pipeline is built.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// The stages keyed by conn.
+    pub shard: ShardOptions,
+    /// Bytes of exchanges that may wait to be sealed.
+    pub queue_bytes: u64,
+}
+
+impl From<&Config> for Options {
+    fn from(config: &Config) -> Self {
+        Self {
+            shard: ShardOptions {
+                stream: config.stream(),
+                exchange: config.exchange(),
+            },
+            queue_bytes: config.queue_bytes(),
+        }
+    }
+}
+
+/// Why a pipeline ended other than by its source's end or a request.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The source could not be read.
+    #[error("records can be read no longer")]
+    Source(#[source] io::Error),
+    /// An output has nobody who reads it.
+    #[error("an output is closed")]
+    Output(#[source] io::Error),
+    /// A thread could not be started, or ended as it should not.
+    #[error("the capture thread {0}")]
+    Thread(&'static str),
+}
+
+/// Runs `source` into `host` until its end, or until a stop is asked for; returns when all that
+/// was heard is delivered.
+///
+/// # Errors
+/// [`RunError`]; everything heard before it has been passed on.
+pub fn run<S: Source + Send>(
+    source: &mut S,
+    host: &mut Host<'_>,
+    options: &Options,
+    requests: &Requests,
+) -> Result<(), RunError> {
+    let (queue_in, queue_out) = queue::queue(options.queue_bytes);
+    let shard = Shard::new(&options.shard);
+    thread::scope(|scope| {
+        let capture = thread::Builder::new()
+            .name("eaves-capture".into())
+            .spawn_scoped(scope, move || hear::hear(source, shard, queue_in, requests))
+            .map_err(|_| RunError::Thread("could not be started"))?;
+        let sealed = host.run(queue_out, requests).map_err(RunError::Output);
+        let heard = capture
+            .join()
+            .map_err(|_| RunError::Thread("has panicked"))?;
+        heard.map_err(RunError::Source).map(|_| ()).and(sealed)
+    })
+}
+
+#[cfg(test)]
+mod tests;

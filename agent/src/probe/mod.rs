@@ -1,5 +1,414 @@
-//! probe
+//! Kernel → record bytes: the only room with aya.
+//!
+//! In: [`Options`]. Out: a [`Probe`], which is a [`Source`] of records, and [`Note`]s on what it
+//! can hear and why not. It does not read what is in the records.
 
 mod btf;
+mod hooks;
+mod maps;
+mod object;
+mod ring;
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use aya::maps::MapError;
+use aya::{Ebpf, EbpfError, EbpfLoader};
+use aya_obj::ParseError;
+use eaves_common::{ABI_VERSION, CAPTURE_MAX_BYTES, ConnId, Flow, Offsets, Role, Settings};
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::capture::{KernelCounters, Source};
+use crate::clock::Ktime;
 
 pub use btf::{Absent, Btf, BtfError, Need, VMLINUX, offsets, read_vmlinux};
+pub use hooks::{Note, State};
+pub use object::is_embedded;
+
+use hooks::{Hook, Refusal};
+use maps::Maps;
+use ring::Ring;
+
+/// Which tap is to be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// The socket tap, or the syscall tap where the kernel refuses it.
+    #[default]
+    Auto,
+    /// The socket tap.
+    Socket,
+    /// The syscall tap.
+    Syscall,
+}
+
+/// A way into the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tap {
+    /// Tracepoints at the socket layer, Linux 6.3 and later.
+    Socket,
+    /// The exit of system calls, Linux 5.10 and later.
+    Syscall,
+}
+
+impl Tap {
+    /// Its name in configuration and output.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Socket => "socket",
+            Self::Syscall => "syscall",
+        }
+    }
+}
+
+/// What is to be heard, and with how much memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Which tap.
+    pub mode: Mode,
+    /// Ends of conns that are heard.
+    pub roles: Vec<Role>,
+    /// Conns with one of these ports at either end are not heard.
+    pub exclude_ports: Vec<u16>,
+    /// Processes of these names are not heard; as in `/proc/PID/comm`, 15 bytes.
+    pub exclude_processes: Vec<String>,
+    /// Nor are processes in these cgroups and below: ids in the v2 hierarchy.
+    pub exclude_cgroups: Vec<u64>,
+    /// Size of the ring; made a power of two of pages.
+    pub ring_bytes: u32,
+    /// Most bytes copied of one call, at most [`CAPTURE_MAX_BYTES`].
+    pub copy_per_call_bytes: u32,
+    /// Conns whose state the kernel keeps at most.
+    pub connections: u32,
+    /// Kernel object to load instead of the embedded one.
+    pub object: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Auto,
+            roles: vec![Role::Server],
+            exclude_ports: Vec::new(),
+            exclude_processes: Vec::new(),
+            exclude_cgroups: Vec::new(),
+            ring_bytes: 16 << 20,
+            copy_per_call_bytes: CAPTURE_MAX_BYTES,
+            connections: 65_536,
+            object: None,
+        }
+    }
+}
+
+/// Why the kernel cannot be heard.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// The process may not.
+    #[error(
+        "the kernel does not let this process load programs: run it as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE"
+    )]
+    NotPermitted {
+        /// What it says.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The kernel's structures are not known.
+    #[error("the kernel's structures cannot be read")]
+    Btf(#[from] BtfError),
+    /// This binary has no kernel object in it.
+    #[error(
+        "this binary was built without the kernel object: build it with `cargo xtask build`, or name one with --ebpf-object"
+    )]
+    NoObject,
+    /// The object's file cannot be read.
+    #[error("cannot read the kernel object {path}")]
+    Object {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// The object belongs to another version of the agent.
+    #[error(
+        "the kernel object does not fit this agent, which speaks version {ABI_VERSION}: build both together"
+    )]
+    Abi,
+    /// The object cannot be loaded.
+    #[error("the kernel object cannot be loaded")]
+    Load {
+        /// The cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The object has no such map.
+    #[error("the kernel object has no map {name}")]
+    NoMap {
+        /// The map.
+        name: &'static str,
+    },
+    /// A map cannot be used.
+    #[error("map {name} of the kernel object cannot be used")]
+    Map {
+        /// The map.
+        name: &'static str,
+        /// The cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// More is excluded than there is room for.
+    #[error("{have} entries in one exclusion list, at most {max} are possible")]
+    TooManyExcludes {
+        /// How many there are.
+        have: usize,
+        /// How many there may be.
+        max: u32,
+    },
+    /// The kernel refuses every tap that was asked for.
+    #[error("the kernel refuses the {tap} tap: {reason}")]
+    Refused {
+        /// The last tap that was tried.
+        tap: &'static str,
+        /// What the kernel says of the first program it refused.
+        reason: String,
+        /// What became of every hook.
+        notes: Vec<Note>,
+    },
+}
+
+/// Programs in the kernel, and the ring they write. Dropped, it hears no more.
+pub struct Probe {
+    kernel: Option<Ebpf>,
+    maps: Maps,
+    ring: Ring,
+    tap: Tap,
+    notes: Vec<Note>,
+}
+
+impl std::fmt::Debug for Probe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Probe")
+            .field("tap", &self.tap)
+            .field("notes", &self.notes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Bytes pending at which a busy reader is woken before its time.
+const WAKE_BYTES: u32 = 256 << 10;
+/// Bytes moved one way in a row after which the kernel looks for the agent's word: two or three
+/// small messages pass without that look-up.
+const REACH_AFTER_BYTES: u32 = 16 << 10;
+/// Entries of a map that the tap in use has no need of.
+const UNUSED_ENTRIES: u32 = 64;
+/// Smallest ring, bytes: the largest record has to fit.
+const RING_MIN_BYTES: u32 = 64 << 10;
+/// Largest, bytes: the kernel's own bound is twice that.
+const RING_MAX_BYTES: u32 = 1 << 30;
+/// Least entries of the map by which the agent tells how far to skip.
+const REACH_ENTRIES_MIN: u32 = 1024;
+
+/// Loads and attaches the programs of the tap that `options` ask for.
+///
+/// # Errors
+/// [`ProbeError`] says what the user can do.
+pub fn start(options: &Options) -> Result<Probe, ProbeError> {
+    let object = object::bytes(options.object.as_deref())?;
+    let blob = read_vmlinux()?;
+    let offsets = offsets(&blob)?;
+    let btf = aya::Btf::parse(&blob, aya::Endianness::default())
+        .map_err(|error| load_error(error.into()))?;
+    let taps: &[Tap] = match options.mode {
+        Mode::Auto => &[Tap::Socket, Tap::Syscall],
+        Mode::Socket => &[Tap::Socket],
+        Mode::Syscall => &[Tap::Syscall],
+    };
+    let mut notes = Vec::new();
+    let mut attached = None;
+    let mut refused = None;
+    for tap in taps {
+        if attached.is_some() {
+            notes.extend(Hook::of(*tap).map(|hook| hook.note(State::NotNeeded, String::new())));
+            continue;
+        }
+        let mut kernel = load(&object, &btf, *tap, offsets, options)?;
+        match attach(&mut kernel, &btf, *tap, &mut notes) {
+            Ok(()) => attached = Some((*tap, kernel)),
+            Err(refusal) => refused = Some((*tap, refusal)),
+        }
+    }
+    match (attached, refused) {
+        (Some((tap, mut kernel)), _) => {
+            let maps = Maps::take(&mut kernel)?;
+            let ring = Ring::new(&maps)?;
+            Ok(Probe {
+                kernel: Some(kernel),
+                maps,
+                ring,
+                tap,
+                notes,
+            })
+        }
+        (None, Some((_, refusal))) if refusal.is_permission() => Err(ProbeError::NotPermitted {
+            source: refusal.reason.into(),
+        }),
+        (None, refused) => Err(ProbeError::Refused {
+            tap: refused.as_ref().map_or("", |(tap, _)| tap.name()),
+            reason: refused.map_or_else(String::new, |(_, refusal)| refusal.reason),
+            notes,
+        }),
+    }
+}
+
+/// Creates the maps, sized and filled, and makes the programs ready to load.
+fn load(
+    object: &[u8],
+    btf: &aya::Btf,
+    tap: Tap,
+    offsets: Offsets,
+    options: &Options,
+) -> Result<Ebpf, ProbeError> {
+    let settings = settings(offsets, options);
+    let name = format!("SETTINGS_{ABI_VERSION}");
+    let entries = options.connections.max(UNUSED_ENTRIES);
+    let (conns, messages) = match tap {
+        Tap::Socket => (UNUSED_ENTRIES, (entries / 64).max(REACH_ENTRIES_MIN)),
+        Tap::Syscall => (entries, UNUSED_ENTRIES),
+    };
+    let mut kernel = EbpfLoader::new()
+        .btf(Some(btf))
+        .verifier_log_level(if std::env::var_os("KERN_V2").is_some() {
+            aya::VerifierLogLevel::VERBOSE
+        } else {
+            aya::VerifierLogLevel::DEBUG
+        })
+        .override_global(&name, &settings, true)
+        .map_max_entries("RECORDS", ring_bytes(options.ring_bytes))
+        .map_max_entries("CONNS", conns)
+        .map_max_entries("MMSG", messages)
+        .map_max_entries("REACH", (entries / 4).max(REACH_ENTRIES_MIN))
+        .load(object)
+        .map_err(load_error)?;
+    maps::exclude(&mut kernel, options)?;
+    Ok(kernel)
+}
+
+/// Attaches the hooks of `tap`, and notes what became of each.
+///
+/// # Errors
+/// The refusal of one that is needed; those after it are not tried.
+fn attach(
+    kernel: &mut Ebpf,
+    btf: &aya::Btf,
+    tap: Tap,
+    notes: &mut Vec<Note>,
+) -> Result<(), Refusal> {
+    for hook in Hook::of(tap) {
+        match hook.attach(kernel, btf) {
+            Ok(()) => notes.push(hook.note(State::Attached, String::new())),
+            Err(refusal) => {
+                notes.push(hook.note(State::Refused, refusal.reason.clone()));
+                if hook.needed {
+                    return Err(refusal);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn settings(offsets: Offsets, options: &Options) -> Settings {
+    let roles = options
+        .roles
+        .iter()
+        .fold(0, |bits, role| bits | *role as u32);
+    let excludes = u32::from(!options.exclude_ports.is_empty())
+        | u32::from(!options.exclude_processes.is_empty()) << 1
+        | u32::from(!options.exclude_cgroups.is_empty()) << 2;
+    Settings {
+        abi_version: ABI_VERSION,
+        own_tgid: std::process::id(),
+        roles,
+        copy_bytes: options.copy_per_call_bytes.min(CAPTURE_MAX_BYTES),
+        wake_bytes: WAKE_BYTES.min(options.ring_bytes / 4),
+        reach_after_bytes: REACH_AFTER_BYTES,
+        excludes,
+        reserved: 0,
+        offsets,
+    }
+}
+
+/// The kernel wants a power of two, and whole pages.
+fn ring_bytes(wanted: u32) -> u32 {
+    wanted
+        .clamp(RING_MIN_BYTES, RING_MAX_BYTES)
+        .next_power_of_two()
+}
+
+/// Sorts an error of the loader by what the user can do about it.
+fn load_error(error: EbpfError) -> ProbeError {
+    let denied = match &error {
+        EbpfError::MapError(MapError::CreateError { io_error, .. }) => Some(io_error),
+        EbpfError::MapError(MapError::SyscallError(error)) => Some(&error.io_error),
+        _ => None,
+    };
+    if denied.is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
+        return ProbeError::NotPermitted {
+            source: error.into(),
+        };
+    }
+    match error {
+        EbpfError::ParseError(
+            ParseError::SymbolNotFound { .. } | ParseError::InvalidGlobalData { .. },
+        ) => ProbeError::Abi,
+        error => ProbeError::Load {
+            source: error.into(),
+        },
+    }
+}
+
+impl Probe {
+    /// The tap that hears.
+    #[must_use]
+    pub const fn tap(&self) -> Tap {
+        self.tap
+    }
+
+    /// What became of every hook that was thought of.
+    #[must_use]
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+}
+
+impl Source for Probe {
+    fn read(&mut self, wait: Duration, each: &mut dyn FnMut(&[u8])) -> io::Result<Option<u64>> {
+        self.ring.read(&mut self.maps, wait, each).map(Some)
+    }
+
+    fn now(&self) -> Option<Ktime> {
+        let now = clock_gettime(ClockId::Boottime);
+        let (s, ns) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
+        Some(Ktime(
+            s.ok()?.checked_mul(1_000_000_000)?.checked_add(ns.ok()?)?,
+        ))
+    }
+
+    fn skip(&mut self, conn: ConnId, flow: Flow, until: u64) {
+        self.maps.skip(conn, flow, until);
+    }
+
+    fn not_http(&mut self, conn: ConnId) {
+        self.maps.not_http(conn);
+    }
+
+    /// Detaches every program; the ring stays.
+    fn close(&mut self) {
+        self.kernel = None;
+    }
+
+    fn kernel_counters(&mut self) -> Option<KernelCounters> {
+        Some(self.maps.counters())
+    }
+}

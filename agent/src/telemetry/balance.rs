@@ -5,19 +5,35 @@ use std::fmt;
 use super::{Counter, Counters};
 use Counter as C;
 
-/// Sums that are the same once nothing is under way: after the drain at stop.
-const BALANCES: &[(&str, &[Counter], &[Counter])] = &[
-    (
+/// Two sums of counters that are the same once nothing is under way: after the drain at stop.
+#[derive(Clone, Copy, Debug)]
+pub struct Balance {
+    /// Stage it belongs to.
+    pub stage: &'static str,
+    /// What is counted.
+    pub name: &'static str,
+    /// What went in.
+    pub into: &'static [Counter],
+    /// What came out or was dropped.
+    pub out: &'static [Counter],
+}
+
+/// The balances of a shard, in the order of its stages.
+pub const SHARD_BALANCES: &[Balance] = &[
+    balance(
+        "reader",
         "records read",
         &[C::RecordsRead],
         &[C::RecordsDecoded, C::RecordsUndecodable],
     ),
-    (
+    balance(
+        "stream",
         "records to streams",
         &[C::RecordsDecoded],
         &[C::StreamRecords],
     ),
-    (
+    balance(
+        "stream",
         "records of streams",
         &[C::StreamRecords],
         &[
@@ -31,7 +47,8 @@ const BALANCES: &[(&str, &[Counter], &[Counter])] = &[
             C::StreamEndsUnknown,
         ],
     ),
-    (
+    balance(
+        "stream",
         "bytes put in order",
         &[C::StreamBytes],
         &[
@@ -41,12 +58,14 @@ const BALANCES: &[(&str, &[Counter], &[Counter])] = &[
             C::StreamBytesOverlap,
         ],
     ),
-    (
+    balance(
+        "stream",
         "bytes held",
         &[C::StreamBytesHeld],
         &[C::StreamBytesReleased, C::StreamBytesHeldOverlap],
     ),
-    (
+    balance(
+        "stream",
         "bytes in order",
         &[C::StreamBytesInOrder, C::StreamBytesReleased],
         &[
@@ -59,12 +78,14 @@ const BALANCES: &[(&str, &[Counter], &[Counter])] = &[
             C::StreamBytesNotHttp,
         ],
     ),
-    (
+    balance(
+        "protocol",
         "bytes to parsers",
         &[C::StreamBytesDelivered],
         &[C::ProtocolBytes],
     ),
-    (
+    balance(
+        "protocol",
         "bytes parsed",
         &[C::ProtocolBytes],
         &[
@@ -74,7 +95,8 @@ const BALANCES: &[(&str, &[Counter], &[Counter])] = &[
             C::ProtocolBytesPassed,
         ],
     ),
-    (
+    balance(
+        "protocol",
         "messages",
         &[C::ProtocolMessages],
         &[
@@ -83,22 +105,26 @@ const BALANCES: &[(&str, &[Counter], &[Counter])] = &[
             C::ProtocolInterims,
         ],
     ),
-    (
+    balance(
+        "exchange",
         "requests",
         &[C::ProtocolRequests],
         &[C::ExchangesPaired, C::ExchangesRequestOnly],
     ),
-    (
+    balance(
+        "exchange",
         "responses",
         &[C::ProtocolResponses],
         &[C::ExchangesPaired, C::ExchangesResponseOnly],
     ),
-    (
+    balance(
+        "exchange",
         "exchanges",
         &[C::ExchangesBegun],
         &[C::ExchangesReported, C::ExchangesVoid],
     ),
-    (
+    balance(
+        "exchange",
         "exchanges by halves",
         &[C::ExchangesReported],
         &[
@@ -108,17 +134,74 @@ const BALANCES: &[(&str, &[Counter], &[Counter])] = &[
             C::ExchangesHeadless,
         ],
     ),
-    (
+    balance(
+        "exchange",
         "exchanges by completeness",
         &[C::ExchangesReported],
         &[C::ExchangesComplete, C::ExchangesIncomplete],
     ),
-    (
-        "lines of sinks",
+];
+
+/// Those of the stages behind the shards, in order.
+pub const HOST_BALANCES: &[Balance] = &[
+    balance(
+        "queue",
+        "exchanges to the queue",
+        &[C::ExchangesReported],
+        &[C::QueueOffered],
+    ),
+    balance(
+        "queue",
+        "exchanges queued",
+        &[C::QueueOffered],
+        &[C::QueueTaken, C::QueueFull, C::QueueClosed],
+    ),
+    balance(
+        "seal",
+        "exchanges sealed",
+        &[C::QueueTaken],
+        &[C::Sealed, C::SealUndelivered],
+    ),
+    balance(
+        "sink",
+        "lines",
         &[C::SinkLinesIn],
         &[C::SinkLinesWritten, C::SinkLinesFailed],
     ),
 ];
+
+/// What counts things lost: neither passed on nor left out on purpose.
+pub const LOSSES: &[Counter] = &[
+    C::RecordsUndecodable,
+    C::StreamDataUnknown,
+    C::StreamBytesOverlap,
+    C::StreamBytesHeldOverlap,
+    C::StreamBytesFault,
+    C::StreamBytesUnseen,
+    C::StreamGapBytesRing,
+    C::StreamGapBytesUnseen,
+    C::StreamConnsEvicted,
+    C::StreamSheds,
+    C::ProtocolLosses,
+    C::QueueFull,
+    C::QueueClosed,
+    C::SealUndelivered,
+    C::SinkLinesFailed,
+];
+
+const fn balance(
+    stage: &'static str,
+    name: &'static str,
+    into: &'static [Counter],
+    out: &'static [Counter],
+) -> Balance {
+    Balance {
+        stage,
+        name,
+        into,
+        out,
+    }
+}
 
 /// Two sums that should be the same and are not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,16 +222,16 @@ impl fmt::Display for Imbalance {
 }
 
 impl Counters {
-    /// What does not balance; nothing, if all is well and nothing is under way.
+    /// What does not balance in a shard; nothing, if all is well and nothing is under way.
     #[must_use]
     pub fn check(&self) -> Vec<Imbalance> {
         let sum = |of: &[Counter]| {
             of.iter()
                 .fold(0u64, |sum, counter| sum.wrapping_add(self.get(*counter)))
         };
-        let sums = BALANCES
+        let sums = SHARD_BALANCES
             .iter()
-            .map(|(name, into, out)| (*name, sum(into), sum(out)));
+            .map(|balance| (balance.name, sum(balance.into), sum(balance.out)));
         sums.filter(|(_, into, out)| into != out)
             .map(|(name, into, out)| Imbalance { name, into, out })
             .collect()

@@ -1,13 +1,11 @@
 //! Counters by enum: no strings at call sites. A stage owns its [`Counters`]; the pipeline sums them.
 //! The log goes to standard error.
 
+mod balance;
 mod log;
 
+pub use balance::{Balance, HOST_BALANCES, Imbalance, LOSSES, SHARD_BALANCES};
 pub use log::{LogError, LogFormat, LogOptions, log_to_stderr};
-
-mod balance;
-
-pub use balance::Imbalance;
 
 /// Declares [`Counter`] with the stage and the name of each.
 macro_rules! counters {
@@ -151,6 +149,20 @@ counters! {
     ExchangesComplete = "exchange", "complete";
     /// Reported with a half that is not.
     ExchangesIncomplete = "exchange", "incomplete";
+
+    /// Exchanges offered to the queue.
+    QueueOffered = "queue", "offered";
+    /// Exchanges taken out of it.
+    QueueTaken = "queue", "taken";
+    /// Exchanges for which it had no room.
+    QueueFull = "queue", "full";
+    /// Exchanges offered when nobody took any more.
+    QueueClosed = "queue", "closed";
+
+    /// Exchanges sealed and handed to every output.
+    Sealed = "seal", "sealed";
+    /// Exchanges that no output took any more.
+    SealUndelivered = "seal", "undelivered";
 
     /// Lines given to a sink.
     SinkLinesIn = "sink", "lines_in";

@@ -1,0 +1,285 @@
+//! Conns are announced, and their ends told. Never makes a state: what no tap heard has none.
+
+use core::mem::size_of;
+
+use aya_ebpf::helpers::bpf_get_current_task;
+use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_ktime_get_boot_ns};
+use aya_ebpf::macros::{btf_tracepoint, raw_tracepoint};
+use aya_ebpf::programs::{BtfTracePointContext, RawTracePointContext};
+use eaves_common::{
+    Address, COMM_BYTES, ConnId, Counter, DropReason, EndReason, EndRecord, Family, Flow,
+    OpenRecord, RecordHeader, RecordKind, Transport, UNIX_PATH_BYTES, data_flag,
+};
+
+use crate::emit::{reserve, submit};
+use crate::filter::{leader_comm, offset};
+use crate::maps::{CONNS, Counters, STATES, storage};
+use crate::read::kernel;
+use crate::sock::{self, tcp};
+use crate::state::{ConnState, bit};
+
+/// Tells the agent of a conn and the current process; false if the ring had no room.
+#[inline(never)]
+pub(crate) fn announce(sk: u64, state: &mut ConnState, counters: Counters, pid_tgid: u64) -> u64 {
+    counters.add(Counter::Records, 1);
+    let memory = reserve(size_of::<OpenRecord>() as u64);
+    if memory.is_null() {
+        counters.add(Counter::RecordsLost, 1);
+        return 0;
+    }
+    let record: *mut OpenRecord = memory.cast();
+    // SAFETY: ring memory of the record's size and alignment, ours until it is submitted.
+    unsafe {
+        zero(memory);
+        (&raw mut (*record).header).write(RecordHeader {
+            kind: RecordKind::Open as u16,
+            flags: 0,
+            size_bytes: size_of::<OpenRecord>() as u32,
+            ktime_ns: bpf_ktime_get_boot_ns(),
+            conn: sock::id(sk, state),
+        });
+        (&raw mut (*record).process_start_ns).write(process_start());
+        (&raw mut (*record).cgroup).write(bpf_get_current_cgroup_id());
+        (&raw mut (*record).netns).write(sock::netns(sk));
+        (&raw mut (*record).tgid).write((pid_tgid >> 32) as u32);
+        (&raw mut (*record).tid).write(pid_tgid as u32);
+        (&raw mut (*record).transport).write(state.transport as u16);
+        (&raw mut (*record).comm).write(leader_comm().unwrap_or([0; COMM_BYTES]));
+        if state.transport == Transport::Unix as u32 {
+            (&raw mut (*record).family).write(Family::Unix as u16);
+            unix(sk, record);
+        } else {
+            let family = sock::family(sk).unwrap_or(sock::AF_INET);
+            (&raw mut (*record).family).write(family);
+            let (local, remote): (*mut Address, *mut Address) =
+                (&raw mut (*record).local, &raw mut (*record).remote);
+            sock::addresses(sk, family, local, remote);
+        }
+    }
+    counters.add(Counter::RecordsSent, 1);
+    submit(memory, counters);
+    1
+}
+
+/// Makes an open record zero, so that nothing of what lay in the ring before is in it.
+///
+/// # Safety
+/// `record` is ring memory of an [`OpenRecord`]'s size.
+#[inline(always)]
+unsafe fn zero(record: *mut u8) {
+    const WORDS: usize = size_of::<OpenRecord>() / 8;
+    let words: *mut u64 = record.cast();
+    let mut at = 0;
+    while at < WORDS {
+        // SAFETY: within the record; volatile, or it would become a call.
+        unsafe { words.add(at).write_volatile(0) };
+        at += 1;
+    }
+}
+
+/// A Unix socket's name, or the other end's, and who that is.
+///
+/// # Safety
+/// `record` is ring memory.
+#[inline(always)]
+unsafe fn unix(sk: u64, record: *mut OpenRecord) {
+    let peer = sock::unix_peer(sk);
+    // SAFETY: the caller vouches for the memory.
+    unsafe {
+        (&raw mut (*record).peer_sock).write(peer);
+        let path: *mut u8 = (&raw mut (*record).path).cast();
+        const { assert!(size_of::<[u8; UNIX_PATH_BYTES]>() == UNIX_PATH_BYTES) };
+        let mut of = 1;
+        let mut bytes = sock::unix_path(sk, path);
+        if bytes == 0 && peer != 0 {
+            of = 2;
+            bytes = sock::unix_path(peer, path);
+        }
+        if bytes != 0 {
+            (&raw mut (*record).path_bytes).write(bytes);
+            (&raw mut (*record).path_of).write(of);
+        }
+    }
+}
+
+/// When the current process started, nanoseconds since boot.
+#[inline(always)]
+fn process_start() -> u64 {
+    // SAFETY: no arguments.
+    let task = unsafe { bpf_get_current_task() };
+    kernel::<u64>(task + u64::from(offset!(task_group_leader)))
+        .and_then(|leader| kernel(leader + u64::from(offset!(task_start_boottime))))
+        .unwrap_or(0)
+}
+
+/// What an end record says.
+pub(crate) struct End {
+    /// The conn.
+    pub(crate) conn: ConnId,
+    /// Where the sent stream stands.
+    pub(crate) sent: u64,
+    /// Where the received stream stands.
+    pub(crate) received: u64,
+    /// An [`EndReason`] as its number.
+    pub(crate) reason: u16,
+    /// [`data_flag::SEQUENCE`] or 0.
+    pub(crate) flags: u16,
+}
+
+/// Tells the agent of an end; false if the ring had no room.
+#[inline(always)]
+pub(crate) fn end(end: &End, counters: Counters) -> bool {
+    counters.add(Counter::Records, 1);
+    let memory = reserve(size_of::<EndRecord>() as u64);
+    if memory.is_null() {
+        counters.add(Counter::RecordsLost, 1);
+        return false;
+    }
+    let record = EndRecord {
+        header: RecordHeader {
+            kind: RecordKind::End as u16,
+            flags: end.flags,
+            size_bytes: size_of::<EndRecord>() as u32,
+            // SAFETY: no arguments.
+            ktime_ns: unsafe { bpf_ktime_get_boot_ns() },
+            conn: end.conn,
+        },
+        sent_end: end.sent,
+        received_end: end.received,
+        reason: end.reason,
+        reserved: [0; 3],
+    };
+    // SAFETY: ring memory of the record's size and alignment.
+    unsafe { memory.cast::<EndRecord>().write(record) };
+    counters.add(Counter::RecordsSent, 1);
+    submit(memory, counters);
+    true
+}
+
+/// An end of `state`'s conn, at its present positions.
+#[inline(always)]
+pub(crate) fn end_now(sk: u64, state: &ConnState, reason: EndReason) -> End {
+    let (sent, received, flags) = if state.sequence != 0 {
+        (
+            u64::from(kernel::<u32>(sk + u64::from(offset!(tcp_write_seq))).unwrap_or(0)),
+            u64::from(kernel::<u32>(sk + u64::from(offset!(tcp_copied_seq))).unwrap_or(0)),
+            data_flag::SEQUENCE,
+        )
+    } else {
+        (state.sent, state.received, 0)
+    };
+    End {
+        conn: sock::id(sk, state),
+        sent,
+        received,
+        reason: reason as u16,
+        flags,
+    }
+}
+
+/// A read found the end of the other's stream: tells it once, and for a Unix socket that the
+/// other end is gone, if it is. The socket tap has no hook for the close of a Unix socket.
+#[inline(never)]
+pub(crate) fn received_all(sk: u64, state: &mut ConnState, counters: Counters) -> u32 {
+    let heard = state.announced != 0;
+    let is_unix = state.transport == Transport::Unix as u32;
+    let passed_over = is_unix && state.dropped == DropReason::Role.slot();
+    if (!heard && !passed_over)
+        || state.ended & bit(Flow::Received) != 0
+        || !sock::receives_no_more(sk)
+    {
+        return 0;
+    }
+    if heard && state.dropped == 0 {
+        let told = end_now(sk, state, EndReason::ReceivedFinished);
+        if !end(&told, counters) {
+            state.lost |= bit(Flow::Received);
+            return 0;
+        }
+    }
+    state.ended |= bit(Flow::Received);
+    if is_unix {
+        let peer = sock::unix_peer(sk);
+        if peer != 0 && sock::unix_is_closed(peer) {
+            let gone = End {
+                conn: ConnId {
+                    sock: peer,
+                    inode: 0,
+                },
+                sent: 0,
+                received: 0,
+                reason: EndReason::PeerGone as u16,
+                flags: 0,
+            };
+            end(&gone, counters);
+        }
+    }
+    1
+}
+
+/// TCP and MPTCP conns as they end, whichever call, signal or packet ends them. tp_btf: the sock
+/// is typed, its storage at hand.
+#[btf_tracepoint(function = "inet_sock_set_state")]
+pub(crate) fn sock_state(ctx: BtfTracePointContext) -> i32 {
+    let (old, new): (i32, i32) = (ctx.arg(1), ctx.arg(2));
+    if !is_end(new as u32) {
+        return 0;
+    }
+    let sk: *mut core::ffi::c_void = ctx.arg(0);
+    let state = storage(sk, false);
+    // SAFETY: null or a value of the storage.
+    if let Some(state) = unsafe { state.as_mut() } {
+        changed(sk as u64, state, old as u32, new as u32);
+    }
+    0
+}
+
+/// As [`sock_state`], for the syscall tap: a raw tracepoint, since Linux 4.16.
+#[raw_tracepoint(tracepoint = "inet_sock_set_state")]
+pub(crate) fn sys_state(ctx: RawTracePointContext) -> i32 {
+    let (old, new): (i32, i32) = (ctx.arg(1), ctx.arg(2));
+    if !is_end(new as u32) {
+        return 0;
+    }
+    let sk: u64 = ctx.arg(0);
+    if let Some(state) = CONNS.get_ptr_mut(&sk) {
+        // SAFETY: a value of the map.
+        let state = unsafe { &mut *state };
+        changed(sk, state, old as u32, new as u32);
+        if new as u32 == tcp::CLOSE {
+            // The address may come back as another conn's before the inode differs.
+            let _ = CONNS.remove(&sk);
+        }
+    }
+    0
+}
+
+#[inline(always)]
+const fn is_end(new: u32) -> bool {
+    new == tcp::FIN_WAIT1 || new == tcp::LAST_ACK || new == tcp::CLOSE
+}
+
+#[inline(always)]
+fn changed(sk: u64, state: &mut ConnState, old: u32, new: u32) {
+    if state.announced == 0 || state.dropped != 0 {
+        return;
+    }
+    let Some(counters) = Counters::of(STATES) else {
+        return;
+    };
+    let reason = if new == tcp::CLOSE {
+        let error: u32 = kernel(sk + u64::from(offset!(sock_sk_err))).unwrap_or(0);
+        // Whoever closes in good order goes through a FIN of its own.
+        if error != 0 || old == tcp::ESTABLISHED || old == tcp::CLOSE_WAIT {
+            EndReason::Reset
+        } else {
+            EndReason::Closed
+        }
+    } else {
+        EndReason::SentFinished
+    };
+    let told = end_now(sk, state, reason);
+    if !end(&told, counters) {
+        state.lost |= bit(Flow::Sent) | bit(Flow::Received);
+    }
+}

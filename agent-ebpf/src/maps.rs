@@ -1,0 +1,128 @@
+//! Every map. Names stay within the kernel's 15 characters.
+//!
+//! | map | key → value | entries | written by | evicted by |
+//! | --- | --- | --- | --- | --- |
+//! | `RECORDS` | – | ring, size by option | taps | the agent's reading |
+//! | `COUNTERS` | row → slots | 2 rows a CPU | taps; state programs | never |
+//! | `STORAGE` | sock → `ConnState` | – | socket tap | the sock's end |
+//! | `CONNS` | sock address → `ConnState` | by option | syscall tap | least recently used |
+//! | `REACH` | `ReachKey` → `ReachValue` | by option | agent | least recently used; agent |
+//! | `WORK` | 0 → `Work` | 1 a CPU | taps, under its own mark of use | never |
+//! | `MMSG` | pid_tgid → `Progress` | 1 024 | socket tap | the call's end; least recently used |
+//! | `EXCL_PORTS` | port → 1 | 256 | agent, before attaching | never |
+//! | `EXCL_COMMS` | name → 1 | 256 | agent, before attaching | never |
+//! | `EXCL_CGROUPS` | cgroup id → 1 | 256 | agent, before attaching | never |
+//! | `READER` | 0 → `Reader` | 1 | agent sets, taps clear | never |
+
+use core::ffi::c_void;
+
+use aya_ebpf::bindings::BPF_SK_STORAGE_GET_F_CREATE;
+use aya_ebpf::btf_maps::SkStorage;
+use aya_ebpf::helpers::bpf_sk_storage_get;
+use aya_ebpf::macros::{btf_map, map};
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
+use eaves_common::{
+    COMM_BYTES, Counter, DropReason, EXCLUDES_MAX, ReachKey, ReachValue, ReaderState,
+};
+
+use crate::emit::Work;
+use crate::read::clamp;
+use crate::state::{ConnState, Dropped};
+
+/// Rows of `COUNTERS`: taps run in a task, state programs in soft interrupts too, which may come
+/// in the middle of a tap's addition.
+pub(crate) const TAPS: u32 = 0;
+/// Row of the state programs.
+pub(crate) const STATES: u32 = 1;
+
+#[map]
+pub(crate) static RECORDS: RingBuf = RingBuf::with_byte_size(16 << 20, 0);
+
+#[map]
+static COUNTERS: PerCpuArray<Slots> = PerCpuArray::with_max_entries(2, 0);
+
+#[btf_map]
+static STORAGE: SkStorage<ConnState> = SkStorage::new();
+
+#[map]
+pub(crate) static CONNS: LruHashMap<u64, ConnState> = LruHashMap::with_max_entries(65_536, 0);
+
+#[map]
+pub(crate) static REACH: LruHashMap<ReachKey, ReachValue> = LruHashMap::with_max_entries(8192, 0);
+
+#[map]
+pub(crate) static MMSG: LruHashMap<u64, Progress> = LruHashMap::with_max_entries(1024, 0);
+
+#[map]
+pub(crate) static EXCL_PORTS: HashMap<u16, u8> = HashMap::with_max_entries(EXCLUDES_MAX, 0);
+
+#[map]
+pub(crate) static EXCL_COMMS: HashMap<[u8; COMM_BYTES], u8> =
+    HashMap::with_max_entries(EXCLUDES_MAX, 0);
+
+#[map]
+pub(crate) static EXCL_CGROUPS: HashMap<u64, u8> = HashMap::with_max_entries(EXCLUDES_MAX, 0);
+
+#[map]
+pub(crate) static READER: Array<ReaderState> = Array::with_max_entries(1, 0);
+
+#[map]
+pub(crate) static WORK: PerCpuArray<Work> = PerCpuArray::with_max_entries(1, 0);
+
+/// One row of counters.
+type Slots = [u64; DropReason::SLOTS as usize];
+
+/// How far a thread is in the messages of one sendmmsg or recvmmsg call.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Progress {
+    /// Address of the call's vector of messages.
+    pub(crate) messages: u64,
+    /// Messages that are done.
+    pub(crate) done: u64,
+    /// Bytes the last of them moved.
+    pub(crate) bytes: u64,
+}
+
+/// This CPU's counters.
+#[derive(Clone, Copy)]
+pub(crate) struct Counters(*mut u64);
+
+impl Counters {
+    /// The row `row`; `None` only to please the verifier.
+    #[inline(always)]
+    pub(crate) fn of(row: u32) -> Option<Self> {
+        COUNTERS.get_ptr_mut(row).map(|slots| Self(slots.cast()))
+    }
+
+    /// Adds `n`; not for programs that an interrupt may interrupt with the same row.
+    #[inline(always)]
+    pub(crate) fn add(self, counter: Counter, n: u64) {
+        // SAFETY: slots are below `DropReason::SLOTS`, the row's length.
+        unsafe { *self.0.add(counter.slot() as usize) += n }
+    }
+
+    /// Adds one to the slot of a reason.
+    #[inline(always)]
+    pub(crate) fn drop(self, dropped: Dropped) {
+        const LAST: u64 = DropReason::SLOTS as u64 - 1;
+        let slot = clamp::<LAST>(u64::from(dropped.0));
+        // SAFETY: `clamp` keeps the slot within the row.
+        unsafe { *self.0.add(slot as usize) += 1 }
+    }
+}
+
+/// The state kept in the storage of a trusted `sk`, made if `create` and there is none.
+///
+/// Null if there is none, or no room.
+#[inline(always)]
+pub(crate) fn storage(sk: *mut c_void, create: bool) -> *mut ConnState {
+    let flags = if create {
+        u64::from(BPF_SK_STORAGE_GET_F_CREATE)
+    } else {
+        0
+    };
+    let map = (&raw const STORAGE).cast_mut().cast();
+    // SAFETY: the verifier proves `sk` to be a sock, and the map holds `ConnState`, zero at first.
+    unsafe { bpf_sk_storage_get(map, sk, core::ptr::null_mut(), flags) }.cast()
+}

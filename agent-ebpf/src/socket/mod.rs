@@ -1,0 +1,3 @@
+//! The socket tap.
+
+mod length;

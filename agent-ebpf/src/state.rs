@@ -1,0 +1,100 @@
+//! What the taps remember of a conn: the value of `STORAGE` and of `CONNS`. Zero at first.
+//!
+//! Threads that move bytes on one socket at once may write it at once. Each field is a word, so
+//! the worst is a count that is short by one transfer: what the agent then sees is a gap.
+
+use eaves_common::{DropReason, Flow};
+
+/// A counter slot that is not a sent transfer's: why a transfer was dropped.
+#[derive(Clone, Copy)]
+pub(crate) struct Dropped(pub(crate) u32);
+
+impl From<DropReason> for Dropped {
+    #[inline(always)]
+    fn from(reason: DropReason) -> Self {
+        Self(reason.slot())
+    }
+}
+
+/// Not known to be HTTP.
+pub(crate) const UNDECIDED: u32 = 0;
+/// Began like HTTP, but with too few bytes to tell whose they are: heard.
+pub(crate) const OPEN: u32 = 1;
+/// Looks like HTTP: heard, and the agent asked at each transfer whether it is.
+pub(crate) const LIKELY: u32 = 2;
+/// A head that nothing else begins with: heard.
+pub(crate) const CERTAIN: u32 = 3;
+
+/// One end of a conn.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct ConnState {
+    /// Inode number of its socket; with the sock's address its name.
+    pub(crate) inode: u64,
+    /// Bytes sent since it was first seen; its position where the kernel counts none.
+    pub(crate) sent: u64,
+    /// Bytes received since it was first seen.
+    pub(crate) received: u64,
+    /// Bytes moved one way since the last change of direction.
+    pub(crate) run: u64,
+    /// A `Transport` as its number; 0 as long as nothing else is known either.
+    pub(crate) transport: u32,
+    /// Slot of the reason for which the conn is not heard; 0 if it is, or may be.
+    pub(crate) dropped: u32,
+    /// Slot of the reason for which the process in `checked` is not heard; 0 if it is.
+    pub(crate) process_dropped: u32,
+    /// Process that was last asked about.
+    pub(crate) checked: u32,
+    /// Process that was last announced on this conn; 0 for none.
+    pub(crate) announced: u32,
+    /// Transfers so far.
+    pub(crate) transfers: u32,
+    /// Looks without a hit.
+    pub(crate) looks: u32,
+    /// What the looks say: `UNDECIDED` to `CERTAIN`.
+    pub(crate) verdict: u32,
+    /// The last transfer's [`Flow`] as its number plus 1; 0 before the first.
+    pub(crate) flow: u32,
+    /// Bits by flow: records found the ring full.
+    pub(crate) lost: u32,
+    /// Not 0 if positions are TCP's own.
+    pub(crate) sequence: u32,
+    /// Bits by flow: its end was told.
+    pub(crate) ended: u32,
+}
+
+impl ConnState {
+    /// A conn of which nothing is known.
+    pub(crate) const NEW: Self = Self {
+        inode: 0,
+        sent: 0,
+        received: 0,
+        run: 0,
+        transport: 0,
+        dropped: 0,
+        process_dropped: 0,
+        checked: 0,
+        announced: 0,
+        transfers: 0,
+        looks: 0,
+        verdict: UNDECIDED,
+        flow: 0,
+        lost: 0,
+        sequence: 0,
+        ended: 0,
+    };
+
+    /// Hears it no more.
+    #[inline(always)]
+    pub(crate) fn drop_for(&mut self, reason: DropReason) -> Dropped {
+        let dropped = Dropped::from(reason);
+        self.dropped = dropped.0;
+        dropped
+    }
+}
+
+/// The bit of `flow` in [`ConnState::lost`] and [`ConnState::ended`].
+#[inline(always)]
+pub(crate) const fn bit(flow: Flow) -> u32 {
+    1 << flow as u32
+}

@@ -1,0 +1,229 @@
+//! raw_tp `sys_exit`: at a call's exit the argument registers still hold on x86-64, so its number,
+//! arguments and result are all there. Since Linux 4.17; here for kernels before 6.3, and wherever
+//! the socket tap is refused. Sees no io_uring.
+
+use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_current_task};
+use aya_ebpf::macros::raw_tracepoint;
+use aya_ebpf::programs::RawTracePointContext;
+use eaves_common::{Counter, DropReason, Flow, Missing, Transport};
+
+use crate::arch::{self, Shape, reg};
+use crate::conn::received_all;
+use crate::filter::{self, offset};
+use crate::maps::{CONNS, Counters, TAPS};
+use crate::read::kernel;
+use crate::sock;
+use crate::state::{ConnState, Dropped};
+use crate::syscall::fd::{self, Socket};
+use crate::syscall::path;
+use crate::transfer::{Bytes, Transfer, hear};
+use crate::vectors::{MMSGHDR_BYTES, Vectors, message_bytes};
+
+/// MSG_PEEK, MSG_ERRQUEUE, MSG_OOB.
+const MSG_OTHER: u64 = 0x2 | 0x2000 | 0x1;
+/// MSG_TRUNC.
+const MSG_TRUNC: u64 = 0x20;
+/// Most messages of one call (`UIO_MAXIOV`, include/uapi/linux/uio.h).
+const MESSAGES_MAX: u64 = 1024;
+
+/// Every call's exit.
+#[raw_tracepoint(tracepoint = "sys_exit")]
+pub(crate) fn sys_exit(ctx: RawTracePointContext) -> i32 {
+    let regs: u64 = ctx.arg(0);
+    // Most calls of a host end here, so nothing else comes before.
+    let Ok(number) = kernel::<u64>(regs + u64::from(reg::ORIG_RAX)) else {
+        return 0;
+    };
+    let (shape, flow) = arch::shape(number & !arch::X32);
+    if shape == Shape::Other {
+        return 0;
+    }
+    let pid_tgid = bpf_get_current_pid_tgid();
+    let Some(counters) = Counters::of(TAPS) else {
+        return 0;
+    };
+    counters.add(Counter::Transfers, 1);
+    let call = Call {
+        regs,
+        number,
+        shape,
+        flow,
+        result: ctx.arg::<u64>(1) as i64,
+        pid_tgid,
+    };
+    match call.exit(counters) {
+        Ok(()) => counters.add(Counter::TransfersSent, 1),
+        Err(dropped) => counters.drop(dropped),
+    }
+    0
+}
+
+/// A call at its exit.
+struct Call {
+    regs: u64,
+    number: u64,
+    shape: Shape,
+    flow: Flow,
+    result: i64,
+    pid_tgid: u64,
+}
+
+impl Call {
+    #[inline(always)]
+    fn arg(&self, offset: u32) -> Result<u64, DropReason> {
+        kernel(self.regs + u64::from(offset))
+    }
+
+    #[inline(always)]
+    fn exit(&self, counters: Counters) -> Result<(), Dropped> {
+        if filter::is_own((self.pid_tgid >> 32) as u32) {
+            return Err(DropReason::Own.into());
+        }
+        if self.result < 0 {
+            return Err(DropReason::Nothing.into());
+        }
+        if self.compat()? {
+            // What the numbers and registers of such a call mean is another table's.
+            return Err(DropReason::Compat.into());
+        }
+        let first = self.arg(reg::RDI)?;
+        let (socket, flow) = if self.number == arch::SPLICE {
+            path::splice(first, self.arg(reg::RDX)?)?
+        } else {
+            (fd::socket(first)?, self.flow)
+        };
+        let transport = sock::transport_of(socket.sk)?.ok_or(DropReason::NotStream)?;
+        if self.shape == Shape::Shutdown || self.result == 0 {
+            return self.quiet(socket, flow, counters);
+        }
+        let flags = self.flags()?;
+        if flags & MSG_OTHER != 0 {
+            return Err(DropReason::NotStreamData.into());
+        }
+        let bytes = self.moved()?;
+        if bytes == 0 {
+            return self.quiet(socket, flow, counters);
+        }
+        // SAFETY: a value of the map.
+        let state = unsafe { &mut *find(socket, transport)? };
+        let transfer = Transfer {
+            sk: socket.sk,
+            flow,
+            bytes,
+            pid_tgid: self.pid_tgid,
+        };
+        let dry = flags & MSG_TRUNC != 0 && transport as u32 != Transport::Unix as u32;
+        hear(&transfer, state, counters, || {
+            if dry {
+                Bytes::Missing(Missing::UnseenPath)
+            } else {
+                self.bytes().unwrap_or(Bytes::Missing(Missing::Fault))
+            }
+        })
+    }
+
+    /// A call that moved nothing, but may say that a stream ended.
+    #[inline(always)]
+    fn quiet(&self, socket: Socket, flow: Flow, counters: Counters) -> Result<(), Dropped> {
+        let Some(state) = CONNS.get_ptr_mut(&socket.sk) else {
+            return Err(DropReason::Nothing.into());
+        };
+        // SAFETY: a value of the map.
+        let state = unsafe { &mut *state };
+        if state.inode == socket.inode {
+            if self.shape == Shape::Shutdown {
+                path::shutdown(socket.sk, state, counters, self.arg(reg::RSI)?);
+            } else if flow as u32 == Flow::Received as u32 && self.flags()? & MSG_OTHER == 0 {
+                received_all(socket.sk, state, counters);
+            }
+        }
+        Err(DropReason::Nothing.into())
+    }
+
+    /// Whether it came by the 32-bit or the x32 interface.
+    #[inline(always)]
+    fn compat(&self) -> Result<bool, DropReason> {
+        // SAFETY: no arguments.
+        let task = unsafe { bpf_get_current_task() };
+        let status: u32 = kernel(
+            task + u64::from(offset!(task_thread_info)) + u64::from(offset!(thread_info_status)),
+        )?;
+        Ok(status & arch::TS_COMPAT != 0 || self.number & arch::X32 != 0)
+    }
+
+    /// Flags of a receive; 0 for other calls.
+    #[inline(always)]
+    fn flags(&self) -> Result<u64, DropReason> {
+        match self.number {
+            arch::RECVMSG => self.arg(reg::RDX),
+            arch::RECVFROM | arch::RECVMMSG => self.arg(reg::R10),
+            _ => Ok(0),
+        }
+    }
+
+    /// Bytes it moved: its result, but that of the mmsg calls counts messages.
+    #[inline(always)]
+    fn moved(&self) -> Result<u64, DropReason> {
+        if self.shape != Shape::Messages {
+            return Ok(self.result as u64);
+        }
+        Ok(eaves_messages(self.arg(reg::RSI)?, self.result as u64))
+    }
+
+    /// Where its bytes lie.
+    #[inline(always)]
+    fn bytes(&self) -> Result<Bytes, DropReason> {
+        Ok(match self.shape {
+            Shape::Buffer => Bytes::Buffer(self.arg(reg::RSI)?),
+            Shape::Vectors => {
+                Bytes::Vectors(Vectors::vectors(self.arg(reg::RSI)?, self.arg(reg::RDX)?))
+            }
+            Shape::Message => Bytes::Vectors(Vectors::message(self.arg(reg::RSI)?)),
+            Shape::Messages => {
+                Bytes::Vectors(Vectors::messages(self.arg(reg::RSI)?, self.result as u64))
+            }
+            _ => Bytes::Missing(Missing::UnseenPath),
+        })
+    }
+}
+
+/// Bytes that the first `count` of the messages at `message` moved.
+///
+/// A function with a name of its own, and numbers alone for arguments, the verifier looks at once
+/// (Linux 5.6), not again for each way to it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn eaves_messages(message: u64, count: u64) -> u64 {
+    let mut message = message;
+    let mut sum = 0;
+    let mut at = 0;
+    while at < MESSAGES_MAX {
+        if at >= count {
+            break;
+        }
+        sum += u64::from(message_bytes(message).unwrap_or(0));
+        message += MMSGHDR_BYTES;
+        at += 1;
+    }
+    sum
+}
+
+/// The state of a socket's conn; a new one if there is none, or one of another socket that had
+/// the same address.
+#[inline(always)]
+fn find(socket: Socket, transport: Transport) -> Result<*mut ConnState, Dropped> {
+    if let Some(state) = CONNS.get_ptr_mut(&socket.sk) {
+        // SAFETY: a value of the map.
+        if unsafe { (*state).inode } == socket.inode {
+            return Ok(state);
+        }
+    }
+    let mut new = ConnState::NEW;
+    sock::begin(&mut new, socket.sk, socket.inode, transport)?;
+    if CONNS.insert(&socket.sk, &new, 0).is_err() {
+        return Err(DropReason::State.into());
+    }
+    CONNS
+        .get_ptr_mut(&socket.sk)
+        .ok_or_else(|| DropReason::State.into())
+}

@@ -1,0 +1,5 @@
+//! The syscall tap.
+
+mod exit;
+mod fd;
+mod path;

@@ -1,0 +1,290 @@
+//! One transfer, whichever tap it came from: is it heard, where does it lie, and off it goes.
+
+use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
+use eaves_common::{
+    Counter, DropReason, Flow, Missing, REACH_MAX_BYTES, ReachKey, ReachValue, Role, SNIFF_BYTES,
+    Sniff, data_flag, names_path, sniff,
+};
+
+use crate::conn::announce;
+use crate::emit::{self, Moved};
+use crate::filter::{self, setting};
+use crate::maps::{Counters, REACH};
+use crate::read::{clamp, forget, user_bytes};
+use crate::sock;
+use crate::state::{CERTAIN, ConnState, Dropped, LIKELY, OPEN, UNDECIDED, bit};
+use crate::vectors::Vectors;
+
+/// Transfers of a conn that are all looked at; later ones only where messages begin.
+const LOOKED_AT_TRANSFERS: u32 = 16;
+/// Looks without a hit after which a conn is not HTTP.
+const LOOKS_MAX: u32 = 64;
+/// Of so many transfers one asks the agent's word even where nothing else does; a power of two.
+const ASK_EVERY: u32 = 64;
+
+/// Where a transfer's bytes lie.
+pub(crate) enum Bytes {
+    /// In one buffer, at this address.
+    Buffer(u64),
+    /// In several.
+    Vectors(Vectors),
+    /// Where the tap cannot read them.
+    Missing(Missing),
+}
+
+/// What a tap knows of a transfer.
+pub(crate) struct Transfer {
+    /// The sock's address.
+    pub(crate) sk: u64,
+    /// Which way.
+    pub(crate) flow: Flow,
+    /// How many bytes, at least 1.
+    pub(crate) bytes: u64,
+    /// Who, as the kernel packs it.
+    pub(crate) pid_tgid: u64,
+}
+
+/// Hears one transfer.
+///
+/// # Errors
+/// Why it was not sent.
+#[inline(always)]
+pub(crate) fn hear(
+    transfer: &Transfer,
+    state: &mut ConnState,
+    counters: Counters,
+    locate: impl FnOnce() -> Bytes,
+) -> Result<(), Dropped> {
+    let flow = transfer.flow as u32 + 1;
+    let turned = state.flow != flow;
+    if turned {
+        state.flow = flow;
+        state.run = 0;
+    }
+    state.run += transfer.bytes;
+    state.transfers = state.transfers.wrapping_add(1);
+    let own_end = match transfer.flow {
+        Flow::Sent => &mut state.sent,
+        Flow::Received => &mut state.received,
+    };
+    *own_end += transfer.bytes;
+    let own_end = *own_end;
+
+    if state.dropped != 0 {
+        return Err(Dropped(state.dropped));
+    }
+    if filter::looks_at_processes() {
+        process(transfer, state)?;
+    }
+    if state.verdict == UNDECIDED && !turned && state.transfers > LOOKED_AT_TRANSFERS {
+        return Err(DropReason::Undecided.into());
+    }
+    let bytes = locate();
+    if state.verdict < LIKELY {
+        look(transfer, state, &bytes)?;
+    }
+    let mut skip = 0;
+    let end = if state.sequence != 0 {
+        u64::from(sock::sequence(transfer.sk, transfer.flow)?)
+    } else {
+        own_end
+    };
+    if state.verdict != CERTAIN
+        || state.run > u64::from(setting!(reach_after_bytes))
+        || state.transfers & (ASK_EVERY - 1) == 0
+    {
+        skip = ask(transfer, state, end)?;
+    }
+    counters.add(Counter::Bytes, transfer.bytes);
+    let tgid = (transfer.pid_tgid >> 32) as u32;
+    if state.announced != tgid {
+        if announce(transfer.sk, state, counters, transfer.pid_tgid) == 0 {
+            counters.add(Counter::BytesLost, transfer.bytes);
+            state.lost |= bit(transfer.flow);
+            return Err(DropReason::RingFull.into());
+        }
+        state.announced = tgid;
+    }
+    send(transfer, state, counters, bytes, end, skip)
+}
+
+/// Asks whether the process is excluded, once in a row.
+#[inline(always)]
+fn process(transfer: &Transfer, state: &mut ConnState) -> Result<(), Dropped> {
+    let tgid = (transfer.pid_tgid >> 32) as u32;
+    if state.checked != tgid {
+        state.process_dropped = match filter::process() {
+            Ok(()) => 0,
+            Err(reason) => reason.slot(),
+        };
+        state.checked = tgid;
+    }
+    if state.process_dropped == 0 {
+        Ok(())
+    } else {
+        Err(Dropped(state.process_dropped))
+    }
+}
+
+/// Looks at the first bytes of a conn that is not known to be HTTP, and whose end it is.
+#[inline(always)]
+fn look(transfer: &Transfer, state: &mut ConnState, bytes: &Bytes) -> Result<(), Dropped> {
+    let seen = match bytes {
+        Bytes::Buffer(at) => eaves_guess(*at, transfer.bytes),
+        Bytes::Vectors(vectors) => vectors.guess(transfer.bytes),
+        Bytes::Missing(Missing::Compat) if state.verdict == UNDECIDED => {
+            return Err(DropReason::Compat.into());
+        }
+        Bytes::Missing(_) if state.verdict == UNDECIDED => {
+            return Err(DropReason::Undecided.into());
+        }
+        Bytes::Missing(_) => return Ok(()),
+    };
+    let sends = transfer.flow as u32 == Flow::Sent as u32;
+    let requests = seen & REQUESTS != 0;
+    let verdict = (seen & VERDICT) as u32;
+    let verdict = if verdict == OPEN && state.transfers > 1 {
+        UNDECIDED
+    } else {
+        verdict
+    };
+    if verdict == UNDECIDED {
+        if state.verdict == OPEN {
+            return Ok(());
+        }
+        state.looks += 1;
+        return Err(if state.looks >= LOOKS_MAX {
+            state.drop_for(DropReason::NotHttp)
+        } else {
+            DropReason::Undecided.into()
+        });
+    }
+    if state.verdict == UNDECIDED {
+        state.sequence = sock::has_sequence(transfer.sk, state.transport);
+    }
+    state.verdict = verdict;
+    if verdict != OPEN {
+        let role = if requests == sends {
+            Role::Client
+        } else {
+            Role::Server
+        };
+        if !filter::is_wanted(role) {
+            return Err(state.drop_for(DropReason::Role));
+        }
+    }
+    Ok(())
+}
+
+/// Bits of what [`guess`] says: a verdict, and whether these are the bytes of the end that asks.
+pub(crate) const VERDICT: u64 = 3;
+/// See [`VERDICT`].
+const REQUESTS: u64 = 4;
+
+/// Guesses from the `len` bytes at `at` in the process's memory.
+///
+/// A function with a name of its own, and numbers alone for arguments, the verifier looks at once
+/// (Linux 5.6), not again for each way to it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn eaves_guess(at: u64, len: u64) -> u64 {
+    let len = clamp::<{ SNIFF_BYTES as u64 }>(len);
+    let mut head = [0u8; SNIFF_BYTES];
+    // SAFETY: `head` has room for `len` bytes.
+    if !unsafe { user_bytes(head.as_mut_ptr(), len, at) } {
+        return u64::from(UNDECIDED);
+    }
+    let certain = names_path(&head, len as usize);
+    match sniff(&head, len as usize) {
+        Sniff::Request if certain => u64::from(CERTAIN) | REQUESTS,
+        Sniff::Request => u64::from(LIKELY) | REQUESTS,
+        Sniff::Http2 | Sniff::Proxy => u64::from(LIKELY) | REQUESTS,
+        Sniff::Response => u64::from(CERTAIN),
+        Sniff::Open => u64::from(OPEN),
+        Sniff::Other => u64::from(UNDECIDED),
+    }
+}
+
+/// Asks the agent's word on the conn: how many bytes at the front of the transfer to pass over.
+#[inline(always)]
+fn ask(transfer: &Transfer, state: &mut ConnState, end: u64) -> Result<u64, Dropped> {
+    let mut key = ReachKey {
+        conn: sock::id(transfer.sk, state),
+        flow: ReachKey::BOTH,
+    };
+    if let Some(reach) = REACH.get_ptr(&key) {
+        // SAFETY: a value of the map.
+        if unsafe { (*reach).until } == ReachValue::NOT_HTTP {
+            return Err(state.drop_for(DropReason::NotHttp));
+        }
+    }
+    key.flow = transfer.flow as u64;
+    let Some(reach) = REACH.get_ptr(&key) else {
+        return Ok(0);
+    };
+    // SAFETY: a value of the map.
+    let until = unsafe { (*reach).until };
+    let start = end.wrapping_sub(transfer.bytes);
+    let ahead = if state.sequence != 0 {
+        u64::from((until as u32).wrapping_sub(start as u32))
+    } else {
+        until.wrapping_sub(start)
+    };
+    if ahead > REACH_MAX_BYTES {
+        // Behind, that is.
+        return Ok(0);
+    }
+    Ok(if ahead < transfer.bytes {
+        ahead
+    } else {
+        transfer.bytes
+    })
+}
+
+/// Sends what a transfer moved.
+#[inline(always)]
+fn send(
+    transfer: &Transfer,
+    state: &mut ConnState,
+    counters: Counters,
+    bytes: Bytes,
+    end: u64,
+    skip: u64,
+) -> Result<(), Dropped> {
+    let mut flags = data_flag::FIRST;
+    if state.sequence != 0 {
+        flags |= data_flag::SEQUENCE;
+    }
+    if state.lost & bit(transfer.flow) != 0 {
+        flags |= data_flag::AFTER_LOSS;
+    }
+    // SAFETY: no arguments.
+    let time = unsafe { bpf_ktime_get_boot_ns() };
+    let mut moved = Moved {
+        conn: sock::id(transfer.sk, state),
+        time,
+        end: forget(end, time),
+        bytes: forget(transfer.bytes, time),
+        pid_tgid: transfer.pid_tgid,
+        flow: transfer.flow as u64,
+        flags: forget(u64::from(flags), time),
+    };
+    let (vectors, missing) = match bytes {
+        Bytes::Missing(missing) => (Vectors::NONE, missing as u64),
+        Bytes::Buffer(at) => (Vectors::buffer(at, transfer.bytes), Missing::None as u64),
+        Bytes::Vectors(vectors) => (vectors, Missing::None as u64),
+    };
+    let missing = if missing == Missing::None as u64 && skip >= transfer.bytes {
+        Missing::Skipped as u64
+    } else {
+        missing
+    };
+    let missing = forget(missing, time);
+    let skip = forget(skip, time);
+    let sent = emit::transfer(&mut moved, state, counters, &vectors, missing, skip);
+    if sent == 0 {
+        Err(DropReason::RingFull.into())
+    } else {
+        Ok(())
+    }
+}

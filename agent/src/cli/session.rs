@@ -1,0 +1,206 @@
+//! What the commands that hear have in common: a tap, a pipeline, signals, and the ledger at the end.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use super::Exit;
+use super::capture::CaptureArgs;
+use super::signals::Signals;
+use crate::capture::{Origin, Source};
+use crate::clock::{BootTime, WallTime};
+use crate::config::Config;
+use crate::event::{Detail, Severity, TapState};
+use crate::pipeline::{self, Host, Output, Requests, RunError};
+use crate::probe::{self, Note, Probe, State};
+use crate::redact::SealContext;
+
+/// What every command that hears takes.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct HearArgs {
+    #[command(flatten)]
+    capture: CaptureArgs,
+
+    /// Kernel object to load in place of the embedded one
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    ebpf_object: Option<PathBuf>,
+}
+
+impl HearArgs {
+    /// The configuration in force.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is wrong; every mistake is named.
+    pub(super) fn config(&self) -> anyhow::Result<Config> {
+        self.capture.config()
+    }
+
+    /// Attaches the tap.
+    ///
+    /// # Errors
+    /// The host does not allow it; says what to do.
+    pub(super) fn attach(&self, config: &Config) -> anyhow::Result<Probe> {
+        let options = config.probe().context(Exit::Usage)?;
+        let options = probe::Options {
+            object: self.ebpf_object.clone(),
+            ..options
+        };
+        probe::start(&options).context(Exit::Host)
+    }
+}
+
+/// This host and this run.
+pub(super) fn origin(probe: &Probe) -> Origin {
+    let read = |path| {
+        std::fs::read_to_string(path)
+            .map(|text| text.trim().to_owned())
+            .unwrap_or_default()
+    };
+    let now = WallTime::now();
+    Origin {
+        host_name: read("/proc/sys/kernel/hostname"),
+        host_id: read("/etc/machine-id"),
+        boot: BootTime(WallTime(
+            now.0.saturating_sub(probe.now().unwrap_or_default().0),
+        )),
+        run: now.0,
+    }
+}
+
+/// Which tap hears, for people and in notices.
+pub(super) struct Tapped {
+    tap: &'static str,
+    kernel: String,
+    degraded: Option<String>,
+}
+
+impl Tapped {
+    /// Of the tap that `probe` attached.
+    pub(super) fn of(probe: &Probe) -> Self {
+        let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        Self {
+            tap: probe.tap().name(),
+            kernel: kernel.trim().to_owned(),
+            degraded: refused(probe.notes()),
+        }
+    }
+
+    /// Tells people that it hears from now on.
+    pub(super) fn announce(&self) {
+        let Self { tap, kernel, .. } = self;
+        // Where standard error is closed there is nobody to tell.
+        let _ = writeln!(
+            io::stderr(),
+            "eaves: hearing HTTP on this host ({tap} tap, Linux {kernel}); Ctrl-C ends it"
+        );
+        if let Some(reason) = &self.degraded {
+            let _ = writeln!(io::stderr(), "eaves: less than all is heard: {reason}");
+        }
+    }
+
+    /// Tells people, and every output.
+    fn tell(&self, host: &mut Host<'_>) -> io::Result<()> {
+        let start = Detail::Start {
+            version: env!("CARGO_PKG_VERSION"),
+            kernel: Some(&self.kernel),
+        };
+        host.notice(Severity::Info, start)?;
+        let (severity, state) = match self.degraded {
+            None => (Severity::Info, TapState::Attached),
+            Some(_) => (Severity::Low, TapState::Degraded),
+        };
+        let reason = self.degraded.as_deref();
+        host.notice(
+            severity,
+            Detail::Tap {
+                tap: self.tap,
+                state,
+                reason,
+            },
+        )?;
+        self.announce();
+        Ok(())
+    }
+}
+
+/// What is not heard because the kernel refused a hook; `None` if it refused none.
+fn refused(notes: &[Note]) -> Option<String> {
+    let refused = notes.iter().filter(|note| note.state == State::Refused);
+    let said: Vec<_> = refused
+        .map(|note| format!("{} refused ({}): {}", note.hook, note.reason, note.lost))
+        .collect();
+    (!said.is_empty()).then(|| said.join("; "))
+}
+
+/// How a live session goes.
+pub(super) struct Session<'a> {
+    /// Whose records these are.
+    pub(super) origin: Origin,
+    /// How the pipeline is built.
+    pub(super) options: pipeline::Options,
+    /// Where events go.
+    pub(super) outputs: Vec<Box<dyn Output + 'a>>,
+    /// Whether a hang-up ends it.
+    pub(super) hangup_stops: bool,
+    /// Whether the ledger is printed at the end, for people.
+    pub(super) ledger: bool,
+}
+
+impl Session<'_> {
+    /// Hears `source` until a signal, and tells how it begins and ends.
+    ///
+    /// # Errors
+    /// Signals cannot be listened to, or hearing ended early.
+    pub(super) fn hear<S: Source + Send>(
+        self,
+        source: &mut S,
+        tapped: &Tapped,
+    ) -> anyhow::Result<Exit> {
+        let requests = Arc::new(Requests::default());
+        let _signals = Signals::listen(&requests, self.hangup_stops)?;
+        self.run(source, &requests, |host| tapped.tell(host))
+    }
+
+    /// Runs `source` to its end, or until a stop is asked for.
+    ///
+    /// # Errors
+    /// Hearing ended early.
+    pub(super) fn run<S: Source + Send>(
+        self,
+        source: &mut S,
+        requests: &Requests,
+        begin: impl FnOnce(&mut Host<'_>) -> io::Result<()>,
+    ) -> anyhow::Result<Exit> {
+        let context = SealContext::new(&self.origin);
+        let mut host = Host::new(self.outputs, &context);
+        let ran = match begin(&mut host) {
+            Ok(()) => pipeline::run(source, &mut host, &self.options, requests),
+            Err(error) => Err(RunError::Output(error)),
+        };
+        let counted = host.counted();
+        let ledger = counted.ledger();
+        let reason = match &ran {
+            Ok(()) if requests.stopping() => "asked to stop",
+            Ok(()) => "end of the recording",
+            Err(RunError::Output(_)) => "an output was closed",
+            Err(_) => "failed",
+        };
+        let stop = Detail::Stop {
+            reason,
+            drained: ran.is_ok(),
+            ledger: ledger.counts(),
+        };
+        let said = match ran {
+            Err(RunError::Output(_)) => Ok(()),
+            _ => host.notice(Severity::Info, stop),
+        };
+        if self.ledger {
+            let _ = write!(io::stderr(), "{ledger}");
+        }
+        ran?;
+        said?;
+        Ok(Exit::Done)
+    }
+}

@@ -1,0 +1,52 @@
+//! `eaves watch`: live exchanges, one line each.
+
+use super::lines::People;
+use super::session::{self, HearArgs, Session, Tapped};
+use super::{Exit, Globals};
+use crate::config::Kind;
+use crate::pipeline::{Output, Route};
+use crate::sink::StdoutSink;
+
+/// Exchanges as they happen.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  eaves watch
+  eaves watch --json | jq 'select(.http.response.status_code >= 500)'
+  eaves watch --role server --role client")]
+pub struct Args {
+    #[command(flatten)]
+    hear: HearArgs,
+
+    /// Print events as JSON lines, as sinks get them
+    #[arg(long)]
+    json: bool,
+}
+
+/// Hears until Ctrl-C.
+///
+/// # Errors
+/// The configuration is wrong, or the host does not allow hearing.
+pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
+    let config = args.hear.config()?;
+    let mut probe = args.hear.attach(&config)?;
+    let tapped = Tapped::of(&probe);
+    let session = Session {
+        origin: session::origin(&probe),
+        options: (&config).into(),
+        outputs: vec![to_stdout(args.json, globals)],
+        hangup_stops: true,
+        ledger: true,
+    };
+    session.hear(&mut probe, &tapped)
+}
+
+/// Standard output, for people or for machines.
+pub(super) fn to_stdout(json: bool, globals: &Globals) -> Box<dyn Output> {
+    if json {
+        let kinds = [Kind::Exchange, Kind::Notice];
+        Box::new(Route::new("stdout", Box::new(StdoutSink::new()), &kinds))
+    } else {
+        Box::new(People::new(globals))
+    }
+}

@@ -1,0 +1,128 @@
+//! What each room is told: the file's sections cut the way rooms are.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use super::{Config, Mode, Period, Role, Size};
+use crate::protocol::http1;
+use crate::{exchange, probe, stream};
+
+/// Where the cgroup v2 hierarchy may be mounted: alone, or beside version 1.
+const CGROUP_MOUNTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
+
+/// What the agent takes before it hears anything, bytes.
+const OWN_BYTES: u64 = 16 << 20;
+
+/// Least that conns have together, bytes.
+const CONNS_MIN_BYTES: u64 = 4 << 20;
+
+/// An excluded cgroup that is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("capture.exclude.cgroups: no cgroup {} on this host", path.display())]
+pub struct CgroupError {
+    /// The cgroup, as given.
+    pub path: PathBuf,
+    /// Why it cannot be looked at.
+    #[source]
+    pub source: std::io::Error,
+}
+
+impl Config {
+    /// What the tap is told.
+    ///
+    /// # Errors
+    /// [`CgroupError`] if an excluded cgroup does not exist.
+    pub fn probe(&self) -> Result<probe::Options, CgroupError> {
+        let capture = &self.capture;
+        let exclude = &capture.exclude;
+        let cgroups = exclude.cgroups.iter().map(|path| cgroup_id(path));
+        Ok(probe::Options {
+            mode: match capture.mode {
+                Mode::Auto => probe::Mode::Auto,
+                Mode::Socket => probe::Mode::Socket,
+                Mode::Syscall => probe::Mode::Syscall,
+            },
+            roles: capture.roles.iter().map(|role| (*role).into()).collect(),
+            exclude_ports: exclude.ports.clone(),
+            exclude_processes: exclude.processes.clone(),
+            exclude_cgroups: cgroups.collect::<Result<_, _>>()?,
+            ring_bytes: u32::try_from(capture.ring.bytes()).unwrap_or(u32::MAX),
+            copy_per_call_bytes: u32::try_from(capture.copy_per_call.bytes()).unwrap_or(u32::MAX),
+            connections: self.limits.connections,
+            object: None,
+        })
+    }
+
+    /// Bounds of the conns, all shards together.
+    ///
+    /// The ring and what the agent has of its own go off `limits.memory` first. Half of the rest is
+    /// for conns: the other half is for exchanges on their way out, and for what an allocator wastes.
+    #[must_use]
+    pub fn stream(&self) -> stream::Options {
+        let limits = &self.limits;
+        let rest = limits
+            .memory
+            .bytes()
+            .saturating_sub(self.capture.ring.bytes());
+        let conns = rest.saturating_sub(OWN_BYTES) / 2;
+        stream::Options {
+            conns: limits.connections as usize,
+            conn_bytes: limits.connection.to_usize(),
+            bytes: Size(conns.max(CONNS_MIN_BYTES)).to_usize(),
+            idle_ns: ns(limits.idle),
+            forget_ns: ns(limits.forget),
+            ..stream::Options::default()
+        }
+    }
+
+    /// What is kept of exchanges.
+    #[must_use]
+    pub fn exchange(&self) -> exchange::Options {
+        exchange::Options {
+            request_body_bytes: self.capture.body.request.to_usize(),
+            response_body_bytes: self.capture.body.response.to_usize(),
+            limits: http1::Limits {
+                head_bytes: self.limits.head.to_usize(),
+                fields: self.limits.fields as usize,
+            },
+            ..exchange::Options::default()
+        }
+    }
+
+    /// Bytes of exchanges that may wait to be sealed.
+    #[must_use]
+    pub fn queue_bytes(&self) -> u64 {
+        self.limits.memory.bytes() / 8
+    }
+}
+
+impl From<Role> for eaves_common::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Server => Self::Server,
+            Role::Client => Self::Client,
+        }
+    }
+}
+
+/// The id of a cgroup: the inode number of its folder (cgroup v2, Linux 4.18).
+fn cgroup_id(path: &str) -> Result<u64, CgroupError> {
+    let mount = CGROUP_MOUNTS
+        .iter()
+        .map(Path::new)
+        .find(|mount| mount.join("cgroup.controllers").exists());
+    let folder = mount
+        .unwrap_or(Path::new(CGROUP_MOUNTS[0]))
+        .join(path.trim_start_matches('/'));
+    fs::metadata(&folder)
+        .map(|metadata| metadata.ino())
+        .map_err(|source| CgroupError {
+            path: path.into(),
+            source,
+        })
+}
+
+fn ns(period: Period) -> u64 {
+    u64::try_from(period.0.as_nanos()).unwrap_or(u64::MAX)
+}

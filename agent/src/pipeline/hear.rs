@@ -1,0 +1,140 @@
+//! The capture side: a source's records through the shard into the queue, on one thread.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::queue::QueueIn;
+use super::shard::{Outcome, Shard};
+use super::{Counted, Requests};
+use crate::capture::Source;
+use crate::clock::Ktime;
+use crate::stream::Word;
+
+/// How long a quiet source is waited for before requests and timeouts are looked at.
+const WAIT: Duration = Duration::from_millis(200);
+
+/// How often timeouts are looked for, at most, and held pieces given up.
+const TICK: Duration = Duration::from_millis(5);
+
+/// How often what was counted is told.
+const COUNT_EVERY: Duration = Duration::from_secs(1);
+
+/// Reads in a row without a record after which a closed source is taken to be empty.
+const QUIET_READS: u32 = 3;
+
+/// Runs until the source ends or a stop is asked for; then drains it, gives up what is open, and
+/// tells what was counted.
+///
+/// # Errors
+/// What the source could not read, after all that was heard before has been passed on.
+pub(super) fn hear(
+    source: &mut dyn Source,
+    mut shard: Shard,
+    mut queue: QueueIn,
+    requests: &Requests,
+) -> io::Result<Counted> {
+    let mut side = Side {
+        source,
+        shard: &mut shard,
+        queue: &mut queue,
+        out: Outcome::default(),
+        last: Ktime(0),
+    };
+    let ended = side.run(requests);
+    side.source.close();
+    let drained = side.drain();
+    let now = side.now();
+    side.shard.finish(now, &mut side.out);
+    side.pass_on();
+    let counted = side.counted();
+    queue.counted(counted.clone());
+    ended.and(drained).map(|()| counted)
+}
+
+struct Side<'a> {
+    source: &'a mut dyn Source,
+    shard: &'a mut Shard,
+    queue: &'a mut QueueIn,
+    out: Outcome,
+    last: Ktime,
+}
+
+impl Side<'_> {
+    fn run(&mut self, requests: &Requests) -> io::Result<()> {
+        let mut ticked = Instant::now();
+        let mut told = ticked;
+        while !requests.stopping() {
+            if self.read(WAIT)?.is_none() {
+                break;
+            }
+            let now = Instant::now();
+            if now.duration_since(ticked) >= TICK {
+                ticked = now;
+                let now = self.now();
+                self.shard.tick(now, &mut self.out);
+                self.pass_on();
+            }
+            if now.duration_since(told) >= COUNT_EVERY {
+                told = now;
+                let counted = self.counted();
+                self.queue.counted(counted);
+            }
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self) -> io::Result<()> {
+        let mut quiet = 0;
+        while quiet < QUIET_READS {
+            match self.read(Duration::from_millis(1))? {
+                None => break,
+                Some(0) => quiet += 1,
+                Some(_) => quiet = 0,
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, wait: Duration) -> io::Result<Option<u64>> {
+        let Self {
+            source,
+            shard,
+            out,
+            last,
+            ..
+        } = self;
+        let read = source.read(wait, &mut |record| {
+            if let Some(time) = record.get(8..16).and_then(|bytes| bytes.try_into().ok()) {
+                *last = (*last).max(Ktime(u64::from_ne_bytes(time)));
+            }
+            shard.push(record, out);
+        });
+        self.pass_on();
+        read
+    }
+
+    fn pass_on(&mut self) {
+        for word in self.out.words.drain(..) {
+            match word {
+                Word::SkipTo { conn, flow, until } => self.source.skip(conn, flow, until),
+                Word::NotHttp { conn } => self.source.not_http(conn),
+            }
+        }
+        self.queue.push(&mut self.out.exchanges);
+    }
+
+    fn now(&self) -> Ktime {
+        self.source.now().unwrap_or(self.last).max(self.last)
+    }
+
+    fn counted(&mut self) -> Counted {
+        let mut counters = self.shard.counters().clone();
+        counters.absorb(self.queue.counters());
+        Counted {
+            counters,
+            kernel: self.source.kernel_counters(),
+            conns: self.shard.conns() as u64,
+            held_bytes: self.shard.bytes_held(),
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The sealing side: exchanges in the order they ended, as events to the outputs, on one thread.
+
+use std::io;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::{Duration, Instant};
+
+use super::queue::{Message, QueueOut};
+use super::{Counted, Ledger, Requests};
+use crate::clock::WallTime;
+use crate::event::{ApiEvent, Count, Detail, Notice, Severity, write_line};
+use crate::exchange::Exchange;
+use crate::redact::{SealContext, seal};
+use crate::telemetry::{Counter, Counters};
+
+/// How long is waited for exchanges before requests are looked at.
+const WAIT: Duration = Duration::from_millis(200);
+
+/// How often losses are told.
+const LOSS_EVERY: Duration = Duration::from_secs(60);
+
+/// Where events go: a file, standard output, a person.
+pub trait Output {
+    /// Whether it wants events as JSON lines; the cost of making them is spared where nobody does.
+    fn wants_lines(&self) -> bool;
+
+    /// Takes one exchange; `line` is empty if no output wants lines.
+    ///
+    /// # Errors
+    /// Only if nobody will ever read on: the agent then stops. What can be mended is counted.
+    fn exchange(&mut self, event: &ApiEvent<'_>, line: &[u8]) -> io::Result<()>;
+
+    /// Takes one notice.
+    ///
+    /// # Errors
+    /// As for an exchange.
+    fn notice(&mut self, notice: &Notice<'_>, line: &[u8]) -> io::Result<()>;
+
+    /// All that was ready has been handed over.
+    ///
+    /// # Errors
+    /// As for an exchange.
+    fn flush(&mut self) -> io::Result<()>;
+
+    /// Opens its file anew.
+    fn reopen(&mut self) {}
+
+    /// What it counted.
+    fn counters(&self) -> Counters;
+}
+
+/// The sealing side.
+pub struct Host<'a> {
+    outputs: Vec<Box<dyn Output + 'a>>,
+    context: &'a SealContext,
+    counters: Counters,
+    counted: Counted,
+    told: Vec<Count>,
+    notices: u64,
+    line: Vec<u8>,
+    lines: bool,
+}
+
+impl<'a> Host<'a> {
+    /// Seals in `context`, for `outputs`.
+    #[must_use]
+    pub fn new(outputs: Vec<Box<dyn Output + 'a>>, context: &'a SealContext) -> Self {
+        let lines = outputs.iter().any(|output| output.wants_lines());
+        Self {
+            outputs,
+            context,
+            counters: Counters::default(),
+            counted: Counted::default(),
+            told: Vec::new(),
+            notices: 0,
+            line: Vec::with_capacity(8192),
+            lines,
+        }
+    }
+
+    /// Runs until the capture side has ended and all it sent is handed over.
+    ///
+    /// # Errors
+    /// That of the output nobody reads any more. A stop has then been asked for.
+    pub(super) fn run(&mut self, mut queue: QueueOut, requests: &Requests) -> io::Result<()> {
+        let ended = self.pump(&mut queue, requests);
+        if ended.is_err() {
+            requests.stop();
+            // What still comes is counted as not delivered: somebody must take it.
+            while let Ok(message) = queue.next(Duration::from_secs(60)) {
+                match message {
+                    Message::Exchanges(exchanges, _) => {
+                        self.counters
+                            .add(Counter::SealUndelivered, exchanges.len() as u64);
+                    }
+                    Message::Counted(counted) => self.counted = *counted,
+                }
+            }
+        }
+        self.counters.absorb(queue.counters());
+        ended
+    }
+
+    fn pump(&mut self, queue: &mut QueueOut, requests: &Requests) -> io::Result<()> {
+        let mut told = Instant::now();
+        loop {
+            match queue.next(WAIT) {
+                Ok(Message::Exchanges(exchanges, _)) => self.exchanges(&exchanges)?,
+                Ok(Message::Counted(counted)) => self.counted = *counted,
+                Err(RecvTimeoutError::Timeout) => self.each(|output| output.flush())?,
+                Err(RecvTimeoutError::Disconnected) => return self.each(|output| output.flush()),
+            }
+            if requests.take_reopen() {
+                self.outputs.iter_mut().for_each(|output| output.reopen());
+            }
+            if told.elapsed() >= LOSS_EVERY {
+                let window_ns = u64::try_from(told.elapsed().as_nanos()).unwrap_or(u64::MAX);
+                told = Instant::now();
+                self.losses(window_ns)?;
+            }
+        }
+    }
+
+    fn exchanges(&mut self, exchanges: &[Exchange]) -> io::Result<()> {
+        let mut left = exchanges.len();
+        for exchange in exchanges {
+            if let Err(error) = self.exchange(exchange) {
+                self.counters.add(Counter::SealUndelivered, left as u64);
+                return Err(error);
+            }
+            left -= 1;
+            self.counters.add(Counter::Sealed, 1);
+        }
+        self.each(|output| output.flush())
+    }
+
+    fn exchange(&mut self, exchange: &Exchange) -> io::Result<()> {
+        let event = seal(exchange, self.context);
+        self.line.clear();
+        if self.lines {
+            write_line(&event, &mut self.line).map_err(io::Error::other)?;
+        }
+        for output in &mut self.outputs {
+            output.exchange(&event, &self.line)?;
+        }
+        Ok(())
+    }
+
+    /// Tells what was lost since the last time, if anything was.
+    fn losses(&mut self, window_ns: u64) -> io::Result<()> {
+        let counters = self.all_counters();
+        let now = Ledger {
+            kernel: self.counted.kernel.as_ref(),
+            counters: &counters,
+        }
+        .losses();
+        let before = |count: &Count| {
+            let same = self
+                .told
+                .iter()
+                .find(|old| (old.stage, old.name) == (count.stage, count.name));
+            same.map_or(0, |old| old.count)
+        };
+        let rose = now.iter().map(|count| Count {
+            count: count.count.saturating_sub(before(count)),
+            ..*count
+        });
+        let counts: Vec<Count> = rose.filter(|count| count.count > 0).collect();
+        self.told = now;
+        if counts.is_empty() {
+            return Ok(());
+        }
+        self.notice(Severity::Medium, Detail::Loss { window_ns, counts })
+    }
+
+    /// Hands one notice to every output, now.
+    ///
+    /// # Errors
+    /// That of an output nobody reads any more.
+    pub fn notice(&mut self, severity: Severity, detail: Detail<'_>) -> io::Result<()> {
+        let time = WallTime::now();
+        let id = self.context.ids().notice(time, self.notices);
+        self.notices += 1;
+        let notice = Notice::new(id, time, self.context.host(), severity, detail);
+        self.line.clear();
+        if self.lines {
+            write_line(&notice, &mut self.line).map_err(io::Error::other)?;
+        }
+        for output in &mut self.outputs {
+            output.notice(&notice, &self.line)?;
+        }
+        self.each(|output| output.flush())
+    }
+
+    /// What was counted, by both sides and all outputs.
+    #[must_use]
+    pub fn counted(&self) -> Counted {
+        Counted {
+            counters: self.all_counters(),
+            ..self.counted.clone()
+        }
+    }
+
+    fn all_counters(&self) -> Counters {
+        let mut counters = self.counted.counters.clone();
+        counters.absorb(&self.counters);
+        for output in &self.outputs {
+            counters.absorb(&output.counters());
+        }
+        counters
+    }
+
+    fn each(&mut self, act: impl Fn(&mut dyn Output) -> io::Result<()>) -> io::Result<()> {
+        self.outputs
+            .iter_mut()
+            .try_for_each(|output| act(output.as_mut()))
+    }
+}

@@ -1,0 +1,121 @@
+//! A bounded channel that counts what it drops: from the capture thread to the one that seals.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+use crate::exchange::Exchange;
+use crate::telemetry::{Counter, Counters};
+
+/// What goes through.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// Exchanges of one read, in order, and the bytes they hold.
+    Exchanges(Vec<Exchange>, u64),
+    /// What the capture side has counted so far.
+    Counted(Box<super::Counted>),
+}
+
+/// The end that exchanges go into. Never waits.
+#[derive(Debug)]
+pub(super) struct QueueIn {
+    to: Sender<Message>,
+    held: Arc<AtomicU64>,
+    limit_bytes: u64,
+    counters: Counters,
+}
+
+/// The end they come out of.
+#[derive(Debug)]
+pub(super) struct QueueOut {
+    from: Receiver<Message>,
+    held: Arc<AtomicU64>,
+    counters: Counters,
+}
+
+/// A queue whose exchanges hold at most `limit_bytes` in all.
+#[must_use]
+pub(super) fn queue(limit_bytes: u64) -> (QueueIn, QueueOut) {
+    let (to, from) = mpsc::channel();
+    let held = Arc::new(AtomicU64::new(0));
+    (
+        QueueIn {
+            to,
+            held: Arc::clone(&held),
+            limit_bytes,
+            counters: Counters::default(),
+        },
+        QueueOut {
+            from,
+            held,
+            counters: Counters::default(),
+        },
+    )
+}
+
+impl QueueIn {
+    /// Takes all of `exchanges` that there is room for; the newest are dropped and counted.
+    pub(super) fn push(&mut self, exchanges: &mut Vec<Exchange>) {
+        if exchanges.is_empty() {
+            return;
+        }
+        let offered = exchanges.len();
+        self.counters.add(Counter::QueueOffered, offered as u64);
+        let room = self
+            .limit_bytes
+            .saturating_sub(self.held.load(Ordering::Relaxed));
+        let mut bytes = 0;
+        let fit = exchanges.iter().take_while(|exchange| {
+            bytes += exchange.held_bytes() as u64;
+            bytes <= room
+        });
+        let fit = fit.count();
+        self.counters
+            .add(Counter::QueueFull, (offered - fit) as u64);
+        exchanges.truncate(fit);
+        if fit == 0 {
+            return;
+        }
+        let bytes = exchanges
+            .iter()
+            .map(|exchange| exchange.held_bytes() as u64)
+            .sum();
+        let batch = exchanges.drain(..).collect();
+        self.held.fetch_add(bytes, Ordering::Relaxed);
+        if self.to.send(Message::Exchanges(batch, bytes)).is_err() {
+            self.counters.add(Counter::QueueClosed, fit as u64);
+        }
+    }
+
+    /// Sends what was counted; of no use to anybody once the other end is gone.
+    pub(super) fn counted(&mut self, counted: super::Counted) {
+        let _gone = self.to.send(Message::Counted(Box::new(counted)));
+    }
+
+    /// What was offered and dropped.
+    pub(super) const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+}
+
+impl QueueOut {
+    /// The next message, after at most `wait`.
+    ///
+    /// # Errors
+    /// [`RecvTimeoutError`] if there was none, or if there will be none.
+    pub(super) fn next(&mut self, wait: Duration) -> Result<Message, RecvTimeoutError> {
+        let message = self.from.recv_timeout(wait)?;
+        if let Message::Exchanges(exchanges, bytes) = &message {
+            self.held.fetch_sub(*bytes, Ordering::Relaxed);
+            self.counters
+                .add(Counter::QueueTaken, exchanges.len() as u64);
+        }
+        Ok(message)
+    }
+
+    /// What came out.
+    pub(super) const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+}

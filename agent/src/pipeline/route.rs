@@ -1,0 +1,147 @@
+//! Which event goes to which sink, in batches.
+
+use std::io;
+
+use super::Output;
+use crate::clock::WallTime;
+use crate::config::{Config, Kind, SinkEntry, SinkKind};
+use crate::event::{ApiEvent, Notice};
+use crate::sink::{FileOptions, FileSink, Sink, SinkError, StdoutSink};
+use crate::telemetry::Counters;
+
+/// Bytes of lines after which a batch is written though more are ready.
+const BATCH_BYTES: usize = 256 << 10;
+
+/// A sink, and what goes there.
+pub struct Route {
+    name: String,
+    sink: Box<dyn Sink>,
+    kinds: Vec<Kind>,
+    lines: Vec<u8>,
+    records: u64,
+    /// Whether the last batch arrived: the log tells changes, not every failure.
+    well: bool,
+}
+
+impl Route {
+    /// `kinds` of events, as JSON lines, to `sink`.
+    #[must_use]
+    pub fn new(name: &str, sink: Box<dyn Sink>, kinds: &[Kind]) -> Self {
+        let lines = Vec::with_capacity(BATCH_BYTES + (BATCH_BYTES >> 2));
+        Self {
+            name: name.to_owned(),
+            sink,
+            kinds: kinds.to_vec(),
+            lines,
+            records: 0,
+            well: true,
+        }
+    }
+
+    /// A route for every sink of `config`.
+    ///
+    /// # Errors
+    /// The first sink that cannot be opened.
+    pub fn all(config: &Config) -> Result<Vec<Self>, SinkError> {
+        let sinks = config.sinks.iter();
+        sinks
+            .filter_map(|(name, entry)| Self::of(name, entry).transpose())
+            .collect()
+    }
+
+    fn of(name: &str, entry: &SinkEntry) -> Result<Option<Self>, SinkError> {
+        let sink: Box<dyn Sink> = match entry.kind() {
+            None => return Ok(None),
+            Some(SinkKind::Stdout(_)) => Box::new(StdoutSink::new()),
+            Some(SinkKind::File(file)) => {
+                let options = FileOptions {
+                    path: file.path.clone(),
+                    rotate_bytes: file.rotate_bytes.map(|size| size.bytes()),
+                    rotate_age: file.rotate_age.map(|period| period.0),
+                    keep: file.keep,
+                };
+                Box::new(FileSink::open(options, WallTime::now())?)
+            }
+        };
+        Ok(Some(Self::new(name, sink, &entry.events)))
+    }
+
+    fn line(&mut self, kind: Kind, line: &[u8]) -> io::Result<()> {
+        if !self.kinds.contains(&kind) {
+            return Ok(());
+        }
+        self.lines.extend_from_slice(line);
+        self.records += 1;
+        if self.lines.len() >= BATCH_BYTES {
+            self.flush()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Says in the log when a sink begins to fail, and when it is well again.
+    fn tell(&mut self, problem: Option<&SinkError>, failed: u64) {
+        let sink = &self.name;
+        match problem {
+            Some(problem) => {
+                let cause = std::error::Error::source(problem)
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                tracing::error!(%sink, failed, cause, "{problem}");
+                self.well = false;
+            }
+            None if failed == 0 && !self.well => {
+                tracing::info!(%sink, "sink is well again");
+                self.well = true;
+            }
+            None => {}
+        }
+    }
+}
+
+impl Output for Route {
+    fn wants_lines(&self) -> bool {
+        true
+    }
+
+    fn exchange(&mut self, _: &ApiEvent<'_>, line: &[u8]) -> io::Result<()> {
+        self.line(Kind::Exchange, line)
+    }
+
+    fn notice(&mut self, _: &Notice<'_>, line: &[u8]) -> io::Result<()> {
+        self.line(Kind::Notice, line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.records == 0 {
+            return Ok(());
+        }
+        let written = self.sink.write(&self.lines, self.records, WallTime::now());
+        self.lines.clear();
+        self.records = 0;
+        match written {
+            Ok(delivery) => {
+                self.tell(delivery.problem.as_ref(), delivery.failed);
+                Ok(())
+            }
+            Err(SinkError::Closed) => Err(io::ErrorKind::BrokenPipe.into()),
+            Err(error) => Err(io::Error::other(error)),
+        }
+    }
+
+    fn reopen(&mut self) {
+        if let Err(error) = self.sink.reopen(WallTime::now()) {
+            self.tell(Some(&error), 0);
+        }
+    }
+
+    fn counters(&self) -> Counters {
+        self.sink.counters().clone()
+    }
+}
+
+impl Drop for Route {
+    fn drop(&mut self) {
+        self.sink.close();
+    }
+}

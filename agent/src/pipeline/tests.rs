@@ -1,0 +1,150 @@
+//! The pipeline from records to outputs, over a source in memory.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::{Counted, Host, Options, Output, Requests, RunError, ShardOptions, run};
+use crate::capture::build::ConnBuilder;
+use crate::capture::{Origin, Source};
+use crate::event::{ApiEvent, Notice};
+use crate::redact::SealContext;
+use crate::telemetry::{Counter, Counters};
+use eaves_common::{EndReason, Flow};
+
+/// Hands out records, a few a read.
+struct Memory {
+    records: Vec<Vec<u8>>,
+    fails: bool,
+}
+
+impl Source for Memory {
+    fn read(&mut self, _: Duration, each: &mut dyn FnMut(&[u8])) -> io::Result<Option<u64>> {
+        if self.records.is_empty() {
+            return if self.fails {
+                Err(io::ErrorKind::Other.into())
+            } else {
+                Ok(None)
+            };
+        }
+        let some = self.records.len().min(7);
+        self.records.drain(..some).for_each(|record| each(&record));
+        Ok(Some(some as u64))
+    }
+}
+
+/// Keeps lines; takes only so many.
+#[derive(Clone)]
+struct Kept {
+    lines: Arc<Mutex<Vec<String>>>,
+    room: usize,
+}
+
+impl Output for Kept {
+    fn wants_lines(&self) -> bool {
+        true
+    }
+    fn exchange(&mut self, _: &ApiEvent<'_>, line: &[u8]) -> io::Result<()> {
+        let mut lines = self.lines.lock().unwrap();
+        if lines.len() == self.room {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        lines.push(String::from_utf8(line.to_vec()).unwrap());
+        Ok(())
+    }
+    fn notice(&mut self, _: &Notice<'_>, _: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+    fn counters(&self) -> Counters {
+        Counters::default()
+    }
+}
+
+/// A keep-alive conn with `count` exchanges.
+fn records(count: usize) -> Vec<Vec<u8>> {
+    let mut conn = ConnBuilder::tcp(1);
+    let mut records = vec![conn.open()];
+    for n in 0..count {
+        let request = format!("GET /{n} HTTP/1.1\r\nHost: a\r\n\r\n");
+        records.push(conn.data(Flow::Received, request.as_bytes()));
+        records.push(conn.data(
+            Flow::Sent,
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        ));
+    }
+    records.push(conn.end(EndReason::Closed));
+    records
+}
+
+fn hear(
+    count: usize,
+    queue_bytes: u64,
+    room: usize,
+    fails: bool,
+) -> (Vec<String>, Counted, Result<(), RunError>) {
+    let context = SealContext::new(&Origin::default());
+    let kept = Kept {
+        lines: Arc::default(),
+        room,
+    };
+    let mut host = Host::new(vec![Box::new(kept.clone())], &context);
+    let options = Options {
+        shard: ShardOptions::default(),
+        queue_bytes,
+    };
+    let mut source = Memory {
+        records: records(count),
+        fails,
+    };
+    let ran = run(&mut source, &mut host, &options, &Requests::default());
+    let lines = kept.lines.lock().unwrap().clone();
+    (lines, host.counted(), ran)
+}
+
+#[track_caller]
+fn balanced(counted: &Counted) {
+    let ledger = counted.ledger();
+    assert!(ledger.sums().iter().all(super::Sum::holds), "{ledger}");
+}
+
+#[test]
+fn every_exchange_arrives_in_order_and_the_ledger_balances() {
+    let (lines, counted, ran) = hear(100, 1 << 20, usize::MAX, false);
+    ran.unwrap();
+    assert_eq!(lines.len(), 100);
+    for (n, line) in lines.iter().enumerate() {
+        assert!(line.contains(&format!("\"path\":\"/{n}\"")), "{line}");
+        assert!(line.ends_with("}\n"));
+    }
+    assert_eq!(counted.counters.get(Counter::Sealed), 100);
+    balanced(&counted);
+}
+
+#[test]
+fn what_finds_the_queue_full_is_dropped_and_counted() {
+    let (lines, counted, ran) = hear(100, 0, usize::MAX, false);
+    ran.unwrap();
+    assert_eq!(lines.len(), 0);
+    assert_eq!(counted.counters.get(Counter::QueueFull), 100);
+    balanced(&counted);
+}
+
+#[test]
+fn an_output_nobody_reads_ends_it_and_the_rest_is_counted() {
+    let (lines, counted, ran) = hear(100, 1 << 20, 10, false);
+    assert!(matches!(ran, Err(RunError::Output(_))));
+    assert_eq!(lines.len(), 10);
+    assert_eq!(counted.counters.get(Counter::Sealed), 10);
+    balanced(&counted);
+}
+
+#[test]
+fn what_was_heard_before_a_source_fails_arrives() {
+    let (lines, counted, ran) = hear(20, 1 << 20, usize::MAX, true);
+    assert!(matches!(ran, Err(RunError::Source(_))));
+    assert_eq!(lines.len(), 20);
+    balanced(&counted);
+}

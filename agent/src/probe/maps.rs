@@ -1,0 +1,152 @@
+//! Typed handles to the maps.
+
+use aya::Ebpf;
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
+use eaves_common::{
+    COMM_BYTES, ConnId, DropReason, EXCLUDES_MAX, Flow, ReachKey, ReachValue, ReaderState,
+};
+
+use super::{Options, ProbeError};
+use crate::capture::KernelCounters;
+
+/// Rows of the counter map: the taps', and that of what runs in interrupts too.
+const COUNTER_ROWS: u32 = 2;
+
+type Slots = [u64; DropReason::SLOTS as usize];
+
+/// Every map the agent reads or writes while it hears.
+pub(super) struct Maps {
+    pub(super) records: RingBuf<MapData>,
+    reader: Array<MapData, ReaderState>,
+    counters: PerCpuArray<MapData, Slots>,
+    reach: HashMap<MapData, ReachKey, ReachValue>,
+}
+
+impl Maps {
+    /// Takes them out of a loaded object.
+    pub(super) fn take(kernel: &mut Ebpf) -> Result<Self, ProbeError> {
+        Ok(Self {
+            records: take(kernel, "RECORDS")?,
+            reader: take(kernel, "READER")?,
+            counters: take(kernel, "COUNTERS")?,
+            reach: take(kernel, "REACH")?,
+        })
+    }
+
+    /// Says what the reader waits for. A word that does not arrive costs a later wake-up only.
+    pub(super) fn set_reader(&mut self, state: ReaderState) {
+        let _ = self.reader.set(0, state, 0);
+    }
+
+    /// What the kernel programs counted so far; what cannot be read counts 0.
+    pub(super) fn counters(&self) -> KernelCounters {
+        let mut sums = [0_u64; DropReason::SLOTS as usize];
+        for row in 0..COUNTER_ROWS {
+            let Ok(values) = self.counters.get(&row, 0) else {
+                continue;
+            };
+            for cpu in values.iter() {
+                for (sum, count) in sums.iter_mut().zip(cpu) {
+                    *sum += count;
+                }
+            }
+        }
+        let mut counters = KernelCounters::default();
+        for (slot, sum) in (0..).zip(sums) {
+            counters.set(slot, sum);
+        }
+        counters
+    }
+
+    /// See [`Source::skip`](crate::capture::Source::skip). The kernel evicts what it used least.
+    pub(super) fn skip(&mut self, conn: ConnId, flow: Flow, until: u64) {
+        let key = ReachKey {
+            conn,
+            flow: flow as u64,
+        };
+        let _ = self.reach.insert(key, ReachValue { until }, 0);
+    }
+
+    /// See [`Source::not_http`](crate::capture::Source::not_http).
+    pub(super) fn not_http(&mut self, conn: ConnId) {
+        let key = ReachKey {
+            conn,
+            flow: ReachKey::BOTH,
+        };
+        let until = ReachValue::NOT_HTTP;
+        let _ = self.reach.insert(key, ReachValue { until }, 0);
+    }
+}
+
+fn take<T>(kernel: &mut Ebpf, name: &'static str) -> Result<T, ProbeError>
+where
+    T: TryFrom<Map, Error = MapError>,
+{
+    let map = kernel.take_map(name).ok_or(ProbeError::NoMap { name })?;
+    T::try_from(map).map_err(|source| ProbeError::Map {
+        name,
+        source: source.into(),
+    })
+}
+
+/// Fills the maps of what is not to be heard; before anything is attached.
+///
+/// # Errors
+/// [`ProbeError::TooManyExcludes`], or the map that did not take an entry.
+pub(super) fn exclude(kernel: &mut Ebpf, options: &Options) -> Result<(), ProbeError> {
+    let comms = options.exclude_processes.iter().map(|name| comm(name));
+    fill(kernel, "EXCL_PORTS", options.exclude_ports.iter().copied())?;
+    fill(kernel, "EXCL_COMMS", comms)?;
+    fill(
+        kernel,
+        "EXCL_CGROUPS",
+        options.exclude_cgroups.iter().copied(),
+    )
+}
+
+fn fill<K: aya::Pod>(
+    kernel: &mut Ebpf,
+    name: &'static str,
+    keys: impl ExactSizeIterator<Item = K>,
+) -> Result<(), ProbeError> {
+    if keys.len() > EXCLUDES_MAX as usize {
+        return Err(ProbeError::TooManyExcludes {
+            have: keys.len(),
+            max: EXCLUDES_MAX,
+        });
+    }
+    // Borrowed only: programs that load later refer to the map by its descriptor.
+    let map = kernel.map_mut(name).ok_or(ProbeError::NoMap { name })?;
+    let mut map: HashMap<&mut MapData, K, u8> =
+        HashMap::try_from(map).map_err(|source| ProbeError::Map {
+            name,
+            source: source.into(),
+        })?;
+    for key in keys {
+        map.insert(key, 1, 0).map_err(|source| ProbeError::Map {
+            name,
+            source: source.into(),
+        })?;
+    }
+    Ok(())
+}
+
+/// A process's name as the kernel keeps it: 15 bytes and a NUL.
+fn comm(name: &str) -> [u8; COMM_BYTES] {
+    let mut comm = [0; COMM_BYTES];
+    for (to, from) in comm.iter_mut().take(COMM_BYTES - 1).zip(name.bytes()) {
+        *to = from;
+    }
+    comm
+}
+
+#[cfg(test)]
+mod tests {
+    use super::comm;
+
+    #[test]
+    fn names_are_cut_as_the_kernel_cuts_them() {
+        assert_eq!(&comm("nginx"), b"nginx\0\0\0\0\0\0\0\0\0\0\0");
+        assert_eq!(&comm("a-rather-long-name"), b"a-rather-long-n\0");
+    }
+}
