@@ -15,14 +15,23 @@ use crate::project::Project;
 use crate::setup::{Package, packages};
 use crate::test::Tally;
 
-/// Kernels by series: the oldest that is supported, Debian's, and the newest there is.
-const SERIES: &[&str] = &["5.10", "6.1", "6.12", "newest"];
+/// Kernels by series, with the tap that mode `auto` must take there: the oldest that is supported,
+/// Debian's, and the newest there is.
+const SERIES: &[(&str, &str)] = &[
+    ("5.10", "syscall"),
+    ("6.1", "syscall"),
+    ("6.12", "socket"),
+    ("newest", "socket"),
+];
 
 /// Fewest kernels that must run for the matrix to say anything.
 const KERNELS_MIN: usize = 3;
 
 /// Modes that each kernel is tried with: what it prefers, and what all have.
 const MODES: &[&str] = &["auto", "syscall"];
+
+/// Bytes of the page that `hear.sh` has served from a file.
+const PAGE_BYTES: u64 = 36;
 
 /// Longest a guest may take, boot included; a run takes 15 to 40 s under emulation.
 const TIMEOUT_S: &str = "300";
@@ -82,7 +91,8 @@ pub(crate) fn matrix(project: &Project, binary: &Path) -> Result<Tally> {
 fn fetch(project: &Project, tool: &Path) -> Result<Vec<PathBuf>> {
     let folder = project.target.join("kernels");
     let there = |series: &str| folder.join(series).join("package").is_file();
-    let missing: Vec<_> = SERIES.iter().filter(|series| !there(series)).collect();
+    let names = || SERIES.iter().map(|(name, _)| *name);
+    let missing: Vec<_> = names().filter(|series| !there(series)).collect();
     if !missing.is_empty() {
         say("kernels for the matrix are fetched from this machine's Debian mirror (once)");
         let mut command = Command::new(tool);
@@ -95,13 +105,12 @@ fn fetch(project: &Project, tool: &Path) -> Result<Vec<PathBuf>> {
             say(format!("{error:#}"));
         }
     }
-    for series in SERIES.iter().filter(|series| !there(series)) {
+    for series in names().filter(|series| !there(series)) {
         say(format!(
             "kernel {series}: not to be had, the mirror has it no longer"
         ));
     }
-    let kernels: Vec<_> = SERIES
-        .iter()
+    let kernels: Vec<_> = names()
         .filter(|series| there(series))
         .map(|series| folder.join(series))
         .collect();
@@ -121,9 +130,9 @@ fn judge(out: &Path, results: &Value) -> Result<Tally> {
         let series = text(result, "/kernel");
         let release = text(result, "/release");
         for mode in MODES {
-            let verdict = heard(&out.join(series).join("files"), mode);
+            let verdict = heard(&out.join(series).join("files"), mode, tap_of(series, mode));
             match &verdict {
-                Ok(tap) => println!("kernel {series} ({release}), {mode}: ok, {tap}"),
+                Ok(tap) => println!("kernel {series} ({release}), {mode}: ok, by {tap} tap"),
                 Err(why) => println!("kernel {series} ({release}), {mode}: FAILED: {why:#}"),
             }
             tally.count(verdict.is_ok());
@@ -140,39 +149,57 @@ fn judge(out: &Path, results: &Value) -> Result<Tally> {
     Ok(tally)
 }
 
-/// Checks one mode's events; gives what the agent said of its taps.
-fn heard(files: &Path, mode: &str) -> Result<String> {
-    let said = fs::read_to_string(files.join(format!("{mode}.err"))).unwrap_or_default();
+/// The tap that a mode must take on a kernel.
+fn tap_of(series: &str, mode: &'static str) -> &'static str {
+    let preferred = SERIES.iter().find(|(name, _)| *name == series);
+    match preferred {
+        Some((_, tap)) if mode == "auto" => tap,
+        _ => mode,
+    }
+}
+
+/// Checks one mode's events; gives the tap they were heard by.
+fn heard<'a>(files: &Path, mode: &str, tap: &'a str) -> Result<&'a str> {
     let lines = fs::read_to_string(files.join(format!("{mode}.jsonl")))
         .context("the guest left no events")?;
     let mut exchanges = Vec::new();
+    let mut taps = Vec::new();
     for line in lines.lines() {
         let event: Value =
             serde_json::from_str(line).with_context(|| format!("not JSON: {line}"))?;
-        if text(&event, "/kind") == "exchange" && text(&event, "/role") == "server" {
-            exchanges.push(event);
+        match text(&event, "/kind") {
+            "exchange" => exchanges.push(event),
+            _ if text(&event, "/name") == "tap" => {
+                taps.push(text(&event, "/detail/tap").to_owned());
+            }
+            _ => {}
         }
+    }
+    if taps != [tap] {
+        bail!("heard by {taps:?}, not by the {tap} tap");
     }
     whole(&exchanges, "/cgi-bin/hello", 200)?;
     whole(&exchanges, "/nothing-here", 404)?;
     // busybox sends a file by sendfile: counted and positioned, but not seen.
     let page = one(&exchanges, "/page.txt")?;
     expect(page, "/http/response/status_code", &Value::from(200))?;
-    expect(page, "/http/response/body_bytes", &Value::from(36))?;
+    expect(page, "/http/response/body_bytes", &Value::from(PAGE_BYTES))?;
+    expect(page, "/completeness/response", &Value::from("gap"))?;
+    expect(
+        page,
+        "/completeness/missing_bytes",
+        &Value::from(PAGE_BYTES),
+    )?;
     if exchanges.len() != 3 {
         bail!("{} exchanges reported, 3 were made", exchanges.len());
     }
-    let tap = said
-        .lines()
-        .find(|line| line.contains("hearing"))
-        .unwrap_or("")
-        .trim();
-    Ok(tap.to_owned())
+    Ok(tap)
 }
 
 /// An exchange of which nothing is missing.
 fn whole(exchanges: &[Value], path: &str, status: u16) -> Result<()> {
     let exchange = one(exchanges, path)?;
+    expect(exchange, "/role", &Value::from("server"))?;
     expect(exchange, "/http/request/method", &Value::from("GET"))?;
     expect(exchange, "/http/response/status_code", &Value::from(status))?;
     expect(exchange, "/completeness/request", &Value::from("whole"))?;
@@ -209,11 +236,13 @@ fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
 
 #[cfg(test)]
 mod tests {
-    use super::heard;
+    use super::{heard, tap_of};
+
+    const TAP: &str = r#"{"kind":"notice","name":"tap","detail":{"tap":"socket"}}"#;
 
     fn event(path: &str, status: u16, completeness: &str) -> String {
         format!(
-            r#"{{"kind":"exchange","role":"server","server":{{"port":8080}},"url":{{"path":"{path}"}},"http":{{"request":{{"method":"GET"}},"response":{{"status_code":{status},"body_bytes":36}}}},"completeness":{{"request":"whole","response":"{completeness}"}}}}"#
+            r#"{{"kind":"exchange","role":"server","server":{{"port":8080}},"url":{{"path":"{path}"}},"http":{{"request":{{"method":"GET"}},"response":{{"status_code":{status},"body_bytes":36}}}},"completeness":{{"request":"whole","response":"{completeness}","missing_bytes":36}}}}"#
         )
     }
 
@@ -226,8 +255,7 @@ mod tests {
         ));
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("auto.jsonl"), events.join("\n")).unwrap();
-        std::fs::write(folder.join("auto.err"), "hearing by socket\n").unwrap();
-        let found = heard(&folder, "auto");
+        let found = heard(&folder, "auto", "socket");
         std::fs::remove_dir_all(&folder).unwrap();
         match (found, expected) {
             (Ok(found), Ok(expected)) => assert_eq!(found, expected),
@@ -243,6 +271,7 @@ mod tests {
 
     fn good() -> Vec<String> {
         vec![
+            TAP.to_owned(),
             event("/cgi-bin/hello", 200, "whole"),
             event("/page.txt", 200, "gap"),
             event("/nothing-here", 404, "whole"),
@@ -251,15 +280,14 @@ mod tests {
 
     #[test]
     fn three_right_exchanges_pass() {
-        check(&good(), Ok("hearing by socket"));
+        check(&good(), Ok("socket"));
     }
 
     #[test]
     fn what_is_missing_doubled_or_holed_fails() {
-        check(
-            good().get(1..).unwrap(),
-            Err("no exchange with path /cgi-bin/hello"),
-        );
+        let mut missing = good();
+        missing.remove(1);
+        check(&missing, Err("no exchange with path /cgi-bin/hello"));
         let mut doubled = good();
         doubled.push(event("/page.txt", 200, "gap"));
         check(&doubled, Err("more than one exchange with path /page.txt"));
@@ -267,7 +295,17 @@ mod tests {
         invented.push(event("/other", 200, "whole"));
         check(&invented, Err("4 exchanges reported, 3 were made"));
         let mut holed = good();
-        holed[0] = event("/cgi-bin/hello", 200, "gap");
+        holed[1] = event("/cgi-bin/hello", 200, "gap");
         check(&holed, Err("/completeness/response is \"gap\""));
+    }
+
+    #[test]
+    fn a_lesser_tap_than_the_kernel_has_fails() {
+        let mut degraded = good();
+        degraded[0] = TAP.replace("socket", "syscall");
+        check(&degraded, Err("not by the socket tap"));
+        assert_eq!(tap_of("5.10", "auto"), "syscall");
+        assert_eq!(tap_of("newest", "auto"), "socket");
+        assert_eq!(tap_of("newest", "syscall"), "syscall");
     }
 }
