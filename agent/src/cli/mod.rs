@@ -6,6 +6,7 @@
 mod capture;
 mod completions;
 mod config;
+mod doctor;
 mod exit;
 mod lines;
 mod man;
@@ -151,6 +152,8 @@ pub enum Command {
     Record(record::Args),
     /// Put the exchanges of a recording together again, without root and without a kernel
     Replay(replay::Args),
+    /// Say what this host lets Eaves hear, by trying, and why not the rest
+    Doctor(doctor::Args),
     /// Check or show the configuration
     Config(config::Args),
     /// Print a completion script for a shell
@@ -210,6 +213,7 @@ impl Command {
             Self::Run(args) => run::run(args),
             Self::Record(args) => record::run(args),
             Self::Replay(args) => replay::run(args, globals),
+            Self::Doctor(args) => doctor::run(args, globals),
             Self::Config(args) => config::run(args),
             Self::Completions(args) => completions::run(args),
             Self::Man(args) => man::run(args),
@@ -220,7 +224,7 @@ impl Command {
         match self {
             Self::Run(_) => "info",
             Self::Watch(_) | Self::Record(_) | Self::Replay(_) => "warn",
-            Self::Config(_) | Self::Completions(_) | Self::Man(_) => "warn",
+            Self::Doctor(_) | Self::Config(_) | Self::Completions(_) | Self::Man(_) => "warn",
         }
     }
 }

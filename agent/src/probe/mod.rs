@@ -5,6 +5,7 @@
 
 mod btf;
 mod hooks;
+mod kernel;
 mod maps;
 mod object;
 mod ring;
@@ -24,6 +25,7 @@ use crate::clock::Ktime;
 
 pub use btf::{Absent, Btf, BtfError, Need, VMLINUX, offsets, read_vmlinux};
 pub use hooks::{Note, State};
+pub use kernel::{Check, Ends, Group, Report, Status, Trial, examine};
 pub use object::is_embedded;
 
 use hooks::{Hook, Refusal};
