@@ -81,7 +81,7 @@ impl QueueIn {
             .iter()
             .map(|exchange| exchange.held_bytes() as u64)
             .sum();
-        let batch = exchanges.drain(..).collect();
+        let batch = std::mem::take(exchanges);
         self.held.fetch_add(bytes, Ordering::Relaxed);
         if self.to.send(Message::Exchanges(batch, bytes)).is_err() {
             self.counters.add(Counter::QueueClosed, fit as u64);
