@@ -58,6 +58,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         probe,
         writer: Some(writer),
         failed: None,
+        ended: false,
     };
     let ran = if args.raw {
         count(&mut tee, &tapped)
@@ -87,11 +88,17 @@ fn count(tee: &mut Tee, tapped: &Tapped) -> anyhow::Result<Exit> {
     tapped.announce();
     let mut read = 0;
     while !requests.stopping() {
-        read += tee.read(WAIT, &mut |_| ())?.unwrap_or(0);
+        match tee.read(WAIT, &mut |_| ())? {
+            Some(more) => read += more,
+            None => break,
+        }
     }
     tee.close();
-    while let Some(more @ 1..) = tee.read(Duration::from_millis(1), &mut |_| ())? {
-        read += more;
+    // What was reserved before the tap was taken off may be submitted a moment later.
+    for _ in 0..3 {
+        while let Some(more @ 1..) = tee.read(Duration::from_millis(1), &mut |_| ())? {
+            read += more;
+        }
     }
     let counters = tee.kernel_counters().unwrap_or_default();
     let kept = |counter| counters.get(counter);
@@ -121,6 +128,7 @@ struct Tee {
     probe: Probe,
     writer: Option<Writer<Box<dyn Write + Send>>>,
     failed: Option<FileError>,
+    ended: bool,
 }
 
 impl Tee {
@@ -139,13 +147,16 @@ impl Tee {
 
 impl Source for Tee {
     fn read(&mut self, wait: Duration, each: &mut dyn FnMut(&[u8])) -> io::Result<Option<u64>> {
-        if self.failed.is_some() {
+        if self.failed.is_some() && !self.ended {
+            // Nothing more can be written: time to end. What is still in the ring is only counted.
+            self.ended = true;
             return Ok(None);
         }
         let Self {
             probe,
             writer,
             failed,
+            ..
         } = self;
         probe.read(wait, &mut |record| {
             if let (Some(writer), None) = (writer.as_mut(), failed.as_ref())
