@@ -185,9 +185,6 @@ impl From<&ProgramError> for Refusal {
             Some(io) => io.to_string(),
             None => error.to_string(),
         };
-        if let Some(path) = std::env::var_os("KERN_VLOG") {
-            let _ = std::fs::write(path, &log);
-        }
         let lines: Vec<&str> = log.lines().filter(|line| !is_statistics(line)).collect();
         let verdict = lines.len().saturating_sub(VERIFIER_LINES);
         for line in lines.get(verdict..).unwrap_or_default() {

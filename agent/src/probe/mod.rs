@@ -280,11 +280,6 @@ fn load(
     };
     let mut kernel = EbpfLoader::new()
         .btf(Some(btf))
-        .verifier_log_level(if std::env::var_os("KERN_V2").is_some() {
-            aya::VerifierLogLevel::VERBOSE
-        } else {
-            aya::VerifierLogLevel::DEBUG
-        })
         .override_global(&name, &settings, true)
         .map_max_entries("RECORDS", ring_bytes(options.ring_bytes))
         .map_max_entries("CONNS", conns)
