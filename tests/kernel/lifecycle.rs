@@ -386,13 +386,16 @@ fn replay(sandbox: &Sandbox, name: &str, arguments: &[&str]) -> Result<Vec<Excha
 }
 
 /// What an event says but for what differs between two agents that hear the same: ids, which hold
-/// the run, and times of records, which each takes for itself.
+/// the run, times of records, which each takes for itself, and dates reckoned from its own boot.
 fn said(exchange: &Exchange) -> serde_json::Value {
     let mut value = exchange.value.clone();
     if let Some(fields) = value.as_object_mut() {
         fields.retain(|name, _| !matches!(name.as_str(), "id" | "time") && !name.ends_with("_ns"));
         if let Some(network) = fields.get_mut("network").and_then(|it| it.as_object_mut()) {
             network.remove("connection");
+        }
+        if let Some(process) = fields.get_mut("process").and_then(|it| it.as_object_mut()) {
+            process.remove("start");
         }
     }
     value

@@ -56,10 +56,13 @@ impl Exchange {
         self.request_seen == "whole" && self.response_seen == "whole"
     }
 
-    /// The first value of a response header.
+    /// The first value of a header field; `side` is `request` or `response`.
     #[must_use]
-    pub fn response_header(&self, name: &str) -> Option<&str> {
-        let headers = self.value.pointer("/http/response/headers")?.as_array()?;
+    pub fn header(&self, side: &str, name: &str) -> Option<&str> {
+        let headers = self
+            .value
+            .pointer(&format!("/http/{side}/headers"))?
+            .as_array()?;
         headers
             .iter()
             .find(|pair| pair.get(0).and_then(Value::as_str) == Some(name))
@@ -206,7 +209,7 @@ mod tests {
         };
         assert_eq!((read.target.as_str(), read.status), ("/a?id=1", Some(200)));
         assert_eq!((read.client_port, read.response_bytes), (Some(4), Some(5)));
-        assert_eq!(read.response_header("x-id"), Some("1"));
+        assert_eq!(read.header("response", "x-id"), Some("1"));
         assert_eq!(read.body("response"), Some("hallo"));
         assert_eq!(read.reasons, ["body_limit"]);
         assert!(!read.is_whole());

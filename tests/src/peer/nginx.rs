@@ -34,6 +34,7 @@ pub fn nginx(sandbox: &Sandbox, name: &str, options: &Nginx) -> Result<Server> {
         sandbox.write(&format!("{name}/root/size/{size}"), body(size))?;
         sandbox.write(&format!("{name}/root/chunked/{size}"), body(size))?;
     }
+    sandbox.write(&format!("{name}/root/take"), "")?;
     let port = port()?;
     let log = sandbox.file(&format!("{name}.log"));
     let locations = match &options.upstream {
@@ -93,11 +94,14 @@ http {{
     .ready()
 }
 
-/// Answers of its own. SSI takes the length away, so that the body goes chunked.
+/// Answers of its own. SSI takes the length away, so that the body goes chunked. The mirror makes
+/// nginx read a request's body before it answers: a client that is answered early may stop sending.
 fn served() -> String {
     let mut locations = "location /size/ { add_header x-id $arg_id always; }
   location /chunked/ { ssi on; ssi_types text/plain; add_header x-id $arg_id always; }
-  location /take { add_header x-id $arg_id always; return 200 \"taken\\n\"; }"
+  location /take { mirror /mirrored; error_page 405 =200 @taken; }
+  location = /mirrored { internal; return 204; }
+  location @taken { add_header x-id $arg_id always; return 200 \"taken\\n\"; }"
         .to_owned();
     for status in STATUSES {
         let text = if status == 204 {
