@@ -14,6 +14,8 @@ mod long;
 mod parser;
 mod proxy;
 mod step;
+#[cfg(test)]
+mod tests;
 
 pub use framing::Framing;
 pub use parser::Parser;
