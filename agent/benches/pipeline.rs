@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use eaves::capture::build::ConnBuilder;
-use eaves::pipeline::{Options, Outcome, Shard};
+use eaves::pipeline::{Outcome, Shard, ShardOptions};
 use eaves_common::Flow;
 use measure::{Cost, REQUEST, allocations, baseline, response, tell};
 
@@ -18,7 +18,7 @@ fn main() {
     let base = baseline(&response);
     tell("httparse and a copy", base, base);
     for conns in [1u64, 1_000, 10_000] {
-        let mut shard = Shard::new(&Options::default());
+        let mut shard = Shard::new(&ShardOptions::default());
         let mut out = Outcome::default();
         let mut builders: Vec<_> = (0..conns)
             .map(|at| ConnBuilder::unix(4096 + at * 1088, 1))

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Counts what is allocated.
-pub struct Counting;
+pub(crate) struct Counting;
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
@@ -28,21 +28,21 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// How many allocations there were so far.
-pub fn allocations() -> u64 {
+pub(crate) fn allocations() -> u64 {
     ALLOCATIONS.load(Ordering::Relaxed)
 }
 
 /// What one pass of a step cost.
 #[derive(Clone, Copy, Debug)]
-pub struct Cost {
+pub(crate) struct Cost {
     /// Nanoseconds, the least of all passes.
-    pub ns: f64,
+    pub(crate) ns: f64,
     /// Allocations.
-    pub allocations: f64,
+    pub(crate) allocations: f64,
 }
 
 /// Runs `step`, which does `items` things, for a while: the cost of one of them.
-pub fn cost<T>(items: u64, mut step: impl FnMut() -> T) -> Cost {
+pub(crate) fn cost<T>(items: u64, mut step: impl FnMut() -> T) -> Cost {
     let mut best = f64::INFINITY;
     let mut allocated = 0.0;
     let begun = Instant::now();
@@ -61,17 +61,17 @@ pub fn cost<T>(items: u64, mut step: impl FnMut() -> T) -> Cost {
 }
 
 /// Prints a line: what, and against what.
-pub fn tell(name: &str, cost: Cost, baseline: Cost) {
+pub(crate) fn tell(name: &str, cost: Cost, baseline: Cost) {
     let Cost { ns, allocations } = cost;
     let ratio = ns / baseline.ns;
     println!("{name:<44} {ns:>9.1} ns  {ratio:>6.2} x baseline  {allocations:>6.2} allocations");
 }
 
 /// A GET with ten fields.
-pub const REQUEST: &[u8] = b"GET /api/v1/users/42?verbose=1 HTTP/1.1\r\nHost: api.example.com\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36\r\nAccept: application/json\r\nAccept-Encoding: gzip, deflate, br\r\nAccept-Language: en-US,en;q=0.9\r\nAuthorization: Bearer abcdefghijklmnopqrstuvwxyz0123456789\r\nCache-Control: no-cache\r\nCookie: session=0123456789abcdef0123456789abcdef\r\nReferer: https://app.example.com/users\r\nConnection: keep-alive\r\n\r\n";
+pub(crate) const REQUEST: &[u8] = b"GET /api/v1/users/42?verbose=1 HTTP/1.1\r\nHost: api.example.com\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36\r\nAccept: application/json\r\nAccept-Encoding: gzip, deflate, br\r\nAccept-Language: en-US,en;q=0.9\r\nAuthorization: Bearer abcdefghijklmnopqrstuvwxyz0123456789\r\nCache-Control: no-cache\r\nCookie: session=0123456789abcdef0123456789abcdef\r\nReferer: https://app.example.com/users\r\nConnection: keep-alive\r\n\r\n";
 
 /// 350 bytes of JSON back.
-pub fn response() -> Vec<u8> {
+pub(crate) fn response() -> Vec<u8> {
     let body = vec![b'j'; 350];
     let mut response = b"HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Sat, 21 Nov 2026 08:00:00 GMT\r\nContent-Type: application/json\r\nContent-Length: 350\r\nConnection: keep-alive\r\n\r\n".to_vec();
     response.extend(body);
@@ -79,7 +79,7 @@ pub fn response() -> Vec<u8> {
 }
 
 /// Both heads by httparse alone, and the bytes copied once: what no passive parser can do without.
-pub fn baseline(response: &[u8]) -> Cost {
+pub(crate) fn baseline(response: &[u8]) -> Cost {
     let mut kept = Vec::with_capacity(4096);
     cost(1000, || {
         let mut fields = 0;
