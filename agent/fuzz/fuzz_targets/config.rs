@@ -13,6 +13,6 @@ fuzz_target!(|bytes: &[u8]| {
                 assert!(eaves::config::parse(&yaml).is_ok(), "{yaml}");
             }
         }
-        Err(mistakes) => assert!(!mistakes.to_string().is_empty()),
+        Err(mistakes) => assert!(mistakes.count() > 0),
     }
 });
