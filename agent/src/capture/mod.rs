@@ -3,8 +3,7 @@
 //! In: the bytes of one record as the kernel wrote them, live or from a capture file. Out: a
 //! [`Record`] that borrows its payload. It does not order, join or judge.
 
-#[doc(hidden)]
-pub mod build;
+mod build;
 mod decode;
 mod file;
 mod kernel;
@@ -17,6 +16,8 @@ use eaves_common::{ConnId, Flow};
 
 use crate::clock::Ktime;
 
+#[doc(hidden)]
+pub use build::ConnBuilder;
 pub use decode::{ConnOpen, Data, DecodeError, Ended, Record, decode};
 pub use file::{FileError, Origin, RECORD_MAX_BYTES, Reader, Writer};
 pub use kernel::KernelCounters;

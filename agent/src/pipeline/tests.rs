@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::{Counted, Host, Options, Output, Requests, RunError, ShardOptions, run};
-use crate::capture::build::ConnBuilder;
+use crate::capture::ConnBuilder;
 use crate::capture::{Origin, Source};
 use crate::event::{ApiEvent, Notice};
 use crate::redact::SealContext;

@@ -1,7 +1,7 @@
 use eaves_common::{EndReason, Flow, Missing};
 
 use super::{Options, Outcome, Shard};
-use crate::capture::build::ConnBuilder;
+use crate::capture::ConnBuilder;
 use crate::clock::Ktime;
 use crate::exchange::{Exchange, Seen};
 use crate::stream::Word;

@@ -3,7 +3,7 @@
 use eaves_common::{Flow, Missing};
 
 use super::{GET, OK, WHOLE, check, line, run, turn};
-use crate::capture::build::ConnBuilder;
+use crate::capture::ConnBuilder;
 use crate::telemetry::Counter;
 
 #[test]

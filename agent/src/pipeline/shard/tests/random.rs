@@ -7,7 +7,7 @@ use eaves_common::{EndReason, Flow, Missing};
 use proptest::prelude::*;
 
 use super::run;
-use crate::capture::build::ConnBuilder;
+use crate::capture::ConnBuilder;
 use crate::exchange::{Exchange, Half, Seen};
 
 /// A small generator of numbers (splitmix64, Steele et al. 2014), so that a seed is the whole case.
