@@ -5,7 +5,7 @@ mod measure;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use eaves::capture::build::ConnBuilder;
+use eaves::capture::ConnBuilder;
 use eaves::pipeline::{Outcome, Shard, ShardOptions};
 use eaves_common::Flow;
 use measure::{Cost, REQUEST, allocations, baseline, response, tell};

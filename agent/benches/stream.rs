@@ -4,7 +4,7 @@ mod measure;
 
 use std::hint::black_box;
 
-use eaves::capture::build::ConnBuilder;
+use eaves::capture::ConnBuilder;
 use eaves::capture::{ConnOpen, decode};
 use eaves::clock::Ktime;
 use eaves::stream::{Books, Chunk, Consumer, Direction, Env, Options, Parting, Piece, Table};

@@ -1,7 +1,7 @@
 //! Records of a few conns at positions that may be anything: bounds hold, the ledger balances.
 #![no_main]
 
-use eaves::capture::build::ConnBuilder;
+use eaves::capture::ConnBuilder;
 use eaves::clock::Ktime;
 use eaves::pipeline::{Outcome, Shard, ShardOptions};
 use eaves_common::{EndReason, Flow, Missing};
