@@ -5,9 +5,6 @@
 
 use eaves_common::Flow;
 
-/// Bytes of `struct pt_regs` up to and with the call's number.
-pub(crate) const REGS_BYTES: usize = 128;
-
 /// Offsets in `struct pt_regs`.
 pub(crate) mod reg {
     /// Fourth argument.

@@ -242,13 +242,13 @@ pub(crate) fn sys_state(ctx: RawTracePointContext) -> i32 {
         return 0;
     }
     let sk: u64 = ctx.arg(0);
-    if let Some(state) = CONNS.get_ptr_mut(&sk) {
+    if let Some(state) = CONNS.get_ptr_mut(sk) {
         // SAFETY: a value of the map.
         let state = unsafe { &mut *state };
         changed(sk, state, old as u32, new as u32);
         if new as u32 == tcp::CLOSE {
             // The address may come back as another conn's before the inode differs.
-            let _ = CONNS.remove(&sk);
+            let _ = CONNS.remove(sk);
         }
     }
     0

@@ -65,7 +65,7 @@ pub(crate) fn ports(local: u16, remote: u16) -> Result<(), DropReason> {
     if setting!(excludes) & PORTS == 0 {
         return Ok(());
     }
-    if EXCL_PORTS.get_ptr(&local).is_some() || EXCL_PORTS.get_ptr(&remote).is_some() {
+    if EXCL_PORTS.get_ptr(local).is_some() || EXCL_PORTS.get_ptr(remote).is_some() {
         return Err(DropReason::ExcludedPort);
     }
     Ok(())
@@ -80,7 +80,7 @@ pub(crate) fn looks_at_processes() -> bool {
 /// Whether the current process, by the name of its leader, or its cgroup is excluded.
 #[inline(always)]
 pub(crate) fn process() -> Result<(), DropReason> {
-    if setting!(excludes) & PROCESSES != 0 && EXCL_COMMS.get_ptr(&leader_comm()?).is_some() {
+    if setting!(excludes) & PROCESSES != 0 && EXCL_COMMS.get_ptr(leader_comm()?).is_some() {
         return Err(DropReason::ExcludedProcess);
     }
     if setting!(excludes) & CGROUPS != 0 {
@@ -94,7 +94,7 @@ pub(crate) fn process() -> Result<(), DropReason> {
 fn cgroup_is_excluded() -> u64 {
     // SAFETY: no arguments.
     let own = unsafe { bpf_get_current_cgroup_id() };
-    if EXCL_CGROUPS.get_ptr(&own).is_some() {
+    if EXCL_CGROUPS.get_ptr(own).is_some() {
         return 1;
     }
     let mut level = 0;
@@ -104,7 +104,7 @@ fn cgroup_is_excluded() -> u64 {
         if id == 0 {
             return 0;
         }
-        if EXCL_CGROUPS.get_ptr(&id).is_some() {
+        if EXCL_CGROUPS.get_ptr(id).is_some() {
             return 1;
         }
         level += 1;
@@ -131,4 +131,4 @@ pub(crate) fn leader_comm() -> Result<[u8; COMM_BYTES], DropReason> {
     comm.or_else(|reason| bpf_get_current_comm().map_err(|_| reason))
 }
 
-const _: () = assert!(core::mem::size_of::<Offsets>() > 0);
+const _: () = assert!(size_of::<Offsets>() > 0);

@@ -212,14 +212,14 @@ fn ask(transfer: &Transfer, state: &mut ConnState, end: u64) -> Result<u64, Drop
         conn: sock::id(transfer.sk, state),
         flow: ReachKey::BOTH,
     };
-    if let Some(reach) = REACH.get_ptr(&key) {
+    if let Some(reach) = REACH.get_ptr(key) {
         // SAFETY: a value of the map.
         if unsafe { (*reach).until } == ReachValue::NOT_HTTP {
             return Err(state.drop_for(DropReason::NotHttp));
         }
     }
     key.flow = transfer.flow as u64;
-    let Some(reach) = REACH.get_ptr(&key) else {
+    let Some(reach) = REACH.get_ptr(key) else {
         return Ok(0);
     };
     // SAFETY: a value of the map.

@@ -66,7 +66,7 @@ impl Vectors {
 
     /// `count` vectors from `next` on.
     #[inline(always)]
-    pub(crate) const fn vectors(next: u64, count: u64) -> Self {
+    pub(crate) const fn row(next: u64, count: u64) -> Self {
         let mut all = Self::buffer(0, 0);
         all.next = next;
         all.left = count;
@@ -77,7 +77,7 @@ impl Vectors {
     #[inline(always)]
     pub(crate) fn message(message: u64) -> Self {
         match user::<[u64; 2]>(message + MSG_IOV) {
-            Some([next, count]) => Self::vectors(next, count),
+            Some([next, count]) => Self::row(next, count),
             None => {
                 let mut none = Self::buffer(0, 0);
                 none.fault = 1;

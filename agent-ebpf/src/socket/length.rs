@@ -17,7 +17,7 @@ use crate::filter::{self, offset};
 use crate::maps::{Counters, MMSG, Progress, TAPS, storage};
 use crate::read::{typed, user};
 use crate::sock;
-use crate::state::{ConnState, Dropped};
+use crate::state::Dropped;
 use crate::transfer::{Bytes, Transfer, hear};
 use crate::vectors::{self, MMSGHDR_BYTES, Vectors};
 
@@ -110,14 +110,10 @@ fn length(ctx: &BtfTracePointContext, flow: Flow, counters: Counters) -> Result<
 /// `sk` is a typed argument.
 #[inline(always)]
 unsafe fn transport(sk: *const u8) -> Option<Transport> {
+    let (family, kind) = (offset!(skc_family), offset!(sock_sk_type));
+    let protocol = offset!(sock_sk_protocol);
     // SAFETY: the caller vouches.
-    unsafe {
-        sock::transport(
-            typed(sk, offset!(skc_family)),
-            typed(sk, offset!(sock_sk_type)),
-            typed(sk, offset!(sock_sk_protocol)),
-        )
-    }
+    unsafe { sock::transport(typed(sk, family), typed(sk, kind), typed(sk, protocol)) }
 }
 
 /// The system call that the current task is in.
@@ -140,15 +136,13 @@ impl Call {
             let task = bpf_get_current_task_btf();
             (task as *const u8, bpf_task_pt_regs(task) as *const u8)
         };
+        let status = offset!(task_thread_info) + offset!(thread_info_status);
         // SAFETY: the helpers return typed pointers.
         let (number, result, status) = unsafe {
             (
                 typed::<u64>(regs, reg::ORIG_RAX),
                 typed::<u64>(regs, reg::RAX),
-                typed::<u32>(
-                    task,
-                    offset!(task_thread_info) + offset!(thread_info_status),
-                ),
+                typed::<u32>(task, status),
             )
         };
         let (shape, flow) = if result == arch::IN_CALL {
@@ -192,7 +186,7 @@ impl Call {
             return 0;
         }
         let mut done = 0;
-        if let Some(last) = MMSG.get_ptr(&pid_tgid) {
+        if let Some(last) = MMSG.get_ptr(pid_tgid) {
             // SAFETY: a value of the map.
             let last = unsafe { *last };
             let before = messages + (last.done.wrapping_sub(1)) * MMSGHDR_BYTES;
@@ -207,14 +201,14 @@ impl Call {
         }
         let partial = self.sends && !is_full(messages + done * MMSGHDR_BYTES, result);
         if result < 0 || done + 1 >= count || partial {
-            let _ = MMSG.remove(&pid_tgid);
+            let _ = MMSG.remove(pid_tgid);
         } else {
             let progress = Progress {
                 messages,
                 done: done + 1,
                 bytes: result as u64,
             };
-            let _ = MMSG.insert(&pid_tgid, &progress, 0);
+            let _ = MMSG.insert(pid_tgid, progress, 0);
         }
         messages + done * MMSGHDR_BYTES
     }
@@ -230,9 +224,7 @@ impl Call {
         }
         match self.shape {
             Shape::Buffer if self.arg(reg::RDX) >= bytes => Bytes::Buffer(self.arg(reg::RSI)),
-            Shape::Vectors => {
-                Bytes::Vectors(Vectors::vectors(self.arg(reg::RSI), self.arg(reg::RDX)))
-            }
+            Shape::Vectors => Bytes::Vectors(Vectors::row(self.arg(reg::RSI), self.arg(reg::RDX))),
             Shape::Message => Bytes::Vectors(Vectors::message(self.arg(reg::RSI))),
             Shape::Messages if message != 0 => Bytes::Vectors(Vectors::message(message)),
             _ => Bytes::Missing(Missing::UnseenPath),

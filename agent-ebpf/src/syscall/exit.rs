@@ -125,7 +125,7 @@ impl Call {
     /// A call that moved nothing, but may say that a stream ended.
     #[inline(always)]
     fn quiet(&self, socket: Socket, flow: Flow, counters: Counters) -> Result<(), Dropped> {
-        let Some(state) = CONNS.get_ptr_mut(&socket.sk) else {
+        let Some(state) = CONNS.get_ptr_mut(socket.sk) else {
             return Err(DropReason::Nothing.into());
         };
         // SAFETY: a value of the map.
@@ -176,7 +176,7 @@ impl Call {
         Ok(match self.shape {
             Shape::Buffer => Bytes::Buffer(self.arg(reg::RSI)?),
             Shape::Vectors => {
-                Bytes::Vectors(Vectors::vectors(self.arg(reg::RSI)?, self.arg(reg::RDX)?))
+                Bytes::Vectors(Vectors::row(self.arg(reg::RSI)?, self.arg(reg::RDX)?))
             }
             Shape::Message => Bytes::Vectors(Vectors::message(self.arg(reg::RSI)?)),
             Shape::Messages => {
@@ -212,7 +212,7 @@ pub(crate) extern "C" fn eaves_messages(message: u64, count: u64) -> u64 {
 /// the same address.
 #[inline(always)]
 fn find(socket: Socket, transport: Transport) -> Result<*mut ConnState, Dropped> {
-    if let Some(state) = CONNS.get_ptr_mut(&socket.sk) {
+    if let Some(state) = CONNS.get_ptr_mut(socket.sk) {
         // SAFETY: a value of the map.
         if unsafe { (*state).inode } == socket.inode {
             return Ok(state);
@@ -220,10 +220,10 @@ fn find(socket: Socket, transport: Transport) -> Result<*mut ConnState, Dropped>
     }
     let mut new = ConnState::NEW;
     sock::begin(&mut new, socket.sk, socket.inode, transport)?;
-    if CONNS.insert(&socket.sk, &new, 0).is_err() {
+    if CONNS.insert(socket.sk, new, 0).is_err() {
         return Err(DropReason::State.into());
     }
     CONNS
-        .get_ptr_mut(&socket.sk)
+        .get_ptr_mut(socket.sk)
         .ok_or_else(|| DropReason::State.into())
 }
