@@ -211,6 +211,8 @@ pub enum EndReason {
     Reset = 4,
     /// On a Unix socket: the *other* end, `header.conn` with inode 0, was seen to be gone.
     PeerGone = 5,
+    /// On a Unix socket: the *other* end, `header.conn` with inode 0, will send no more.
+    PeerFinished = 6,
 }
 
 /// A flow or a conn ended. Positions as in [`DataRecord`], flagged alike.
@@ -251,5 +253,5 @@ from_number! {
     Missing { None, Limit, Skipped, UnseenPath, Fault, Vectors, Compat }
     Family { Unix, Inet, Inet6 }
     Transport { Tcp, Mptcp, Unix }
-    EndReason { SentFinished, ReceivedFinished, Closed, Reset, PeerGone }
+    EndReason { SentFinished, ReceivedFinished, Closed, Reset, PeerGone, PeerFinished }
 }

@@ -172,6 +172,8 @@ offsets! {
     sock_kern_byte: "sock", "sk_kern_sock";
     /// Mask of that bit in its byte.
     sock_kern_mask: "sock", "sk_kern_sock@mask";
+    /// Packets whose bytes the process has not read yet.
+    sock_receive_queue: "sock", "sk_receive_queue";
 }
 
 // SAFETY: `repr(C)`, only `u32`, no padding (asserted above), every bit pattern is a value.

@@ -72,9 +72,13 @@ pub(crate) fn shape(number: u64) -> (Shape, Flow) {
 
 /// splice, which moves bytes between its first and its third argument.
 pub(crate) const SPLICE: u64 = 275;
-/// recvfrom, recvmsg and recvmmsg: the calls with flags that matter.
-pub(crate) const RECVFROM: u64 = 45;
-/// See [`RECVFROM`].
-pub(crate) const RECVMSG: u64 = 47;
-/// See [`RECVFROM`].
-pub(crate) const RECVMMSG: u64 = 299;
+
+/// Where a call has its flags, as an offset in `struct pt_regs`; `None` if it has none.
+#[inline(always)]
+pub(crate) const fn flags(number: u64) -> Option<u32> {
+    match number {
+        44 | 45 | 299 | 307 => Some(reg::R10), // sendto, recvfrom, recvmmsg, sendmmsg
+        46 | 47 => Some(reg::RDX),             // sendmsg, recvmsg
+        _ => None,
+    }
+}

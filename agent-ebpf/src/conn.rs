@@ -158,7 +158,7 @@ pub(crate) fn end(end: &End, counters: Counters) -> bool {
 
 /// An end of `state`'s conn, at its present positions.
 #[inline(always)]
-pub(crate) fn end_now(sk: u64, state: &ConnState, reason: EndReason) -> End {
+pub(crate) fn end_now(sk: u64, state: &ConnState, reason: u16) -> End {
     let (sent, received, flags) = if state.sequence != 0 {
         (
             u64::from(kernel::<u32>(sk + u64::from(offset!(tcp_write_seq))).unwrap_or(0)),
@@ -172,13 +172,13 @@ pub(crate) fn end_now(sk: u64, state: &ConnState, reason: EndReason) -> End {
         conn: sock::id(sk, state),
         sent,
         received,
-        reason: reason as u16,
+        reason,
         flags,
     }
 }
 
 /// A read found the end of the other's stream: tells it once, and for a Unix socket that the
-/// other end is gone, if it is. The socket tap has no hook for the close of a Unix socket.
+/// other end is gone or sends no more. The socket tap has no hook for either.
 #[inline(never)]
 pub(crate) fn received_all(sk: u64, state: &mut ConnState, counters: Counters) -> u32 {
     let heard = state.announced != 0;
@@ -190,8 +190,11 @@ pub(crate) fn received_all(sk: u64, state: &mut ConnState, counters: Counters) -
     {
         return 0;
     }
+    if state.parting != 0 {
+        return parted(sk, state, counters);
+    }
     if heard && state.dropped == 0 {
-        let told = end_now(sk, state, EndReason::ReceivedFinished);
+        let told = end_now(sk, state, EndReason::ReceivedFinished as u16);
         if !end(&told, counters) {
             state.lost |= bit(Flow::Received);
             return 0;
@@ -200,21 +203,39 @@ pub(crate) fn received_all(sk: u64, state: &mut ConnState, counters: Counters) -
     state.ended |= bit(Flow::Received);
     if is_unix {
         let peer = sock::unix_peer(sk);
-        if peer != 0 && sock::unix_is_closed(peer) {
-            let gone = End {
+        let reason = if peer == 0 {
+            0
+        } else if sock::unix_is_closed(peer) {
+            EndReason::PeerGone as u16
+        } else if sock::sends_no_more(peer) {
+            EndReason::PeerFinished as u16
+        } else {
+            0
+        };
+        if reason != 0 {
+            let told = End {
                 conn: ConnId {
                     sock: peer,
                     inode: 0,
                 },
                 sent: 0,
                 received: 0,
-                reason: EndReason::PeerGone as u16,
+                reason,
                 flags: 0,
             };
-            end(&gone, counters);
+            end(&told, counters);
         }
     }
     1
+}
+
+/// What waited to be read when the conn ended has been read, or never will: tells the end.
+#[inline(never)]
+pub(crate) fn parted(sk: u64, state: &mut ConnState, counters: Counters) -> u32 {
+    let told = end_now(sk, state, state.parting as u16);
+    state.parting = 0;
+    state.ended |= bit(Flow::Received);
+    u32::from(end(&told, counters))
 }
 
 /// TCP and MPTCP conns as they end, whichever call, signal or packet ends them. tp_btf: the sock
@@ -246,7 +267,7 @@ pub(crate) fn sys_state(ctx: RawTracePointContext) -> i32 {
         // SAFETY: a value of the map.
         let state = unsafe { &mut *state };
         changed(sk, state, old as u32, new as u32);
-        if new as u32 == tcp::CLOSE {
+        if new as u32 == tcp::CLOSE && state.parting == 0 {
             // The address may come back as another conn's before the inode differs.
             let _ = CONNS.remove(sk);
         }
@@ -270,13 +291,18 @@ fn changed(sk: u64, state: &mut ConnState, old: u32, new: u32) {
     let reason = if new == tcp::CLOSE {
         let error: u32 = kernel(sk + u64::from(offset!(sock_sk_err))).unwrap_or(0);
         // Whoever closes in good order goes through a FIN of its own.
-        if error != 0 || old == tcp::ESTABLISHED || old == tcp::CLOSE_WAIT {
-            EndReason::Reset
+        let reason = if error != 0 || old == tcp::ESTABLISHED || old == tcp::CLOSE_WAIT {
+            EndReason::Reset as u16
         } else {
-            EndReason::Closed
+            EndReason::Closed as u16
+        };
+        if sock::has_unread(sk, state, error) {
+            state.parting = u32::from(reason);
+            return;
         }
+        reason
     } else {
-        EndReason::SentFinished
+        EndReason::SentFinished as u16
     };
     let told = end_now(sk, state, reason);
     if !end(&told, counters) {

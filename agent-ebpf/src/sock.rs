@@ -1,6 +1,6 @@
 //! A sock's name, addresses, protocol and counters, read at BTF offsets.
 
-use eaves_common::{Address, ConnId, DropReason, Flow, Transport, UNIX_PATH_BYTES};
+use eaves_common::{Address, ConnId, DropReason, Flow, Offsets, Transport, UNIX_PATH_BYTES};
 
 use crate::filter::{self, offset};
 use crate::read::{clamp, kernel, kernel_bytes};
@@ -19,6 +19,8 @@ const IPPROTO_MPTCP: u16 = 262;
 
 /// Bit of `sk_shutdown`: nothing more will be received (include/net/sock.h).
 pub(crate) const RCV_SHUTDOWN: u8 = 1;
+/// Bit of `sk_shutdown`: nothing more will be sent.
+const SEND_SHUTDOWN: u8 = 2;
 
 /// States of a conn (include/net/tcp_states.h), which Unix sockets share.
 pub(crate) mod tcp {
@@ -160,16 +162,50 @@ fn before_fin(sk: u64, copied: u32) -> Result<u32, DropReason> {
     })
 }
 
+/// Whether bytes that came before the end of a TCP conn still wait for the process to read them.
+///
+/// A close in FIN_WAIT2 and a reset end the conn, and leave what lies in the queue to be read. A
+/// process that closes throws the queue away first.
+#[inline(always)]
+pub(crate) fn has_unread(sk: u64, state: &ConnState, error: u32) -> bool {
+    if state.sequence == 0 {
+        return false;
+    }
+    let queue = sk + u64::from(offset!(sock_receive_queue));
+    // A list: empty if its first word points to itself.
+    if kernel::<u64>(queue).is_ok_and(|first| first == queue) {
+        return false;
+    }
+    let (Ok(next), Ok(copied)) = (
+        kernel::<u32>(sk + u64::from(offset!(tcp_rcv_nxt))),
+        kernel::<u32>(sk + u64::from(offset!(tcp_copied_seq))),
+    ) else {
+        return false;
+    };
+    // A conn that ends in good order has the other end's FIN counted.
+    let fin = u32::from(error == 0);
+    next.wrapping_sub(copied).wrapping_sub(fin) as i32 > 0
+}
+
 /// Whether nothing more will be received.
 #[inline(always)]
 pub(crate) fn receives_no_more(sk: u64) -> bool {
     kernel::<u8>(sk + u64::from(offset!(sock_sk_shutdown))).unwrap_or(0) & RCV_SHUTDOWN != 0
 }
 
-/// The other end of a Unix socket; 0 if there is none.
+/// The other end of a Unix socket; 0 if there is none, or this kernel's BTF does not say.
 #[inline(always)]
 pub(crate) fn unix_peer(sk: u64) -> u64 {
+    if offset!(unix_peer) == Offsets::ABSENT {
+        return 0;
+    }
     kernel(sk + u64::from(offset!(unix_peer))).unwrap_or(0)
+}
+
+/// Whether a sock will send no more.
+#[inline(always)]
+pub(crate) fn sends_no_more(sk: u64) -> bool {
+    kernel::<u8>(sk + u64::from(offset!(sock_sk_shutdown))).unwrap_or(0) & SEND_SHUTDOWN != 0
 }
 
 /// Whether a Unix sock is closed for good: its state is CLOSE from its release on.
@@ -185,6 +221,9 @@ pub(crate) fn unix_is_closed(sk: u64) -> bool {
 /// `path` has room for [`UNIX_PATH_BYTES`].
 #[inline(always)]
 pub(crate) unsafe fn unix_path(sk: u64, path: *mut u8) -> u16 {
+    if offset!(unix_addr) == Offsets::ABSENT {
+        return 0;
+    }
     let Ok(address) = kernel::<u64>(sk + u64::from(offset!(unix_addr))) else {
         return 0;
     };
@@ -240,6 +279,9 @@ pub(crate) unsafe fn addresses(sk: u64, family: u16, local: *mut Address, remote
 /// Inode number of its network namespace.
 #[inline(always)]
 pub(crate) fn netns(sk: u64) -> u32 {
+    if offset!(skc_net) == Offsets::ABSENT {
+        return 0;
+    }
     let Ok(net) = kernel::<u64>(sk + u64::from(offset!(skc_net))) else {
         return 0;
     };

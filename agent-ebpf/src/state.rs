@@ -61,6 +61,11 @@ pub(crate) struct ConnState {
     pub(crate) sequence: u32,
     /// Bits by flow: its end was told.
     pub(crate) ended: u32,
+    /// The conn is gone, but bytes of it wait to be read: the `EndReason` to be told behind them;
+    /// 0 if not.
+    pub(crate) parting: u32,
+    /// Zero.
+    pub(crate) reserved: u32,
 }
 
 impl ConnState {
@@ -82,6 +87,8 @@ impl ConnState {
         lost: 0,
         sequence: 0,
         ended: 0,
+        parting: 0,
+        reserved: 0,
     };
 
     /// Hears it no more.

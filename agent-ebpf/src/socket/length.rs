@@ -12,7 +12,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use eaves_common::{Counter, DropReason, Flow, Missing, Transport};
 
 use crate::arch::{self, Shape, reg};
-use crate::conn::received_all;
+use crate::conn::{parted, received_all};
 use crate::filter::{self, offset};
 use crate::maps::{Counters, MMSG, Progress, TAPS, storage};
 use crate::read::{typed, user};
@@ -24,7 +24,9 @@ use crate::vectors::{self, MMSGHDR_BYTES, Vectors};
 /// Bytes taken up without being received (include/linux/socket.h).
 const MSG_TRUNC: u32 = 0x20;
 /// Flags of a receive that takes nothing off the stream: MSG_PEEK, MSG_ERRQUEUE, MSG_OOB.
-pub(crate) const MSG_OTHER: u32 = 0x2 | 0x2000 | 0x1;
+pub(crate) const MSG_OTHER: u32 = 0x2 | 0x2000 | MSG_OOB;
+/// An urgent byte, which has a place in the stream but is not in it.
+const MSG_OOB: u32 = 0x1;
 
 /// What processes send.
 #[btf_tracepoint(function = "sock_send_length")]
@@ -66,7 +68,13 @@ fn length(ctx: &BtfTracePointContext, flow: Flow, counters: Counters) -> Result<
         return Err(DropReason::Own.into());
     }
     let call = Call::current();
-    if flow as u32 == Flow::Received as u32 && flags & MSG_OTHER != 0 {
+    // The tracepoint is told no flags of what is sent.
+    let other = if flow as u32 == Flow::Received as u32 {
+        flags & MSG_OTHER
+    } else {
+        call.send_flags() & MSG_OOB
+    };
+    if other != 0 {
         return Err(DropReason::NotStreamData.into());
     }
     let state = storage(sk, result > 0);
@@ -80,7 +88,11 @@ fn length(ctx: &BtfTracePointContext, flow: Flow, counters: Counters) -> Result<
         });
     };
     if result <= 0 {
-        if result == 0 && flow as u32 == Flow::Received as u32 {
+        if result < 0 {
+            if state.parting != 0 {
+                parted(sk as u64, state, counters);
+            }
+        } else if flow as u32 == Flow::Received as u32 {
             received_all(sk as u64, state, counters);
         }
         return Err(DropReason::Nothing.into());
@@ -119,6 +131,7 @@ unsafe fn transport(sk: *const u8) -> Option<Transport> {
 /// The system call that the current task is in.
 struct Call {
     regs: *const u8,
+    number: u64,
     shape: Shape,
     sends: bool,
     compat: bool,
@@ -152,10 +165,20 @@ impl Call {
         };
         Self {
             regs,
+            number,
             shape,
             sends: flow as u32 == Flow::Sent as u32,
             compat: status & arch::TS_COMPAT != 0 || number & arch::X32 != 0,
         }
+    }
+
+    /// Flags of a send; 0 if the call is none, or has none.
+    #[inline(always)]
+    fn send_flags(&self) -> u32 {
+        if self.compat || !self.sends || self.shape == Shape::Other {
+            return 0;
+        }
+        arch::flags(self.number).map_or(0, |register| self.arg(register) as u32)
     }
 
     #[inline(always)]

@@ -8,7 +8,7 @@ use aya_ebpf::programs::RawTracePointContext;
 use eaves_common::{Counter, DropReason, Flow, Missing, Transport};
 
 use crate::arch::{self, Shape, reg};
-use crate::conn::received_all;
+use crate::conn::{parted, received_all};
 use crate::filter::{self, offset};
 use crate::maps::{CONNS, Counters, TAPS};
 use crate::read::kernel;
@@ -21,6 +21,10 @@ use crate::vectors::{MMSGHDR_BYTES, Vectors, message_bytes};
 
 /// MSG_PEEK, MSG_ERRQUEUE, MSG_OOB.
 const MSG_OTHER: u64 = 0x2 | 0x2000 | 0x1;
+/// MSG_OOB.
+const MSG_OOB: u64 = 1;
+/// ECONNRESET and EPIPE (include/uapi/asm-generic/errno.h).
+const GONE: [i64; 2] = [-104, -32];
 /// MSG_TRUNC.
 const MSG_TRUNC: u64 = 0x20;
 /// Most messages of one call (`UIO_MAXIOV`, include/uapi/linux/uio.h).
@@ -79,7 +83,7 @@ impl Call {
         if filter::is_own((self.pid_tgid >> 32) as u32) {
             return Err(DropReason::Own.into());
         }
-        if self.result < 0 {
+        if self.result < 0 && self.result != GONE[0] && self.result != GONE[1] {
             return Err(DropReason::Nothing.into());
         }
         if self.compat()? {
@@ -93,7 +97,7 @@ impl Call {
             (fd::socket(first)?, self.flow)
         };
         let transport = sock::transport_of(socket.sk)?.ok_or(DropReason::NotStream)?;
-        if self.shape == Shape::Shutdown || self.result == 0 {
+        if self.shape == Shape::Shutdown || self.result <= 0 {
             return self.quiet(socket, flow, counters);
         }
         let flags = self.flags()?;
@@ -131,7 +135,11 @@ impl Call {
         // SAFETY: a value of the map.
         let state = unsafe { &mut *state };
         if state.inode == socket.inode {
-            if self.shape == Shape::Shutdown {
+            if self.result < 0 {
+                if state.parting != 0 {
+                    parted(socket.sk, state, counters);
+                }
+            } else if self.shape == Shape::Shutdown {
                 path::shutdown(socket.sk, state, counters, self.arg(reg::RSI)?);
             } else if flow as u32 == Flow::Received as u32 && self.flags()? & MSG_OTHER == 0 {
                 received_all(socket.sk, state, counters);
@@ -151,14 +159,18 @@ impl Call {
         Ok(status & arch::TS_COMPAT != 0 || self.number & arch::X32 != 0)
     }
 
-    /// Flags of a receive; 0 for other calls.
+    /// Flags of the call that say something of its bytes; of a send MSG_OOB alone does.
     #[inline(always)]
     fn flags(&self) -> Result<u64, DropReason> {
-        match self.number {
-            arch::RECVMSG => self.arg(reg::RDX),
-            arch::RECVFROM | arch::RECVMMSG => self.arg(reg::R10),
-            _ => Ok(0),
-        }
+        let Some(register) = arch::flags(self.number) else {
+            return Ok(0);
+        };
+        let flags = self.arg(register)?;
+        Ok(if self.flow as u32 == Flow::Sent as u32 {
+            flags & MSG_OOB
+        } else {
+            flags
+        })
     }
 
     /// Bytes it moved: its result, but that of the mmsg calls counts messages.

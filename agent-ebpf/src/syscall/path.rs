@@ -28,7 +28,10 @@ pub(crate) fn shutdown(sk: u64, state: &mut ConnState, counters: Counters, how: 
     {
         return;
     }
-    if end(&end_now(sk, state, EndReason::SentFinished), counters) {
+    if end(
+        &end_now(sk, state, EndReason::SentFinished as u16),
+        counters,
+    ) {
         state.ended |= bit(Flow::Sent);
     }
 }

@@ -85,7 +85,7 @@ pub struct ConnOpen {
 /// A flow or a conn ended: see [`eaves_common::EndRecord`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// The conn; for [`EndReason::PeerGone`] its inode is 0.
+    /// The conn; for [`EndReason::PeerGone`] and [`EndReason::PeerFinished`] its inode is 0.
     pub conn: ConnId,
     /// When.
     pub time: Ktime,

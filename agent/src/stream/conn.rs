@@ -136,6 +136,10 @@ impl<C: Consumer> Conn<C> {
                 self.end(Flow::Sent, sent, good, env);
                 true
             }
+            EndReason::PeerFinished => {
+                self.end(Flow::Sent, None, true, env);
+                false
+            }
             EndReason::PeerGone => {
                 self.end(Flow::Received, None, true, env);
                 self.end(Flow::Sent, None, true, env);

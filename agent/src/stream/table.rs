@@ -193,7 +193,9 @@ impl<C: Consumer> Table<C> {
     fn ended(&mut self, ended: &Ended, env: &mut Env<'_, C>) {
         // The kernel may have taken the inode from a sock whose end it tells.
         let found = match (ended.conn.inode, ended.reason) {
-            (0, _) | (_, EndReason::PeerGone) => self.by_sock.get(&ended.conn.sock).copied(),
+            (0, _) | (_, EndReason::PeerGone | EndReason::PeerFinished) => {
+                self.by_sock.get(&ended.conn.sock).copied()
+            }
             _ => self.find(ended.conn).and_then(|at| u32::try_from(at).ok()),
         };
         let Some(at) = found.map(|at| at as usize) else {

@@ -42,23 +42,20 @@ pub struct Absent {
 
 const IPV6: Need = Need::Detail("addresses of conns over IPv6");
 const UNIX: Need = Need::Detail("names and peers of Unix sockets");
-const INODE: Need = Need::Detail("inode numbers of sockets, which tell a reused address apart");
-const KERNEL: Need = Need::Detail("telling sockets of the kernel's own from those of processes");
-const COMPAT: Need = Need::Detail("telling 32-bit callers apart");
-const COMM: Need = Need::Detail("exclusion of processes by name");
-const ULP: Need = Need::Detail("telling conns with kernel TLS apart");
-const START: Need = Need::Detail("start times of processes");
 const NETNS: Need = Need::Detail("network namespaces");
-const ENDING: Need = Need::Detail("how a conn ended: half-closed, reset or in good order");
 
 /// Width in bits that the kernel programs read, 0 where they only take the address, and who needs it.
+///
+/// A kernel may be built without CONFIG_IPV6, CONFIG_UNIX (or with it as a module, which has BTF of
+/// its own) and CONFIG_NET_NS. All else is in every kernel that Eaves runs on, and the kernel
+/// programs read it without asking.
 const FACTS: &[(&str, u64, Need)] = &[
-    ("task_thread_info", 0, COMPAT),
-    ("thread_info_status", 32, COMPAT),
+    ("task_thread_info", 0, Need::Always),
+    ("thread_info_status", 32, Need::Always),
     ("task_files", 64, Need::Syscall),
-    ("task_group_leader", 64, START),
-    ("task_comm", 128, COMM),
-    ("task_start_boottime", 64, START),
+    ("task_group_leader", 64, Need::Always),
+    ("task_comm", 128, Need::Always),
+    ("task_start_boottime", 64, Need::Always),
     ("files_fdt", 64, Need::Syscall),
     ("fdtable_max_fds", 32, Need::Syscall),
     ("fdtable_fd", 64, Need::Syscall),
@@ -66,16 +63,16 @@ const FACTS: &[(&str, u64, Need)] = &[
     ("file_private_data", 64, Need::Syscall),
     ("file_f_inode", 64, Need::Syscall),
     ("inode_i_mode", 16, Need::Syscall),
-    ("inode_i_ino", 64, INODE),
-    ("socket_alloc_socket", 0, INODE),
-    ("socket_alloc_vfs_inode", 0, INODE),
+    ("inode_i_ino", 64, Need::Always),
+    ("socket_alloc_socket", 0, Need::Always),
+    ("socket_alloc_vfs_inode", 0, Need::Always),
     ("socket_sk", 64, Need::Syscall),
     ("socket_type", 16, Need::Syscall),
-    ("sock_sk_socket", 64, INODE),
+    ("sock_sk_socket", 64, Need::Always),
     ("sock_sk_type", 16, Need::Always),
     ("sock_sk_protocol", 16, Need::Always),
-    ("sock_sk_shutdown", 8, ENDING),
-    ("sock_sk_err", 32, ENDING),
+    ("sock_sk_shutdown", 8, Need::Always),
+    ("sock_sk_err", 32, Need::Always),
     ("skc_family", 16, Need::Always),
     ("skc_state", 8, Need::Always),
     ("skc_dport", 16, Need::Always),
@@ -89,13 +86,14 @@ const FACTS: &[(&str, u64, Need)] = &[
     ("tcp_write_seq", 32, Need::Always),
     ("tcp_copied_seq", 32, Need::Always),
     ("tcp_rcv_nxt", 32, Need::Always),
-    ("icsk_ulp_ops", 64, ULP),
+    ("icsk_ulp_ops", 64, Need::Always),
     ("unix_addr", 64, UNIX),
     ("unix_peer", 64, UNIX),
     ("unix_address_len", 32, UNIX),
     ("unix_address_name", 0, UNIX),
-    ("sock_kern_byte", 1, KERNEL),
-    ("sock_kern_mask", 1, KERNEL),
+    ("sock_kern_byte", 1, Need::Always),
+    ("sock_kern_mask", 1, Need::Always),
+    ("sock_receive_queue", 0, Need::Always),
 ];
 
 /// Where a member lies in its structure.

@@ -272,11 +272,13 @@ fn a_member_beyond_its_structure_is_a_contradiction() {
     let mut encoder = Encoder::new();
     encoder.list_head();
     let pointer = encoder.pointer(0);
-    encoder.structure(4, "task_struct", 8, &[("files", pointer, 64, 0)]);
+    encoder.structure(4, "task_struct", 8, &[("thread_info", pointer, 64, 0)]);
     let result = offsets(&encoder.blob());
     assert!(matches!(
         result,
-        Err(BtfError::Contradiction { what: "files" })
+        Err(BtfError::Contradiction {
+            what: "thread_info"
+        })
     ));
 }
 
