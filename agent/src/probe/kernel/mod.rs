@@ -120,7 +120,7 @@ pub struct Trial<'a> {
     pub object: Option<PathBuf>,
     /// Makes one exchange over TCP in *another* process, whose request's target is
     /// [`Trial::TARGET`] and whose status is 200: the agent does not hear its own.
-    pub exchange: &'a mut dyn FnMut() -> io::Result<Ends>,
+    pub exchange: &'a mut (dyn FnMut() -> io::Result<Ends> + Send),
 }
 
 impl Trial<'_> {

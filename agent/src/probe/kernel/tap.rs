@@ -1,7 +1,10 @@
 //! One tap, tried: loaded, attached, and given an exchange to hear.
 
+use std::collections::HashMap;
 use std::error::Error;
+use std::io;
 use std::net::SocketAddr;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use eaves_common::{ConnId, Flow, Role};
@@ -13,8 +16,11 @@ use crate::capture::{ConnOpen, Data, Record, Source as _, decode};
 /// How long an exchange may take from the socket to the reader; a busy host's is 5 ms.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// A ring for one exchange, and what others say meanwhile.
-const RING_BYTES: u32 = 4 << 20;
+/// Conns whose addresses are kept at a time.
+const OPENED_MAX: usize = 4096;
+
+/// Ends of exchanges like ours that are kept; others may run `eaves doctor` at the same time.
+const ENDS_MAX: usize = 64;
 
 /// Tries `tap`: whether it heard, and what there is to say.
 pub(super) fn try_tap(tap: Tap, mode: Mode, trial: &mut Trial<'_>) -> (bool, Vec<Check>) {
@@ -25,7 +31,6 @@ pub(super) fn try_tap(tap: Tap, mode: Mode, trial: &mut Trial<'_>) -> (bool, Vec
     let options = Options {
         mode,
         roles: vec![Role::Server, Role::Client],
-        ring_bytes: RING_BYTES,
         object: trial.object.clone(),
         ..Options::default()
     };
@@ -100,47 +105,63 @@ pub(super) fn words(error: &dyn Error) -> String {
     words
 }
 
-/// Has an exchange made, and looks for it in the records.
+/// Has an exchange made, and looks for it in the records meanwhile: a busy host fills the ring.
 ///
 /// # Errors
 /// In words: what of it was not heard.
 fn hear(probe: &mut Probe, trial: &mut Trial<'_>) -> Result<(), String> {
-    let ends = (trial.exchange)().map_err(|error| format!("could not be made: {error}"))?;
-    let mut heard = Heard::new(ends);
-    let began = Instant::now();
-    while began.elapsed() < PATIENCE && heard.missing().is_some() {
-        probe
-            .read(Duration::from_millis(20), &mut |bytes| heard.record(bytes))
-            .map_err(|error| format!("the ring cannot be read: {error}"))?;
-    }
-    match heard.missing() {
-        None => Ok(()),
-        Some(what) => Err(format!("{what}, {} records came", heard.records)),
-    }
+    let exchange = &mut trial.exchange;
+    let mut heard = Heard::default();
+    thread::scope(|scope| {
+        let mut making = Some(scope.spawn(exchange));
+        let mut ends = None;
+        let mut made = Instant::now();
+        loop {
+            probe
+                .read(Duration::from_millis(20), &mut |bytes| heard.record(bytes))
+                .map_err(|error| format!("the ring cannot be read: {error}"))?;
+            if let Some(thread) = making.take_if(|thread| thread.is_finished()) {
+                let result = thread
+                    .join()
+                    .unwrap_or_else(|_| Err(io::Error::other("panicked")));
+                ends = Some(result.map_err(|error| format!("could not be made: {error}"))?);
+                made = Instant::now();
+            }
+            let Some(ends) = ends else {
+                continue;
+            };
+            match heard.missing(ends) {
+                None => return Ok(()),
+                Some(what) if made.elapsed() > PATIENCE => {
+                    return Err(format!("{what}; {} records came", heard.records));
+                }
+                Some(_) => {}
+            }
+        }
+    })
 }
 
-/// What of the exchange was heard so far.
+/// One end of a conn, and what of an exchange for [`Trial::TARGET`] it moved.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    conn: ConnId,
+    local: Option<SocketAddr>,
+    remote: Option<SocketAddr>,
+    /// Which way the request went.
+    asked: Flow,
+    answered: bool,
+}
+
+/// What was heard of exchanges for [`Trial::TARGET`] so far, ours or others'.
+#[derive(Debug, Default)]
 pub(super) struct Heard {
-    ends: Ends,
-    /// The server's and the client's end, once they are known by their addresses.
-    server: Option<ConnId>,
-    client: Option<ConnId>,
+    /// Addresses of the last conns that were announced: this end, the other.
+    opened: HashMap<ConnId, [Option<SocketAddr>; 2]>,
+    ends: Vec<End>,
     records: u64,
-    /// Request and response as the server's end, then as the client's end moved them.
-    parts: [bool; 4],
 }
 
 impl Heard {
-    pub(super) const fn new(ends: Ends) -> Self {
-        Self {
-            ends,
-            server: None,
-            client: None,
-            records: 0,
-            parts: [false; 4],
-        }
-    }
-
     /// Looks at one record.
     pub(super) fn record(&mut self, bytes: &[u8]) {
         self.records += 1;
@@ -152,16 +173,12 @@ impl Heard {
     }
 
     fn open(&mut self, open: &ConnOpen) {
-        let Ends { client, server } = self.ends;
-        let is = |local: SocketAddr, remote: SocketAddr| {
-            open.local == Some((local.ip(), local.port()))
-                && open.remote == Some((remote.ip(), remote.port()))
-        };
-        if is(server, client) {
-            self.server = Some(open.conn);
-        } else if is(client, server) {
-            self.client = Some(open.conn);
+        if self.opened.len() >= OPENED_MAX {
+            // A conn is announced right before its bytes: those of before are of no use.
+            self.opened.clear();
         }
+        let ends = [open.local, open.remote].map(|end| end.map(SocketAddr::from));
+        self.opened.insert(open.conn, ends);
     }
 
     fn data(&mut self, data: &Data<'_>) {
@@ -170,27 +187,40 @@ impl Heard {
             .strip_prefix(b"GET ")
             .and_then(|rest| rest.strip_prefix(Trial::TARGET.as_bytes()))
             .is_some_and(|rest| rest.starts_with(b" HTTP/1.1\r\n"));
-        let answers = data.payload.starts_with(b"HTTP/1.1 200 ");
-        let [server_asked, server_answered, client_asked, client_answered] = &mut self.parts;
-        let conn = Some(data.conn);
-        match data.flow {
-            Flow::Received if conn == self.server => *server_asked |= asks,
-            Flow::Sent if conn == self.server => *server_answered |= answers,
-            Flow::Sent if conn == self.client => *client_asked |= asks,
-            Flow::Received if conn == self.client => *client_answered |= answers,
-            _ => {}
+        if asks && self.ends.len() < ENDS_MAX {
+            let [local, remote] = self.opened.get(&data.conn).copied().unwrap_or_default();
+            self.ends.push(End {
+                conn: data.conn,
+                local,
+                remote,
+                asked: data.flow,
+                answered: false,
+            });
+        } else if data.payload.starts_with(b"HTTP/1.1 200 ") {
+            let mut ends = self.ends.iter_mut();
+            if let Some(end) = ends.find(|end| end.conn == data.conn && end.asked != data.flow) {
+                end.answered = true;
+            }
         }
     }
 
-    /// What was not heard yet, in words; `None` if nothing is missing.
-    pub(super) fn missing(&self) -> Option<&'static str> {
-        let names = [
-            "the server's end did not hear the request",
-            "the server's end did not hear the response",
-            "the client's end did not hear the request",
-            "the client's end did not hear the response",
-        ];
-        let mut parts = self.parts.iter().zip(names);
-        parts.find_map(|(heard, name)| (!heard).then_some(name))
+    /// What was not heard of the exchange between these two, in words; `None` if all was.
+    pub(super) fn missing(&self, Ends { client, server }: Ends) -> Option<&'static str> {
+        let find = |asked, local, remote| {
+            let mut ends = self.ends.iter();
+            ends.find(|end| {
+                (end.asked, end.local, end.remote) == (asked, Some(local), Some(remote))
+            })
+        };
+        match (
+            find(Flow::Received, server, client),
+            find(Flow::Sent, client, server),
+        ) {
+            (None, _) => Some("the server's end did not hear the request"),
+            (_, None) => Some("the client's end did not hear the request"),
+            (Some(end), _) if !end.answered => Some("the server's end did not hear the response"),
+            (_, Some(end)) if !end.answered => Some("the client's end did not hear the response"),
+            _ => None,
+        }
     }
 }

@@ -145,32 +145,51 @@ fn an_exchange_is_heard_only_with_both_ends_and_their_addresses() {
     let (here, there) = (conn(1, server, client), conn(2, client, server));
     let request = b"GET /eaves-doctor HTTP/1.1\r\n\r\n";
     let response = b"HTTP/1.1 200 OK\r\n\r\n";
-    let mut heard = Heard::new(Ends { client, server });
+    let ends = Ends { client, server };
+    let mut heard = Heard::default();
     let elsewhere = conn(3, other, client);
     for record in [
         elsewhere.open(),
         elsewhere.data(1, request),
-        here.data(1, request),
+        elsewhere.data(0, response),
         here.open(),
         here.data(1, b"GET / HTTP/1.1\r\n\r\n"),
+        here.data(0, response),
         b"garbage".to_vec(),
     ] {
         heard.record(&record);
     }
-    let first = heard.missing().expect("nothing was heard");
-    assert!(
-        first.contains("server's end did not hear the request"),
-        "{first}"
-    );
-    heard.record(&here.data(1, request));
-    heard.record(&here.data(0, response));
-    heard.record(&there.open());
-    heard.record(&there.data(0, request));
-    assert!(
-        heard
-            .missing()
-            .is_some_and(|what| what.contains("client's"))
-    );
-    heard.record(&there.data(1, response));
-    assert_eq!(heard.missing(), None);
+    let mut check = |record: Vec<u8>, missing: Option<&str>| {
+        let what = heard.missing(ends);
+        assert_eq!(
+            what.map(|what| what.split_once(" did not").map(|what| what.0)),
+            missing.map(Some)
+        );
+        heard.record(&record);
+    };
+    check(here.data(1, request), Some("the server's end"));
+    check(there.open(), Some("the client's end"));
+    check(there.data(0, request), Some("the client's end"));
+    check(here.data(1, response), Some("the server's end"));
+    check(here.data(0, response), Some("the server's end"));
+    check(there.data(1, response), Some("the client's end"));
+    check(Vec::new(), None);
+}
+
+#[test]
+fn an_exchange_is_found_among_many_conns() {
+    let client: SocketAddr = "127.0.0.1:40000".parse().expect("address");
+    let server: SocketAddr = "127.0.0.1:80".parse().expect("address");
+    let mut heard = Heard::default();
+    for id in 0..20_000 {
+        let (local, remote) = (server, client);
+        heard.record(&Conn { id, local, remote }.open());
+    }
+    for (id, local, remote, flow) in [(1, server, client, 1), (2, client, server, 0)] {
+        let conn = Conn { id, local, remote };
+        heard.record(&conn.open());
+        heard.record(&conn.data(flow, b"GET /eaves-doctor HTTP/1.1\r\n\r\n"));
+        heard.record(&conn.data(1 - flow, b"HTTP/1.1 200 OK\r\n\r\n"));
+    }
+    assert_eq!(heard.missing(Ends { client, server }), None);
 }
