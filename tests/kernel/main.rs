@@ -5,14 +5,18 @@
 #![cfg(test)]
 
 mod bounds;
+mod doctor;
 mod drops;
 mod lifecycle;
+mod plaintext;
 mod servers;
 
 fn main() {
     let mut arguments = libtest_mimic::Arguments::from_args();
     arguments.test_threads.get_or_insert(1);
     let trials = [
+        plaintext::trials(),
+        doctor::trials(),
         servers::trials(),
         lifecycle::trials(),
         drops::trials(),

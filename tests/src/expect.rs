@@ -10,6 +10,9 @@ use crate::event::Exchange;
 /// Bytes of a body that Eaves keeps by default (`capture.body`).
 pub const KEPT_BYTES: usize = 16 * 1024;
 
+/// What an exchange says that was paired behind a gap.
+const AFTER_GAP: &str = "paired_after_gap";
+
 /// The tap that is listening: some calls are seen by one and not by the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tap {
@@ -61,6 +64,8 @@ pub struct Expected {
     pub reasons: Vec<String>,
     /// The response may have a gap instead, and is then right up to it: calls overlapped.
     pub or_gap: bool,
+    /// It follows a gap, and may say that its pairing is by that.
+    pub after_gap: bool,
 }
 
 /// One message as it must be reported.
@@ -137,6 +142,7 @@ impl From<&Exchange> for Expected {
             missing_bytes: exchange.missing_bytes,
             reasons,
             or_gap: false,
+            after_gap: exchange.anomalies == [AFTER_GAP],
         }
     }
 }
@@ -146,6 +152,7 @@ impl Expected {
     fn allows(&self, found: &Self) -> bool {
         let mut exact = Self {
             or_gap: false,
+            after_gap: self.after_gap && found.after_gap,
             ..self.clone()
         };
         let gap = &found.response;
@@ -172,7 +179,7 @@ impl Expected {
             )
         };
         format!(
-            "{} pid {} {} {:?} -> {}:{:?} {} {} {:?}, request {}, response {}, missing {} {:?}",
+            "{} pid {} {} {:?} -> {}:{:?} {} {} {:?}, request {}, response {}, missing {} {:?}{}",
             self.role,
             self.pid,
             self.transport,
@@ -186,6 +193,7 @@ impl Expected {
             half(&self.response),
             self.missing_bytes,
             self.reasons,
+            if self.after_gap { ", after a gap" } else { "" },
         )
     }
 }
@@ -201,7 +209,8 @@ impl Outcome {
             |exchange: &&Exchange| self.pids.iter().any(|pid| exchange.pid == u64::from(*pid));
         for exchange in reported.iter().filter(own) {
             let found = Expected::from(exchange);
-            if exchange.partial || !exchange.anomalies.is_empty() {
+            let odd = !exchange.anomalies.is_empty() && !found.after_gap;
+            if exchange.partial || odd {
                 let _ = writeln!(words, "  odd:      {}", exchange.line());
             }
             match missing.iter().position(|expected| expected.allows(&found)) {
@@ -289,6 +298,15 @@ mod tests {
             ..reported("whole")
         };
         assert!(outcome.differences(&[odd]).contains("odd:"));
+        let after_gap = Exchange {
+            anomalies: vec!["paired_after_gap".to_owned()],
+            ..reported("whole")
+        };
+        assert_ne!(outcome.differences(std::slice::from_ref(&after_gap)), "");
+        let mut may_be = outcome.clone();
+        may_be.exchanges[0].after_gap = true;
+        assert_eq!(may_be.differences(&[after_gap]), "");
+        assert_eq!(may_be.differences(&[reported("whole")]), "");
         let of_others = Exchange {
             pid: 8,
             ..reported("gap")

@@ -2,13 +2,18 @@
 
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
+use std::thread;
+use std::time::Duration;
 
 use crate::Case;
 use crate::link::{Leg, Link, Stage, request_head, response_head};
 use crate::ready;
 use crate::sys;
-use crate::way::{Recv, Send, send_all, transfer};
+use crate::way::{Recv, Send, recv_exact, send_all, transfer};
 use eaves_tests::expect::{Expected, Half, body};
+
+/// More than the agent's patience with a response that is told before its request.
+const OVERTAKEN: Duration = Duration::from_millis(100);
 
 /// Bytes of a body of which only a part comes.
 const PART: usize = 400;
@@ -17,6 +22,8 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("until_close", until_close),
     Case::new("half_close", half_close),
     Case::new("reset", reset),
+    Case::new("reset_before_read", reset_before_read),
+    Case::new("closed_unread", closed_unread),
     Case::new("exit_without_close", exit_without_close),
     Case::new("exit_midway", exit_midway),
     Case::new("unseen_at_the_end", unseen_at_the_end),
@@ -139,16 +146,75 @@ fn reset(stage: &mut Stage) -> io::Result<()> {
     Ok(())
 }
 
+/// As [`reset`], but the client reads what came before only when the conn is gone.
+fn reset_before_read(stage: &mut Stage) -> io::Result<()> {
+    let link = stage.tcp()?;
+    link.plain(stage)?;
+    let request = half_answered(stage, &link, link.server_pid, &["reset"]);
+    let (client, server) = (link.client.as_fd(), link.server.as_fd());
+    transfer((client, Send::Write), (server, Recv::Read), &request)?;
+    let answer = part_of_answer();
+    send_all(server, Send::Write, &answer)?;
+    sys::reset_on_close(server)?;
+    let Link { client, server, .. } = link;
+    drop(server);
+    sys::poll(client.as_fd(), libc::POLLHUP)?;
+    recv_exact(client.as_fd(), Recv::Read, answer.len())?;
+    let after = sys::read(client.as_fd(), &mut [0; 10]);
+    if after.map_err(|error| error.kind()) != Err(io::ErrorKind::ConnectionReset) {
+        return Err(io::Error::other("the conn was not reset"));
+    }
+    Ok(())
+}
+
+/// The server answers before it has read all of the request, and closes: what it never read it
+/// never got, and the close is a reset (RFC 9112 §9.6).
+fn closed_unread(stage: &mut Stage) -> io::Result<()> {
+    const READ: usize = 500;
+    let link = stage.tcp()?;
+    link.plain(stage)?;
+    let target = stage.target();
+    let (asked, answered) = (body(5000), body(10));
+    let head = request_head(&target, asked.len());
+    send_all(link.client.as_fd(), Send::Write, &[&*head, &asked].concat())?;
+    recv_exact(link.server.as_fd(), Recv::Read, READ)?;
+    let response = [response_head(answered.len()), answered.clone()].concat();
+    let there = (link.client.as_fd(), Recv::Read);
+    transfer((link.server.as_fd(), Send::Write), there, &response)?;
+    let read = asked.get(..READ - head.len()).unwrap_or_default();
+    let half = Half {
+        seen: "unfinished".to_owned(),
+        ..Half::whole(read)
+    };
+    stage.expect(Expected {
+        request: half,
+        response: Half::whole(&answered),
+        reasons: vec!["reset".to_owned()],
+        ..link.expected("server", link.server_pid, &target)
+    });
+    stage.expect(Expected {
+        request: Half::whole(&asked),
+        response: Half::whole(&answered),
+        ..link.expected("client", link.client_pid, &target)
+    });
+    drop(link.server);
+    Ok(())
+}
+
 /// The server's process answers and ends, closing nothing itself.
 fn exit_without_close(stage: &mut Stage) -> io::Result<()> {
     let link = stage.tcp()?;
     let target = stage.target();
     let body = body(5000);
-    ask_old(&link, &target)?;
-    let Link { server, .. } = &link;
-    let child = sys::fork(|| answer_old(server.as_fd(), &body))?;
+    let Link { client, server, .. } = &link;
+    let child = sys::fork(|| {
+        sys::read(server.as_fd(), &mut [0; 1000])?;
+        answer_old(server.as_fd(), &body)
+    })?;
     stage.pid(child);
     expect_old(stage, &link, &target, &body, child);
+    let request = format!("GET {target} HTTP/1.0\r\n\r\n");
+    send_all(client.as_fd(), Send::Write, request.as_bytes())?;
     sys::wait(child)?;
     let Link { client, server, .. } = link;
     drop(server);
@@ -243,6 +309,22 @@ fn joined_midway(stage: &mut Stage) -> io::Result<()> {
     ready()?;
     there(&in_request, &late)?;
     back(&in_request, &response)?;
+    for (role, pid) in [
+        ("server", in_request.server_pid),
+        ("client", in_request.client_pid),
+    ] {
+        stage.expect(Expected {
+            method: String::new(),
+            request: Half {
+                seen: "joined_late".to_owned(),
+                ..Half::default()
+            },
+            response: Half::whole(&body(100)),
+            ..in_request.expected(role, pid, "")
+        });
+    }
+    // Longer than the agent waits for a request that its response has overtaken on the way to it.
+    thread::sleep(OVERTAKEN);
     in_request.plain(stage)?;
     back(&in_response, &late)?;
     in_response.plain(stage)?;

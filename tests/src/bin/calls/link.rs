@@ -76,6 +76,21 @@ impl Stage {
         done
     }
 
+    /// Does something right after a gap: what is paired then may say so.
+    ///
+    /// # Errors
+    /// Whatever it gives.
+    pub(crate) fn after_gap(
+        &mut self,
+        act: impl FnOnce(&mut Self) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let before = self.expected.len();
+        let done = act(self);
+        let those = self.expected.iter_mut().skip(before);
+        those.for_each(|expected| expected.after_gap = true);
+        done
+    }
+
     /// What was done.
     #[must_use]
     pub(crate) fn outcome(self) -> Outcome {

@@ -28,7 +28,7 @@ fn dup(stage: &mut Stage) -> io::Result<()> {
     for _ in 0..3 {
         link.server = link.server.try_clone()?;
         link.client = link.client.try_clone()?;
-        link.plain(stage)?;
+        stage.after_gap(|stage| link.plain(stage))?;
     }
     Ok(())
 }
@@ -194,7 +194,7 @@ fn overlapping(stage: &mut Stage) -> io::Result<()> {
                 ..link.expected(role, pid, &target)
             });
         }
-        link.plain(stage)?;
+        stage.after_gap(|stage| link.plain(stage))?;
     }
     Ok(())
 }

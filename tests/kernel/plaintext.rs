@@ -1,0 +1,144 @@
+//! Every call and odd case, one by one: what `eaves-calls` did against what was reported of it.
+
+use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use eaves_tests::agent::{Agent, Mode};
+use eaves_tests::expect::Outcome;
+use eaves_tests::sandbox::{Sandbox, port};
+use eaves_tests::trial::under_both_taps;
+use libtest_mimic::Trial;
+
+/// The program that does it.
+const CALLS: &str = env!("CARGO_BIN_EXE_eaves-calls");
+
+/// Set to a part of a case's name, only such cases run.
+const ONLY: &str = "EAVES_CALLS";
+
+/// All tests of this module.
+pub(crate) fn trials() -> Vec<Trial> {
+    under_both_taps("plaintext::every_call_is_reported_as_it_was", every_call)
+}
+
+fn every_call(sandbox: &Sandbox, mode: Mode) -> Result<()> {
+    let excluded = port()?;
+    let cases = cases()?;
+    let mut early = Vec::new();
+    for (name, _) in cases.iter().filter(|(_, early)| *early) {
+        early.push((name, Early::start(sandbox, name, mode, excluded)?));
+    }
+    let events = sandbox.file("events.jsonl");
+    let yaml = format!(
+        "capture:\n  mode: {}\n  ring: 64MiB\n  roles: [server, client]\n  exclude:\n    ports: [{excluded}]\n\
+         sinks:\n  events:\n    file:\n      path: {}\n",
+        mode.name(),
+        events.display(),
+    );
+    let mut agent = Agent::run(sandbox, &yaml, &events)?;
+    let mut outcomes = Vec::new();
+    for (name, case) in early {
+        outcomes.push((name, case.go_on()?));
+    }
+    for (name, _) in cases.iter().filter(|(_, early)| !*early) {
+        outcomes.push((name, run(sandbox, name, mode, excluded)?));
+    }
+    let expected = outcomes
+        .iter()
+        .map(|(_, outcome)| outcome.exchanges.len())
+        .sum();
+    agent.settle(|reported| reported.len() >= expected)?;
+    let report = agent.stop()?;
+    let mut faults = String::new();
+    for (name, outcome) in outcomes {
+        if let Some(why) = &outcome.skipped {
+            eprintln!("{name}: skipped: {why}");
+        }
+        let differences = outcome.differences(&report.exchanges);
+        if !differences.is_empty() {
+            let _ = write!(faults, "{name}:\n{differences}");
+        }
+    }
+    ensure!(faults.is_empty(), "not reported as it was\n{faults}");
+    report.balanced()
+}
+
+/// Names of the cases, and whether they begin before the agent.
+fn cases() -> Result<Vec<(String, bool)>> {
+    let list = Command::new(CALLS).arg("--list").output()?;
+    let only = std::env::var(ONLY).unwrap_or_default();
+    let list = String::from_utf8(list.stdout)?;
+    let cases = list.lines().map(|line| match line.strip_suffix(" early") {
+        Some(name) => (name.to_owned(), true),
+        None => (line.to_owned(), false),
+    });
+    let cases: Vec<_> = cases.filter(|(name, _)| name.contains(&only)).collect();
+    ensure!(!cases.is_empty(), "no cases");
+    Ok(cases)
+}
+
+/// The program for one case, not yet run.
+fn command(folder: &Path, name: &str, mode: Mode, excluded: u16) -> Command {
+    let mut command = Command::new(CALLS);
+    command
+        .args([name, mode.name(), &excluded.to_string()])
+        .arg(folder);
+    command
+}
+
+/// A folder of its own for a case's Unix sockets.
+fn folder(sandbox: &Sandbox, name: &str) -> Result<std::path::PathBuf> {
+    let folder = sandbox.file(name);
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+/// Runs one case to its end.
+fn run(sandbox: &Sandbox, name: &str, mode: Mode, excluded: u16) -> Result<Outcome> {
+    let output = command(&folder(sandbox, name)?, name, mode, excluded)
+        .stdin(Stdio::null())
+        .output()?;
+    if !output.status.success() {
+        bail!(
+            "{name} ended with {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    serde_json::from_slice(&output.stdout).context(name.to_owned())
+}
+
+/// A case that has opened its conns and waits.
+struct Early {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Early {
+    fn start(sandbox: &Sandbox, name: &str, mode: Mode, excluded: u16) -> Result<Self> {
+        let mut child = command(&folder(sandbox, name)?, name, mode, excluded)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut stdout = BufReader::new(child.stdout.take().context("no pipe")?);
+        let mut line = String::new();
+        stdout.read_line(&mut line)?;
+        ensure!(line == "ready\n", "{name} said {line:?}");
+        Ok(Self { child, stdout })
+    }
+
+    fn go_on(mut self) -> Result<Outcome> {
+        self.child
+            .stdin
+            .take()
+            .context("no pipe")?
+            .write_all(b"go\n")?;
+        let mut said = Vec::new();
+        self.stdout.read_to_end(&mut said)?;
+        let status = self.child.wait()?;
+        ensure!(status.success(), "it ended with {status}");
+        Ok(serde_json::from_slice(&said)?)
+    }
+}
