@@ -194,6 +194,6 @@ mod tests {
         assert_eq!(offsets.get(1), Some(2));
         assert_eq!(offsets.get(Offsets::MEMBERS.len()), None);
         assert_eq!(offsets.task_thread_info, 1);
-        assert_eq!(offsets.sock_kern_mask as usize, Offsets::MEMBERS.len());
+        assert_eq!(offsets.sock_receive_queue as usize, Offsets::MEMBERS.len());
     }
 }
