@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use eaves_tests::capture::Capture;
-use eaves_tests::event::{Event, Exchange, parse_lines};
+use eaves_tests::event::{Event, Exchange, parse};
 use eaves_tests::load::body;
 use eaves_tests::sandbox::Sandbox;
 
@@ -37,12 +37,15 @@ fn recording(sandbox: &Sandbox) -> PathBuf {
 }
 
 fn exchanges(lines: &[u8]) -> Vec<Exchange> {
-    let events = parse_lines(std::str::from_utf8(lines).unwrap()).unwrap();
-    let exchange = |event| match event {
+    let exchange = |line| match parse(line).unwrap() {
         Event::Exchange(exchange) => Some(*exchange),
         Event::Notice(..) => None,
     };
-    events.into_iter().filter_map(exchange).collect()
+    std::str::from_utf8(lines)
+        .unwrap()
+        .lines()
+        .filter_map(exchange)
+        .collect()
 }
 
 fn replayed(path: &Path) -> Option<Vec<Exchange>> {

@@ -11,14 +11,17 @@ use anyhow::{Context, Result, bail, ensure};
 use eaves_common::DropReason;
 use serde_json::Value;
 
-use crate::event::{Event, Exchange, parse_lines};
+use crate::event::{Event, Exchange, is_foreign, parse};
 use crate::process::{Process, tail};
-use crate::sandbox::{Sandbox, Skip};
+use crate::sandbox::{Sandbox, Skip, is_ours};
 use crate::wait;
 
 /// How long exchanges that are expected may take to be written; after it the comparison tells
 /// what is not there.
 const SETTLE: Duration = Duration::from_secs(8);
+
+/// Bytes of output that are read at once.
+const READ_BYTES: u64 = 4 << 20;
 
 /// Word on standard error once the taps are attached.
 const READY: &str = "hearing";
@@ -197,7 +200,7 @@ impl Agent {
     }
 }
 
-/// A growing file of events.
+/// A growing file of events, without those of servers that are not this run's.
 #[derive(Debug)]
 pub struct Output {
     path: PathBuf,
@@ -235,22 +238,22 @@ impl Output {
             return Ok(());
         };
         file.seek(SeekFrom::Start(self.position))?;
-        let read = file.read_to_end(&mut self.rest)?;
-        self.position += read as u64;
-        let whole = self
-            .rest
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |end| end + 1);
-        let lines: Vec<u8> = self.rest.drain(..whole).collect();
-        let lines = String::from_utf8(lines).context("the output is not UTF-8")?;
-        for event in parse_lines(&lines)? {
-            match event {
-                Event::Exchange(exchange) => self.exchanges.push(*exchange),
-                Event::Notice(name, value) => self.notices.push((name, value)),
+        loop {
+            let read = file.by_ref().take(READ_BYTES).read_to_end(&mut self.rest)?;
+            if read == 0 {
+                return Ok(());
+            }
+            self.position += read as u64;
+            let end = self.rest.iter().rposition(|byte| *byte == b'\n');
+            let lines: Vec<u8> = self.rest.drain(..end.map_or(0, |end| end + 1)).collect();
+            let lines = String::from_utf8(lines).context("the output is not UTF-8")?;
+            for line in lines.lines().filter(|line| !is_foreign(line, is_ours)) {
+                match parse(line)? {
+                    Event::Exchange(exchange) => self.exchanges.push(*exchange),
+                    Event::Notice(name, value) => self.notices.push((name, value)),
+                }
             }
         }
-        Ok(())
     }
 }
 

@@ -133,16 +133,16 @@ pub fn parse(line: &str) -> Result<Event> {
     }
 }
 
-/// Reads whole lines; a last one without its line feed is left out.
-///
-/// # Errors
-/// A line is no event.
-pub fn parse_lines(text: &str) -> Result<Vec<Event>> {
-    let whole = text
-        .rfind('\n')
-        .and_then(|end| text.get(..end))
-        .unwrap_or_default();
-    whole.lines().map(parse).collect()
+/// Whether a line is of an exchange with a TCP server whose port `ours` does not own: told without
+/// reading all of it, since a busy host writes many.
+#[must_use]
+pub fn is_foreign(line: &str, ours: impl Fn(u16) -> bool) -> bool {
+    let server = line
+        .split_once("\"server\":{")
+        .and_then(|(_, rest)| rest.split_once('}'));
+    let port = server.and_then(|(server, _)| server.split_once("\"port\":"));
+    port.and_then(|(_, port)| port.parse().ok())
+        .is_some_and(|port| !ours(port))
 }
 
 fn exchange(value: Value) -> Result<Exchange> {
@@ -198,7 +198,7 @@ fn string(value: &Value, pointer: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Event, parse, parse_lines};
+    use super::{Event, is_foreign, parse};
 
     const EXCHANGE: &str = r#"{"kind":"exchange","schema":1,"id":"0193","time":"t","role":"server","network":{"transport":"tcp"},"client":{"address":"127.0.0.1","port":4},"server":{"address":"127.0.0.1","port":80},"url":{"path":"/a","query":"id=1"},"http":{"request":{"method":"GET","body_bytes":0},"response":{"status_code":200,"headers":[["x-id","1"]],"body_bytes":5,"body":{"encoding":"text","content":"hallo"}}},"process":{"pid":7,"name":"nginx"},"completeness":{"request":"whole","response":"truncated","reasons":["body_limit"]}}"#;
 
@@ -216,11 +216,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_event_is_an_error_and_a_torn_line_is_left() {
+    fn what_is_no_event_is_an_error() {
         assert!(parse("{}").is_err());
         assert!(parse(r#"{"kind":"exchange","schema":1}"#).is_err());
         assert!(parse(r#"{"kind":"other","schema":1}"#).is_err());
-        let two = format!("{EXCHANGE}\n{EXCHANGE}\n{}", &EXCHANGE[..50]);
-        assert_eq!(parse_lines(&two).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn foreign_lines_are_known_by_the_port_of_their_server() {
+        assert!(is_foreign(EXCHANGE, |port| port == 4));
+        assert!(!is_foreign(EXCHANGE, |port| port == 80));
+        assert!(!is_foreign(
+            r#"{"kind":"notice","server":{"address":"/a"}}"#,
+            |_| false
+        ));
+        assert!(!is_foreign("no event at all", |_| false));
     }
 }

@@ -1,11 +1,13 @@
 //! A folder a test owns, ports nobody else listens on, and programs that must be installed.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, anyhow};
 
@@ -91,10 +93,26 @@ pub fn port() -> Result<u16> {
         let next = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(offset);
         let port = FIRST_PORT + next % PORTS;
         if TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
+            GIVEN
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(port);
             return Ok(port);
         }
     }
     Err(anyhow!("no port from {FIRST_PORT} on is free"))
+}
+
+/// Ports given out in this run.
+static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
+/// Whether this run gave out `port`: the agent hears everybody on the host.
+#[must_use]
+pub fn is_ours(port: u16) -> bool {
+    GIVEN
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .contains(&port)
 }
 
 /// Why a test cannot run here; it is an error where `CI` or `EAVES_REQUIRE_PEERS` is set.
