@@ -23,11 +23,11 @@ fn run(side: Side, asked: Asked, pieces: &[&[u8]]) -> Vec<Found> {
     let mut counters = Counters::default();
     let mut found = Vec::new();
     let mut fed = 0;
-    for (at, piece) in pieces.iter().enumerate() {
+    for piece in pieces {
         let mut input = *piece;
         fed += piece.len() as u64;
         loop {
-            let first = at == 0 && input.len() == piece.len();
+            let first = fed == piece.len() as u64 && input.len() == piece.len();
             match parser.step(&mut input, first, asked, &LIMITS, &mut counters) {
                 Step::More => break,
                 Step::Head(message) => found.push(Found::Head(message)),

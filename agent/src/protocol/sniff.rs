@@ -6,6 +6,9 @@ use eaves_common::{SNIFF_BYTES, Sniff, sniff};
 /// Bytes of a method beyond which nothing is taken for a request.
 const METHOD_MAX_BYTES: usize = 64;
 
+/// CR and LF before a message beyond which nothing is taken for one.
+pub(super) const BLANK_MAX_BYTES: usize = 64;
+
 /// What the first bytes of a direction are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Opening {
@@ -46,23 +49,31 @@ pub fn opening(bytes: &[u8]) -> Opening {
 fn long_method(bytes: &[u8]) -> Opening {
     let blank = |byte: &u8| matches!(byte, b'\r' | b'\n');
     let start = bytes.iter().position(|byte| !blank(byte));
+    if start.unwrap_or(bytes.len()) > BLANK_MAX_BYTES {
+        return Opening::Other;
+    }
     let Some(line) = start.and_then(|start| bytes.get(start..)) else {
-        return if bytes.len() > METHOD_MAX_BYTES {
-            Opening::Other
-        } else {
-            Opening::Short
-        };
+        return Opening::Short;
     };
     if line.len() < SNIFF_BYTES {
         return opening(line);
     }
     let token = line.iter().take(METHOD_MAX_BYTES + 1);
     match token.enumerate().find(|(_, byte)| !is_token(**byte)) {
-        Some((_, b' ')) => Opening::Request,
+        Some((at, b' ')) if at > 0 => match line.get(at + 1) {
+            Some(byte) if begins_target(*byte) => Opening::Request,
+            Some(_) => Opening::Other,
+            None => Opening::Short,
+        },
         Some(_) => Opening::Other,
         None if line.len() > METHOD_MAX_BYTES => Opening::Other,
         None => Opening::Short,
     }
+}
+
+/// A byte that can begin a request target, as [`eaves_common::sniff`] sees it.
+const fn begins_target(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte >= 0x80 || matches!(byte, b'/' | b'*' | b'[' | b'%' | b'?')
 }
 
 /// `tchar` (RFC 9110 §5.6.2).
@@ -117,6 +128,11 @@ mod tests {
     #[test]
     fn what_is_no_token_is_no_request() {
         check(b"SSH-2.0-OpenSSH_9.2p1\r\n", Opening::Other);
+        check(b"\r\r\n\nxxxx4xx&x|~x \r", Opening::Other);
+        check(
+            &[&[b'\r'; 19][..], b" /2345678901234"].concat(),
+            Opening::Other,
+        );
         check(&[b'A'; 65], Opening::Other);
         check(b"HTTP/1.1 200 OK\r\n", Opening::Response);
         check(&[b'\n'; 80], Opening::Other);

@@ -8,6 +8,7 @@ use super::long::Long;
 use super::parser::{Parser, State, Trust, pass, skip_empty_lines};
 use super::proxy::{Proxy, measure};
 use super::step::{Asked, Limits, Message, Place, Side, Step};
+use crate::protocol::sniff::BLANK_MAX_BYTES;
 use crate::protocol::{Anomalies, Anomaly, Opening, Version, opening};
 
 /// Bytes after which an opening that is still unclear is none.
@@ -113,7 +114,9 @@ impl Parser {
         }
         let mut line = bytes;
         skip_empty_lines(&mut line);
-        if line.starts_with(STATUS_LINE) {
+        if bytes.len() - line.len() > BLANK_MAX_BYTES {
+            Opening::Other
+        } else if line.starts_with(STATUS_LINE) {
             Opening::Response
         } else if STATUS_LINE.starts_with(line) {
             Opening::Short

@@ -71,7 +71,8 @@ pub(super) fn strict(side: Side, input: &[u8], limits: &Limits) -> Strict {
     let Some((len, word, target, version, status, fields)) = parsed else {
         return Strict::Refused;
     };
-    if len > limits.head_bytes || fields.len() > limits.fields {
+    let no_status = side == Side::Response && status < 100;
+    if no_status || len > limits.head_bytes || fields.len() > limits.fields {
         return Strict::Refused;
     }
     let bytes = input.get(..len).unwrap_or_default();

@@ -399,6 +399,10 @@ fn what_is_no_head_between_messages_is_told() {
         &["GET / (none)", "end", "lost head !invalid_head"],
     );
     responses(
+        b"HTTP/1.1 204 X\r\n\r\nHTTP/1.1 016 X\r\n\r\n",
+        &["204 X (none)", "end", "lost head !invalid_head"],
+    );
+    responses(
         b"HTTP/1.1 204 X\r\n\r\nICY 200 OK\r\n\r\n",
         &["204 X (none)", "end", "lost between !invalid_head"],
     );
