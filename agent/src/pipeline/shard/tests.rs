@@ -7,6 +7,7 @@ use crate::exchange::{Exchange, Seen};
 use crate::stream::Word;
 use crate::telemetry::Counter;
 
+mod bounds;
 mod loss;
 mod random;
 

@@ -1,0 +1,259 @@
+//! Conns, bytes and time: what they are bounded by, and what is told of what had to go.
+
+use eaves_common::{EndReason, Flow};
+
+use super::{GET, OK, Options, Outcome, Shard, WHOLE, line};
+use crate::capture::ConnBuilder;
+use crate::clock::Ktime;
+use crate::telemetry::Counter;
+
+const SECOND: u64 = 1_000_000_000;
+
+/// Pushes records and says how the exchanges read.
+fn push(shard: &mut Shard, out: &mut Outcome, records: &[Vec<u8>]) -> Vec<String> {
+    for record in records {
+        shard.push(record, out);
+    }
+    out.exchanges
+        .drain(..)
+        .map(|exchange| line(&exchange))
+        .collect()
+}
+
+/// Closes all; the ledger must balance.
+fn finish(mut shard: Shard, out: &mut Outcome) -> Shard {
+    shard.finish(Ktime(u64::MAX), out);
+    assert_eq!(shard.counters().check(), []);
+    assert_eq!((shard.conns(), shard.bytes_held()), (0, 0));
+    shard
+}
+
+#[test]
+fn ten_thousand_idle_conns_take_a_few_kilobytes_each() {
+    let mut shard = Shard::new(&Options::default());
+    let mut out = Outcome::default();
+    for sock in 1..=10_000 {
+        let mut conn = ConnBuilder::tcp(sock);
+        let records = [
+            conn.open(),
+            conn.data(Flow::Received, GET),
+            conn.data(Flow::Sent, OK),
+        ];
+        assert_eq!(push(&mut shard, &mut out, &records), [WHOLE]);
+    }
+    assert_eq!(shard.conns(), 10_000);
+    let each = shard.bytes_held() / 10_000;
+    assert!(each < 3072, "{each} bytes a conn");
+    finish(shard, &mut out);
+}
+
+#[test]
+fn a_flood_of_half_requests_stays_within_the_budget() {
+    let mut options = Options::default();
+    options.stream.bytes = 2 << 20;
+    let mut shard = Shard::new(&options);
+    let mut out = Outcome::default();
+    let body = [b'x'; 12_000];
+    for sock in 1..=3_000 {
+        let mut conn = ConnBuilder::tcp(sock);
+        let half: &[u8] = match sock % 3 {
+            0 => b"GET / HTTP/1.1\r\nHost: x\r\nLong: yyyyyyyyyyyyyyyyyyyyyyyyy",
+            1 => b"POST / HTTP/1.1\r\nContent-Length: 20000\r\n\r\n",
+            _ => b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n",
+        };
+        let records = [
+            conn.open(),
+            conn.data(Flow::Received, half),
+            conn.data(Flow::Received, &body),
+        ];
+        for record in &records {
+            shard.push(record, &mut out);
+            assert!(shard.bytes_held() <= options.stream.bytes as u64);
+        }
+    }
+    let shard = finish(shard, &mut out);
+    assert!(shard.counters().get(Counter::StreamSheds) > 0);
+    let shed = out
+        .exchanges
+        .iter()
+        .filter(|one| line(one).contains("shed"));
+    assert!(shed.count() > 1000);
+}
+
+#[test]
+fn one_conn_gives_up_what_is_beyond_its_share_and_goes_on() {
+    let mut options = Options::default();
+    options.stream.conn_bytes = 8 * 1024;
+    let mut shard = Shard::new(&options);
+    let mut out = Outcome::default();
+    let mut conn = ConnBuilder::tcp(1);
+    let mut body = b"PUT /big HTTP/1.1\r\nContent-Length: 10000\r\n\r\n".to_vec();
+    body.extend([b'x'; 9_990]);
+    let records = [
+        conn.open(),
+        conn.data(Flow::Received, &body),
+        conn.data(Flow::Received, b"0123456789"),
+        conn.data(Flow::Sent, OK),
+        conn.data(Flow::Received, GET),
+        conn.data(Flow::Sent, OK),
+    ];
+    let told = push(&mut shard, &mut out, &records);
+    assert_eq!(told, ["PUT /big 10000 truncated | 200 5 whole shed", WHOLE]);
+    assert_eq!(shard.counters().get(Counter::StreamSheds), 1);
+    finish(shard, &mut out);
+}
+
+#[test]
+fn the_conn_quiet_longest_makes_room_and_rather_one_with_nothing_under_way() {
+    let mut options = Options::default();
+    options.stream.conns = 3;
+    let mut shard = Shard::new(&options);
+    let mut out = Outcome::default();
+    let mut conns: Vec<_> = (1..=4).map(ConnBuilder::tcp).collect();
+    for (at, conn) in conns.iter_mut().enumerate() {
+        conn.time_ns += at as u64 * SECOND;
+    }
+    let waiting = [conns[0].open(), conns[0].data(Flow::Received, GET)];
+    assert!(push(&mut shard, &mut out, &waiting).is_empty());
+    for conn in &mut conns[1..] {
+        let records = [
+            conn.open(),
+            conn.data(Flow::Received, GET),
+            conn.data(Flow::Sent, OK),
+        ];
+        assert_eq!(push(&mut shard, &mut out, &records), [WHOLE]);
+    }
+    assert_eq!(shard.conns(), 3);
+    let late = [conns[0].data(Flow::Sent, OK)];
+    assert_eq!(push(&mut shard, &mut out, &late), [WHOLE]);
+    let gone = [conns[1].data(Flow::Received, GET)];
+    push(&mut shard, &mut out, &gone);
+    assert_eq!(shard.counters().get(Counter::StreamDataUnknown), 1);
+    assert_eq!(shard.counters().get(Counter::StreamConnsEvicted), 1);
+    finish(shard, &mut out);
+}
+
+#[test]
+fn what_gets_no_byte_for_the_idle_time_is_told_and_the_conn_stays() {
+    let options = Options::default();
+    let mut shard = Shard::new(&options);
+    let mut out = Outcome::default();
+    let mut conn = ConnBuilder::tcp(1);
+    push(
+        &mut shard,
+        &mut out,
+        &[conn.open(), conn.data(Flow::Received, GET)],
+    );
+    let begun = conn.time_ns;
+    for seconds in 1..290 {
+        shard.tick(Ktime(begun + seconds * SECOND), &mut out);
+    }
+    assert!(out.exchanges.is_empty(), "a long poll is waited for");
+    for seconds in 290..400 {
+        shard.tick(Ktime(begun + seconds * SECOND), &mut out);
+    }
+    assert_eq!(
+        push(&mut shard, &mut out, &[]),
+        ["GET /a 0 whole | - none timeout"]
+    );
+    conn.time_ns = begun + 8 * 3600 * SECOND;
+    let records = [
+        conn.data(Flow::Sent, OK),
+        conn.data(Flow::Received, GET),
+        conn.data(Flow::Sent, OK),
+    ];
+    assert_eq!(
+        push(&mut shard, &mut out, &records),
+        ["- none | 200 5 whole", WHOLE]
+    );
+    finish(shard, &mut out);
+}
+
+#[test]
+fn a_byte_a_second_is_no_timeout() {
+    let mut shard = Shard::new(&Options::default());
+    let mut out = Outcome::default();
+    let mut conn = ConnBuilder::tcp(1);
+    let mut records = vec![conn.open()];
+    let slow = [GET, GET, GET].concat();
+    for byte in slow.chunks(1) {
+        conn.time_ns += 60 * SECOND;
+        records.push(conn.data(Flow::Received, byte));
+    }
+    for record in &records {
+        shard.push(record, &mut out);
+        shard.tick(Ktime(conn.time_ns - 30 * SECOND), &mut out);
+    }
+    records.clear();
+    conn.time_ns += SECOND;
+    let told = push(
+        &mut shard,
+        &mut out,
+        &[conn.data(Flow::Sent, &[OK, OK, OK].concat())],
+    );
+    assert_eq!(told, [WHOLE, WHOLE, WHOLE]);
+    finish(shard, &mut out);
+}
+
+#[test]
+fn a_conn_is_forgotten_after_the_longest_quiet() {
+    let mut shard = Shard::new(&Options::default());
+    let mut out = Outcome::default();
+    let mut conn = ConnBuilder::tcp(1);
+    push(
+        &mut shard,
+        &mut out,
+        &[conn.open(), conn.data(Flow::Received, GET)],
+    );
+    for hour in 1..30 {
+        shard.tick(Ktime(conn.time_ns + hour * 3600 * SECOND), &mut out);
+    }
+    assert_eq!(shard.conns(), 0);
+    assert_eq!(shard.counters().get(Counter::StreamConnsForgotten), 1);
+    finish(shard, &mut out);
+}
+
+#[test]
+fn what_is_open_at_the_stop_is_unfinished() {
+    let mut shard = Shard::new(&Options::default());
+    let mut out = Outcome::default();
+    let mut conn = ConnBuilder::tcp(1);
+    let records = [
+        conn.open(),
+        conn.data(Flow::Received, GET),
+        conn.data(
+            Flow::Sent,
+            b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc",
+        ),
+    ];
+    push(&mut shard, &mut out, &records);
+    finish(shard, &mut out);
+    assert_eq!(
+        push(&mut Shard::new(&Options::default()), &mut out, &[]),
+        ["GET /a 0 whole | 200 3 unfinished"]
+    );
+}
+
+#[test]
+fn a_hole_is_waited_for_no_longer_than_it_may() {
+    let mut shard = Shard::new(&Options::default());
+    let mut out = Outcome::default();
+    let mut conn = ConnBuilder::tcp(1);
+    let head = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n";
+    let mut records = vec![
+        conn.open(),
+        conn.data(Flow::Received, GET),
+        conn.data(Flow::Sent, head),
+    ];
+    conn.pass(Flow::Sent, 4);
+    records.push(conn.data(Flow::Sent, b"tail"));
+    assert!(push(&mut shard, &mut out, &records).is_empty());
+    shard.tick(Ktime(conn.time_ns + 4_000_000), &mut out);
+    assert!(out.exchanges.is_empty());
+    shard.tick(Ktime(conn.time_ns + 6_000_000), &mut out);
+    let told = push(&mut shard, &mut out, &[]);
+    assert_eq!(told, ["GET /a 0 whole | 200 8 gap unseenpath"]);
+    push(&mut shard, &mut out, &[conn.end(EndReason::Closed)]);
+    assert_eq!(shard.counters().get(Counter::StreamGapBytesUnseen), 4);
+    finish(shard, &mut out);
+}
