@@ -61,6 +61,8 @@ pub(super) type Books<'a> = stream::Books<'a, Context>;
 #[derive(Debug)]
 pub struct Conn {
     info: Arc<ConnInfo>,
+    /// Memory that names in `info` take.
+    names_bytes: usize,
     requests: Parser,
     responses: Parser,
     pairs: Pairs,
@@ -93,6 +95,7 @@ impl Consumer for Conn {
 
     fn open(open: ConnOpen, role: Role) -> Self {
         Self {
+            names_bytes: open.path.capacity() + open.comm.capacity(),
             info: Arc::new(ConnInfo { open, role }),
             requests: Parser::new(Side::Request),
             responses: Parser::new(Side::Response),
@@ -110,6 +113,7 @@ impl Consumer for Conn {
 
     fn reopen(&mut self, open: ConnOpen) {
         let role = self.info.role;
+        self.names_bytes = open.path.capacity() + open.comm.capacity();
         self.info = Arc::new(ConnInfo { open, role });
     }
 
@@ -205,10 +209,8 @@ impl Consumer for Conn {
     }
 
     fn bytes(&self) -> usize {
-        let open = &self.info.open;
-        let names = open.path.capacity() + open.comm.capacity() + size_of::<ConnInfo>();
         let parsers = self.requests.bytes() + self.responses.bytes();
-        names + parsers + self.pairs.bytes() + self.early.bytes
+        size_of::<ConnInfo>() + self.names_bytes + parsers + self.pairs.bytes() + self.early.bytes
     }
 }
 

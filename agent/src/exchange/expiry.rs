@@ -38,16 +38,16 @@ impl Closing {
 }
 
 /// Reports an exchange, unless there is nothing to report of it.
-pub(super) fn close(open: Open, closing: Closing, books: &mut Books<'_>) {
+pub(super) fn close(mut open: Open, closing: Closing, books: &mut Books<'_>) {
     let Open {
-        mut exchange,
-        mut request,
-        mut response,
+        exchange,
+        request,
+        response,
         ..
-    } = open;
+    } = &mut open;
     let halves = [
-        (&mut request, exchange.request.as_mut()),
-        (&mut response, exchange.response.as_mut()),
+        (&mut *request, exchange.request.as_mut()),
+        (&mut *response, exchange.response.as_mut()),
     ];
     for (arrival, half) in halves {
         if arrival.progress == Progress::Arriving {
@@ -87,5 +87,5 @@ pub(super) fn close(open: Open, closing: Closing, books: &mut Books<'_>) {
     exchange.missing_bytes = missing_bytes;
     exchange.reasons = reasons.list();
     exchange.anomalies = anomalies.names();
-    books.context.out.push(exchange);
+    books.context.out.push(open.exchange);
 }

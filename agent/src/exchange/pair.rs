@@ -393,7 +393,14 @@ impl Pairs {
         let both = self.open.get(at).is_some_and(|open| {
             done(&open.request) && done(&open.response) && open.tentative.is_none()
         });
-        if both && let Some(open) = self.open.remove(at) {
+        if !both {
+            return;
+        }
+        let open = match at {
+            0 => self.open.pop_front(),
+            _ => self.open.remove(at),
+        };
+        if let Some(open) = open {
             self.gave(open.bytes);
             close(open, Closing::Done, books);
         }

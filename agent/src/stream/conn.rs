@@ -31,7 +31,7 @@ pub(super) struct Conn<C> {
 enum Stage<C> {
     /// Nothing has told yet which end this is.
     Undecided(Box<Undecided>),
-    Heard(Box<C>, Role),
+    Heard(C, Role),
     NotHttp,
 }
 
@@ -242,7 +242,7 @@ impl<C: Consumer> Conn<C> {
                     + undecided.sent.bytes.capacity()
                     + undecided.received.bytes.capacity()
             }
-            Stage::Heard(consumer, _) => size_of::<C>() + consumer.bytes(),
+            Stage::Heard(consumer, _) => consumer.bytes(),
             Stage::NotHttp => 0,
         };
         size_of::<Self>() + self.sent.bytes() + self.received.bytes() + stage
@@ -352,7 +352,7 @@ impl<C: Consumer> Stage<C> {
         if said != *role {
             let open = consumer.info();
             consumer.close(Parting::Ended, books);
-            *self = Self::Heard(Box::new(C::open(open, said)), said);
+            *self = Self::Heard(C::open(open, said), said);
         }
     }
 
@@ -387,7 +387,7 @@ impl<C: Consumer> Stage<C> {
         };
         let open = std::mem::take(&mut undecided.open);
         let (sent, received) = (undecided.sent.take(), undecided.received.take());
-        *self = Self::Heard(Box::new(C::open(open, role)), role);
+        *self = Self::Heard(C::open(open, role), role);
         let prefixes = match role {
             Role::Server => [(Flow::Received, received), (Flow::Sent, sent)],
             Role::Client => [(Flow::Sent, sent), (Flow::Received, received)],

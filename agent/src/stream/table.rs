@@ -322,7 +322,7 @@ impl<C: Consumer> Table<C> {
                 return;
             }
             let at = self.advance();
-            let bare = size_of::<Conn<C>>() + size_of::<C>() + 1024;
+            let bare = size_of::<Conn<C>>() + 1024;
             if self.slots.get(at).is_some_and(|slot| slot.bytes > bare) {
                 self.with(at, env, |conn, env| conn.shed(now, env));
             }
