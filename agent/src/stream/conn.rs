@@ -2,7 +2,7 @@
 
 use eaves_common::{ConnId, EndReason, Flow, Role};
 
-use super::order::Order;
+use super::order::{Fin, Last, Order};
 use super::{Books, Chunk, Consumer, Direction, Env, Options, Parting, Piece, Word};
 use crate::capture::{ConnOpen, Data, Ended};
 use crate::clock::Ktime;
@@ -119,21 +119,25 @@ impl<C: Consumer> Conn<C> {
         self.last = ended.time;
         // What waits in either flow is earlier than the end of the other.
         self.give_up(env);
-        let sent = Some((ended.sent_end, ended.sequence));
-        let received = Some((ended.received_end, ended.sequence));
+        let last = |position, fin| Some(Last { position, fin });
         match ended.reason {
             EndReason::SentFinished => {
-                self.end(Flow::Sent, sent, true, env);
+                // Told before the FIN goes out.
+                self.end(Flow::Sent, last(ended.sent_end, Fin::Not), true, env);
                 false
             }
             EndReason::ReceivedFinished => {
+                // Told when the FIN was read.
+                let received = last(ended.received_end, Fin::Counted);
                 self.end(Flow::Received, received, true, env);
                 false
             }
             EndReason::Closed | EndReason::Reset => {
                 let good = ended.reason == EndReason::Closed;
+                let received = last(ended.received_end, Fin::Perhaps);
                 self.end(Flow::Received, received, good, env);
-                self.end(Flow::Sent, sent, good, env);
+                let fin = if good { Fin::Counted } else { Fin::Not };
+                self.end(Flow::Sent, last(ended.sent_end, fin), good, env);
                 true
             }
             EndReason::PeerFinished => {
@@ -148,7 +152,7 @@ impl<C: Consumer> Conn<C> {
         }
     }
 
-    fn end(&mut self, flow: Flow, end: Option<(u64, bool)>, good: bool, env: &mut Env<'_, C>) {
+    fn end(&mut self, flow: Flow, last: Option<Last>, good: bool, env: &mut Env<'_, C>) {
         let (stage, context, time) = (&mut self.stage, &mut *env.context, self.last);
         let order = match flow {
             Flow::Sent => &mut self.sent,
@@ -156,7 +160,7 @@ impl<C: Consumer> Conn<C> {
         };
         order.end(
             time,
-            end,
+            last,
             good,
             env.counters,
             &mut |counters, time, first, piece| {

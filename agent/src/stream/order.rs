@@ -29,6 +29,22 @@ struct Held {
     disputed: bool,
 }
 
+/// Whether a last position counts a FIN, as sequence numbers do (RFC 9293 §3.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fin {
+    Not,
+    Counted,
+    /// It does if the FIN was read before the end.
+    Perhaps,
+}
+
+/// Where a flow stood when it ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Last {
+    pub(super) position: u64,
+    pub(super) fin: Fin,
+}
+
 /// One flow's order.
 #[derive(Debug, Default)]
 pub(super) struct Order {
@@ -176,11 +192,11 @@ impl Order {
         }
     }
 
-    /// The flow ends at `end`, if that is known: what never came is a gap. A FIN counts one.
+    /// The flow ends, if it is known where: what never came is a gap.
     pub(super) fn end(
         &mut self,
         time: Ktime,
-        end: Option<(u64, bool)>,
+        last: Option<Last>,
         good: bool,
         counters: &mut Counters,
         each: &mut impl FnMut(&mut Counters, Ktime, bool, Piece<'_>),
@@ -190,12 +206,16 @@ impl Order {
         }
         self.give_up(counters, each);
         self.ended = true;
-        if let Some((end, sequence)) = end
+        if let Some(last) = last
             && self.based
         {
-            let missing = distance(self.next, end, sequence);
-            let fin = i64::from(sequence);
-            if missing > fin {
+            let ahead = distance(self.next, last.position, self.sequence);
+            let missing = match last.fin {
+                Fin::Counted if self.sequence => ahead.saturating_sub(1),
+                Fin::Perhaps if self.sequence && ahead == 1 => 0,
+                _ => ahead,
+            };
+            if missing > 0 {
                 let n = missing.unsigned_abs();
                 self.gap(time, n, GapReason::UnseenPath, counters, each);
             }

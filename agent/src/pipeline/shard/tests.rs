@@ -240,13 +240,40 @@ fn bytes_that_never_come_at_the_end_are_a_gap_at_close() {
 
 #[test]
 fn a_fin_is_no_gap() {
-    let mut conn = ConnBuilder::tcp(1);
-    let mut records = vec![conn.open(), conn.data(Flow::Received, GET)];
-    records.push(conn.data(Flow::Sent, b"HTTP/1.0 200 OK\r\n\r\nuntil close"));
-    conn.pass(Flow::Sent, 1);
-    conn.pass(Flow::Received, 1);
-    records.push(conn.end(EndReason::Closed));
-    check(&records, &["GET /a 0 whole | 200 11 whole"]);
+    let head = b"HTTP/1.0 200 OK\r\n\r\nuntil close";
+    for ends in [
+        &[
+            EndReason::SentFinished,
+            EndReason::ReceivedFinished,
+            EndReason::Closed,
+        ][..],
+        &[
+            EndReason::ReceivedFinished,
+            EndReason::SentFinished,
+            EndReason::Closed,
+        ],
+        &[EndReason::ReceivedFinished, EndReason::Closed],
+        &[EndReason::Closed],
+    ] {
+        let mut conn = ConnBuilder::tcp(1);
+        let mut records = vec![conn.open(), conn.data(Flow::Received, GET)];
+        records.push(conn.data(Flow::Sent, head));
+        for end in ends {
+            if *end == EndReason::ReceivedFinished {
+                conn.pass(Flow::Received, 1);
+            } else if *end == EndReason::Closed {
+                conn.pass(Flow::Sent, 1);
+            }
+            records.push(conn.end(*end));
+        }
+        let (out, shard) = run(&records);
+        assert_eq!(
+            line(&out.exchanges[0]),
+            "GET /a 0 whole | 200 11 whole",
+            "{ends:?}"
+        );
+        assert_eq!(shard.counters().get(Counter::StreamGaps), 0, "{ends:?}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use eaves_common::{EndReason, Flow, Missing};
+use eaves_common::{EndReason, Flow, Missing, Transport};
 use proptest::prelude::*;
 
 use super::run;
@@ -226,7 +226,13 @@ fn story(seed: u64, count: usize, pipelined: bool, hostile: bool, damage: Damage
         damaged.extend(now.iter().map(|_| lost || lost_too));
         rest = after;
     }
-    conn.after_loss = false;
+    records.push(conn.end(EndReason::SentFinished));
+    if conn.transport == Transport::Tcp {
+        // Each way a FIN.
+        conn.pass(Flow::Sent, 1);
+        conn.pass(Flow::Received, 1);
+    }
+    records.push(conn.end(EndReason::ReceivedFinished));
     records.push(conn.end(EndReason::Closed));
     Story {
         truths,
