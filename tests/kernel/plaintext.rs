@@ -37,7 +37,7 @@ fn every_call(sandbox: &Sandbox, mode: Mode) -> Result<()> {
         mode.name(),
         events.display(),
     );
-    let mut agent = Agent::run(sandbox, &yaml, &events)?;
+    let mut agent = Agent::run(sandbox, &yaml, &events)?.of_every_port();
     let mut outcomes = Vec::new();
     for (name, case) in early {
         outcomes.push((name, case.go_on()?));

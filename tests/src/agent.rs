@@ -149,6 +149,13 @@ impl Agent {
         })
     }
 
+    /// Reads exchanges of servers on any port: of programs that choose their own.
+    #[must_use]
+    pub const fn of_every_port(mut self) -> Self {
+        self.output.every_port = true;
+        self
+    }
+
     /// The agent's process.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
@@ -200,10 +207,12 @@ impl Agent {
     }
 }
 
-/// A growing file of events, without those of servers that are not this run's.
+/// A growing file of events, without those of servers whose ports are not this run's.
 #[derive(Debug)]
 pub struct Output {
     path: PathBuf,
+    /// Whatever port its server has, an exchange is read.
+    every_port: bool,
     position: u64,
     rest: Vec<u8>,
     exchanges: Vec<Exchange>,
@@ -216,6 +225,7 @@ impl Output {
     pub fn new(path: PathBuf) -> Self {
         Self {
             path,
+            every_port: false,
             position: 0,
             rest: Vec::new(),
             exchanges: Vec::new(),
@@ -247,7 +257,9 @@ impl Output {
             let end = self.rest.iter().rposition(|byte| *byte == b'\n');
             let lines: Vec<u8> = self.rest.drain(..end.map_or(0, |end| end + 1)).collect();
             let lines = String::from_utf8(lines).context("the output is not UTF-8")?;
-            for line in lines.lines().filter(|line| !is_foreign(line, is_ours)) {
+            let every_port = self.every_port;
+            let ours = |line: &&str| every_port || !is_foreign(line, is_ours);
+            for line in lines.lines().filter(ours) {
                 match parse(line)? {
                     Event::Exchange(exchange) => self.exchanges.push(*exchange),
                     Event::Notice(name, value) => self.notices.push((name, value)),

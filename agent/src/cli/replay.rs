@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use super::session::Session;
 use super::{Exit, Globals, config, watch};
 use crate::capture::{FileError, Reader, Replay};
+use crate::config::Role;
 use crate::pipeline::Requests;
 
 /// Put the exchanges of a recording together again, without root and without a kernel
@@ -43,7 +44,9 @@ pub struct Args {
 /// # Errors
 /// It cannot be read, is no recording, or ends before it should; what came before is reported.
 pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
-    let config = config::load(args.config.as_deref())?;
+    let mut config = config::load(args.config.as_deref())?;
+    // Which end is wanted was decided when it was recorded.
+    config.capture.roles = vec![Role::Server, Role::Client];
     let reader = Reader::new(open(&args.file)?).map_err(|error| match error {
         FileError::Magic | FileError::Version { .. } => {
             anyhow::Error::new(error).context(Exit::Usage)

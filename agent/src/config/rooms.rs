@@ -86,6 +86,8 @@ impl Config {
                 head_bytes: self.limits.head.to_usize(),
                 fields: self.limits.fields as usize,
             },
+            servers: self.capture.roles.contains(&Role::Server),
+            clients: self.capture.roles.contains(&Role::Client),
             ..exchange::Options::default()
         }
     }

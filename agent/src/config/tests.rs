@@ -143,7 +143,9 @@ limits: { memory: 64MiB, connections: 99, connection: 512KiB, idle: 2s, forget: 
 fn defaults_of_the_rooms_are_those_of_the_file() {
     let config = Config::default();
     let (stream, exchange) = (config.stream(), config.exchange());
-    assert_eq!(exchange, crate::exchange::Options::default());
+    let clients = false;
+    let default = crate::exchange::Options::default();
+    assert_eq!(exchange, crate::exchange::Options { clients, ..default });
     let default = crate::stream::Options::default();
     let bytes = stream.bytes;
     assert_eq!(stream, crate::stream::Options { bytes, ..default });

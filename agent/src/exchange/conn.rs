@@ -26,6 +26,10 @@ pub struct Options {
     pub response_body_bytes: usize,
     /// What the parsers keep.
     pub limits: Limits,
+    /// Whether conns are reported whose server end was heard.
+    pub servers: bool,
+    /// Whether conns are reported whose client end was heard.
+    pub clients: bool,
     /// Nanoseconds a response waits for the request it answers: a client may read on one thread
     /// before its write on another has told.
     pub early_ns: u64,
@@ -39,8 +43,20 @@ impl Default for Options {
             request_body_bytes: 16 * 1024,
             response_body_bytes: 16 * 1024,
             limits: Limits::default(),
+            servers: true,
+            clients: true,
             early_ns: 5_000_000,
             early_bytes: 64 * 1024,
+        }
+    }
+}
+
+impl Options {
+    /// Whether conns of which this end was heard are reported.
+    const fn wants(&self, role: Role) -> bool {
+        match role {
+            Role::Server => self.servers,
+            Role::Client => self.clients,
         }
     }
 }
@@ -122,6 +138,12 @@ impl Consumer for Conn {
     }
 
     fn chunk(&mut self, chunk: Chunk<'_>, books: &mut Books<'_>) {
+        if !self.over && !books.context.options.wants(self.info.role) {
+            // The kernel could not tell whose end it is by so few bytes at a time.
+            self.requests.finish();
+            self.responses.finish();
+            self.over = true;
+        }
         if chunk.direction == Direction::ToClient {
             if self.comes_early(&chunk, books.context) {
                 return;

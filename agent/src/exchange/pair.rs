@@ -202,7 +202,8 @@ impl Pairs {
             uncertain,
         });
         if uncertain && self.turns.hold() {
-            self.response_loss = self.close_answered_unseen(self.next, books);
+            let cause = self.request_loss.reason;
+            self.response_loss = self.close_answered_unseen(self.next, cause, books);
         }
         self.requests_seen = true;
         self.requests_adrift = false;

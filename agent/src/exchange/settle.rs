@@ -8,7 +8,7 @@ use super::body::{Arrival, Progress};
 use super::conn::Books;
 use super::expiry::{Closing, close};
 use super::pair::{Loss, Open, Pairs};
-use super::{Half, Seen};
+use super::{Half, Reason, Seen};
 use crate::protocol::Anomaly;
 use crate::stream::Direction;
 
@@ -64,7 +64,7 @@ impl Pairs {
         if !self.responses_were_lost && ordinal < lost_at {
             return Some(ordinal);
         }
-        let loss = self.close_answered_unseen(ordinal, books);
+        let loss = self.close_answered_unseen(ordinal, None, books);
         let gap = std::mem::take(&mut self.gap);
         let tentative = std::mem::take(&mut self.responses_were_lost);
         self.requests_lost_at = None;
@@ -78,8 +78,14 @@ impl Pairs {
     }
 
     /// Requests before the one of `ordinal` that wait were answered, unseen: what is left of the
-    /// loss that hid the responses.
-    pub(super) fn close_answered_unseen(&mut self, ordinal: u64, books: &mut Books<'_>) -> Loss {
+    /// loss that hid the responses. Where none is known yet, `cause` is why requests were lost: a
+    /// ring that was full then was full for their responses too.
+    pub(super) fn close_answered_unseen(
+        &mut self,
+        ordinal: u64,
+        cause: Option<Reason>,
+        books: &mut Books<'_>,
+    ) -> Loss {
         let mut loss = std::mem::take(&mut self.response_loss);
         let hidden = |open: &Open| {
             open.response.progress == Progress::Waiting && open.exchange.ordinal < ordinal
@@ -90,6 +96,9 @@ impl Pairs {
             };
             self.gave(open.bytes);
             self.forget_ordinal(open.exchange.ordinal);
+            if loss.reason.is_none() && cause.is_some() {
+                open.response.hide(0, cause);
+            }
             loss.hide(&mut open.response);
             close(open, Closing::Hidden, books);
         }

@@ -186,6 +186,26 @@ fn one_byte_a_record_is_the_same_exchange() {
 }
 
 #[test]
+fn an_end_that_is_not_wanted_is_passed_over_however_slowly_it_opens() {
+    let mut conn = ConnBuilder::tcp(1);
+    let mut records = vec![conn.open()];
+    records.extend(GET.chunks(1).map(|byte| conn.data(Flow::Sent, byte)));
+    records.push(conn.data(Flow::Received, OK));
+    records.push(conn.end(EndReason::Closed));
+    let mut options = Options::default();
+    options.exchange.clients = false;
+    let mut shard = Shard::new(&options);
+    let mut out = Outcome::default();
+    for record in &records {
+        shard.push(record, &mut out);
+    }
+    shard.finish(Ktime(5_000_000_000), &mut out);
+    assert_eq!(out.exchanges, []);
+    assert_eq!(out.words, [Word::NotHttp { conn: conn.conn }]);
+    assert_eq!(shard.counters().check(), []);
+}
+
+#[test]
 fn bytes_of_sendfile_are_a_gap_of_known_length() {
     let mut conn = ConnBuilder::tcp(1);
     let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n";
