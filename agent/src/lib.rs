@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! 0  event telemetry clock      the words everyone uses
+//!    units spelling             how numbers are written, what a misspelt word was meant to be
 //! 1  capture protocol           ring bytes → Record; bytes → Message
 //! 2  probe stream               kernel → Record; Record → Chunk
 //! 3  exchange                   Chunk → Message → Exchange
@@ -18,7 +19,9 @@
 
 pub mod clock;
 pub mod event;
+pub mod spelling;
 pub mod telemetry;
+pub mod units;
 
 pub mod capture;
 pub mod protocol;

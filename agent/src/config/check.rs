@@ -10,7 +10,8 @@ use serde_json::{Map, Value as Schema};
 
 use super::report::{Mistake, Mistakes, Place};
 use super::tree::{Node, Value};
-use words::{list, meant, shown};
+use crate::spelling::meant;
+use words::{list, shown};
 
 /// Holds `root` against `schema`: what is sound of it, as JSON, and what is not.
 pub(super) fn check(root: &Node, schema: &Schema) -> (Schema, Mistakes) {

@@ -12,7 +12,6 @@ mod report;
 mod rooms;
 mod sinks;
 mod tree;
-mod units;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,7 +22,8 @@ pub use load::{ConfigError, FILE_MAX_BYTES, load, parse};
 pub use report::{Mistake, Mistakes, Place, Report};
 pub use rooms::CgroupError;
 pub use sinks::{FileSink, Kind, SinkEntry, SinkKind, StdoutSink};
-pub use units::{Period, Size, UnitError};
+
+pub use crate::units::{Period, Size, UnitError};
 
 use std::collections::BTreeMap;
 

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::units::{Period, Size};
 use crate::sink::FileOptions;
+use crate::units::{Period, Size};
 
 /// One place where events go. Exactly one type is named.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -5,7 +5,7 @@ use super::{File, Problem};
 
 /// The rooms by level; a room of one level knows no other of it. A file's name stands for a room too.
 const LEVELS: &[&[&str]] = &[
-    &["event", "telemetry", "clock"],
+    &["event", "telemetry", "clock", "units", "spelling"],
     &["capture", "protocol", "content", "filter"],
     &["probe", "lookup", "stream"],
     &["exchange"],

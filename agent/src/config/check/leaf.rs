@@ -5,8 +5,9 @@ use std::str::FromStr;
 use serde_json::{Map, Value as Schema};
 
 use super::super::tree::{Node, Value};
-use super::super::units::{Period, Size};
-use super::words::{list, meant, shown};
+use super::words::{list, shown};
+use crate::spelling::meant;
+use crate::units::{Period, Size};
 
 /// What is wrong with a value.
 enum Wrong {
