@@ -8,6 +8,7 @@ mod hooks;
 mod kernel;
 mod maps;
 mod object;
+mod pace;
 mod ring;
 
 use std::io;
