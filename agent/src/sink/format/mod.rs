@@ -73,10 +73,17 @@ impl Format {
         })
     }
 
-    /// Whether a record is JSON.
+    /// How every record begins, so that one that was torn is known again; `None` if they differ.
     #[must_use]
-    pub const fn is_json(self) -> bool {
-        !matches!(self, Self::Cef | Self::Combined)
+    pub const fn beginning(self) -> Option<&'static [u8]> {
+        Some(match self {
+            Self::Eaves => b"{\"kind\":\"",
+            Self::Ecs => b"{\"@timestamp\":\"",
+            Self::Ocsf => b"{\"category_uid\":",
+            Self::Otel => b"{\"resourceLogs\":[",
+            Self::Cef => b"CEF:0|Eaves|Eaves|",
+            Self::Combined => return None,
+        })
     }
 }
 

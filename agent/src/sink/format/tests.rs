@@ -51,6 +51,9 @@ fn each_event_is_what_it_was() {
         let lines = events();
         let lines = lines.iter().filter_map(|line| projected(format, line));
         let text: String = lines.map(|line| line + "\n").collect();
+        let beginning = format.beginning().unwrap_or_default();
+        let begins = |line: &str| line.as_bytes().starts_with(beginning);
+        assert!(text.lines().all(begins), "{name}");
         let file = fixture(&format!("events.{name}"));
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             fs::write(&file, &text).unwrap();
