@@ -152,6 +152,27 @@ fn exchange(event: &mut Event, out: &mut Object) {
             out.put(to, named_fields(fields));
         }
     }
+    endpoints(event, out);
+    // The object asks for a version.
+    if let Some(version) = event.take("tls.version") {
+        out.put("tls.version", version);
+        event.shift(&[("tls.server_name", "tls.sni")], out);
+    }
+    let moves = EXCHANGE
+        .iter()
+        .filter(|(from, _)| !from.starts_with("tls."));
+    event.shift(&moves.copied().collect::<Vec<_>>(), out);
+    process(event, out);
+    let cut = ["request", "response"]
+        .iter()
+        .any(|side| event.text(&format!("completeness.{side}")) == Some("truncated"));
+    if cut {
+        out.put("metadata.is_truncated", true);
+    }
+}
+
+/// The ends of the connection, and the connection itself.
+fn endpoints(event: &mut Event, out: &mut Object) {
     for (from, to) in [
         ("client.address", "src_endpoint"),
         ("peer.address", "proxy_endpoint"),
@@ -184,15 +205,10 @@ fn exchange(event: &mut Event, out: &mut Object) {
     out.put("connection_info.direction_id", direction);
     out.put("connection_info.direction", word);
     out.put_some("connection_info.uid", event.take("network.connection"));
-    // The object asks for a version.
-    if let Some(version) = event.take("tls.version") {
-        out.put("tls.version", version);
-        event.shift(&[("tls.server_name", "tls.sni")], out);
-    }
-    let moves = EXCHANGE
-        .iter()
-        .filter(|(from, _)| !from.starts_with("tls."));
-    event.shift(&moves.copied().collect::<Vec<_>>(), out);
+}
+
+/// What of the process does not go over as it is.
+fn process(event: &mut Event, out: &mut Object) {
     if let Some(path) = event.take_text("process.executable") {
         let name = path.rsplit('/').next().unwrap_or_default().to_owned();
         out.put("actor.process.file.name", name);
@@ -201,12 +217,6 @@ fn exchange(event: &mut Event, out: &mut Object) {
     }
     if let Some(started) = event.text("process.start").and_then(milliseconds) {
         out.put("actor.process.created_time", started);
-    }
-    let cut = ["request", "response"]
-        .iter()
-        .any(|side| event.text(&format!("completeness.{side}")) == Some("truncated"));
-    if cut {
-        out.put("metadata.is_truncated", true);
     }
 }
 
