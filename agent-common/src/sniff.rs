@@ -21,12 +21,12 @@ pub enum Sniff {
 
 /// Guesses from the first `len` bytes of `head` (at most [`SNIFF_BYTES`]; the rest is not looked at).
 ///
-/// Leading CR and LF are passed over, as servers do (RFC 9112 §2.2). Bounded: one pass, no look-back.
-/// The kernel's verifier follows each branch with what is known of each number by then, so whole
-/// words are compared, and `len` only where the bytes end.
+/// Leading CR and LF are passed over, as servers do (RFC 9112 §2.2). The kernel's verifier follows
+/// each branch with what is known of each number by then: so whole words are compared, and a
+/// request line is judged by sets of places, without a loop.
 #[inline(always)]
 #[must_use]
-pub fn sniff(head: &[u8; SNIFF_BYTES], len: usize) -> Sniff {
+pub const fn sniff(head: &[u8; SNIFF_BYTES], len: usize) -> Sniff {
     let head = Words::of(head, len);
     if let Some(whole) = head.starts(*b"HTTP/1.\0\0\0\0\0\0\0\0\0", 7) {
         return if whole { Sniff::Response } else { Sniff::Open };
@@ -66,6 +66,8 @@ const fn equal(word: u64, byte: u8) -> u64 {
 struct Words {
     low: u64,
     high: u64,
+    /// The bytes that there are, in `low` and in `high`.
+    there: [u64; 2],
     len: u64,
 }
 
@@ -75,10 +77,12 @@ impl Words {
     #[inline(always)]
     const fn of(head: &[u8; SNIFF_BYTES], len: usize) -> Self {
         let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *head;
-        let len = len as u64;
+        let len = if len < SNIFF_BYTES { len } else { SNIFF_BYTES } as u64;
+        let there = [first(len), first(len.saturating_sub(8))];
         Self {
-            low: u64::from_le_bytes([a, b, c, d, e, f, g, h]) & first(len),
-            high: u64::from_le_bytes([i, j, k, l, m, n, o, p]) & first(len.saturating_sub(8)),
+            low: u64::from_le_bytes([a, b, c, d, e, f, g, h]) & there[0],
+            high: u64::from_le_bytes([i, j, k, l, m, n, o, p]) & there[1],
+            there,
             len,
         }
     }
@@ -87,11 +91,9 @@ impl Words {
     /// of those are there.
     #[inline(always)]
     const fn starts(&self, word: [u8; SNIFF_BYTES], count: u64) -> Option<bool> {
-        let word = Self::of(&word, SNIFF_BYTES);
-        let low = (self.low ^ word.low) & first(self.len) & first(count);
-        let high = (self.high ^ word.high)
-            & first(self.len.saturating_sub(8))
-            & first(count.saturating_sub(8));
+        let word = Self::of(&word, count as usize);
+        let low = (self.low ^ word.low) & self.there[0] & word.there[0];
+        let high = (self.high ^ word.high) & self.there[1] & word.there[1];
         if low | high == 0 {
             Some(self.len >= count)
         } else {
@@ -102,31 +104,80 @@ impl Words {
     /// Empty lines, a token, a space, and a byte that can begin a target.
     #[inline(always)]
     const fn request(&self) -> Sniff {
-        // Two bits, not counts: see `sniff`.
-        let mut token = false;
-        let mut space = false;
+        let sets = self.sets();
+        let there = (1 << self.len) - 1;
+        // The first place behind the empty lines: of a run of ones, one more is the place behind.
+        let token = ((sets.line & there) + 1) & !(sets.line & there);
+        // A number with a run of ones, plus the run's first: the run is gone, the place behind set.
+        let tchars = sets.tchar & there & !(token - 1);
+        let space = (tchars + token) & !tchars;
+        let target = space << 1;
+        if space == token {
+            // No token: all empty lines so far, or a byte that neither can have.
+            return if token & there == 0 {
+                Sniff::Open
+            } else {
+                Sniff::Other
+            };
+        }
+        if space & there == 0 {
+            return Sniff::Open;
+        }
+        if space & sets.space == 0 {
+            return Sniff::Other;
+        }
+        if target & there == 0 {
+            return Sniff::Open;
+        }
+        if target & sets.target == 0 {
+            return Sniff::Other;
+        }
+        Sniff::Request
+    }
+
+    /// At which of the sixteen places a byte of each kind stands, the first place lowest.
+    #[inline(always)]
+    const fn sets(&self) -> Sets {
+        let mut sets = Sets {
+            line: 0,
+            tchar: 0,
+            space: 0,
+            target: 0,
+        };
         let mut at = 0;
         while at < SNIFF_BYTES as u64 {
             let word = if at < 8 { self.low } else { self.high };
             let byte = (word >> (at % 8 * 8)) as u8;
-            if space && begins_target(byte) {
-                return Sniff::Request;
-            }
-            if byte == b' ' && token && !space {
-                space = true;
-            } else if is_tchar(byte) && !space {
-                token = true;
-            } else if (byte == b'\r' || byte == b'\n') && !token {
-                // An empty line before the request.
-            } else if byte == 0 && at >= self.len {
-                return Sniff::Open;
-            } else {
-                return Sniff::Other;
-            }
+            sets.line |= member(byte, 0x2400, 0) << at;
+            sets.tchar |= member(byte, TCHAR[0], TCHAR[1]) << at;
+            sets.space |= member(byte, 1 << b' ', 0) << at;
+            sets.target |= (member(byte, TARGET[0], TARGET[1]) | (byte >> 7) as u64) << at;
             at += 1;
         }
-        Sniff::Open
+        sets
     }
+}
+
+/// Places in the first bytes.
+struct Sets {
+    /// CR and LF.
+    line: u64,
+    /// What a token has (`tchar`).
+    tchar: u64,
+    /// A space.
+    space: u64,
+    /// What can begin a target.
+    target: u64,
+}
+
+/// 1 if `byte` is one of the set whose bytes below 64 are the bits of `low` and whose others below
+/// 128 those of `high`, else 0. Without a branch, and without a table in memory.
+#[inline(always)]
+const fn member(byte: u8, low: u64, high: u64) -> u64 {
+    let place = byte & 63;
+    let upper = ((byte >> 6) & 1) as u64;
+    let ascii = (byte >> 7) as u64 ^ 1;
+    ((low >> place) & (upper ^ 1) | (high >> place) & upper) & ascii
 }
 
 /// The lowest `count` bytes of a number.
@@ -139,57 +190,26 @@ const fn first(count: u64) -> u64 {
     }
 }
 
-/// A byte that can begin a request target: origin, absolute, authority or asterisk form
-/// (RFC 9112 §3.2), an IPv6 literal, or bytes beyond ASCII that real clients send.
-#[inline(always)]
-const fn begins_target(byte: u8) -> bool {
-    byte == b'/'
-        || byte == b'*'
-        || byte == b'['
-        || byte == b'%'
-        || byte == b'?'
-        || byte >= 0x80
-        || byte.is_ascii_alphanumeric()
-}
+/// `tchar` (RFC 9110 §5.6.2), as [`member`] takes it.
+const TCHAR: [u64; 2] = [bits(0, b"!#$%&'*+-.^_`|~"), bits(64, b"!#$%&'*+-.^_`|~")];
 
-/// `tchar` (RFC 9110 §5.6.2), as two words of bits so that the kernel needs no table in memory.
-#[inline(always)]
-const fn is_tchar(byte: u8) -> bool {
-    const LOW: u64 = bits(0);
-    const HIGH: u64 = bits(64);
-    if byte < 64 {
-        LOW >> byte & 1 == 1
-    } else {
-        byte < 128 && HIGH >> (byte - 64) & 1 == 1
-    }
-}
+/// What can begin a request target besides bytes beyond ASCII, which real clients send: origin,
+/// absolute, authority or asterisk form (RFC 9112 §3.2), or an IPv6 literal.
+const TARGET: [u64; 2] = [bits(0, b"/*[%?"), bits(64, b"/*[%?")];
 
-/// The 64 answers from `from` on.
-const fn bits(from: u8) -> u64 {
-    let mut set = 0u64;
-    let mut at = 0u8;
+/// Which of the 64 bytes from `from` on are letters, digits or among `symbols`.
+const fn bits(from: u8, symbols: &[u8]) -> u64 {
+    let mut set = 0;
+    let mut at = 0;
     while at < 64 {
         let byte = from + at;
-        let symbol = matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        );
-        if symbol || byte.is_ascii_alphanumeric() {
-            set |= 1 << at;
+        let mut is_in = byte.is_ascii_alphanumeric();
+        let mut rest = symbols;
+        while let [first, behind @ ..] = rest {
+            is_in |= *first == byte;
+            rest = behind;
         }
+        set |= (is_in as u64) << at;
         at += 1;
     }
     set
@@ -197,7 +217,7 @@ const fn bits(from: u8) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{SNIFF_BYTES, Sniff, is_tchar, names_path, sniff};
+    use super::{SNIFF_BYTES, Sniff, TCHAR, member, names_path, sniff};
 
     #[track_caller]
     fn check(input: &[u8], expected: Sniff) {
@@ -275,7 +295,8 @@ mod tests {
     fn tchar_is_the_set_of_the_rfc() {
         let set = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
         for byte in 0..=255u8 {
-            assert_eq!(is_tchar(byte), set.contains(&byte), "{byte:#x}");
+            let is_in = member(byte, TCHAR[0], TCHAR[1]) == 1;
+            assert_eq!(is_in, set.contains(&byte), "{byte:#x}");
         }
     }
 }
