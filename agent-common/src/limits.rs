@@ -6,7 +6,7 @@ pub const VECTORS_MAX: usize = 64;
 
 /// Payload capacities, in bytes, of the records: the smallest that fits is reserved. A transfer
 /// larger than the last goes in several records.
-pub const PAYLOAD_CLASSES: [usize; 4] = [256, 1024, 4096, 16_384];
+pub const PAYLOAD_CLASSES: [usize; 7] = [256, 512, 1024, 2048, 4096, 8192, 16_384];
 
 /// Most bytes of one call that are ever copied, whatever `capture.copy_per_call` says.
 pub const CAPTURE_MAX_BYTES: u32 = 64 * 1024;

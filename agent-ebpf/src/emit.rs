@@ -1,31 +1,30 @@
-//! Records into the ring: classes, splitting, and the count of what was sent, named and lost.
+//! Records into the ring: their sizes, and the count of what was sent, named and lost.
 
 use core::ffi::c_void;
 use core::mem::size_of;
 
 use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::generated::{
-    bpf_ringbuf_discard, bpf_ringbuf_query, bpf_ringbuf_reserve, bpf_ringbuf_submit,
+    bpf_ringbuf_discard, bpf_ringbuf_output, bpf_ringbuf_query, bpf_ringbuf_reserve,
+    bpf_ringbuf_submit,
 };
 use eaves_common::{
-    ConnId, Counter, DataRecord, Missing, PAYLOAD_CLASSES, RecordHeader, RecordKind, VECTORS_MAX,
-    data_flag,
+    ConnId, Counter, DataRecord, Missing, PAYLOAD_CLASSES, RecordHeader, RecordKind, data_flag,
 };
 
 use crate::filter::setting;
-use crate::maps::{Counters, READER, RECORDS, WORK};
-use crate::read::{clamp, forget, mask, user, user_bytes};
+use crate::maps::{Counters, READER, RECORDS};
+use crate::read::{clamp, forget, user_bytes};
 use crate::state::ConnState;
-use crate::vectors::{IOVEC_BYTES, STEPS, Vectors};
+use crate::vectors::Vectors;
+use crate::work;
 
-const HEAD: u64 = size_of::<DataRecord>() as u64;
+/// Bytes of a data record before its payload.
+pub(crate) const HEAD: u64 = size_of::<DataRecord>() as u64;
 const _: () = assert!(HEAD == 80);
 
-const SMALL: u64 = PAYLOAD_CLASSES[0] as u64;
-const MEDIUM: u64 = PAYLOAD_CLASSES[1] as u64;
-const LARGE: u64 = PAYLOAD_CLASSES[2] as u64;
 /// Most payload of one record.
-pub(crate) const HUGE: u64 = PAYLOAD_CLASSES[3] as u64;
+pub(crate) const HUGE: u64 = PAYLOAD_CLASSES[PAYLOAD_CLASSES.len() - 1] as u64;
 
 /// A transfer on its way into records, with what all of them bear.
 #[repr(C)]
@@ -47,6 +46,21 @@ pub(crate) struct Moved {
     pub(crate) flags: u64,
 }
 
+impl Moved {
+    /// Copies it word by word: what copies it at once may become a call that goes by bytes.
+    #[inline(always)]
+    pub(crate) const fn copy_to(&self, to: &mut Self) {
+        to.conn.sock = self.conn.sock;
+        to.conn.inode = self.conn.inode;
+        to.time = self.time;
+        to.end = self.end;
+        to.bytes = self.bytes;
+        to.pid_tgid = self.pid_tgid;
+        to.flow = self.flow;
+        to.flags = self.flags;
+    }
+}
+
 /// What one record holds of a transfer.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -63,31 +77,6 @@ pub(crate) struct Part {
     pub(crate) missing: u64,
 }
 
-/// What a transfer of several buffers or records is worked on in. It lies in a map, where the
-/// verifier keeps no account of numbers: on the stack each path through the loops would count.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(crate) struct Work {
-    /// Not 0 while it is in use on this CPU.
-    busy: u64,
-    /// The transfer.
-    moved: Moved,
-    /// Where its bytes lie.
-    vectors: Vectors,
-    /// The piece at hand.
-    part: Part,
-    /// Bytes at its front that are only named.
-    skip: u64,
-    /// Where in the transfer the next piece begins.
-    offset: u64,
-    /// Bytes that may still be copied.
-    budget: u64,
-    /// Records that the ring took.
-    sent: u64,
-    /// A [`Missing`] as its number: why the rest is not copied.
-    why: u64,
-}
-
 /// Asks for ring memory; null if there is none.
 #[inline(always)]
 pub(crate) fn reserve(bytes: u64) -> *mut u8 {
@@ -99,9 +88,25 @@ pub(crate) fn reserve(bytes: u64) -> *mut u8 {
 /// Hands a record over, and wakes the reader if it waits for this one.
 #[inline(always)]
 pub(crate) fn submit(record: *mut u8, counters: Counters) {
-    let flags = wake_up(counters);
+    submit_with(record, wake_up(counters));
+}
+
+#[inline(always)]
+fn submit_with(record: *mut u8, flags: u64) {
     // SAFETY: `record` came from `reserve` and is not used again.
     unsafe { bpf_ringbuf_submit(record.cast(), flags) }
+}
+
+/// Copies a whole record of `len` bytes into the ring, and wakes the reader if it waits for this
+/// one; false if there is no room.
+///
+/// # Safety
+/// `record` has `len` bytes, and the verifier can see it.
+#[inline(always)]
+pub(crate) unsafe fn output(record: *mut u8, len: u64, counters: Counters) -> bool {
+    let ring: *mut c_void = (&raw const RECORDS).cast_mut().cast();
+    // SAFETY: the ring is a ring; the caller vouches for the record.
+    unsafe { bpf_ringbuf_output(ring, record.cast(), len, wake_up(counters)) == 0 }
 }
 
 /// A wake-up costs more than a record: one after quiet, one when much is pending, else none.
@@ -138,12 +143,31 @@ fn wake_up(counters: Counters) -> u64 {
     u64::from(BPF_RB_FORCE_WAKEUP)
 }
 
+/// Wakes the reader if it waits for what was submitted without.
+#[inline(always)]
+pub(crate) fn nudge(counters: Counters) {
+    let flags = wake_up(counters);
+    if flags == u64::from(BPF_RB_FORCE_WAKEUP) {
+        let nothing = reserve(8);
+        if !nothing.is_null() {
+            // SAFETY: it came from `reserve` and is not used again.
+            unsafe { bpf_ringbuf_discard(nothing.cast(), flags) }
+        }
+    }
+}
+
 /// Writes the head of a data record.
 ///
 /// # Safety
-/// `record` is ring memory of at least [`HEAD`] bytes.
+/// `record` has at least [`HEAD`] bytes.
 #[inline(always)]
-unsafe fn head(record: *mut u8, moved: &Moved, part: &Part, captured: u64, missing: u64) {
+pub(crate) unsafe fn head(
+    record: *mut u8,
+    moved: &Moved,
+    part: &Part,
+    captured: u64,
+    missing: u64,
+) {
     let data = DataRecord {
         header: RecordHeader {
             kind: RecordKind::Data as u16,
@@ -162,44 +186,40 @@ unsafe fn head(record: *mut u8, moved: &Moved, part: &Part, captured: u64, missi
         tgid: (moved.pid_tgid >> 32) as u32,
         tid: moved.pid_tgid as u32,
     };
-    // SAFETY: the caller vouches for `record`; ring memory is aligned to 8.
+    // SAFETY: the caller vouches for `record`; ring and map memory is aligned to 8.
     unsafe { record.cast::<DataRecord>().write(data) }
 }
 
-/// Counts a record that went, or that found no room.
+/// Counts a record that went.
 #[inline(always)]
-fn count(moved: &mut Moved, state: &mut ConnState, counters: Counters, part: &Part, captured: u64) {
+pub(crate) fn count(moved: &mut Moved, counters: Counters, span: u64, captured: u64) {
     counters.add(Counter::RecordsSent, 1);
     counters.add(Counter::BytesCopied, captured);
-    counters.add(Counter::BytesNamed, part.span - captured);
-    const { assert!(data_flag::AFTER_LOSS == 1) };
-    let told = (moved.flags & 1) << (moved.flow & 1);
-    state.lost &= !(told as u32);
+    counters.add(Counter::BytesNamed, span - captured);
     moved.flags = forget(moved.flags & u64::from(data_flag::SEQUENCE), moved.time);
 }
 
 /// Counts a record that found no room.
 #[inline(always)]
-fn lose(moved: &mut Moved, state: &mut ConnState, counters: Counters, span: u64) {
+pub(crate) fn lose(moved: &mut Moved, counters: Counters, span: u64) {
     counters.add(Counter::RecordsLost, 1);
     counters.add(Counter::BytesLost, span);
-    state.lost |= 1 << (moved.flow & 1);
     moved.flags = forget(moved.flags | u64::from(data_flag::AFTER_LOSS), moved.time);
 }
 
-/// Fills one record whose payload lies in one place and is at most `N` bytes.
+/// Sends one record whose payload lies in one place and is at most `N` bytes.
 #[inline(always)]
-fn fill<const N: u64>(
+fn send_class<const N: u64>(
     moved: &mut Moved,
-    state: &mut ConnState,
     counters: Counters,
     part: &Part,
-) -> Option<*mut u8> {
+    quietly: u64,
+) -> u64 {
     counters.add(Counter::Records, 1);
     let record = reserve(HEAD + N);
     if record.is_null() {
-        lose(moved, state, counters, part.span);
-        return None;
+        lose(moved, counters, part.span);
+        return 0;
     }
     let len = clamp::<N>(forget(part.copy, moved.time));
     // SAFETY: the record has room for `N` bytes behind its head.
@@ -213,39 +233,35 @@ fn fill<const N: u64>(
     let missing = forget(missing, moved.time);
     // SAFETY: as above.
     unsafe { head(record, moved, part, captured, missing) };
-    count(moved, state, counters, part, captured);
-    Some(record)
-}
-
-/// Sends one record whose payload lies in one place and is at most `N` bytes.
-#[inline(always)]
-fn send_class<const N: u64>(
-    moved: &mut Moved,
-    state: &mut ConnState,
-    counters: Counters,
-    part: &Part,
-) -> u64 {
-    fill::<N>(moved, state, counters, part).map_or(0, |record| {
+    count(moved, counters, part.span, captured);
+    if quietly == 0 {
         submit(record, counters);
-        1
-    })
+    } else {
+        submit_with(record, u64::from(BPF_RB_NO_WAKEUP));
+    }
+    1
 }
 
-/// Sends one record, in the smallest class that fits; 1 if the ring took it.
-///
-/// Functions that are not inlined give a number that is used: without one, what is left in the
-/// result's register may be a pointer, which the verifier does not let out.
+/// Sends one record whose payload lies in one place, in the smallest size that fits; wakes nobody
+/// if `quietly` is not 0. How many the ring took: one or none.
 #[inline(never)]
-fn send(moved: &mut Moved, state: &mut ConnState, counters: Counters, part: &Part) -> u64 {
+pub(crate) fn send(moved: &mut Moved, counters: Counters, part: &Part, quietly: u64) -> u64 {
+    const { assert!(PAYLOAD_CLASSES.len() == 7) };
     let copy = forget(part.copy, moved.time);
-    if copy <= SMALL {
-        send_class::<SMALL>(moved, state, counters, part)
-    } else if copy <= MEDIUM {
-        send_class::<MEDIUM>(moved, state, counters, part)
-    } else if copy <= LARGE {
-        send_class::<LARGE>(moved, state, counters, part)
+    if copy <= PAYLOAD_CLASSES[0] as u64 {
+        send_class::<{ PAYLOAD_CLASSES[0] as u64 }>(moved, counters, part, quietly)
+    } else if copy <= PAYLOAD_CLASSES[1] as u64 {
+        send_class::<{ PAYLOAD_CLASSES[1] as u64 }>(moved, counters, part, quietly)
+    } else if copy <= PAYLOAD_CLASSES[2] as u64 {
+        send_class::<{ PAYLOAD_CLASSES[2] as u64 }>(moved, counters, part, quietly)
+    } else if copy <= PAYLOAD_CLASSES[3] as u64 {
+        send_class::<{ PAYLOAD_CLASSES[3] as u64 }>(moved, counters, part, quietly)
+    } else if copy <= PAYLOAD_CLASSES[4] as u64 {
+        send_class::<{ PAYLOAD_CLASSES[4] as u64 }>(moved, counters, part, quietly)
+    } else if copy <= PAYLOAD_CLASSES[5] as u64 {
+        send_class::<{ PAYLOAD_CLASSES[5] as u64 }>(moved, counters, part, quietly)
     } else {
-        send_class::<HUGE>(moved, state, counters, part)
+        send_class::<{ PAYLOAD_CLASSES[6] as u64 }>(moved, counters, part, quietly)
     }
 }
 
@@ -262,50 +278,22 @@ pub(crate) fn transfer(
 ) -> u64 {
     let named = missing != Missing::None as u64;
     let copied_whole = skip == 0 && moved.bytes <= u64::from(setting!(copy_bytes));
-    if named || (copied_whole && vectors.len >= moved.bytes && moved.bytes <= HUGE) {
-        return in_one(moved, state, counters, vectors.base, missing);
-    }
-    let Some(work) = WORK.get_ptr_mut(0) else {
-        return 0;
-    };
-    // SAFETY: a map's value.
-    let work = unsafe { &mut *work };
-    if work.busy != 0 {
-        // Another program on this CPU was interrupted in the middle of its work.
-        return in_one(moved, state, counters, 0, Missing::UnseenPath as u64);
-    }
-    work.busy = 1;
-    work.moved = *moved;
-    work.vectors = *vectors;
-    work.skip = skip;
-    work.offset = 0;
-    work.sent = 0;
-    work.why = Missing::Vectors as u64;
-    work.budget = u64::from(setting!(copy_bytes));
-    let sent = if copied_whole && vectors.is_plain() && moved.bytes <= LARGE {
-        if moved.bytes <= SMALL {
-            gather_small(work, state, counters)
-        } else if moved.bytes <= MEDIUM {
-            gather_medium(work, state, counters)
-        } else {
-            gather_large(work, state, counters)
-        }
+    let in_one = named || (copied_whole && vectors.len >= moved.bytes && moved.bytes <= HUGE);
+    let (sent, flags) = if in_one {
+        let sent = in_one_record(moved, counters, vectors.base, missing);
+        (sent, moved.flags)
     } else {
-        tile(work, state, counters)
+        work::transfer(moved, counters, vectors, skip, copied_whole)
     };
-    work.busy = 0;
+    const { assert!(data_flag::AFTER_LOSS == 1) };
+    let flow = moved.flow & 1;
+    state.lost = state.lost & !(1 << flow) | ((flags & 1) << flow) as u32;
     sent
 }
 
 /// Sends a transfer in one record: all of it from `from`, or none if `missing` says why.
 #[inline(always)]
-fn in_one(
-    moved: &mut Moved,
-    state: &mut ConnState,
-    counters: Counters,
-    from: u64,
-    missing: u64,
-) -> u64 {
+pub(crate) fn in_one_record(moved: &mut Moved, counters: Counters, from: u64, missing: u64) -> u64 {
     let whole = missing == Missing::None as u64;
     let part = Part {
         offset: 0,
@@ -314,216 +302,5 @@ fn in_one(
         from,
         missing,
     };
-    send(moved, state, counters, &part)
-}
-
-/// A number that lies in a map, read anew: what the verifier may have known of it, it has forgotten.
-#[inline(always)]
-fn anew(number: &u64) -> u64 {
-    // SAFETY: a reference.
-    unsafe { (number as *const u64).read_volatile() }
-}
-
-/// Sends a transfer of several small vectors, at most `N` bytes in all, in one record.
-///
-/// Its room is twice `N`: an offset below `N` and a length up to `N` are bounds that the verifier
-/// can keep apart, their sum is not.
-#[inline(always)]
-fn gather_class<const N: u64, const MASK: u64>(
-    work: &mut Work,
-    state: &mut ConnState,
-    counters: Counters,
-) -> u64 {
-    const { assert!(MASK == N - 1 && N & MASK == 0) };
-    counters.add(Counter::Records, 1);
-    let record = reserve(HEAD + 2 * N);
-    if record.is_null() {
-        let span = work.moved.bytes;
-        lose(&mut work.moved, state, counters, span);
-        return 0;
-    }
-    let mut step = 0;
-    while step < VECTORS_MAX as u64 {
-        step += 1;
-        let filled = anew(&work.offset);
-        let bytes = anew(&work.moved.bytes);
-        if filled >= bytes || work.vectors.left == 0 {
-            break;
-        }
-        let Some([base, len]) = user::<[u64; 2]>(anew(&work.vectors.next)) else {
-            work.why = Missing::Fault as u64;
-            break;
-        };
-        work.budget = bytes - filled;
-        work.skip = len;
-        let rest = anew(&work.budget);
-        let len = anew(&work.skip);
-        work.skip = if len < rest { len } else { rest };
-        let len = clamp::<N>(anew(&work.skip));
-        let to = mask::<MASK>(filled);
-        // SAFETY: `to` is below `N`, `len` at most `N`, the room twice that.
-        let copied = len == 0
-            || unsafe { user_bytes(record.add(HEAD as usize).add(to as usize), len, base) };
-        if !copied {
-            work.why = Missing::Fault as u64;
-            break;
-        }
-        work.offset = filled + anew(&work.skip);
-        work.vectors.next += IOVEC_BYTES;
-        work.vectors.left -= 1;
-    }
-    let filled = anew(&work.offset);
-    let part = Part {
-        offset: 0,
-        span: work.moved.bytes,
-        copy: filled,
-        from: 0,
-        missing: if filled < work.moved.bytes {
-            work.why
-        } else {
-            Missing::None as u64
-        },
-    };
-    // SAFETY: as above.
-    unsafe { head(record, &work.moved, &part, filled, part.missing) };
-    count(&mut work.moved, state, counters, &part, filled);
-    submit(record, counters);
-    1
-}
-
-#[inline(never)]
-fn gather_small(work: &mut Work, state: &mut ConnState, counters: Counters) -> u64 {
-    gather_class::<SMALL, { SMALL - 1 }>(work, state, counters)
-}
-
-#[inline(never)]
-fn gather_medium(work: &mut Work, state: &mut ConnState, counters: Counters) -> u64 {
-    gather_class::<MEDIUM, { MEDIUM - 1 }>(work, state, counters)
-}
-
-#[inline(never)]
-fn gather_large(work: &mut Work, state: &mut ConnState, counters: Counters) -> u64 {
-    gather_class::<LARGE, { LARGE - 1 }>(work, state, counters)
-}
-
-/// Sends a transfer piece by piece: what lies before `skip` is only named, up to
-/// `settings.copy_bytes` are copied, and what is left over is named.
-#[inline(never)]
-fn tile(work: &mut Work, state: &mut ConnState, counters: Counters) -> u64 {
-    if work.skip > 0 {
-        let part = Part {
-            offset: 0,
-            span: work.skip,
-            copy: 0,
-            from: 0,
-            missing: Missing::Skipped as u64,
-        };
-        work.sent = send(&mut work.moved, state, counters, &part);
-    }
-    let mut step = 0;
-    while step < STEPS {
-        step += 1;
-        if piece(work, state, counters) == 0 {
-            break;
-        }
-    }
-    if work.offset < work.skip {
-        work.offset = work.skip;
-    }
-    let (offset, bytes) = (anew(&work.offset), anew(&work.moved.bytes));
-    if offset < bytes {
-        let part = Part {
-            offset,
-            span: bytes - offset,
-            copy: 0,
-            from: 0,
-            missing: if work.vectors.fault != 0 {
-                Missing::Fault as u64
-            } else {
-                work.why
-            },
-        };
-        work.sent += send(&mut work.moved, state, counters, &part);
-    } else {
-        nudge(counters);
-    }
-    anew(&work.sent)
-}
-
-/// Passes over or sends the next piece of a tiled transfer; 0 if there is none.
-#[inline(never)]
-fn piece(work: &mut Work, state: &mut ConnState, counters: Counters) -> u64 {
-    let (offset, bytes, budget) = (work.offset, work.moved.bytes, work.budget);
-    if offset >= bytes {
-        return 0;
-    }
-    if budget == 0 {
-        work.why = Missing::Limit as u64;
-        return 0;
-    }
-    if work.vectors.len == 0 && work.vectors.advance() == 0 {
-        return 0;
-    }
-    let skipped = offset < work.skip;
-    let rest = if skipped {
-        work.skip - offset
-    } else {
-        bytes - offset
-    };
-    let most = if skipped {
-        rest
-    } else if budget < HUGE {
-        budget
-    } else {
-        HUGE
-    };
-    let len = work.vectors.len;
-    let len = if len < rest { len } else { rest };
-    work.part.span = if len < most { len } else { most };
-    work.part.offset = offset;
-    work.part.from = work.vectors.base;
-    work.part.missing = Missing::None as u64;
-    let moves = anew(&work.part.span);
-    work.part.copy = moves;
-    work.offset += moves;
-    work.vectors.base += moves;
-    work.vectors.len -= moves;
-    if !skipped && moves > 0 {
-        work.budget -= moves;
-        let sent = if moves <= LARGE {
-            piece_class::<LARGE>(&mut work.moved, state, counters, &work.part)
-        } else {
-            piece_class::<HUGE>(&mut work.moved, state, counters, &work.part)
-        };
-        work.sent += sent;
-    }
-    1
-}
-
-/// As [`send_class`], but wakes nobody.
-#[inline(always)]
-fn piece_class<const N: u64>(
-    moved: &mut Moved,
-    state: &mut ConnState,
-    counters: Counters,
-    part: &Part,
-) -> u64 {
-    fill::<N>(moved, state, counters, part).map_or(0, |record| {
-        // SAFETY: `record` came from `reserve` and is not used again.
-        unsafe { bpf_ringbuf_submit(record.cast(), u64::from(BPF_RB_NO_WAKEUP)) }
-        1
-    })
-}
-
-/// Wakes the reader if it waits for what was submitted without.
-#[inline(always)]
-fn nudge(counters: Counters) {
-    let flags = wake_up(counters);
-    if flags == u64::from(BPF_RB_FORCE_WAKEUP) {
-        let nothing = reserve(8);
-        if !nothing.is_null() {
-            // SAFETY: it came from `reserve` and is not used again.
-            unsafe { bpf_ringbuf_discard(nothing.cast(), flags) }
-        }
-    }
+    send(moved, counters, &part, 0)
 }

@@ -26,6 +26,7 @@ mod state;
 mod syscall;
 mod transfer;
 mod vectors;
+mod work;
 
 /// What the kernel's own helpers are licensed for asks for GPL, what is ours may be had as MIT too.
 #[unsafe(no_mangle)]

@@ -25,9 +25,9 @@ use eaves_common::{
     COMM_BYTES, Counter, DropReason, EXCLUDES_MAX, ReachKey, ReachValue, ReaderState,
 };
 
-use crate::emit::Work;
 use crate::read::clamp;
 use crate::state::{ConnState, Dropped};
+use crate::work::Work;
 
 /// Rows of `COUNTERS`: taps run in a task, state programs in soft interrupts too, which may come
 /// in the middle of a tap's addition.

@@ -90,6 +90,13 @@ pub(crate) fn forget(value: u64, unknown: u64) -> u64 {
     }
 }
 
+/// A number that lies in a map, read anew: what the verifier may have known of it, it has forgotten.
+#[inline(always)]
+pub(crate) fn anew(number: &u64) -> u64 {
+    // SAFETY: a reference.
+    unsafe { (number as *const u64).read_volatile() }
+}
+
 /// Copies `len` bytes from the process's memory; false if it has none there.
 ///
 /// # Safety

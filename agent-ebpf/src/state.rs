@@ -31,6 +31,8 @@ pub(crate) const CERTAIN: u32 = 3;
 pub(crate) struct ConnState {
     /// Inode number of its socket; with the sock's address its name.
     pub(crate) inode: u64,
+    /// Address of the sock, once the conn was announced.
+    pub(crate) sock: u64,
     /// Bytes sent since it was first seen; its position where the kernel counts none.
     pub(crate) sent: u64,
     /// Bytes received since it was first seen.
@@ -72,6 +74,7 @@ impl ConnState {
     /// A conn of which nothing is known.
     pub(crate) const NEW: Self = Self {
         inode: 0,
+        sock: 0,
         sent: 0,
         received: 0,
         run: 0,

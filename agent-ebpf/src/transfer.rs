@@ -6,11 +6,11 @@ use eaves_common::{
     Sniff, data_flag, names_path, sniff,
 };
 
-use crate::conn::announce;
+use crate::conn::eaves_announce;
 use crate::emit::{self, Moved};
 use crate::filter::{self, setting};
 use crate::maps::{Counters, REACH};
-use crate::read::{clamp, forget, user_bytes};
+use crate::read::{anew, clamp, forget, user_bytes};
 use crate::sock;
 use crate::state::{CERTAIN, ConnState, Dropped, LIKELY, OPEN, UNDECIDED, bit};
 use crate::vectors::Vectors;
@@ -98,7 +98,11 @@ pub(crate) fn hear(
     counters.add(Counter::Bytes, transfer.bytes);
     let tgid = (transfer.pid_tgid >> 32) as u32;
     if state.announced != tgid {
-        if announce(transfer.sk, state, counters, transfer.pid_tgid) == 0 {
+        let (inode, transport) = (state.inode, u64::from(state.transport));
+        // Where the sock is typed, its address becomes a number on the way through the map.
+        state.sock = transfer.sk;
+        let sock = anew(&state.sock);
+        if eaves_announce(sock, inode, transport, transfer.pid_tgid) == 0 {
             counters.add(Counter::BytesLost, transfer.bytes);
             state.lost |= bit(transfer.flow);
             return Err(DropReason::RingFull.into());
@@ -189,11 +193,14 @@ const REQUESTS: u64 = 4;
 #[inline(never)]
 pub(crate) extern "C" fn eaves_guess(at: u64, len: u64) -> u64 {
     let len = clamp::<{ SNIFF_BYTES as u64 }>(len);
-    let mut head = [0u8; SNIFF_BYTES];
+    // As words: bytes would be made zero by a call.
+    let mut head = [0_u64; 2];
     // SAFETY: `head` has room for `len` bytes.
-    if !unsafe { user_bytes(head.as_mut_ptr(), len, at) } {
+    if !unsafe { user_bytes(head.as_mut_ptr().cast(), len, at) } {
         return u64::from(UNDECIDED);
     }
+    // SAFETY: of one size, and any bytes are a value of either.
+    let head: [u8; SNIFF_BYTES] = unsafe { core::mem::transmute(head) };
     let certain = names_path(&head, len as usize);
     match sniff(&head, len as usize) {
         Sniff::Request if certain => u64::from(CERTAIN) | REQUESTS,

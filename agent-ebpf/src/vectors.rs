@@ -96,6 +96,20 @@ impl Vectors {
         all
     }
 
+    /// Copies it word by word: what copies it at once may become a call that goes by bytes.
+    #[inline(always)]
+    pub(crate) const fn copy_to(&self, to: &mut Self) {
+        to.next = self.next;
+        to.left = self.left;
+        to.base = self.base;
+        to.len = self.len;
+        to.message = self.message;
+        to.messages = self.messages;
+        to.message_bytes = self.message_bytes;
+        to.budget = self.budget;
+        to.fault = self.fault;
+    }
+
     /// Whether the vectors lie in one row, none of them begun.
     #[inline(always)]
     pub(crate) const fn is_plain(&self) -> bool {

@@ -29,6 +29,8 @@ const GONE: [i64; 2] = [-104, -32];
 const MSG_TRUNC: u64 = 0x20;
 /// Most messages of one call (`UIO_MAXIOV`, include/uapi/linux/uio.h).
 const MESSAGES_MAX: u64 = 1024;
+/// Messages that are counted in one round.
+const MESSAGES_ROUND: u64 = 32;
 
 /// Every call's exit.
 #[raw_tracepoint(tracepoint = "sys_exit")]
@@ -206,10 +208,29 @@ impl Call {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub(crate) extern "C" fn eaves_messages(message: u64, count: u64) -> u64 {
+    let (mut message, mut count) = (message, count);
+    let mut sum = 0;
+    let mut round = 0;
+    while round < MESSAGES_MAX / MESSAGES_ROUND {
+        sum += eaves_some_messages(message, count);
+        if count <= MESSAGES_ROUND {
+            break;
+        }
+        message += MESSAGES_ROUND * MMSGHDR_BYTES;
+        count -= MESSAGES_ROUND;
+        round += 1;
+    }
+    sum
+}
+
+/// As [`eaves_messages`], at most [`MESSAGES_ROUND`] of them.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn eaves_some_messages(message: u64, count: u64) -> u64 {
     let mut message = message;
     let mut sum = 0;
     let mut at = 0;
-    while at < MESSAGES_MAX {
+    while at < MESSAGES_ROUND {
         if at >= count {
             break;
         }
