@@ -6,7 +6,7 @@
 //! ```text
 //! 0  event telemetry clock      the words everyone uses
 //!    units spelling             how numbers are written, what a misspelt word was meant to be
-//! 1  capture protocol           ring bytes → Record; bytes → Message
+//! 1  capture protocol filter    ring bytes → Record; bytes → Message; filter text → predicate
 //! 2  probe stream               kernel → Record; Record → Chunk
 //! 3  exchange                   Chunk → Message → Exchange
 //! 4  redact                     Exchange → ApiEvent
@@ -24,6 +24,7 @@ pub mod telemetry;
 pub mod units;
 
 pub mod capture;
+pub mod filter;
 pub mod protocol;
 
 pub mod probe;

@@ -24,7 +24,7 @@ pub use json::{EncodeError, write_line};
 pub use notice::{Count, Detail, Notice, NoticeKind, NoticeName, Severity, TapState};
 pub use party::{Address, Endpoint, Host, Network, Process, Role, Transport};
 pub use text::{Lower, Text};
-pub use time::{STAMP_BYTES, stamp};
+pub use time::{STAMP_BYTES, parse_stamp, stamp};
 
 /// Version of the fields: within it, fields are only added.
 pub const SCHEMA: u32 = 1;
