@@ -5,7 +5,7 @@ use super::session::{self, HearArgs, Session, Tapped};
 use super::{Exit, Globals};
 use crate::config::Kind;
 use crate::pipeline::{Output, Route};
-use crate::sink::StdoutSink;
+use crate::sink::{Format, StdoutSink};
 
 /// Exchanges as they happen.
 #[derive(Debug, clap::Args)]
@@ -45,7 +45,8 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
 pub(super) fn to_stdout(json: bool, globals: &Globals) -> Box<dyn Output> {
     if json {
         let kinds = [Kind::Exchange, Kind::Notice];
-        Box::new(Route::new("stdout", Box::new(StdoutSink::new()), &kinds))
+        let stdout = Box::new(StdoutSink::new());
+        Box::new(Route::new("stdout", stdout, &kinds, Format::Eaves))
     } else {
         Box::new(People::new(globals))
     }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::sink::FileOptions;
+use crate::sink::{FileOptions, Format};
 use crate::units::{Period, Size};
 
 /// One place where events go. Exactly one type is named.
@@ -26,6 +26,8 @@ pub struct SinkEntry {
     /// What goes there.
     #[schemars(extend("minItems" = 1, "uniqueItems" = true))]
     pub events: Vec<Kind>,
+    /// In which words.
+    pub format: Format,
 }
 
 impl Default for SinkEntry {
@@ -34,6 +36,7 @@ impl Default for SinkEntry {
             stdout: None,
             file: None,
             events: vec![Kind::Exchange, Kind::Notice],
+            format: Format::default(),
         }
     }
 }
@@ -96,8 +99,9 @@ pub struct FileSink {
 impl FileSink {
     /// As the sink takes it.
     #[must_use]
-    pub fn options(&self) -> FileOptions {
+    pub fn options(&self, format: Format) -> FileOptions {
         FileOptions {
+            format,
             path: self.path.clone(),
             rotate_bytes: self.rotate_bytes.map(Size::bytes),
             rotate_age: self.rotate_age.map(|Period(age)| age),
@@ -110,13 +114,19 @@ const fn keep_by_default() -> u32 {
     5
 }
 
-/// Sinks that write to one place at once.
+/// Sinks that write to one place at once, or that are told what their format has no place for.
 pub(super) fn contradictions(
     sinks: &BTreeMap<String, SinkEntry>,
     found: &mut Vec<(Vec<String>, String)>,
 ) {
     let mut before: Vec<(&String, SinkKind<'_>)> = Vec::new();
     for (name, entry) in sinks {
+        if entry.format == Format::Combined && entry.events != [Kind::Exchange] {
+            found.push((
+                ["sinks", name, "format"].map(str::to_owned).to_vec(),
+                "has a place for exchanges only; add events: [exchange]".to_owned(),
+            ));
+        }
         let Some(kind) = entry.kind() else { continue };
         let twin = before.iter().find(|(_, other)| match (kind, other) {
             (SinkKind::Stdout(_), SinkKind::Stdout(_)) => true,

@@ -6,7 +6,7 @@ use super::Output;
 use crate::clock::WallTime;
 use crate::config::{Config, Kind, SinkEntry, SinkKind};
 use crate::event::{ApiEvent, Notice};
-use crate::sink::{FileOptions, FileSink, Sink, SinkError, StdoutSink};
+use crate::sink::{FileSink, Format, Sink, SinkError, StdoutSink};
 use crate::telemetry::Counters;
 
 /// Bytes of lines after which a batch is written though more are ready.
@@ -17,6 +17,7 @@ pub struct Route {
     name: String,
     sink: Box<dyn Sink>,
     kinds: Vec<Kind>,
+    format: Format,
     lines: Vec<u8>,
     records: u64,
     /// Whether the last batch arrived: the log tells changes, not every failure.
@@ -24,14 +25,15 @@ pub struct Route {
 }
 
 impl Route {
-    /// `kinds` of events, as JSON lines, to `sink`.
+    /// `kinds` of events, a line each in the words of `format`, to `sink`.
     #[must_use]
-    pub fn new(name: &str, sink: Box<dyn Sink>, kinds: &[Kind]) -> Self {
+    pub fn new(name: &str, sink: Box<dyn Sink>, kinds: &[Kind], format: Format) -> Self {
         let lines = Vec::with_capacity(BATCH_BYTES + (BATCH_BYTES >> 2));
         Self {
             name: name.to_owned(),
             sink,
             kinds: kinds.to_vec(),
+            format,
             lines,
             records: 0,
             well: true,
@@ -54,23 +56,20 @@ impl Route {
             None => return Ok(None),
             Some(SinkKind::Stdout(_)) => Box::new(StdoutSink::new()),
             Some(SinkKind::File(file)) => {
-                let options = FileOptions {
-                    path: file.path.clone(),
-                    rotate_bytes: file.rotate_bytes.map(|size| size.bytes()),
-                    rotate_age: file.rotate_age.map(|period| period.0),
-                    keep: file.keep,
-                };
-                Box::new(FileSink::open(options, WallTime::now())?)
+                Box::new(FileSink::open(file.options(entry.format), WallTime::now())?)
             }
         };
-        Ok(Some(Self::new(name, sink, &entry.events)))
+        Ok(Some(Self::new(name, sink, &entry.events, entry.format)))
     }
 
     fn line(&mut self, kind: Kind, line: &[u8]) -> io::Result<()> {
         if !self.kinds.contains(&kind) {
             return Ok(());
         }
-        self.lines.extend_from_slice(line);
+        self.format
+            .project(line, &mut self.lines)
+            .map_err(io::Error::other)?;
+        self.lines.push(b'\n');
         self.records += 1;
         if self.lines.len() >= BATCH_BYTES {
             self.flush()

@@ -82,9 +82,9 @@ const TAIL_MAX_BYTES: u64 = 64 << 20;
 
 /// Puts `file` in order that lines can be appended: how many bytes it then has.
 ///
-/// A record of ours that was torn, as by a loss of power, is cut off. Anything else that ends
-/// without a line feed gets one: it is not ours to delete.
-pub(super) fn mend(file: &mut File, ours: &[u8]) -> io::Result<u64> {
+/// A record of ours that was torn, as by a loss of power, is cut off: one that begins as `ours`.
+/// Anything else that ends without a line feed gets one: it is not ours to delete.
+pub(super) fn mend(file: &mut File, ours: Option<&[u8]>) -> io::Result<u64> {
     let len = file.metadata()?.len();
     let mut tail = Vec::new();
     let mut reach = 4096;
@@ -103,7 +103,7 @@ pub(super) fn mend(file: &mut File, ours: &[u8]) -> io::Result<u64> {
     if line.is_empty() {
         return Ok(len);
     }
-    if line.starts_with(ours) || ours.starts_with(line) {
+    if ours.is_some_and(|ours| line.starts_with(ours) || ours.starts_with(line)) {
         let whole = len - line.len() as u64;
         file.set_len(whole)?;
         return Ok(whole);

@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::append::{Appender, mend};
 use super::backoff::Backoff;
-use super::{Delivery, Sink, SinkError, count, line_feeds};
+use super::{Delivery, Format, Sink, SinkError, count, line_feeds};
 use crate::clock::WallTime;
 use crate::telemetry::{Counter, Counters};
 
@@ -23,10 +23,9 @@ pub struct FileOptions {
     pub rotate_age: Option<Duration>,
     /// How many renamed files are kept; at least 1.
     pub keep: u32,
+    /// In which words events stand there: a torn line that begins as those do is one of ours.
+    pub format: Format,
 }
-
-/// Beginning of every record: a torn line that begins so is one of ours.
-const OURS: &[u8] = b"{\"kind\":\"";
 
 /// Renamed files beyond `keep` that are looked for, from when more were kept.
 const STRAYS_MAX: u32 = 1000;
@@ -54,7 +53,7 @@ impl FileSink {
     /// # Errors
     /// Why it cannot be written.
     pub fn open(options: FileOptions, now: WallTime) -> Result<Self, SinkError> {
-        let open = Some(open(&options.path, now)?);
+        let open = Some(open(&options, now)?);
         Ok(Self {
             options,
             open,
@@ -97,7 +96,7 @@ impl FileSink {
         self.counters.add(Counter::SinkRotations, 1);
         // The old file's lock goes with it; the new one is another file.
         self.open = None;
-        self.open = Some(open(path, now)?);
+        self.open = Some(open(&self.options, now)?);
         Ok(())
     }
 
@@ -106,7 +105,7 @@ impl FileSink {
         let path = &self.options.path;
         let open = match &mut self.open {
             Some(open) => open,
-            closed => match open(path, now) {
+            closed => match open(&self.options, now) {
                 Ok(opened) => closed.insert(opened),
                 Err(error) => return (0, Some(error)),
             },
@@ -152,7 +151,7 @@ impl Sink for FileSink {
     fn reopen(&mut self, now: WallTime) -> Result<(), SinkError> {
         // Our own lock would keep us out where the file is the same.
         let before = self.open.take();
-        match open(&self.options.path, now) {
+        match open(&self.options, now) {
             Ok(open) => {
                 self.open = Some(open);
                 self.writing.succeeded();
@@ -160,7 +159,7 @@ impl Sink for FileSink {
             }
             Err(SinkError::Locked { .. }) if before.is_some() => {
                 drop(before);
-                self.open = Some(open(&self.options.path, now)?);
+                self.open = Some(open(&self.options, now)?);
                 Ok(())
             }
             Err(error) => {
@@ -179,8 +178,9 @@ impl Sink for FileSink {
     }
 }
 
-/// Opens the file at `path` to append whole lines.
-fn open(path: &Path, now: WallTime) -> Result<Open, SinkError> {
+/// Opens the file to append whole lines.
+fn open(options: &FileOptions, now: WallTime) -> Result<Open, SinkError> {
+    let path = options.path.as_path();
     let failed = |source| SinkError::Open {
         path: path.to_owned(),
         source,
@@ -213,7 +213,7 @@ fn open(path: &Path, now: WallTime) -> Result<Open, SinkError> {
         // A file system without locks: nobody else can be kept out.
         Err(TryLockError::Error(_)) => {}
     }
-    let len = mend(&mut file, OURS).map_err(failed)?;
+    let len = mend(&mut file, options.format.beginning()).map_err(failed)?;
     let begun = if len == 0 { now } else { begun(&file, now) };
     Ok(Open {
         file: Appender::new(file, len),

@@ -7,6 +7,7 @@
 mod append;
 mod backoff;
 mod file;
+mod format;
 mod stdout;
 
 use std::io;
@@ -16,6 +17,7 @@ use crate::clock::WallTime;
 use crate::telemetry::{Counter, Counters};
 
 pub use file::{FileOptions, FileSink};
+pub use format::{Format, FormatError};
 pub use stdout::StdoutSink;
 
 /// Where lines go.

@@ -1,4 +1,4 @@
-use super::{FileOptions, FileSink};
+use super::{FileOptions, FileSink, Format};
 use crate::clock::WallTime;
 use crate::sink::{Sink, SinkError};
 use crate::telemetry::Counter;
@@ -27,6 +27,7 @@ impl Folder {
             rotate_bytes: None,
             rotate_age: None,
             keep: 2,
+            format: Format::Eaves,
         }
     }
 
@@ -195,6 +196,32 @@ fn a_torn_record_is_cut_other_text_is_ended() {
     check("a\nnot ours", "a\nnot ours\nb\n");
     let long = format!("a\n{{\"kind\":\"{}", "x".repeat(100_000));
     check(&long, "a\nb\n");
+}
+
+#[test]
+fn a_torn_line_is_known_by_its_format() {
+    let check = |format: Format, torn: &str, expected: &str| {
+        let folder = Folder::new();
+        fs::write(folder.options().path, torn).unwrap();
+        let options = FileOptions {
+            format,
+            ..folder.options()
+        };
+        write(&mut open(options), "b\n", NOW);
+        folder.check(&[("events.jsonl", expected)]);
+    };
+    check(Format::Cef, "a\nCEF:0|Eav", "a\nb\n");
+    check(
+        Format::Cef,
+        "a\n{\"kind\":\"exch",
+        "a\n{\"kind\":\"exch\nb\n",
+    );
+    // Lines of an access log begin with anything: none is cut.
+    check(
+        Format::Combined,
+        "a\n192.0.2.1 - -",
+        "a\n192.0.2.1 - -\nb\n",
+    );
 }
 
 #[test]
