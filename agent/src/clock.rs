@@ -2,11 +2,21 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// Nanoseconds since boot, suspended time included (`CLOCK_BOOTTIME`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ktime(pub u64);
 
 impl Ktime {
+    /// The kernel's clock, now.
+    #[must_use]
+    pub fn now() -> Self {
+        let now = clock_gettime(ClockId::Boottime);
+        let [seconds, ns] = [now.tv_sec, now.tv_nsec].map(|part| u64::try_from(part).unwrap_or(0));
+        Self(seconds.saturating_mul(1_000_000_000).saturating_add(ns))
+    }
+
     /// Nanoseconds from `earlier` to this; 0 if it is not earlier.
     #[must_use]
     pub const fn since(self, earlier: Self) -> u64 {
@@ -44,5 +54,25 @@ impl BootTime {
     #[must_use]
     pub const fn date(self, time: Ktime) -> WallTime {
         WallTime(self.0.0.saturating_add(time.0))
+    }
+}
+
+/// One moment by both clocks: dates may jump, waits must not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// What waits are measured by.
+    pub steady: Ktime,
+    /// What is written down.
+    pub date: WallTime,
+}
+
+impl Moment {
+    /// Now.
+    #[must_use]
+    pub fn now() -> Self {
+        Self {
+            steady: Ktime::now(),
+            date: WallTime::now(),
+        }
     }
 }

@@ -10,6 +10,7 @@
 //! 2  probe stream               kernel → Record; Record → Chunk
 //! 3  exchange                   Chunk → Message → Exchange
 //! 4  redact                     Exchange → ApiEvent
+//! 5  journal                    lines → one durable log
 //! 6  sink                       lines → wire
 //! 7  config                     each room's Options, loaded and checked
 //! 8  pipeline                   the wiring
@@ -33,6 +34,8 @@ pub mod stream;
 pub mod exchange;
 
 pub mod redact;
+
+pub mod journal;
 
 pub mod sink;
 

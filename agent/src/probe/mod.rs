@@ -19,7 +19,6 @@ use aya::maps::MapError;
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use aya_obj::ParseError;
 use eaves_common::{ABI_VERSION, CAPTURE_MAX_BYTES, ConnId, Flow, Offsets, Role, Settings};
-use rustix::time::{ClockId, clock_gettime};
 
 use crate::capture::{KernelCounters, Source};
 use crate::clock::Ktime;
@@ -386,11 +385,7 @@ impl Source for Probe {
     }
 
     fn now(&self) -> Option<Ktime> {
-        let now = clock_gettime(ClockId::Boottime);
-        let (s, ns) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
-        Some(Ktime(
-            s.ok()?.checked_mul(1_000_000_000)?.checked_add(ns.ok()?)?,
-        ))
+        Some(Ktime::now())
     }
 
     fn skip(&mut self, conn: ConnId, flow: Flow, until: u64) {

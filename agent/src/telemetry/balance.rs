@@ -163,6 +163,24 @@ pub const HOST_BALANCES: &[Balance] = &[
         &[C::Sealed, C::SealUndelivered],
     ),
     balance(
+        "journal",
+        "records offered",
+        &[C::JournalOffered],
+        &[
+            C::JournalAccepted,
+            C::JournalRefused,
+            C::JournalShedExchanges,
+            C::JournalShedFindings,
+            C::JournalShedNotices,
+        ],
+    ),
+    balance(
+        "journal",
+        "records accepted",
+        &[C::JournalAccepted],
+        &[C::JournalDurable, C::JournalLost, C::JournalUnsynced],
+    ),
+    balance(
         "sink",
         "lines",
         &[C::SinkLinesIn],
@@ -186,6 +204,13 @@ pub const LOSSES: &[Counter] = &[
     C::QueueFull,
     C::QueueClosed,
     C::SealUndelivered,
+    C::JournalRefused,
+    C::JournalShedExchanges,
+    C::JournalShedFindings,
+    C::JournalShedNotices,
+    C::JournalLost,
+    C::JournalUnsentDropped,
+    C::JournalCutRecords,
     C::SinkLinesFailed,
 ];
 

@@ -164,6 +164,43 @@ counters! {
     /// Exchanges that no output took any more.
     SealUndelivered = "seal", "undelivered";
 
+    /// Records offered to the journal.
+    JournalOffered = "journal", "offered";
+    /// Records in frames that were written.
+    JournalAccepted = "journal", "accepted";
+    /// Records that are no line of JSON, or one too long.
+    JournalRefused = "journal", "refused";
+    /// Exchanges left out: the journal could not write, or had no room for them.
+    JournalShedExchanges = "journal", "shed_exchanges";
+    /// Findings left out: not even the reserve had room, or nothing could be written for long.
+    JournalShedFindings = "journal", "shed_findings";
+    /// Notices left out likewise.
+    JournalShedNotices = "journal", "shed_notices";
+    /// Records written that were synced.
+    JournalDurable = "journal", "durable";
+    /// Records written that are gone: a sync failed, and they could not be read again.
+    JournalLost = "journal", "lost";
+    /// Records written that were not synced at the end.
+    JournalUnsynced = "journal", "unsynced";
+    /// Links written: frames, checkpoints, retirements, starts.
+    JournalLinks = "journal", "links";
+    /// Bytes written.
+    JournalBytes = "journal", "bytes";
+    /// Checkpoints signed.
+    JournalCheckpoints = "journal", "checkpoints";
+    /// Syncs that succeeded.
+    JournalSyncs = "journal", "syncs";
+    /// Syncs that failed.
+    JournalSyncFailures = "journal", "sync_failures";
+    /// Times the journal could not be opened or written.
+    JournalWriteFailures = "journal", "write_failures";
+    /// Segments deleted on purpose.
+    JournalRetiredSegments = "journal", "retired_segments";
+    /// Records in deleted segments that a configured sink had not got.
+    JournalUnsentDropped = "journal", "unsent_dropped";
+    /// Records in a torn frame that were cut off at the start.
+    JournalCutRecords = "journal", "cut_records";
+
     /// Lines given to a sink.
     SinkLinesIn = "sink", "lines_in";
     /// Lines a sink has written.

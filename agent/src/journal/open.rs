@@ -1,0 +1,126 @@
+//! How the journal begins: the folder, its lock, the key, and where the chain goes on.
+
+use std::fs::{self, TryLockError};
+use std::io::{self, ErrorKind};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::JournalError;
+use super::chain::Chain;
+use super::happened::{Checkpoint, Happened, body};
+use super::recover::{Recovered, recover, seal_at};
+use super::segment::NO_HASH;
+use super::state;
+use super::writer::Journal;
+use crate::clock::Moment;
+use crate::telemetry::Counter;
+
+/// Name of the file in the state directory that remembers the last checkpoint: it tells a journal
+/// that was put back from a copy.
+pub(super) const LAST: &str = "journal.last";
+
+impl Journal {
+    /// Opens what is there and makes the link that says that writing begins.
+    pub(super) fn begin(&mut self, now: Moment) -> Result<(), JournalError> {
+        let dir = self.options.dir.clone();
+        let io = |source| JournalError::Io {
+            path: dir.clone(),
+            source,
+        };
+        self.disk.make_dir(&dir).map_err(io)?;
+        if self.lock.is_none() {
+            self.lock = Some(lock(&dir)?);
+        }
+        let key = self.options.key.load_or_make()?;
+        let recovered = recover(&*self.disk, &dir).map_err(io)?;
+        let known = self.missing(&recovered).map_err(io)?;
+        let mut start = body::Start {
+            date: now.date,
+            nonce: nonce().map_err(io)?,
+            cut_records: recovered.cut_records,
+            cut_bytes: recovered.cut_bytes,
+            known: 0,
+            seal: NO_HASH,
+        };
+        let (found, records) = (recovered.sequence, recovered.records);
+        let told = [
+            Some(Happened::Started {
+                clean: recovered.clean,
+                cut_records: recovered.cut_records,
+                cut_bytes: recovered.cut_bytes,
+            }),
+            recovered
+                .damaged
+                .map(|segment| Happened::Damaged { segment }),
+            known.as_ref().map(|known| Happened::Rewound {
+                known: known.sequence,
+                found,
+            }),
+        ];
+        let mut chain =
+            Chain::open(Arc::clone(&self.disk), dir.clone(), key, recovered).map_err(io)?;
+        if let Some(known) = known {
+            start.known = known.sequence + 1;
+            start.seal = known.seal;
+            chain.skip_to(start.known);
+        }
+        self.space.measure(&*self.disk, &dir);
+        self.syncer.synced().reset(found);
+        self.durable_records = records;
+        self.counters
+            .add(Counter::JournalCutRecords, start.cut_records);
+        self.happened.extend(told.into_iter().flatten());
+        chain.seal_start(&start, found);
+        self.chain = Some(chain);
+        Ok(())
+    }
+
+    /// The checkpoint that was signed here last, if it is not in the chain that was found.
+    fn missing(&self, found: &Recovered) -> io::Result<Option<Checkpoint>> {
+        let path = self.options.key.file.with_file_name(LAST);
+        let bytes = match state::read(&*self.disk, &path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let Ok(known) = serde_json::from_slice::<Checkpoint>(&bytes) else {
+            tracing::warn!(path = %path.display(), "what was noted of the last checkpoint cannot be read");
+            return Ok(None);
+        };
+        if known.sequence >= found.sequence {
+            return Ok(Some(known));
+        }
+        let seal = seal_at(
+            &*self.disk,
+            &self.options.dir,
+            &found.segments,
+            known.sequence,
+        )?;
+        Ok(seal.is_some_and(|seal| seal != known.seal).then_some(known))
+    }
+}
+
+/// Sixteen random bytes.
+fn nonce() -> io::Result<[u8; 16]> {
+    let mut nonce = [0; 16];
+    rustix::rand::getrandom(&mut nonce, rustix::rand::GetRandomFlags::empty())?;
+    Ok(nonce)
+}
+
+/// Keeps other writers out, as long as the file is open.
+fn lock(dir: &Path) -> Result<fs::File, JournalError> {
+    let path = dir.join("lock");
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path);
+    let file = file.map_err(|source| JournalError::Io { path, source })?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(JournalError::Locked {
+            dir: dir.to_owned(),
+        }),
+        // A file system without locks: nobody else can be kept out.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
+    }
+}
