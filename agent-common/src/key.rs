@@ -2,6 +2,8 @@
 
 use core::mem::{align_of, size_of};
 
+use crate::sniff::equal;
+
 /// Bytes of a task's name with its final NUL (`TASK_COMM_LEN`, include/linux/sched.h).
 pub const COMM_BYTES: usize = 16;
 
@@ -52,6 +54,28 @@ impl ReachValue {
     pub const NOT_HTTP: u64 = u64::MAX;
 }
 
+/// `comm` with nothing behind its first NUL, as names are compared.
+///
+/// A kernel that sets a name without padding it leaves bytes of a longer one before it there.
+#[must_use]
+pub const fn comm_key(comm: [u8; COMM_BYTES]) -> [u8; COMM_BYTES] {
+    const { assert!(COMM_BYTES == 16) };
+    let bytes = u128::from_le_bytes(comm);
+    let (low, high) = (bytes as u64, (bytes >> 64) as u64);
+    let (low, ended) = before_nul(low);
+    let (high, _) = before_nul(high);
+    let high = if ended { 0 } else { high };
+    ((high as u128) << 64 | low as u128).to_le_bytes()
+}
+
+/// The bytes of `word` before its first NUL, the lowest first, and whether there is one.
+const fn before_nul(word: u64) -> (u64, bool) {
+    let nuls = equal(word, 0);
+    let first = nuls & nuls.wrapping_neg();
+    // All below its byte; all there are where there is none.
+    (word & (first >> 7).wrapping_sub(1), nuls != 0)
+}
+
 /// What the ring's reader waits for. It sets a word, a tap that wakes it clears that word.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,3 +101,30 @@ unsafe impl aya::Pod for ReachValue {}
 // SAFETY: as above.
 #[cfg(feature = "user")]
 unsafe impl aya::Pod for ReaderState {}
+
+#[cfg(test)]
+mod tests {
+    use super::{COMM_BYTES, comm_key};
+
+    #[track_caller]
+    fn check(comm: &[u8; COMM_BYTES], expected: &str) {
+        let mut padded = [0; COMM_BYTES];
+        padded[..expected.len()].copy_from_slice(expected.as_bytes());
+        assert_eq!(comm_key(*comm), padded, "{}", comm.escape_ascii());
+    }
+
+    #[test]
+    fn bytes_behind_the_nul_of_a_name_are_none_of_it() {
+        check(b"nginx\0worker-3\0\0", "nginx");
+        check(b"nginx\0\0\0\0\0\0\0\0\0\0\0", "nginx");
+        check(b"\0eft-of-a-name-\0", "");
+        check(b"a-rather-long-n\0", "a-rather-long-n");
+        check(b"16-bytes-and-on!", "16-bytes-and-on!");
+        for len in 0..COMM_BYTES {
+            let mut comm = [b'\x80'; COMM_BYTES];
+            comm[..len].fill(b'n');
+            comm[len] = 0;
+            check(&comm, &"n".repeat(len));
+        }
+    }
+}

@@ -13,7 +13,7 @@ mod settings;
 mod sniff;
 
 pub use counter::{Counter, DropReason};
-pub use key::{COMM_BYTES, ConnId, ReachKey, ReachValue, ReaderState};
+pub use key::{COMM_BYTES, ConnId, ReachKey, ReachValue, ReaderState, comm_key};
 pub use limits::{
     CAPTURE_MAX_BYTES, CGROUP_LEVELS_MAX, EXCLUDES_MAX, PAYLOAD_CLASSES, REACH_MAX_BYTES,
     SNIFF_BYTES, UNIX_PATH_BYTES, VECTORS_MAX,

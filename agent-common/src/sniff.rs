@@ -56,7 +56,7 @@ pub const fn names_path(head: &[u8; SNIFF_BYTES], len: usize) -> bool {
 
 /// The top bit of each byte of `word` that is `byte`.
 #[inline(always)]
-const fn equal(word: u64, byte: u8) -> u64 {
+pub(crate) const fn equal(word: u64, byte: u8) -> u64 {
     const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
     let other = word ^ u64::from_ne_bytes([byte; 8]);
     !(((other & LOW) + LOW) | other) & !LOW

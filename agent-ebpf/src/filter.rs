@@ -2,7 +2,7 @@
 
 use aya_ebpf::helpers::generated::{bpf_get_current_ancestor_cgroup_id, bpf_get_current_cgroup_id};
 use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_task};
-use eaves_common::{CGROUP_LEVELS_MAX, COMM_BYTES, DropReason, Offsets, Role, Settings};
+use eaves_common::{CGROUP_LEVELS_MAX, COMM_BYTES, DropReason, Offsets, Role, Settings, comm_key};
 
 use crate::maps::{EXCL_CGROUPS, EXCL_COMMS, EXCL_PORTS};
 use crate::read::kernel;
@@ -80,7 +80,8 @@ pub(crate) fn looks_at_processes() -> bool {
 /// Whether the current process, by the name of its leader, or its cgroup is excluded.
 #[inline(always)]
 pub(crate) fn process() -> Result<(), DropReason> {
-    if setting!(excludes) & PROCESSES != 0 && EXCL_COMMS.get_ptr(leader_comm()?).is_some() {
+    if setting!(excludes) & PROCESSES != 0 && EXCL_COMMS.get_ptr(comm_key(leader_comm()?)).is_some()
+    {
         return Err(DropReason::ExcludedProcess);
     }
     if setting!(excludes) & CGROUPS != 0 {
@@ -121,7 +122,8 @@ fn cgroup() -> Result<(), DropReason> {
     }
 }
 
-/// Name of the current process: its leader's. Threads bear names of their own.
+/// Name of the current process: its leader's. Threads bear names of their own. Bytes behind its
+/// NUL may be anything.
 #[inline(always)]
 pub(crate) fn leader_comm() -> Result<[u8; COMM_BYTES], DropReason> {
     // SAFETY: no arguments.
