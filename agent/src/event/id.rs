@@ -70,6 +70,18 @@ pub struct Ids {
     keyed: SipHasher13,
 }
 
+/// A conn, as ids name it. The agent may have forgotten it in between: then it is another, which
+/// counts its exchanges anew.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnName {
+    /// Address of its sock.
+    pub sock: u64,
+    /// Inode number of its socket.
+    pub inode: u64,
+    /// When it was first heard, nanoseconds since boot.
+    pub heard_ns: u64,
+}
+
 /// What an id is for: ids of different kinds never meet.
 #[derive(Clone, Copy)]
 enum Purpose {
@@ -93,21 +105,21 @@ impl Ids {
 
     /// Id of report `report`, from 0, of the exchange `ordinal` of a conn, which began at `time`.
     #[must_use]
-    pub fn exchange(
-        &self,
-        time: WallTime,
-        sock: u64,
-        inode: u64,
-        ordinal: u64,
-        report: u64,
-    ) -> EventId {
-        self.id(Purpose::Exchange, time, &[sock, inode, ordinal, report])
+    pub fn exchange(&self, time: WallTime, conn: ConnName, ordinal: u64, report: u64) -> EventId {
+        let ConnName {
+            sock,
+            inode,
+            heard_ns,
+        } = conn;
+        let words = [sock, inode, heard_ns, ordinal, report];
+        self.id(Purpose::Exchange, time, &words)
     }
 
     /// Id of the conn that was first heard at `time`.
     #[must_use]
-    pub fn connection(&self, time: WallTime, sock: u64, inode: u64) -> EventId {
-        self.id(Purpose::Connection, time, &[sock, inode])
+    pub fn connection(&self, time: WallTime, conn: ConnName) -> EventId {
+        let words = [conn.sock, conn.inode, conn.heard_ns];
+        self.id(Purpose::Connection, time, &words)
     }
 
     /// Id of the notice `ordinal`, from 0, of this run.
@@ -129,10 +141,18 @@ impl Ids {
 
 #[cfg(test)]
 mod tests {
-    use super::{EventId, Ids};
+    use super::{ConnName, EventId, Ids};
     use crate::clock::WallTime;
 
     const TIME: WallTime = WallTime(1_645_557_742_000_999_999);
+
+    fn conn(sock: u64, inode: u64, heard_ns: u64) -> ConnName {
+        ConnName {
+            sock,
+            inode,
+            heard_ns,
+        }
+    }
 
     #[test]
     fn layout_is_that_of_the_rfc() {
@@ -150,12 +170,14 @@ mod tests {
         let ids = |host, run| {
             let ids = Ids::new(host, run);
             [
-                ids.exchange(TIME, 1, 2, 3, 0),
-                ids.exchange(TIME, 1, 2, 3, 1),
-                ids.exchange(TIME, 1, 2, 4, 0),
-                ids.exchange(TIME, 1, 3, 3, 0),
-                ids.exchange(TIME, 2, 2, 3, 0),
-                ids.connection(TIME, 1, 2),
+                ids.exchange(TIME, conn(1, 2, 9), 3, 0),
+                ids.exchange(TIME, conn(1, 2, 9), 3, 1),
+                ids.exchange(TIME, conn(1, 2, 9), 4, 0),
+                ids.exchange(TIME, conn(1, 3, 9), 3, 0),
+                ids.exchange(TIME, conn(2, 2, 9), 3, 0),
+                ids.exchange(TIME, conn(1, 2, 8), 3, 0),
+                ids.connection(TIME, conn(1, 2, 9)),
+                ids.connection(TIME, conn(1, 2, 8)),
                 ids.notice(TIME, 1),
             ]
         };
@@ -163,12 +185,12 @@ mod tests {
         assert_eq!(ids("a", 1), ids("a", 1));
         all.sort();
         all.dedup();
-        assert_eq!(all.len(), 21);
+        assert_eq!(all.len(), 27);
     }
 
     #[test]
     fn ids_stay_the_same_from_version_to_version() {
-        let id = Ids::new("4c4c4544", 7).exchange(TIME, 1, 2, 3, 0);
-        assert_eq!(id.to_string(), "017f22e2-79b0-79e8-a730-3430310e26c7");
+        let id = Ids::new("4c4c4544", 7).exchange(TIME, conn(1, 2, 9), 3, 0);
+        assert_eq!(id.to_string(), "017f22e2-79b0-7333-8664-f3c8b44c8c7b");
     }
 }

@@ -19,7 +19,7 @@ pub use http::{
     Body, BodyEncoding, Completeness, Content, Extent, Field, Http, HttpVersion, MissingReason,
     Protocol, ProtocolName, Request, Response, Url, UserAgent,
 };
-pub use id::{EventId, Ids};
+pub use id::{ConnName, EventId, Ids};
 pub use json::{EncodeError, write_line};
 pub use notice::{Count, Detail, Notice, NoticeKind, NoticeName, Severity, TapState};
 pub use party::{Address, Endpoint, Host, Network, Process, Role, Transport};

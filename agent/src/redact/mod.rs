@@ -10,9 +10,9 @@ use std::net::IpAddr;
 use crate::capture::Origin;
 use crate::clock::{BootTime, WallTime};
 use crate::event::{
-    self, Address, ApiEvent, Completeness, Endpoint, ExchangeKind, Extent, Field, Host, Http,
-    HttpVersion, Ids, Lower, MissingReason, Network, Process, Protocol, ProtocolName, Request,
-    Response, SCHEMA, Text, UserAgent,
+    self, Address, ApiEvent, Completeness, ConnName, Endpoint, ExchangeKind, Extent, Field, Host,
+    Http, HttpVersion, Ids, Lower, MissingReason, Network, Process, Protocol, ProtocolName,
+    Request, Response, SCHEMA, Text, UserAgent,
 };
 use crate::exchange::{Body, ConnInfo, Exchange, Half, Head, Reason, Seen, Version};
 use eaves_common::Transport;
@@ -72,7 +72,11 @@ pub fn seal<'a>(exchange: &'a Exchange, context: &'a SealContext) -> ApiEvent<'a
     let (request, response) = (request.as_ref(), response.as_ref());
     let began = request.or(response).map_or(conn.open.time, |m| m.began);
     let time = context.boot.date(began);
-    let id = conn.open.conn;
+    let name = ConnName {
+        sock: conn.open.conn.sock,
+        inode: conn.open.conn.inode,
+        heard_ns: conn.open.time.0,
+    };
     let (local, remote) = ends(conn);
     let (client, server) = match conn.role {
         eaves_common::Role::Server => (remote, local),
@@ -81,9 +85,7 @@ pub fn seal<'a>(exchange: &'a Exchange, context: &'a SealContext) -> ApiEvent<'a
     ApiEvent {
         kind: ExchangeKind::Exchange,
         schema: SCHEMA,
-        id: context
-            .ids
-            .exchange(time, id.sock, id.inode, exchange.ordinal, 0),
+        id: context.ids.exchange(time, name, exchange.ordinal, 0),
         time,
         duration_ns: duration(exchange),
         time_to_first_byte_ns: request
@@ -105,11 +107,9 @@ pub fn seal<'a>(exchange: &'a Exchange, context: &'a SealContext) -> ApiEvent<'a
                     Version::Http11 => HttpVersion::Http11,
                 }),
             },
-            connection: context.ids.connection(
-                context.boot.date(conn.open.time),
-                id.sock,
-                id.inode,
-            ),
+            connection: context
+                .ids
+                .connection(context.boot.date(conn.open.time), name),
         },
         client,
         peer: remote,

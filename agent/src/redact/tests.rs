@@ -155,8 +155,8 @@ fn a_whole_exchange_is_told_field_by_field_in_this_order() {
         "completeness":{"request":"whole","response":"whole","missing_bytes":0}}"#;
     let expected = expected
         .replace("\n        ", "")
-        .replace("ID", "01a1fcb2-af33-7ea2-b110-5783f8297ed8")
-        .replace("CONN", "01a1fcb2-af33-7103-97ba-1aee818df6a6");
+        .replace("ID", "01a1fcb2-af33-787d-a93d-a0baf353e73b")
+        .replace("CONN", "01a1fcb2-af33-7011-a074-e63f8693b690");
     assert_eq!(line, expected + "\n");
 }
 

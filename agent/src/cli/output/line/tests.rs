@@ -1,12 +1,17 @@
 use super::{Lines, duration, size};
 use crate::clock::WallTime;
 use crate::event::{
-    Address, ApiEvent, Completeness, Count, Detail, Endpoint, ExchangeKind, Extent, Host, Http,
-    HttpVersion, Ids, Lower, MissingReason, Network, Notice, Process, Protocol, ProtocolName,
+    Address, ApiEvent, Completeness, ConnName, Count, Detail, Endpoint, ExchangeKind, Extent, Host,
+    Http, HttpVersion, Ids, Lower, MissingReason, Network, Notice, Process, Protocol, ProtocolName,
     Request, Response, Role, SCHEMA, Severity, TapState, Text, Transport, Url,
 };
 
 const TIME: WallTime = WallTime(1_795_240_931_123_456_789);
+const CONN: ConnName = ConnName {
+    sock: 1,
+    inode: 1,
+    heard_ns: 1,
+};
 const HOST: Host<'_> = Host { name: "h", id: "" };
 
 fn event() -> ApiEvent<'static> {
@@ -20,7 +25,7 @@ fn event() -> ApiEvent<'static> {
     ApiEvent {
         kind: ExchangeKind::Exchange,
         schema: SCHEMA,
-        id: ids.exchange(TIME, 1, 1, 1, 0),
+        id: ids.exchange(TIME, CONN, 1, 0),
         time: TIME,
         duration_ns: Some(1_834_211),
         time_to_first_byte_ns: None,
@@ -31,7 +36,7 @@ fn event() -> ApiEvent<'static> {
                 name: ProtocolName::Http,
                 version: Some(HttpVersion::Http11),
             },
-            connection: ids.connection(TIME, 1, 1),
+            connection: ids.connection(TIME, CONN),
         },
         client: end(7, 51_322),
         peer: end(7, 51_322),
