@@ -281,7 +281,7 @@ pub enum Extent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MissingReason {
-    /// The body is longer than what is kept.
+    /// The body is longer than what is kept, or the call that moved it than what is copied.
     BodyLimit,
     /// The head is longer than what is kept.
     HeadLimit,

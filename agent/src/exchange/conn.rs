@@ -363,11 +363,13 @@ impl Conn {
             if step == Step::More {
                 break;
             }
-            let lost = matches!(step, Step::Lost { .. });
-            let told = if lost {
-                reason.or(Some(Reason::HeadLimit))
-            } else {
-                reason
+            let told = match &step {
+                // What was left out hid where a message ends: then it is missed.
+                Step::Lost { place, .. } => reason.or(Some(match place {
+                    Place::Head => Reason::HeadLimit,
+                    Place::Between | Place::Body => Reason::BodyLimit,
+                })),
+                _ => reason,
             };
             self.found(direction, step, told.map(|reason| (before, reason)), books);
         }

@@ -58,7 +58,7 @@ pub enum Seen {
 /// Why a message is not whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
-    /// The body is longer than what is kept.
+    /// The body is longer than what is kept, or the call that moved it than what is copied.
     BodyLimit,
     /// The ring had no room.
     RingFull,

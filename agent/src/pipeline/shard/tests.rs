@@ -65,6 +65,7 @@ fn check(records: &[Vec<u8>], expected: &[&str]) -> Outcome {
 const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n";
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 const WHOLE: &str = "GET /a 0 whole | 200 5 whole";
+const AFTER_GAP: &str = "GET /a 0 whole | 200 5 whole !paired_after_gap";
 
 /// The records of a conn's first exchange.
 fn turn(conn: &mut ConnBuilder) -> Vec<Vec<u8>> {
@@ -384,6 +385,44 @@ fn long_bodies_are_kept_to_the_limit_and_the_kernel_told_to_skip() {
         until: (begin + 100_000) & 0xFFFF_FFFF,
     };
     assert_eq!(out.words, [word]);
+}
+
+#[test]
+fn framing_beyond_what_is_copied_of_a_call_is_lost_by_the_limit_on_the_body() {
+    let mut conn = ConnBuilder::tcp(1);
+    let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let chunk = [&b"8000\r\n"[..], &[b'x'; 0x8000], b"\r\n"].concat();
+    let body = [&chunk[..], &chunk[..]].concat();
+    let (copied, _) = body.split_at(65_536 - head.len());
+    let all = [head, copied].concat();
+    let records = [
+        conn.open(),
+        conn.data(Flow::Received, GET),
+        conn.part(Flow::Sent, &all, 200_000, Missing::Limit),
+        conn.data(Flow::Received, GET),
+        conn.data(Flow::Sent, OK),
+        conn.data(Flow::Received, GET),
+        conn.data(Flow::Sent, OK),
+    ];
+    let gap = "GET /a 0 whole | 200 ? gap bodylimit";
+    let out = check(&records, &[gap, AFTER_GAP, WHOLE]);
+    // Up to the end of the second chunk's data the framing holds.
+    let framed = head.len() + body.len() - 2;
+    assert_eq!(out.exchanges[0].missing_bytes, 200_000 - framed as u64);
+}
+
+#[test]
+fn a_head_beyond_what_is_copied_of_a_call_is_lost_by_the_limit_on_heads() {
+    let mut conn = ConnBuilder::tcp(1);
+    let head = [&GET[..GET.len() - 2], b"x: ", &[b'x'; 60_000]].concat();
+    let records = [
+        conn.open(),
+        conn.part(Flow::Received, &head, 100_000, Missing::Limit),
+        conn.data(Flow::Sent, OK),
+        conn.data(Flow::Received, GET),
+        conn.data(Flow::Sent, OK),
+    ];
+    check(&records, &["- gap | 200 5 whole headlimit", AFTER_GAP]);
 }
 
 #[test]
