@@ -32,7 +32,8 @@ pub struct ReachKey {
 }
 
 impl ReachKey {
-    /// `flow` of an entry that speaks of the whole conn: see [`ReachValue::NOT_HTTP`].
+    /// `flow` of an entry that speaks of the whole conn: see [`ReachValue::NOT_HTTP`] and
+    /// [`ReachValue::UNKNOWN`].
     pub const BOTH: u64 = 2;
 }
 
@@ -44,14 +45,17 @@ const _: () = assert!(size_of::<ReachKey>() == 24 && align_of::<ReachKey>() == 8
 pub struct ReachValue {
     /// Position, as the records of this conn count, of the first byte to be copied again. For TCP
     /// only the low 32 bits count, compared as sequence numbers are (RFC 9293 §3.4): never more
-    /// than [`REACH_MAX_BYTES`](crate::REACH_MAX_BYTES) ahead. [`ReachValue::NOT_HTTP`] under
-    /// [`ReachKey::BOTH`]: hear this conn no more.
+    /// than [`REACH_MAX_BYTES`](crate::REACH_MAX_BYTES) ahead. Under [`ReachKey::BOTH`]
+    /// [`ReachValue::NOT_HTTP`], hear this conn no more, or [`ReachValue::UNKNOWN`], announce it
+    /// anew.
     pub until: u64,
 }
 
 impl ReachValue {
     /// The conn is not, or no longer, HTTP.
     pub const NOT_HTTP: u64 = u64::MAX;
+    /// The agent has forgotten the conn, and needs its [`OpenRecord`](crate::OpenRecord) again.
+    pub const UNKNOWN: u64 = u64::MAX - 1;
 }
 
 /// `comm` with nothing behind its first NUL, as names are compared.

@@ -20,7 +20,7 @@ pub use limits::{
 };
 pub use record::{
     Address, DataRecord, EndReason, EndRecord, Family, Flow, Missing, OpenRecord, RecordHeader,
-    RecordKind, Transport, data_flag,
+    RecordKind, Transport, data_flag, end_flag, open_flag,
 };
 pub use settings::{Offsets, Role, Settings};
 pub use sniff::{Sniff, names_path, sniff};

@@ -74,13 +74,30 @@ pub mod data_flag {
     pub const FIRST: u16 = 4;
 }
 
+/// Bits of an open record's `flags`.
+pub mod open_flag {
+    /// The kernel programs knew nothing of the conn before, or no longer: positions that the kernel
+    /// does not count itself begin anew.
+    pub const AFRESH: u16 = 1;
+}
+
+/// Bits of an end record's `flags`.
+pub mod end_flag {
+    /// As [`data_flag::SEQUENCE`](super::data_flag::SEQUENCE).
+    pub const SEQUENCE: u16 = super::data_flag::SEQUENCE;
+    /// The last records of what was sent found the ring full.
+    pub const SENT_LOST: u16 = 4;
+    /// The last records of what was received did.
+    pub const RECEIVED_LOST: u16 = 8;
+}
+
 /// Head of every record.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecordHeader {
     /// A [`RecordKind`] as its number.
     pub kind: u16,
-    /// Bits by kind; see [`data_flag`].
+    /// Bits by kind; see [`data_flag`], [`open_flag`] and [`end_flag`].
     pub flags: u16,
     /// Bytes of this record that are in use, this header included; ring memory beyond is not.
     pub size_bytes: u32,
@@ -215,7 +232,7 @@ pub enum EndReason {
     PeerFinished = 6,
 }
 
-/// A flow or a conn ended. Positions as in [`DataRecord`], flagged alike.
+/// A flow or a conn ended. Positions as in [`DataRecord`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EndRecord {

@@ -8,7 +8,7 @@ use aya_ebpf::macros::{btf_tracepoint, raw_tracepoint};
 use aya_ebpf::programs::{BtfTracePointContext, RawTracePointContext};
 use eaves_common::{
     Address, COMM_BYTES, ConnId, Counter, DropReason, EndReason, EndRecord, Family, Flow,
-    OpenRecord, RecordHeader, RecordKind, Transport, UNIX_PATH_BYTES, data_flag,
+    OpenRecord, RecordHeader, RecordKind, Transport, UNIX_PATH_BYTES, end_flag,
 };
 
 use crate::emit::{reserve, submit};
@@ -29,6 +29,7 @@ pub(crate) extern "C" fn eaves_announce(
     sock: u64,
     inode: u64,
     transport: u64,
+    flags: u64,
     pid_tgid: u64,
 ) -> u64 {
     let Some(counters) = Counters::of(TAPS) else {
@@ -46,7 +47,7 @@ pub(crate) extern "C" fn eaves_announce(
         zero(memory);
         (&raw mut (*record).header).write(RecordHeader {
             kind: RecordKind::Open as u16,
-            flags: 0,
+            flags: flags as u16,
             size_bytes: size_of::<OpenRecord>() as u32,
             ktime_ns: bpf_ktime_get_boot_ns(),
             conn: ConnId { sock, inode },
@@ -135,7 +136,7 @@ pub(crate) struct End {
     pub(crate) received: u64,
     /// An [`EndReason`] as its number.
     pub(crate) reason: u16,
-    /// [`data_flag::SEQUENCE`] or 0.
+    /// Bits of [`end_flag`].
     pub(crate) flags: u16,
 }
 
@@ -176,17 +177,22 @@ pub(crate) fn end_now(sk: u64, state: &ConnState, reason: u16) -> End {
         (
             u64::from(kernel::<u32>(sk + u64::from(offset!(tcp_write_seq))).unwrap_or(0)),
             u64::from(kernel::<u32>(sk + u64::from(offset!(tcp_copied_seq))).unwrap_or(0)),
-            data_flag::SEQUENCE,
+            end_flag::SEQUENCE,
         )
     } else {
         (state.sent, state.received, 0)
     };
+    const {
+        assert!(end_flag::SENT_LOST == 4 << Flow::Sent as u16);
+        assert!(end_flag::RECEIVED_LOST == 4 << Flow::Received as u16);
+    };
+    let lost = (state.lost & 3) << 2;
     End {
         conn: sock::id(sk, state),
         sent,
         received,
         reason,
-        flags,
+        flags: flags | lost as u16,
     }
 }
 

@@ -13,6 +13,7 @@
 //! | `EXCL_COMMS` | name → 1 | 256 | agent, before attaching | never |
 //! | `EXCL_CGROUPS` | cgroup id → 1 | 256 | agent, before attaching | never |
 //! | `READER` | 0 → `Reader` | 1 | agent sets, taps clear | never |
+//! | `NEWS` | 0 → count | 1 | agent, with a word in `REACH` that is not to wait | never |
 
 use core::ffi::c_void;
 
@@ -67,6 +68,9 @@ pub(crate) static EXCL_CGROUPS: HashMap<u64, u8> = HashMap::with_max_entries(EXC
 pub(crate) static READER: Array<ReaderState> = Array::with_max_entries(1, 0);
 
 #[map]
+static NEWS: Array<u32> = Array::with_max_entries(1, 0);
+
+#[map]
 pub(crate) static WORK: PerCpuArray<Work> = PerCpuArray::with_max_entries(1, 0);
 
 /// One row of counters.
@@ -82,6 +86,15 @@ pub(crate) struct Progress {
     pub(crate) done: u64,
     /// Bytes the last of them moved.
     pub(crate) bytes: u64,
+}
+
+/// How often the agent has put a word into `REACH` that is not to wait. Apart from `READER`, whose
+/// line the taps of all CPUs write.
+#[inline(always)]
+pub(crate) fn news() -> u32 {
+    // SAFETY: a map's value, a word that the agent writes at any time.
+    NEWS.get_ptr(0)
+        .map_or(0, |count| unsafe { count.read_volatile() })
 }
 
 /// This CPU's counters.

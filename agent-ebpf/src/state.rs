@@ -66,8 +66,8 @@ pub(crate) struct ConnState {
     /// The conn is gone, but bytes of it wait to be read: the `EndReason` to be told behind them;
     /// 0 if not.
     pub(crate) parting: u32,
-    /// Zero.
-    pub(crate) reserved: u32,
+    /// What `news` gave when the agent's word was last asked for.
+    pub(crate) news: u32,
 }
 
 impl ConnState {
@@ -91,7 +91,7 @@ impl ConnState {
         sequence: 0,
         ended: 0,
         parting: 0,
-        reserved: 0,
+        news: 0,
     };
 
     /// Hears it no more.

@@ -3,13 +3,13 @@
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use eaves_common::{
     Counter, DropReason, Flow, Missing, REACH_MAX_BYTES, ReachKey, ReachValue, Role, SNIFF_BYTES,
-    Sniff, data_flag, names_path, sniff,
+    Sniff, data_flag, names_path, open_flag, sniff,
 };
 
 use crate::conn::eaves_announce;
 use crate::emit::{self, Moved};
 use crate::filter::{self, setting};
-use crate::maps::{Counters, REACH};
+use crate::maps::{Counters, REACH, news};
 use crate::read::{anew, clamp, forget, user_bytes};
 use crate::sock;
 use crate::state::{CERTAIN, ConnState, Dropped, LIKELY, OPEN, UNDECIDED, bit};
@@ -89,10 +89,13 @@ pub(crate) fn hear(
     } else {
         own_end
     };
+    let news = news();
     if state.verdict != CERTAIN
+        || state.news != news
         || state.run > u64::from(setting!(reach_after_bytes))
         || state.transfers & (ASK_EVERY - 1) == 0
     {
+        state.news = news;
         skip = ask(transfer, state, end)?;
     }
     counters.add(Counter::Bytes, transfer.bytes);
@@ -102,7 +105,12 @@ pub(crate) fn hear(
         // Where the sock is typed, its address becomes a number on the way through the map.
         state.sock = transfer.sk;
         let sock = anew(&state.sock);
-        if eaves_announce(sock, inode, transport, transfer.pid_tgid) == 0 {
+        let flags = if state.announced == 0 {
+            u64::from(open_flag::AFRESH)
+        } else {
+            0
+        };
+        if eaves_announce(sock, inode, transport, flags, transfer.pid_tgid) == 0 {
             counters.add(Counter::BytesLost, transfer.bytes);
             state.lost |= bit(transfer.flow);
             return Err(DropReason::RingFull.into());
@@ -221,8 +229,13 @@ fn ask(transfer: &Transfer, state: &mut ConnState, end: u64) -> Result<u64, Drop
     };
     if let Some(reach) = REACH.get_ptr(key) {
         // SAFETY: a value of the map.
-        if unsafe { (*reach).until } == ReachValue::NOT_HTTP {
-            return Err(state.drop_for(DropReason::NotHttp));
+        match unsafe { (*reach).until } {
+            ReachValue::NOT_HTTP => return Err(state.drop_for(DropReason::NotHttp)),
+            ReachValue::UNKNOWN => {
+                state.announced = 0;
+                let _ = REACH.remove(key);
+            }
+            _ => {}
         }
     }
     key.flow = transfer.flow as u64;

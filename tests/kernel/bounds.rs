@@ -21,6 +21,10 @@ pub(crate) fn trials() -> Vec<Trial> {
     [
         under_both_taps("bounds::ten_thousand_idle_connections", idle_connections),
         under_both_taps("bounds::a_flood_of_half_requests", half_requests),
+        under_both_taps(
+            "bounds::connections_beyond_the_limit_are_heard_again",
+            beyond_the_limit,
+        ),
     ]
     .into_iter()
     .flatten()
@@ -82,6 +86,46 @@ fn idle_connections(sandbox: &Sandbox, mode: Mode) -> Result<()> {
         used <= MEMORY_MIB,
         "{used} MiB used, the limit is {MEMORY_MIB}"
     );
+    report.balanced()
+}
+
+/// More connections than are followed at once: whichever speaks is heard, the others make room.
+fn beyond_the_limit(sandbox: &Sandbox, mode: Mode) -> Result<()> {
+    const CONNECTIONS: usize = 24;
+    const FOLLOWED: usize = 16;
+    let server = nginx(sandbox, "nginx", &Nginx::default())?;
+    let port = server.place().port()?;
+    let events = sandbox.file("events.jsonl");
+    let limits = format!("limits:\n  connections: {FOLLOWED}");
+    let mut agent = Agent::run(sandbox, &to_file(mode, "", &limits, &events), &events)?;
+    let mut streams = (0..CONNECTIONS)
+        .map(|_| connect(port))
+        .collect::<Result<Vec<_>>>()?;
+    // As fast as they can: some have to go while they speak.
+    for round in 0..20 {
+        for (number, stream) in streams.iter_mut().enumerate() {
+            get(stream, &format!("/size/13?id=fast-{round}-{number}"))?;
+        }
+    }
+    // From here on the agent has read of each exchange, and said whom it has forgotten, before the
+    // next one is made.
+    let mut said = |stream: &mut TcpStream, id: &str| {
+        get(stream, &format!("/size/13?{id}"))?;
+        agent.settle(|reported| reported.iter().any(|one| one.target.ends_with(id)))
+    };
+    said(&mut connect(port)?, "id=between")?;
+    for round in 0..2 {
+        for (number, stream) in streams.iter_mut().enumerate() {
+            said(stream, &format!("id=slow-{round}-{number}"))?;
+        }
+    }
+    let slow = |target: &str| target.contains("id=slow");
+    let mut log = server.logged(CONNECTIONS * 22 + 1)?;
+    log.retain(|one| slow(&one.target));
+    let report = agent.stop()?;
+    let mut reported = at(&report.exchanges, port);
+    reported.retain(|one| slow(&one.target));
+    compare(&reported, &log, Expect::Whole)?;
     report.balanced()
 }
 

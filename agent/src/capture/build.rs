@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use eaves_common::{
     Address, COMM_BYTES, ConnId, DataRecord, EndReason, EndRecord, Family, Flow, Missing,
-    OpenRecord, RecordHeader, RecordKind, Transport, UNIX_PATH_BYTES, data_flag,
+    OpenRecord, RecordHeader, RecordKind, Transport, UNIX_PATH_BYTES, data_flag, end_flag,
+    open_flag,
 };
 
 /// Builds the records of one conn, counting positions as the kernel does.
@@ -30,6 +31,8 @@ pub struct ConnBuilder {
     pub positions: [u64; 2],
     /// The next record comes after some that found the ring full.
     pub after_loss: bool,
+    /// The next open record is the first of the conn's state in the kernel.
+    pub afresh: bool,
 }
 
 impl ConnBuilder {
@@ -47,6 +50,7 @@ impl ConnBuilder {
             time_ns: 1_000_000_000,
             positions: [0xFFFF_FF00, 0xFFFF_FFF0],
             after_loss: false,
+            afresh: true,
         }
     }
 
@@ -64,7 +68,12 @@ impl ConnBuilder {
     /// Bytes of an open record.
     #[must_use]
     pub fn open(&mut self) -> Vec<u8> {
-        let mut bytes = self.header(RecordKind::Open, 0, size_of::<OpenRecord>());
+        let flags = if std::mem::take(&mut self.afresh) {
+            open_flag::AFRESH
+        } else {
+            0
+        };
+        let mut bytes = self.header(RecordKind::Open, flags, size_of::<OpenRecord>());
         put(&mut bytes, &500u64.to_ne_bytes());
         put(&mut bytes, &4_026u64.to_ne_bytes());
         put(&mut bytes, &self.peer_sock.to_ne_bytes());
@@ -151,10 +160,13 @@ impl ConnBuilder {
     /// Bytes of an end record at the positions reached.
     #[must_use]
     pub fn end(&mut self, reason: EndReason) -> Vec<u8> {
-        let flags = match self.transport {
-            Transport::Tcp => data_flag::SEQUENCE,
+        let mut flags = match self.transport {
+            Transport::Tcp => end_flag::SEQUENCE,
             _ => 0,
         };
+        if std::mem::take(&mut self.after_loss) {
+            flags |= end_flag::SENT_LOST | end_flag::RECEIVED_LOST;
+        }
         let mut bytes = self.header(RecordKind::End, flags, size_of::<EndRecord>());
         put(&mut bytes, &self.position(Flow::Sent).to_ne_bytes());
         put(&mut bytes, &self.position(Flow::Received).to_ne_bytes());

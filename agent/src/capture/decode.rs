@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use eaves_common::{
     ConnId, DataRecord, EndReason, EndRecord, Family, Flow, Missing, OpenRecord, RecordHeader,
-    RecordKind, Transport, UNIX_PATH_BYTES, data_flag,
+    RecordKind, Transport, UNIX_PATH_BYTES, data_flag, end_flag, open_flag,
 };
 
 use crate::clock::Ktime;
@@ -80,6 +80,8 @@ pub struct ConnOpen {
     pub process_start: Ktime,
     /// Name of the task, without its NULs.
     pub comm: Vec<u8>,
+    /// Positions begin anew with it, unless they are sequence numbers.
+    pub afresh: bool,
 }
 
 /// A flow or a conn ended: see [`eaves_common::EndRecord`].
@@ -95,8 +97,10 @@ pub struct Ended {
     pub sent_end: u64,
     /// Where the received stream stands.
     pub received_end: u64,
-    /// Positions are 32-bit sequence numbers.
-    pub sequence: bool,
+    /// The last records of what was sent found the ring full.
+    pub sent_lost: bool,
+    /// The last records of what was received did.
+    pub received_lost: bool,
 }
 
 /// Bytes that are no record.
@@ -150,7 +154,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
     };
     match named("kind", kind, RecordKind::from_number)? {
         RecordKind::Data => data(input, flags, time, conn),
-        RecordKind::Open => open(input, time, conn),
+        RecordKind::Open => open(input, flags, time, conn),
         RecordKind::End => end(input, flags, time, conn),
     }
 }
@@ -209,7 +213,12 @@ fn data(
     }))
 }
 
-fn open(mut input: Reader<'_>, time: Ktime, conn: ConnId) -> Result<Record<'_>, DecodeError> {
+fn open(
+    mut input: Reader<'_>,
+    flags: u16,
+    time: Ktime,
+    conn: ConnId,
+) -> Result<Record<'_>, DecodeError> {
     const { assert!(size_of::<OpenRecord>() == 248) };
     let process_start = Ktime(input.u64()?);
     let cgroup = input.u64()?;
@@ -244,6 +253,7 @@ fn open(mut input: Reader<'_>, time: Ktime, conn: ConnId) -> Result<Record<'_>, 
         tid,
         process_start,
         comm,
+        afresh: flags & open_flag::AFRESH != 0,
     })))
 }
 
@@ -257,14 +267,14 @@ fn end(
     let sent_end = input.u64()?;
     let received_end = input.u64()?;
     let reason = named("reason", input.u16()?, EndReason::from_number)?;
-    let sequence = flags & data_flag::SEQUENCE != 0;
     Ok(Record::End(Ended {
         conn,
         time,
         reason,
         sent_end,
         received_end,
-        sequence,
+        sent_lost: flags & end_flag::SENT_LOST != 0,
+        received_lost: flags & end_flag::RECEIVED_LOST != 0,
     }))
 }
 

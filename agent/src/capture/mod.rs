@@ -44,6 +44,9 @@ pub trait Source {
     /// Says that a conn is not, or no longer, HTTP.
     fn not_http(&mut self, _conn: ConnId) {}
 
+    /// Says that a conn is not known, or no longer: it is to be announced before its next bytes.
+    fn unknown(&mut self, _conn: ConnId) {}
+
     /// Hears no more from here on. What was heard before can still be read.
     fn close(&mut self) {}
 

@@ -180,6 +180,10 @@ impl Source for Tee {
         self.probe.not_http(conn);
     }
 
+    fn unknown(&mut self, conn: ConnId) {
+        self.probe.unknown(conn);
+    }
+
     fn close(&mut self) {
         self.probe.close();
     }

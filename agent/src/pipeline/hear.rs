@@ -118,6 +118,7 @@ impl Side<'_> {
             match word {
                 Word::SkipTo { conn, flow, until } => self.source.skip(conn, flow, until),
                 Word::NotHttp { conn } => self.source.not_http(conn),
+                Word::Unknown { conn } => self.source.unknown(conn),
             }
         }
         self.queue.push(&mut self.out.exchanges);

@@ -20,6 +20,9 @@ pub(super) struct Maps {
     reader: Array<MapData, ReaderState>,
     counters: PerCpuArray<MapData, Slots>,
     reach: HashMap<MapData, ReachKey, ReachValue>,
+    news: Array<MapData, u32>,
+    /// What `news` holds.
+    told: u32,
 }
 
 impl Maps {
@@ -30,6 +33,8 @@ impl Maps {
             reader: take(kernel, "READER")?,
             counters: take(kernel, "COUNTERS")?,
             reach: take(kernel, "REACH")?,
+            news: take(kernel, "NEWS")?,
+            told: 0,
         })
     }
 
@@ -69,11 +74,24 @@ impl Maps {
 
     /// See [`Source::not_http`](crate::capture::Source::not_http).
     pub(super) fn not_http(&mut self, conn: ConnId) {
+        self.say(conn, ReachValue::NOT_HTTP);
+    }
+
+    /// See [`Source::unknown`](crate::capture::Source::unknown). What does not arrive is said again
+    /// when the conn speaks.
+    pub(super) fn unknown(&mut self, conn: ConnId) {
+        self.say(conn, ReachValue::UNKNOWN);
+        // The word first: who sees the news finds it.
+        self.told = self.told.wrapping_add(1);
+        let _ = self.news.set(0, self.told, 0);
+    }
+
+    /// Puts a word on the whole conn into the map.
+    fn say(&mut self, conn: ConnId, until: u64) {
         let key = ReachKey {
             conn,
             flow: ReachKey::BOTH,
         };
-        let until = ReachValue::NOT_HTTP;
         let _ = self.reach.insert(key, ReachValue { until }, 0);
     }
 }

@@ -396,6 +396,10 @@ impl Source for Probe {
         self.maps.not_http(conn);
     }
 
+    fn unknown(&mut self, conn: ConnId) {
+        self.maps.unknown(conn);
+    }
+
     /// Detaches every program; the ring stays.
     fn close(&mut self) {
         self.kernel = None;

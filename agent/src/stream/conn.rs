@@ -65,9 +65,12 @@ impl<C: Consumer> Conn<C> {
         }
     }
 
-    /// Another process holds it now; it was first heard when it was.
-    pub(super) fn reopen(&mut self, mut open: ConnOpen) {
+    /// Another process holds it now, or the kernel had forgotten it; it was first heard when it was.
+    pub(super) fn reopen(&mut self, mut open: ConnOpen, env: &mut Env<'_, C>) {
         self.last = open.time;
+        if open.afresh {
+            self.count_anew(env);
+        }
         match &mut self.stage {
             Stage::Undecided(undecided) => {
                 open.time = undecided.open.time;
@@ -78,6 +81,19 @@ impl<C: Consumer> Conn<C> {
                 consumer.reopen(open);
             }
             Stage::NotHttp => {}
+        }
+    }
+
+    /// Positions that the kernel does not count itself begin anew: what passed in between is not known.
+    fn count_anew(&mut self, env: &mut Env<'_, C>) {
+        let (stage, context, time) = (&mut self.stage, &mut *env.context, self.last);
+        for (order, flow) in [
+            (&mut self.received, Flow::Received),
+            (&mut self.sent, Flow::Sent),
+        ] {
+            order.count_anew(time, env.counters, &mut |counters, time, first, piece| {
+                stage.take(flow, time, first, piece, context, counters);
+            });
         }
     }
 
@@ -119,25 +135,36 @@ impl<C: Consumer> Conn<C> {
         self.last = ended.time;
         // What waits in either flow is earlier than the end of the other.
         self.give_up(env);
-        let last = |position, fin| Some(Last { position, fin });
+        let sent = |fin| {
+            Some(Last {
+                position: ended.sent_end,
+                fin,
+                lost: ended.sent_lost,
+            })
+        };
+        let received = |fin| {
+            Some(Last {
+                position: ended.received_end,
+                fin,
+                lost: ended.received_lost,
+            })
+        };
         match ended.reason {
             EndReason::SentFinished => {
                 // Told before the FIN goes out.
-                self.end(Flow::Sent, last(ended.sent_end, Fin::Not), true, env);
+                self.end(Flow::Sent, sent(Fin::Not), true, env);
                 false
             }
             EndReason::ReceivedFinished => {
                 // Told when the FIN was read.
-                let received = last(ended.received_end, Fin::Counted);
-                self.end(Flow::Received, received, true, env);
+                self.end(Flow::Received, received(Fin::Counted), true, env);
                 false
             }
             EndReason::Closed | EndReason::Reset => {
                 let good = ended.reason == EndReason::Closed;
-                let received = last(ended.received_end, Fin::Perhaps);
-                self.end(Flow::Received, received, good, env);
+                self.end(Flow::Received, received(Fin::Perhaps), good, env);
                 let fin = if good { Fin::Counted } else { Fin::Not };
-                self.end(Flow::Sent, last(ended.sent_end, fin), good, env);
+                self.end(Flow::Sent, sent(fin), good, env);
                 true
             }
             EndReason::PeerFinished => {
@@ -199,6 +226,11 @@ impl<C: Consumer> Conn<C> {
         };
         let orders = [self.sent.deadline(), self.received.deadline(), consumer];
         orders.into_iter().flatten().min()
+    }
+
+    /// Whether it is to be heard.
+    pub(super) const fn is_wanted(&self) -> bool {
+        !matches!(self.stage, Stage::NotHttp)
     }
 
     pub(super) fn is_busy(&self) -> bool {

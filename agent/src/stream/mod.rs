@@ -36,7 +36,7 @@ pub enum GapReason {
     UnseenPath,
     /// Beyond the most that is copied of one call, and not asked to be skipped.
     CopyLimit,
-    /// Dropped by the agent to keep within its budget.
+    /// Given up by the agent, or its kernel programs, to keep within their budget.
     Shed,
 }
 
@@ -83,6 +83,11 @@ pub enum Word {
     },
     /// The conn is not HTTP, or no longer.
     NotHttp {
+        /// The conn.
+        conn: ConnId,
+    },
+    /// The conn is not known, or no longer: should it speak, it must be opened first.
+    Unknown {
         /// The conn.
         conn: ConnId,
     },

@@ -43,6 +43,8 @@ pub(super) enum Fin {
 pub(super) struct Last {
     pub(super) position: u64,
     pub(super) fin: Fin,
+    /// The last records before it found the ring full.
+    pub(super) lost: bool,
 }
 
 /// One flow's order.
@@ -192,6 +194,22 @@ impl Order {
         }
     }
 
+    /// Its positions begin anew, unless they are the kernel's own: what passed before is lost.
+    pub(super) fn count_anew(
+        &mut self,
+        time: Ktime,
+        counters: &mut Counters,
+        each: &mut impl FnMut(&mut Counters, Ktime, bool, Piece<'_>),
+    ) {
+        if !self.based || self.sequence || self.ended {
+            return;
+        }
+        self.give_up(counters, each);
+        self.based = false;
+        self.reach = 0;
+        each(counters, time, false, Piece::Lost(GapReason::Shed));
+    }
+
     /// The flow ends, if it is known where: what never came is a gap.
     pub(super) fn end(
         &mut self,
@@ -216,8 +234,12 @@ impl Order {
                 _ => ahead,
             };
             if missing > 0 {
-                let n = missing.unsigned_abs();
-                self.gap(time, n, GapReason::UnseenPath, counters, each);
+                let reason = if last.lost {
+                    GapReason::RingFull
+                } else {
+                    GapReason::UnseenPath
+                };
+                self.gap(time, missing.unsigned_abs(), reason, counters, each);
             }
         }
         each(counters, time, false, Piece::End(good));

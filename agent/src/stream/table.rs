@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use super::conn::Conn;
-use super::{Consumer, Env, Parting};
+use super::{Consumer, Env, Parting, Word};
 use crate::capture::{ConnOpen, Data, Ended, Record};
 use crate::clock::Ktime;
 use crate::telemetry::Counter;
@@ -159,6 +159,10 @@ impl<C: Consumer> Table<C> {
 
     fn data(&mut self, data: &Data<'_>, env: &mut Env<'_, C>) {
         let Some(at) = self.find(data.conn) else {
+            if data.first {
+                // It had to go while it spoke, or the word that it had did not arrive.
+                env.words.push(Word::Unknown { conn: data.conn });
+            }
             return env.counters.add(Counter::StreamDataUnknown, 1);
         };
         let options = self.options;
@@ -170,7 +174,7 @@ impl<C: Consumer> Table<C> {
         let sock = open.conn.sock;
         if let Some(at) = self.find(open.conn) {
             env.counters.add(Counter::StreamReopens, 1);
-            self.with(at, env, |conn, _| conn.reopen(open));
+            self.with(at, env, |conn, env| conn.reopen(open, env));
             return;
         }
         env.counters.add(Counter::StreamOpens, 1);
@@ -299,7 +303,7 @@ impl<C: Consumer> Table<C> {
         let quiet = now.since(conn.last);
         if quiet >= self.options.forget_ns {
             env.counters.add(Counter::StreamConnsForgotten, 1);
-            self.remove(at, Parting::Ended, env);
+            self.forget(at, Parting::Ended, env);
         } else if quiet >= self.options.idle_ns && !conn.expired {
             self.with(at, env, |conn, env| conn.expire(now, env));
         }
@@ -350,8 +354,19 @@ impl<C: Consumer> Table<C> {
         }
         if let Some((_, _, at)) = victim {
             env.counters.add(Counter::StreamConnsEvicted, 1);
-            self.remove(at, Parting::Evicted, env);
+            self.forget(at, Parting::Evicted, env);
         }
+    }
+
+    /// Removes a conn that is not over: the kernel must open it again should it speak.
+    fn forget(&mut self, at: usize, parting: Parting, env: &mut Env<'_, C>) {
+        let conn = self.slots.get(at).and_then(|slot| slot.conn.as_ref());
+        if let Some(conn) = conn
+            && conn.is_wanted()
+        {
+            env.words.push(Word::Unknown { conn: conn.id });
+        }
+        self.remove(at, parting, env);
     }
 
     fn advance(&mut self) -> usize {

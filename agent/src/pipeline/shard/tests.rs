@@ -8,6 +8,7 @@ use crate::stream::Word;
 use crate::telemetry::Counter;
 
 mod bounds;
+mod limits;
 mod loss;
 mod random;
 
@@ -260,6 +261,28 @@ fn bytes_that_never_come_at_the_end_are_a_gap_at_close() {
 }
 
 #[test]
+fn bytes_at_the_end_that_found_the_ring_full_say_so() {
+    let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n";
+    for reason in [EndReason::SentFinished, EndReason::Closed, EndReason::Reset] {
+        let mut conn = ConnBuilder::tcp(1);
+        let mut records = turn(&mut conn);
+        records.push(conn.data(Flow::Received, GET));
+        records.push(conn.data(Flow::Sent, head));
+        conn.pass(Flow::Sent, 1000);
+        conn.after_loss = true;
+        if reason == EndReason::Closed {
+            conn.pass(Flow::Sent, 1);
+        }
+        records.push(conn.end(reason));
+        let (out, shard) = run(&records);
+        let told = line(&out.exchanges[1]);
+        assert_eq!(told, "GET /a 0 whole | 200 1000 gap ringfull", "{reason:?}");
+        assert_eq!(shard.counters().get(Counter::StreamGapBytesRing), 1000);
+        assert_eq!(shard.counters().get(Counter::StreamGapBytesUnseen), 0);
+    }
+}
+
+#[test]
 fn a_fin_is_no_gap() {
     let head = b"HTTP/1.0 200 OK\r\n\r\nuntil close";
     for ends in [
@@ -356,94 +379,6 @@ fn a_response_may_come_before_its_request_ended() {
         conn.data(Flow::Sent, OK),
     ];
     check(&records, &["PUT /u 6 whole | 413 0 whole", WHOLE]);
-}
-
-#[test]
-fn long_bodies_are_kept_to_the_limit_and_the_kernel_told_to_skip() {
-    let mut conn = ConnBuilder::tcp(1);
-    let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
-    let mut records = vec![
-        conn.open(),
-        conn.data(Flow::Received, GET),
-        conn.data(Flow::Sent, head),
-    ];
-    records.push(conn.part(Flow::Sent, &[b'x'; 65_536], 900_000, Missing::Limit));
-    let begin = conn.position(Flow::Sent);
-    records.push(conn.part(Flow::Sent, b"", 100_000, Missing::Skipped));
-    records.push(conn.data(Flow::Received, GET));
-    records.push(conn.data(Flow::Sent, OK));
-    let out = check(
-        &records,
-        &["GET /a 0 whole | 200 1000000 truncated bodylimit", WHOLE],
-    );
-    let response = out.exchanges[0].response.as_ref().unwrap();
-    assert_eq!(response.body.content.len(), 16 * 1024);
-    assert_eq!(out.exchanges[0].missing_bytes, 0);
-    let word = Word::SkipTo {
-        conn: conn.conn,
-        flow: Flow::Sent,
-        until: (begin + 100_000) & 0xFFFF_FFFF,
-    };
-    assert_eq!(out.words, [word]);
-}
-
-#[test]
-fn framing_beyond_what_is_copied_of_a_call_is_lost_by_the_limit_on_the_body() {
-    let mut conn = ConnBuilder::tcp(1);
-    let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-    let chunk = [&b"8000\r\n"[..], &[b'x'; 0x8000], b"\r\n"].concat();
-    let body = [&chunk[..], &chunk[..]].concat();
-    let (copied, _) = body.split_at(65_536 - head.len());
-    let all = [head, copied].concat();
-    let records = [
-        conn.open(),
-        conn.data(Flow::Received, GET),
-        conn.part(Flow::Sent, &all, 200_000, Missing::Limit),
-        conn.data(Flow::Received, GET),
-        conn.data(Flow::Sent, OK),
-        conn.data(Flow::Received, GET),
-        conn.data(Flow::Sent, OK),
-    ];
-    let gap = "GET /a 0 whole | 200 ? gap bodylimit";
-    let out = check(&records, &[gap, AFTER_GAP, WHOLE]);
-    // Up to the end of the second chunk's data the framing holds.
-    let framed = head.len() + body.len() - 2;
-    assert_eq!(out.exchanges[0].missing_bytes, 200_000 - framed as u64);
-}
-
-#[test]
-fn a_head_beyond_what_is_copied_of_a_call_is_lost_by_the_limit_on_heads() {
-    let mut conn = ConnBuilder::tcp(1);
-    let head = [&GET[..GET.len() - 2], b"x: ", &[b'x'; 60_000]].concat();
-    let records = [
-        conn.open(),
-        conn.part(Flow::Received, &head, 100_000, Missing::Limit),
-        conn.data(Flow::Sent, OK),
-        conn.data(Flow::Received, GET),
-        conn.data(Flow::Sent, OK),
-    ];
-    check(&records, &["- gap | 200 5 whole headlimit", AFTER_GAP]);
-}
-
-#[test]
-fn a_large_chunk_is_skipped_to_its_end() {
-    let mut conn = ConnBuilder::unix(1, 2);
-    let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n20000\r\n";
-    let mut records = vec![
-        conn.open(),
-        conn.data(Flow::Received, GET),
-        conn.data(Flow::Sent, head),
-    ];
-    records.push(conn.data(Flow::Sent, &[b'x'; 0x8000]));
-    let until = conn.position(Flow::Sent) + 0x18000;
-    records.push(conn.part(Flow::Sent, b"", 0x18000, Missing::Skipped));
-    records.push(conn.data(Flow::Sent, b"\r\n2\r\nyy\r\n0\r\n\r\n"));
-    let out = check(
-        &records,
-        &["GET /a 0 whole | 200 131074 truncated bodylimit"],
-    );
-    let (conn, flow) = (conn.conn, Flow::Sent);
-    assert_eq!(out.words, [Word::SkipTo { conn, flow, until }]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use eaves_common::{EndReason, Flow};
 use super::{GET, OK, Options, Outcome, Shard, WHOLE, line};
 use crate::capture::ConnBuilder;
 use crate::clock::Ktime;
+use crate::stream::Word;
 use crate::telemetry::Counter;
 
 const SECOND: u64 = 1_000_000_000;
@@ -126,10 +127,59 @@ fn the_conn_quiet_longest_makes_room_and_rather_one_with_nothing_under_way() {
     assert_eq!(shard.conns(), 3);
     let late = [conns[0].data(Flow::Sent, OK)];
     assert_eq!(push(&mut shard, &mut out, &late), [WHOLE]);
-    let gone = [conns[1].data(Flow::Received, GET)];
-    push(&mut shard, &mut out, &gone);
-    assert_eq!(shard.counters().get(Counter::StreamDataUnknown), 1);
     assert_eq!(shard.counters().get(Counter::StreamConnsEvicted), 1);
+    let unknown = Word::Unknown {
+        conn: conns[1].conn,
+    };
+    assert_eq!(out.words, [unknown]);
+    finish(shard, &mut out);
+}
+
+#[test]
+fn a_conn_that_had_to_go_is_opened_anew_when_it_speaks() {
+    let mut options = Options::default();
+    options.stream.conns = 1;
+    let mut shard = Shard::new(&options);
+    let mut out = Outcome::default();
+    let (mut gone, mut other) = (ConnBuilder::tcp(1), ConnBuilder::tcp(2));
+    push(&mut shard, &mut out, &[gone.open(), other.open()]);
+    let unknown = Word::Unknown { conn: gone.conn };
+    assert_eq!(std::mem::take(&mut out.words), [unknown]);
+    // The word had not reached the kernel yet: it is said again, once a transfer.
+    let mut rest = gone.data(Flow::Received, b"tail of an upload");
+    rest[2..4].copy_from_slice(&eaves_common::data_flag::SEQUENCE.to_ne_bytes());
+    let lost = [gone.data(Flow::Received, GET), rest];
+    assert!(push(&mut shard, &mut out, &lost).is_empty());
+    assert_eq!(std::mem::take(&mut out.words), [unknown]);
+    assert_eq!(shard.counters().get(Counter::StreamDataUnknown), 2);
+    let records = [
+        gone.open(),
+        gone.data(Flow::Sent, OK),
+        gone.data(Flow::Received, GET),
+        gone.data(Flow::Sent, OK),
+    ];
+    let told = push(&mut shard, &mut out, &records);
+    assert_eq!(told, ["- joinedlate | 200 5 whole", WHOLE]);
+    assert_eq!(out.words, [Word::Unknown { conn: other.conn }]);
+    finish(shard, &mut out);
+}
+
+#[test]
+fn a_conn_that_is_not_http_is_let_go_without_a_word() {
+    let mut options = Options::default();
+    options.stream.conns = 1;
+    let mut shard = Shard::new(&options);
+    let mut out = Outcome::default();
+    let mut upgraded = ConnBuilder::tcp(1);
+    let records = [
+        upgraded.open(),
+        upgraded.data(Flow::Received, GET),
+        upgraded.data(Flow::Sent, b"HTTP/1.1 101 Switching Protocols\r\n\r\n"),
+        ConnBuilder::tcp(2).open(),
+    ];
+    assert_eq!(push(&mut shard, &mut out, &records).len(), 1);
+    let conn = upgraded.conn;
+    assert_eq!(out.words, [Word::NotHttp { conn }]);
     finish(shard, &mut out);
 }
 
@@ -210,6 +260,7 @@ fn a_conn_is_forgotten_after_the_longest_quiet() {
     }
     assert_eq!(shard.conns(), 0);
     assert_eq!(shard.counters().get(Counter::StreamConnsForgotten), 1);
+    assert_eq!(out.words, [Word::Unknown { conn: conn.conn }]);
     finish(shard, &mut out);
 }
 

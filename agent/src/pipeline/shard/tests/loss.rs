@@ -1,8 +1,8 @@
 //! What is lost, late, repeated or disputed, and the exchanges after it.
 
-use eaves_common::{Flow, Missing};
+use eaves_common::{EndReason, Flow, Missing};
 
-use super::{GET, OK, WHOLE, check, line, run, turn};
+use super::{AFTER_GAP, GET, OK, WHOLE, check, line, run, turn};
 use crate::capture::ConnBuilder;
 use crate::telemetry::Counter;
 
@@ -124,14 +124,7 @@ fn a_lost_request_leaves_its_response_alone() {
     conn.after_loss = true;
     records.push(conn.data(Flow::Received, GET));
     records.push(conn.data(Flow::Sent, OK));
-    check(
-        &records,
-        &[
-            WHOLE,
-            "- none | 200 5 whole",
-            "GET /a 0 whole | 200 5 whole !paired_after_gap",
-        ],
-    );
+    check(&records, &[WHOLE, "- none | 200 5 whole", AFTER_GAP]);
 }
 
 #[test]
@@ -153,4 +146,43 @@ fn on_a_conn_that_pipelines_nothing_is_paired_after_a_loss() {
             "GET /b 0 whole | - gap ringfull",
         ]
     );
+}
+
+#[test]
+fn positions_that_begin_anew_are_a_loss_and_no_repetition() {
+    let mut conn = ConnBuilder::unix(1, 2);
+    let mut records = turn(&mut conn);
+    records.push(conn.data(Flow::Received, GET));
+    // The kernel programs had to forget the conn, and count from here on.
+    conn.positions = [0, 0];
+    conn.afresh = true;
+    records.push(conn.open());
+    records.push(conn.data(Flow::Sent, OK));
+    for _ in 0..2 {
+        records.push(conn.data(Flow::Received, GET));
+        records.push(conn.data(Flow::Sent, OK));
+    }
+    records.push(conn.end(EndReason::Closed));
+    let (out, shard) = run(&records);
+    let lines: Vec<_> = out.exchanges.iter().map(line).collect();
+    let expected = [
+        WHOLE,
+        "- gap | 200 5 whole shed",
+        "GET /a 0 whole | - gap shed",
+        AFTER_GAP,
+        WHOLE,
+    ];
+    assert_eq!(lines, expected);
+    assert_eq!(shard.counters().get(Counter::StreamBytesOverlap), 0);
+    assert_eq!(shard.counters().get(Counter::StreamReopens), 1);
+}
+
+#[test]
+fn positions_of_the_kernel_stay_whoever_forgot_the_conn() {
+    let mut conn = ConnBuilder::tcp(1);
+    let mut records = turn(&mut conn);
+    records.push(conn.data(Flow::Received, GET));
+    conn.afresh = true;
+    records.extend([conn.open(), conn.data(Flow::Sent, OK)]);
+    check(&records, &[WHOLE, WHOLE]);
 }

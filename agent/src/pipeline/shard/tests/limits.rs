@@ -1,0 +1,95 @@
+//! What is kept of bodies, what the kernel is told to skip, and what a call moves beyond what is copied.
+
+use eaves_common::{Flow, Missing};
+
+use super::{AFTER_GAP, GET, OK, WHOLE, check};
+use crate::capture::ConnBuilder;
+use crate::stream::Word;
+
+#[test]
+fn long_bodies_are_kept_to_the_limit_and_the_kernel_told_to_skip() {
+    let mut conn = ConnBuilder::tcp(1);
+    let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
+    let mut records = vec![
+        conn.open(),
+        conn.data(Flow::Received, GET),
+        conn.data(Flow::Sent, head),
+    ];
+    records.push(conn.part(Flow::Sent, &[b'x'; 65_536], 900_000, Missing::Limit));
+    let begin = conn.position(Flow::Sent);
+    records.push(conn.part(Flow::Sent, b"", 100_000, Missing::Skipped));
+    records.push(conn.data(Flow::Received, GET));
+    records.push(conn.data(Flow::Sent, OK));
+    let out = check(
+        &records,
+        &["GET /a 0 whole | 200 1000000 truncated bodylimit", WHOLE],
+    );
+    let response = out.exchanges[0].response.as_ref().unwrap();
+    assert_eq!(response.body.content.len(), 16 * 1024);
+    assert_eq!(out.exchanges[0].missing_bytes, 0);
+    let word = Word::SkipTo {
+        conn: conn.conn,
+        flow: Flow::Sent,
+        until: (begin + 100_000) & 0xFFFF_FFFF,
+    };
+    assert_eq!(out.words, [word]);
+}
+
+#[test]
+fn framing_beyond_what_is_copied_of_a_call_is_lost_by_the_limit_on_the_body() {
+    let mut conn = ConnBuilder::tcp(1);
+    let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let chunk = [&b"8000\r\n"[..], &[b'x'; 0x8000], b"\r\n"].concat();
+    let body = [&chunk[..], &chunk[..]].concat();
+    let (copied, _) = body.split_at(65_536 - head.len());
+    let all = [head, copied].concat();
+    let records = [
+        conn.open(),
+        conn.data(Flow::Received, GET),
+        conn.part(Flow::Sent, &all, 200_000, Missing::Limit),
+        conn.data(Flow::Received, GET),
+        conn.data(Flow::Sent, OK),
+        conn.data(Flow::Received, GET),
+        conn.data(Flow::Sent, OK),
+    ];
+    let gap = "GET /a 0 whole | 200 ? gap bodylimit";
+    let out = check(&records, &[gap, AFTER_GAP, WHOLE]);
+    // Up to the end of the second chunk's data the framing holds.
+    let framed = head.len() + body.len() - 2;
+    assert_eq!(out.exchanges[0].missing_bytes, 200_000 - framed as u64);
+}
+
+#[test]
+fn a_head_beyond_what_is_copied_of_a_call_is_lost_by_the_limit_on_heads() {
+    let mut conn = ConnBuilder::tcp(1);
+    let head = [&GET[..GET.len() - 2], b"x: ", &[b'x'; 60_000]].concat();
+    let records = [
+        conn.open(),
+        conn.part(Flow::Received, &head, 100_000, Missing::Limit),
+        conn.data(Flow::Sent, OK),
+        conn.data(Flow::Received, GET),
+        conn.data(Flow::Sent, OK),
+    ];
+    check(&records, &["- gap | 200 5 whole headlimit", AFTER_GAP]);
+}
+
+#[test]
+fn a_large_chunk_is_skipped_to_its_end() {
+    let mut conn = ConnBuilder::unix(1, 2);
+    let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n20000\r\n";
+    let mut records = vec![
+        conn.open(),
+        conn.data(Flow::Received, GET),
+        conn.data(Flow::Sent, head),
+    ];
+    records.push(conn.data(Flow::Sent, &[b'x'; 0x8000]));
+    let until = conn.position(Flow::Sent) + 0x18000;
+    records.push(conn.part(Flow::Sent, b"", 0x18000, Missing::Skipped));
+    records.push(conn.data(Flow::Sent, b"\r\n2\r\nyy\r\n0\r\n\r\n"));
+    let out = check(
+        &records,
+        &["GET /a 0 whole | 200 131074 truncated bodylimit"],
+    );
+    let (conn, flow) = (conn.conn, Flow::Sent);
+    assert_eq!(out.words, [Word::SkipTo { conn, flow, until }]);
+}
