@@ -13,6 +13,7 @@ use eaves_common::{
 
 use crate::emit::{reserve, submit};
 use crate::filter::{leader_comm, offset};
+use crate::log::log;
 use crate::maps::{CONNS, Counters, STATES, TAPS, storage};
 use crate::read::kernel;
 use crate::sock::{self, tcp};
@@ -39,6 +40,7 @@ pub(crate) extern "C" fn eaves_announce(
     let memory = reserve(size_of::<OpenRecord>() as u64);
     if memory.is_null() {
         counters.add(Counter::RecordsLost, 1);
+        log!(lost(inode, 0));
         return 0;
     }
     let record: *mut OpenRecord = memory.cast();
@@ -72,6 +74,7 @@ pub(crate) extern "C" fn eaves_announce(
     }
     counters.add(Counter::RecordsSent, 1);
     submit(memory, counters);
+    log!(announced(inode));
     1
 }
 
@@ -147,6 +150,7 @@ pub(crate) fn end(end: &End, counters: Counters) -> bool {
     let memory = reserve(size_of::<EndRecord>() as u64);
     if memory.is_null() {
         counters.add(Counter::RecordsLost, 1);
+        log!(lost(end.conn.inode, 0));
         return false;
     }
     let record = EndRecord {
@@ -167,6 +171,7 @@ pub(crate) fn end(end: &End, counters: Counters) -> bool {
     unsafe { memory.cast::<EndRecord>().write(record) };
     counters.add(Counter::RecordsSent, 1);
     submit(memory, counters);
+    log!(ended(end.conn.inode, end.reason));
     true
 }
 

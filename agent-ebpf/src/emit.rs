@@ -13,6 +13,7 @@ use eaves_common::{
 };
 
 use crate::filter::setting;
+use crate::log::log;
 use crate::maps::{Counters, READER, RECORDS};
 use crate::read::{clamp, forget, user_bytes};
 use crate::state::ConnState;
@@ -204,6 +205,7 @@ pub(crate) fn count(moved: &mut Moved, counters: Counters, span: u64, captured: 
 pub(crate) fn lose(moved: &mut Moved, counters: Counters, span: u64) {
     counters.add(Counter::RecordsLost, 1);
     counters.add(Counter::BytesLost, span);
+    log!(lost(moved.conn.inode, span));
     moved.flags = forget(moved.flags | u64::from(data_flag::AFTER_LOSS), moved.time);
 }
 
@@ -227,6 +229,7 @@ fn send_class<const N: u64>(
     let (captured, missing) = if copied {
         (part.copy, part.missing)
     } else {
+        log!(fault(moved.conn.inode, part.copy));
         (0, Missing::Fault as u64)
     };
     let captured = forget(captured, moved.time);

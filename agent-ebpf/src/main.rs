@@ -18,6 +18,7 @@ mod arch;
 mod conn;
 mod emit;
 mod filter;
+mod log;
 mod maps;
 mod read;
 mod sock;

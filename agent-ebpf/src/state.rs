@@ -5,6 +5,8 @@
 
 use eaves_common::{DropReason, Flow};
 
+use crate::log::log;
+
 /// A counter slot that is not a sent transfer's: why a transfer was dropped.
 #[derive(Clone, Copy)]
 pub(crate) struct Dropped(pub(crate) u32);
@@ -99,6 +101,7 @@ impl ConnState {
     pub(crate) fn drop_for(&mut self, reason: DropReason) -> Dropped {
         let dropped = Dropped::from(reason);
         self.dropped = dropped.0;
+        log!(dropped(self.inode, reason));
         dropped
     }
 }

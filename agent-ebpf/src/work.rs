@@ -9,6 +9,7 @@ use eaves_common::{Counter, Missing, VECTORS_MAX};
 
 use crate::emit::{self, HEAD, HUGE, Moved, Part, in_one_record, nudge};
 use crate::filter::setting;
+use crate::log::log;
 use crate::maps::{Counters, TAPS, WORK};
 use crate::read::{anew, clamp, mask, user_bytes};
 use crate::vectors::{IOVEC_BYTES, STEPS, Vectors};
@@ -180,6 +181,7 @@ fn gather(work: &mut Work, base: u64, len: u64) -> u64 {
     let copied =
         len == 0 || unsafe { user_bytes(work.record.as_mut_ptr().add(to as usize), len, base) };
     if !copied {
+        log!(fault(work.moved.conn.inode, work.budget));
         work.why = Missing::Fault as u64;
         return 0;
     }

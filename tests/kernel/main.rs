@@ -7,6 +7,7 @@
 mod bounds;
 mod doctor;
 mod drops;
+mod kernel_log;
 mod lifecycle;
 mod plaintext;
 mod servers;
@@ -21,6 +22,7 @@ fn main() {
         lifecycle::trials(),
         drops::trials(),
         bounds::trials(),
+        kernel_log::trials(),
     ];
     let trials = trials.into_iter().flatten().collect();
     libtest_mimic::run(&arguments, trials).exit();

@@ -1,5 +1,6 @@
 //! The release binary with the kernel object in it, and running it.
 
+use std::env;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
@@ -64,12 +65,30 @@ pub(crate) fn run_agent(
             say("loading kernel programs needs root: starting eaves by sudo");
         }
         let binary = binary.to_str().context("the binary's path is not text")?;
-        as_root(binary, &format!("{binary} {}", arguments.join(" ")))?
+        with_environment(binary, &format!("{binary} {}", arguments.join(" ")))?
     } else {
         Command::new(&binary)
     };
     command.args(arguments);
     Err(command.exec()).with_context(|| format!("cannot start {}", binary.display()))
+}
+
+/// `binary` as root, with what the environment says to eaves: sudo would not let it through.
+fn with_environment(binary: &str, what: &str) -> Result<Command> {
+    let ours: Vec<_> = env::vars_os()
+        .filter(|(name, _)| name.to_str().is_some_and(|name| name.starts_with("EAVES_")))
+        .collect();
+    if is_root() || ours.is_empty() {
+        return as_root(binary, what);
+    }
+    let mut command = as_root("env", what)?;
+    for (mut name, value) in ours {
+        name.push("=");
+        name.push(value);
+        command.arg(name);
+    }
+    command.arg(binary);
+    Ok(command)
 }
 
 /// Whether these arguments start what loads kernel programs.

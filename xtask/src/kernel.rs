@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::command::{run_with_progress, say};
+use crate::ebpf;
 use crate::project::Project;
 use crate::setup::{Package, packages};
 use crate::test::Tally;
@@ -27,8 +28,10 @@ const SERIES: &[(&str, &str)] = &[
 /// Fewest kernels that must run for the matrix to say anything.
 const KERNELS_MIN: usize = 3;
 
-/// Modes that each kernel is tried with: what it prefers, and what all have.
-const MODES: &[&str] = &["auto", "syscall"];
+/// Modes that each kernel is tried with: what it prefers, and what all have; and the former with
+/// programs that log, which the verifier finds harder.
+const MODES: &[&str] = &["auto", "syscall", LOGGING];
+const LOGGING: &str = "kernel-log";
 
 /// Bytes of the page that `hear.sh` has served from a file.
 const PAGE_BYTES: u64 = 36;
@@ -58,6 +61,7 @@ pub(crate) const PACKAGES: &[Package] = &[
 /// If fewer than three kernels can be had, or the machines cannot be started.
 pub(crate) fn matrix(project: &Project, binary: &Path) -> Result<Tally> {
     packages(PACKAGES, "the kernel matrix boots kernels in qemu")?;
+    let logging = ebpf::build(project, ebpf::Options { kernel_log: true })?;
     let tool = project.root.join("xtask/kernel-matrix/kernel-matrix");
     let kernels = fetch(project, &tool)?;
     let out = project.target.join("matrix");
@@ -74,6 +78,8 @@ pub(crate) fn matrix(project: &Project, binary: &Path) -> Result<Tally> {
         .arg(format!("{}:/eaves", binary.display()))
         .arg("--file")
         .arg(format!("{}:/hear.sh", script.display()))
+        .arg("--file")
+        .arg(format!("{}:/kernel-log.o", logging.display()))
         .args(["--timeout", TIMEOUT_S, "--jobs", "2", "--out"])
         .arg(&out)
         .arg("--json")
@@ -153,7 +159,7 @@ fn judge(out: &Path, results: &Value) -> Result<Tally> {
 fn tap_of(series: &str, mode: &'static str) -> &'static str {
     let preferred = SERIES.iter().find(|(name, _)| *name == series);
     match preferred {
-        Some((_, tap)) if mode == "auto" => tap,
+        Some((_, tap)) if mode != "syscall" => tap,
         _ => mode,
     }
 }
@@ -307,5 +313,6 @@ mod tests {
         assert_eq!(tap_of("5.10", "auto"), "syscall");
         assert_eq!(tap_of("newest", "auto"), "socket");
         assert_eq!(tap_of("newest", "syscall"), "syscall");
+        assert_eq!(tap_of("newest", "kernel-log"), "socket");
     }
 }

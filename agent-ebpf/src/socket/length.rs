@@ -14,6 +14,7 @@ use eaves_common::{Counter, DropReason, Flow, Missing, Transport};
 use crate::arch::{self, Shape, reg};
 use crate::conn::{parted, received_all};
 use crate::filter::{self, offset};
+use crate::log::log;
 use crate::maps::{Counters, MMSG, Progress, TAPS, storage};
 use crate::read::{typed, user};
 use crate::sock;
@@ -50,7 +51,10 @@ fn tap(ctx: &BtfTracePointContext, flow: Flow) {
     counters.add(Counter::Transfers, 1);
     match length(ctx, flow, counters) {
         Ok(()) => counters.add(Counter::TransfersSent, 1),
-        Err(dropped) => counters.drop(dropped),
+        Err(dropped) => {
+            counters.drop(dropped);
+            log!(passed_over(dropped.0));
+        }
     }
 }
 

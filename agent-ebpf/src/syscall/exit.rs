@@ -10,6 +10,7 @@ use eaves_common::{Counter, DropReason, Flow, Missing, Transport};
 use crate::arch::{self, Shape, reg};
 use crate::conn::{parted, received_all};
 use crate::filter::{self, offset};
+use crate::log::log;
 use crate::maps::{CONNS, Counters, TAPS};
 use crate::read::kernel;
 use crate::sock;
@@ -59,7 +60,10 @@ pub(crate) fn sys_exit(ctx: RawTracePointContext) -> i32 {
     };
     match call.exit(counters) {
         Ok(()) => counters.add(Counter::TransfersSent, 1),
-        Err(dropped) => counters.drop(dropped),
+        Err(dropped) => {
+            counters.drop(dropped);
+            log!(passed_over(dropped.0));
+        }
     }
     0
 }

@@ -6,6 +6,8 @@
 mod btf;
 mod hooks;
 mod kernel;
+#[cfg(feature = "kernel-log")]
+mod kernel_log;
 mod maps;
 mod object;
 mod pace;
@@ -182,6 +184,9 @@ pub enum ProbeError {
 /// Programs in the kernel, and the ring they write. Dropped, it hears no more.
 pub struct Probe {
     kernel: Option<Ebpf>,
+    /// Goes after the programs: it reads what they logged last.
+    #[cfg(feature = "kernel-log")]
+    _log: Option<kernel_log::KernelLog>,
     maps: Maps,
     ring: Ring,
     tap: Tap,
@@ -245,6 +250,8 @@ pub fn start(options: &Options) -> Result<Probe, ProbeError> {
             let maps = Maps::take(&mut kernel)?;
             let ring = Ring::new(&maps)?;
             Ok(Probe {
+                #[cfg(feature = "kernel-log")]
+                _log: kernel_log::KernelLog::of(&mut kernel),
                 kernel: Some(kernel),
                 maps,
                 ring,
@@ -278,7 +285,12 @@ fn load(
         Tap::Socket => (UNUSED_ENTRIES, (entries / 64).max(REACH_ENTRIES_MIN)),
         Tap::Syscall => (entries, UNUSED_ENTRIES),
     };
-    let mut kernel = EbpfLoader::new()
+    #[cfg(feature = "kernel-log")]
+    let wanted = kernel_log::Wanted::now();
+    let mut loader = EbpfLoader::new();
+    #[cfg(feature = "kernel-log")]
+    wanted.tell(&mut loader);
+    let mut kernel = loader
         .btf(Some(btf))
         .override_global(&name, &settings, true)
         .map_max_entries("RECORDS", ring_bytes(options.ring_bytes))

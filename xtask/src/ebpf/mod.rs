@@ -5,10 +5,11 @@
 
 mod toolchain;
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::command::{run, say};
 use crate::project::Project;
@@ -30,13 +31,7 @@ pub(crate) struct Options {
 /// If no compiler or linker can be had, or the programs do not compile.
 pub(crate) fn build(project: &Project, options: Options) -> Result<PathBuf> {
     let toolchain = toolchain::find_or_install(project)?;
-    // One folder a variant: the agent's build script looks at the file's time.
-    let folder = if options.kernel_log {
-        "ebpf-kernel-log"
-    } else {
-        "ebpf"
-    };
-    let target = project.target.join(folder);
+    let target = project.target.join("ebpf");
     let mut command = cargo_build(&toolchain)?;
     command
         .current_dir(project.root.join("agent-ebpf"))
@@ -46,9 +41,18 @@ pub(crate) fn build(project: &Project, options: Options) -> Result<PathBuf> {
         command.args(["--features", "kernel-log"]);
     }
     run(&mut command).context("the kernel programs do not build")?;
-    let object = target.join(TARGET).join("release/eaves-ebpf");
-    if !object.is_file() {
-        bail!("the build left no object at {}", object.display());
+    let built = target.join(TARGET).join("release/eaves-ebpf");
+    let bytes = fs::read(&built)
+        .with_context(|| format!("the build left no object at {}", built.display()))?;
+    // A file of its own for each variant, written when it changes: the agent's build script looks
+    // at its time.
+    let object = target.join(if options.kernel_log {
+        "eaves-kernel-log.o"
+    } else {
+        "eaves.o"
+    });
+    if fs::read(&object).ok().as_ref() != Some(&bytes) {
+        fs::write(&object, bytes).with_context(|| format!("cannot write {}", object.display()))?;
     }
     Ok(object)
 }

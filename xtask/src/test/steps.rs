@@ -253,10 +253,15 @@ fn e2e(context: &Context<'_>) -> Result<Tally> {
 /// skipped, which is a failure in CI.
 fn native(context: &Context<'_>) -> Result<Tally> {
     let mut command = at_root(context);
-    let binary = context.binary()?;
+    let (agent, object) = logging(context)?;
+    let variables = [
+        ("EAVES_BIN", context.binary()?),
+        ("EAVES_LOG_BIN", agent),
+        ("EAVES_LOG_OBJECT", object),
+    ];
     command
         .args(["test", "--package", "eaves-tests", "--test", "kernel"])
-        .env("EAVES_BIN", &binary);
+        .envs(variables.clone());
     if !is_root() {
         if which("sudo").is_none() {
             let why = "kernel tests: they need root, and there is no sudo".to_owned();
@@ -267,13 +272,17 @@ fn native(context: &Context<'_>) -> Result<Tally> {
                 ..Tally::default()
             });
         }
-        let binary = binary.to_str().context("the binary's path is not text")?;
-        let path = std::env::var("PATH").unwrap_or_default();
-        let binary = format!("EAVES_BIN={binary}");
-        let path = format!("PATH={path}");
-        let mut runner = vec!["sudo", "--", "env", &binary, &path];
+        let mut runner = ["sudo", "--", "env"].map(str::to_owned).to_vec();
+        for (name, path) in variables {
+            let path = path.to_str().context("a binary's path is not text")?;
+            runner.push(format!("{name}={path}"));
+        }
+        runner.push(format!(
+            "PATH={}",
+            std::env::var("PATH").unwrap_or_default()
+        ));
         if std::env::var_os("CI").is_some() {
-            runner.push("CI=true");
+            runner.push("CI=true".to_owned());
         }
         let words: Vec<_> = runner.iter().map(|word| format!("{word:?}")).collect();
         let runner = words.join(",");
@@ -282,6 +291,16 @@ fn native(context: &Context<'_>) -> Result<Tally> {
             .arg(format!("target.'cfg(all())'.runner=[{runner}]"));
     }
     context.tests("kernel", &mut command)
+}
+
+/// Agent and kernel object of the variant whose programs log. For debugging is how such an agent
+/// is used, and built in half the time.
+fn logging(context: &Context<'_>) -> Result<(PathBuf, PathBuf)> {
+    let object = ebpf::build(context.project, ebpf::Options { kernel_log: true })?;
+    let mut build = at_root(context);
+    build.args(["build", "--package", "eaves", "--bin", "eaves"]);
+    crate::command::run(build.args(["--features", "kernel-log"]))?;
+    Ok((context.project.target.join("debug/eaves"), object))
 }
 
 fn matrix(context: &Context<'_>) -> Result<Tally> {
