@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::chain::{Chain, End, Ready};
 use super::disk::{Disk, DiskFile, Open, read_up_to, write_all};
 use super::folder;
-use super::links::{LinkError, Links};
+use super::links::{LinkError, Links, head_of};
 use super::segment::{HEAD_BYTES, Lead, hash_of_head};
 
 /// What came of it.
@@ -47,7 +47,7 @@ pub(super) fn mend(
     for (segment, _) in unsynced {
         let path = folder::path(dir, segment.number);
         let file = disk.open(&path, Open::Write)?;
-        match rewrite(&file, before)? {
+        match rewrite(&file, before, segment.bytes)? {
             Rewritten::All => file.sync()?,
             Rewritten::Until { at, end } => {
                 let keeps = at > HEAD_BYTES as u64;
@@ -90,22 +90,23 @@ enum Rewritten {
     },
 }
 
-/// Writes the links of `file` from the sequence `before` on again, each after it was proved.
-fn rewrite(file: &Arc<dyn DiskFile>, before: u64) -> io::Result<Rewritten> {
-    let (head, bytes) = match super::links::head_of(&**file) {
+/// Writes the links of `file` from the sequence `before` on again, each after it was proved. It
+/// should have `bytes`.
+fn rewrite(file: &Arc<dyn DiskFile>, before: u64, bytes: u64) -> io::Result<Rewritten> {
+    let (head, head_bytes) = match head_of(&**file) {
         Ok(head) => head,
         Err(LinkError::Io(error)) => return Err(error),
         Err(LinkError::Format(_)) => return Ok(Rewritten::Until { at: 0, end: None }),
     };
-    write_all(&**file, &bytes, 0)?;
+    write_all(&**file, &head_bytes, 0)?;
     let mut links = Links::new(Arc::clone(file), HEAD_BYTES as u64);
-    let mut previous = hash_of_head(&bytes);
+    let mut previous = hash_of_head(&head_bytes);
     let mut end = None;
     let mut records = head.records;
     loop {
         let at = links.at();
         let lead = match links.next() {
-            Ok(None) => return Ok(Rewritten::All),
+            Ok(None) if at == bytes => return Ok(Rewritten::All),
             Ok(Some(link)) if link.previous == previous => {
                 let lead = link.lead;
                 previous = link.seal;
@@ -117,7 +118,7 @@ fn rewrite(file: &Arc<dyn DiskFile>, before: u64) -> io::Result<Rewritten> {
                 });
                 lead
             }
-            Ok(Some(_)) | Err(LinkError::Format(_)) => return Ok(Rewritten::Until { at, end }),
+            Ok(_) | Err(LinkError::Format(_)) => return Ok(Rewritten::Until { at, end }),
             Err(LinkError::Io(error)) => return Err(error),
         };
         if lead.sequence >= before {

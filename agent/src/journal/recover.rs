@@ -123,7 +123,13 @@ pub(super) fn recover(disk: &dyn Disk, dir: &Path) -> io::Result<Recovered> {
         },
     };
     let (from, durable) = unsynced(&opened)?;
-    let ended = walker.walk(opened.get(from..).unwrap_or_default(), durable)?;
+    let begins = opened.first().and_then(|file| file.segment);
+    let ended = if durable == 0 && begins.is_some_and(|segment| segment.sequence > 0) {
+        // Not even the names of the segments before it have reached the disk.
+        walker.broken(&opened, 0, 0, durable)?
+    } else {
+        walker.walk(opened.get(from..).unwrap_or_default(), durable)?
+    };
     let kept = opened.get(..from + ended).unwrap_or_default();
     walker.sync(kept.get(from..).unwrap_or_default())?;
     walker.out.segments = kept.iter().filter_map(|file| file.segment).collect();
@@ -334,10 +340,12 @@ impl Walker<'_> {
         self.disk.sync_dir(self.dir)?;
         self.out.appends = true;
         let kept = usize::from(at > HEAD_BYTES as u64);
-        if let Some(file) = files.get(index) {
-            // The number of a file that is gone is free again.
-            self.out.next_segment = file.file.number + kept as u64;
-        }
+        // The numbers of files that are gone are free again.
+        let number = files.get(index).map_or(0, |file| file.file.number);
+        self.out.next_segment = match self.out.sequence {
+            0 => 1,
+            _ => number + kept as u64,
+        };
         Ok(index + kept)
     }
 

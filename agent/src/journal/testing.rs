@@ -1,5 +1,7 @@
 //! What tests of this room share.
 
+pub(super) mod fault;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -25,7 +27,9 @@ pub(super) struct Rig {
     pub(super) options: Options,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) journal: Journal,
-    pub(super) ms: u64,
+    ms: u64,
+    /// By how much the date is ahead of the steady clock.
+    pub(super) ahead_ms: u64,
     next: u64,
 }
 
@@ -52,12 +56,17 @@ impl Rig {
             disk,
             journal,
             ms: 0,
+            ahead_ms: 0,
             next: 0,
         }
     }
 
     pub(super) fn now(&self) -> Moment {
-        at(self.ms)
+        let date = at(self.ms + self.ahead_ms).date;
+        Moment {
+            date,
+            ..at(self.ms)
+        }
     }
 
     /// Appends the next `count` numbered exchanges.
@@ -104,7 +113,7 @@ impl Rig {
     /// Lets `ms` pass.
     pub(super) fn pass(&mut self, ms: u64) {
         self.ms += ms;
-        self.journal.tick(at(self.ms));
+        self.journal.tick(self.now());
     }
 
     /// A frame of `count` exchanges.
@@ -114,7 +123,7 @@ impl Rig {
     }
 
     pub(super) fn close(&mut self) {
-        self.journal.close(at(self.ms));
+        self.journal.close(self.now());
     }
 
     /// Closes it and opens it again.
@@ -131,7 +140,7 @@ impl Rig {
 
     fn open_again(&mut self) {
         let disk = Arc::clone(&self.disk);
-        self.journal = Journal::open(self.options.clone(), disk, at(self.ms)).unwrap();
+        self.journal = Journal::open(self.options.clone(), disk, self.now()).unwrap();
     }
 
     pub(super) fn dir(&self) -> &Path {

@@ -1,6 +1,7 @@
 //! The room from end to end: written, read, proved.
 
 mod crash;
+mod faults;
 mod tamper;
 
 use std::process::Command;

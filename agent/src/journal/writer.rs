@@ -172,6 +172,7 @@ impl Journal {
         }
         if !self.admits(record.kind, line.len()) {
             self.shed(record.kind, 1);
+            self.tell_if_full(now);
             return;
         }
         if self.lines.is_empty() {
@@ -574,9 +575,16 @@ impl Journal {
         if self.timing.measure_is_due(now.steady) {
             self.space.measure(&*self.disk, &self.options.dir);
         }
-        let full = self.space.pressure(self.taken()) == Pressure::Exchanges;
-        if full && self.degraded.is_none() && self.chain.is_some() {
-            let reason = self.space.reason(self.taken());
+        if self.space.pressure(self.taken()) == Pressure::Exchanges {
+            self.tell_if_full(now);
+        }
+    }
+
+    /// Sheds exchanges until there is more room again, if that is what is wanting.
+    fn tell_if_full(&mut self, now: Moment) {
+        let taken = self.taken();
+        if self.degraded.is_none() && self.chain.is_some() && !self.space.is_relieved(taken) {
+            let reason = self.space.reason(taken);
             self.fall(Trouble::Full, reason.to_owned(), now);
         }
     }
