@@ -115,6 +115,48 @@ fn a_recording_comes_from_standard_input_too() {
     assert_eq!(exchanges(&output.stdout), expected);
 }
 
+#[test]
+fn a_filter_chooses_exchanges_for_machines_and_for_people() {
+    let sandbox = Sandbox::new().unwrap();
+    let path = recording(&sandbox);
+    let path = path.to_str().unwrap();
+    let Some(all) = eaves(&["replay", path]) else {
+        return;
+    };
+    let filter = "client.port == 5001 and query in [\"id=2\", \"id=4\"] or status != 200";
+    let output = eaves(&["replay", path, filter]).unwrap();
+    check_output(&output, 0, &[], &[]);
+    let lines = |output: &[u8]| -> Vec<String> {
+        let text = String::from_utf8(output.to_vec()).unwrap();
+        text.lines().skip(1).map(str::to_owned).collect()
+    };
+    let (shown, all) = (lines(&output.stdout), lines(&all.stdout));
+    assert_eq!(all.len(), 8);
+    let mut expected = ["id=2", "id=4", "/unanswered"].into_iter();
+    assert!(shown.iter().all(|line| all.contains(line)), "{shown:?}");
+    assert!(expected.all(|target| shown.iter().any(|line| line.contains(target))));
+    assert_eq!(shown.len(), 3);
+    let output = eaves(&["replay", "--json", path, filter]).unwrap();
+    check_output(&output, 0, &["\"kind\":\"notice\""], &[]);
+    assert_eq!(exchanges(&output.stdout).len(), 3);
+}
+
+#[test]
+fn a_wrong_filter_is_told_with_a_caret_before_anything_is_read() {
+    for command in [&["replay", "/nonexistent.cap"][..], &["watch"]] {
+        let arguments = [command, &["status >= 500 and pth ~ x"]].concat();
+        check(
+            &arguments,
+            2,
+            &[],
+            &[
+                "unknown field `pth`; did you mean `path`?",
+                "\n  status >= 500 and pth ~ x\n                    ^^^\n",
+            ],
+        );
+    }
+}
+
 /// Wherever a file is cut, what came before is told, and that it is cut; nothing is invented.
 #[test]
 fn a_truncated_file_gives_what_it_has_and_says_so() {

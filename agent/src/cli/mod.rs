@@ -10,6 +10,7 @@ mod doctor;
 mod exit;
 mod lines;
 mod man;
+mod matching;
 mod output;
 mod record;
 mod reference;

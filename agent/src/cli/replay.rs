@@ -10,6 +10,7 @@ use super::session::Session;
 use super::{Exit, Globals, config, watch};
 use crate::capture::{FileError, Reader, Replay};
 use crate::config::Role;
+use crate::filter::Filter;
 use crate::pipeline::Requests;
 
 /// Put the exchanges of a recording together again, without root and without a kernel
@@ -19,12 +20,17 @@ use crate::pipeline::Requests;
 #[command(after_long_help = "\
 Examples:
   eaves replay problem.cap
+  eaves replay problem.cap 'status >= 500 or duration > 1s'
   eaves replay --json problem.cap | jq .
   zstdcat problem.cap.zst | eaves replay -")]
 pub struct Args {
     /// The recording, made by `eaves record`; - for standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
+
+    /// Which exchanges to show, as in `status >= 500 and host == api.example.com`
+    #[arg(value_name = "FILTER")]
+    filter: Option<Filter>,
 
     /// Print events as JSON lines, as sinks get them
     #[arg(long)]
@@ -57,7 +63,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
     let session = Session {
         origin: reader.origin().clone(),
         options: (&config).into(),
-        outputs: vec![watch::to_stdout(args.json, globals)],
+        outputs: vec![watch::to_stdout(args.json, args.filter.as_ref(), globals)],
         hangup_stops: true,
         ledger: true,
     };

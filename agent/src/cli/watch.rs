@@ -1,9 +1,11 @@
-//! `eaves watch`: live exchanges, one line each.
+//! `eaves watch`: live exchanges, one line each, all or those that a filter matches.
 
 use super::lines::People;
+use super::matching::Matching;
 use super::session::{self, HearArgs, Session, Tapped};
 use super::{Exit, Globals};
 use crate::config::Kind;
+use crate::filter::Filter;
 use crate::pipeline::{Output, Route};
 use crate::sink::{Format, StdoutSink};
 
@@ -12,9 +14,15 @@ use crate::sink::{Format, StdoutSink};
 #[command(after_long_help = "\
 Examples:
   eaves watch
+  eaves watch 'status >= 500 and path ~ \"^/v1/\"'
+  eaves watch --json 'client in 10.0.0.0/8' | jq .url
   eaves watch --json | jq 'select(.http.response.status_code >= 500)'
   eaves watch --role server --role client")]
 pub struct Args {
+    /// Which exchanges to show, as in `status >= 500 and host == api.example.com`
+    #[arg(value_name = "FILTER")]
+    filter: Option<Filter>,
+
     #[command(flatten)]
     hear: HearArgs,
 
@@ -34,20 +42,21 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
     let session = Session {
         origin: session::origin(&probe),
         options: (&config).into(),
-        outputs: vec![to_stdout(args.json, globals)],
+        outputs: vec![to_stdout(args.json, args.filter.as_ref(), globals)],
         hangup_stops: true,
         ledger: true,
     };
     session.hear(&mut probe, &tapped)
 }
 
-/// Standard output, for people or for machines.
-pub(super) fn to_stdout(json: bool, globals: &Globals) -> Box<dyn Output> {
-    if json {
+/// Standard output, for people or for machines: all exchanges, or those that `filter` matches.
+pub(super) fn to_stdout(json: bool, filter: Option<&Filter>, globals: &Globals) -> Box<dyn Output> {
+    let output: Box<dyn Output> = if json {
         let kinds = [Kind::Exchange, Kind::Notice];
         let stdout = Box::new(StdoutSink::new());
         Box::new(Route::new("stdout", stdout, &kinds, Format::Eaves))
     } else {
         Box::new(People::new(globals))
-    }
+    };
+    Matching::before(output, filter)
 }
