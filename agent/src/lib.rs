@@ -11,7 +11,7 @@
 //! 3  exchange                   Chunk → Message → Exchange
 //! 4  redact                     Exchange → ApiEvent
 //! 5  journal                    lines → one durable log
-//! 6  sink                       lines → wire
+//! 6  sink query                 lines → wire; journal → answers
 //! 7  config                     each room's Options, loaded and checked
 //! 8  pipeline                   the wiring
 //! 10 cli                        commands
@@ -37,6 +37,7 @@ pub mod redact;
 
 pub mod journal;
 
+pub mod query;
 pub mod sink;
 
 pub mod config;

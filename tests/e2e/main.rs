@@ -5,6 +5,7 @@
 mod cli;
 mod config;
 mod peers;
+mod query;
 mod replay;
 
 use std::process::{Command, Output};

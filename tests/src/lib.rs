@@ -23,6 +23,7 @@ pub mod compare;
 pub mod disk;
 pub mod event;
 pub mod expect;
+pub mod journal;
 pub mod load;
 pub mod peer;
 pub mod process;

@@ -12,6 +12,7 @@ mod lines;
 mod man;
 mod matching;
 mod output;
+mod query;
 mod record;
 mod reference;
 mod replay;
@@ -149,6 +150,8 @@ pub enum Command {
     Watch(watch::Args),
     /// Hear this host's HTTP exchanges and send them where the configuration says
     Run(run::Args),
+    /// Show records of the journal that match a filter, or count them
+    Query(Box<query::Args>),
     /// Record what the kernel hands over, to be put together later by `eaves replay`
     Record(record::Args),
     /// Put the exchanges of a recording together again, without root and without a kernel
@@ -212,6 +215,7 @@ impl Command {
         match self {
             Self::Watch(args) => watch::run(args, globals),
             Self::Run(args) => run::run(args),
+            Self::Query(args) => query::run(args, globals),
             Self::Record(args) => record::run(args),
             Self::Replay(args) => replay::run(args, globals),
             Self::Doctor(args) => doctor::run(args, globals),
@@ -224,7 +228,7 @@ impl Command {
     fn default_log(&self) -> &'static str {
         match self {
             Self::Run(_) => "info",
-            Self::Watch(_) | Self::Record(_) | Self::Replay(_) => "warn",
+            Self::Watch(_) | Self::Query(_) | Self::Record(_) | Self::Replay(_) => "warn",
             Self::Doctor(_) | Self::Config(_) | Self::Completions(_) | Self::Man(_) => "warn",
         }
     }

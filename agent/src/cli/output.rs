@@ -1,13 +1,14 @@
 //! What commands print: JSON for machines on standard output, lines for people.
 
 mod line;
-mod safe;
+pub(super) mod safe;
 
 use std::io::{self, Write as _};
 
 use anyhow::Context as _;
 
 pub use line::Lines;
+pub(super) use line::duration;
 
 /// Writes all of `bytes` to standard output, now.
 ///

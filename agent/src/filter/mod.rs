@@ -34,6 +34,7 @@ mod parse;
 mod plan;
 mod reject;
 mod scan;
+mod select;
 mod test;
 mod walk;
 
@@ -43,6 +44,7 @@ use std::sync::Arc;
 
 pub use error::{FilterError, Problem};
 pub use index::{Clause, IndexKey};
+pub use select::{Cell, Fields, Row};
 
 use field::Kinds;
 use plan::Plan;
@@ -96,7 +98,7 @@ impl Filter {
         if !plan.reject.possible(line, &plan.leaves) {
             return false;
         }
-        match walk::hits(plan, &mut Cursor::new(line)) {
+        match plan.hits(&mut Cursor::new(line)) {
             Some(hits) => plan.root.holds(hits, Kinds::of_line(line), &plan.leaves),
             None => false,
         }

@@ -20,16 +20,7 @@ pub(super) struct Parsed {
 
 /// Reads `text`.
 pub(super) fn parse(text: &str) -> Result<Parsed, FilterError> {
-    let mut parser = Parser {
-        lex: Lexer::new(text),
-        depth: 0,
-        expressions: 0,
-        leaves: Vec::new(),
-    };
-    if text.len() > TEXT_MAX_BYTES {
-        let max = TEXT_MAX_BYTES;
-        return Err(parser.lex.error(Problem::TooLong { max }, 0..0));
-    }
+    let mut parser = Parser::new(text)?;
     if parser.lex.rest().is_empty() {
         return Err(parser.lex.error(Problem::Empty, 0..0));
     }
@@ -43,6 +34,26 @@ pub(super) fn parse(text: &str) -> Result<Parsed, FilterError> {
     })
 }
 
+/// Most fields that are named at once.
+const PATHS_MAX: usize = 64;
+
+/// Reads paths with commas between, and where each stands.
+pub(super) fn paths(text: &str) -> Result<Vec<(Target, Range<usize>)>, FilterError> {
+    let mut parser = Parser::new(text)?;
+    let mut paths = vec![parser.path()?];
+    while parser.lex.mark(",") {
+        paths.push(parser.path()?);
+        if paths.len() > PATHS_MAX {
+            let expected = format!("at most {PATHS_MAX} fields");
+            return Err(parser.lex.error(Problem::Expected { expected }, 0..0));
+        }
+    }
+    if !parser.lex.rest().is_empty() {
+        return Err(parser.lex.expected("`,` or the end"));
+    }
+    Ok(paths)
+}
+
 struct Parser<'t> {
     lex: Lexer<'t>,
     depth: usize,
@@ -51,6 +62,20 @@ struct Parser<'t> {
 }
 
 impl<'t> Parser<'t> {
+    fn new(text: &'t str) -> Result<Self, FilterError> {
+        let parser = Self {
+            lex: Lexer::new(text),
+            depth: 0,
+            expressions: 0,
+            leaves: Vec::new(),
+        };
+        if text.len() > TEXT_MAX_BYTES {
+            let max = TEXT_MAX_BYTES;
+            return Err(parser.lex.error(Problem::TooLong { max }, 0..0));
+        }
+        Ok(parser)
+    }
+
     fn deeper(&mut self, from: usize) -> Result<(), FilterError> {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
@@ -281,7 +306,8 @@ fn joined(mut nodes: Vec<Node>, all: bool) -> Node {
     }
 }
 
-fn mapping(target: &Target) -> Problem {
+/// Why a mapping is neither compared nor shown.
+pub(super) fn mapping(target: &Target) -> Problem {
     Problem::Mapping {
         path: target.path.join("."),
         fields: field::below(&target.path),

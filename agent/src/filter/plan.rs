@@ -4,7 +4,9 @@ use super::field::{Kinds, Target};
 use super::index::{self, Clause};
 use super::parse::Parsed;
 use super::reject::Reject;
+use super::scan::{Cursor, Value};
 use super::test::Test;
+use super::walk::{self, Visit};
 
 /// Which comparisons a line makes true, a bit each.
 pub(super) type Hits = u128;
@@ -74,11 +76,40 @@ impl Plan {
             branch,
         }
     }
+
+    /// Which comparisons the line at `cursor` makes true; `None` if it is no JSON object.
+    pub(super) fn hits(&self, cursor: &mut Cursor<'_>) -> Option<Hits> {
+        let mut asked = Asked {
+            leaves: &self.leaves,
+            hits: 0,
+        };
+        walk::walk(&self.branch, cursor, &mut asked)?;
+        Some(asked.hits)
+    }
+}
+
+/// Holds values against comparisons.
+struct Asked<'p> {
+    leaves: &'p [Leaf],
+    hits: Hits,
+}
+
+impl Visit<'_> for Asked<'_> {
+    fn visit(&mut self, leaves: &[usize], value: Value<'_>) {
+        for leaf in leaves {
+            if self.hits >> leaf & 1 == 0
+                && let Some(comparison) = self.leaves.get(*leaf)
+                && comparison.test.holds(value)
+            {
+                self.hits |= 1 << leaf;
+            }
+        }
+    }
 }
 
 impl Branch {
     /// Adds the comparison `leaf` with what is at `path` below this.
-    fn add(&mut self, path: &[String], pair: Option<&str>, leaf: usize) {
+    pub(super) fn add(&mut self, path: &[String], pair: Option<&str>, leaf: usize) {
         if let Some((name, rest)) = path.split_first() {
             let name = written(name);
             if !self.below.iter().any(|(other, _)| *other == name) {

@@ -26,7 +26,7 @@ fn check(text: &str, expected: &str) {
     // The same without what turns lines away early, and with the line feed.
     for (name, line) in lines {
         let spaced = line.replace("\":", "\" :").replace(",\"", " , \"") + "\n";
-        let hits = super::walk::hits(&filter.plan, &mut super::Cursor::new(spaced.as_bytes()));
+        let hits = filter.plan.hits(&mut super::Cursor::new(spaced.as_bytes()));
         let kinds = super::Kinds::of_line(line.as_bytes());
         let holds = filter
             .plan

@@ -92,7 +92,7 @@ mod verify;
 mod writer;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use disk::{Disk, DiskFile, Open, RealDisk};
@@ -105,6 +105,18 @@ pub use state::{Cursor, Saved, State};
 pub use sync::Synced;
 pub use verify::{Break, BreakKind, Report, Trust, verify};
 pub use writer::{Journal, Pressure, Record};
+
+/// Where a journal lies if no other place is named.
+pub const DEFAULT_DIR: &str = "/var/lib/eaves/journal";
+
+/// Number and bytes of each segment in `dir`, in their order.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn segments(dir: &Path) -> io::Result<Vec<(u64, u64)>> {
+    let files = folder::list(&RealDisk, dir)?;
+    Ok(files.iter().map(|file| (file.number, file.bytes)).collect())
+}
 
 /// Bytes of lines at which a frame closes.
 pub const FRAME_BYTES: usize = 256 << 10;

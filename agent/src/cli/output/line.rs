@@ -363,7 +363,7 @@ fn size(bytes: u64) -> String {
 }
 
 /// A duration in at most seven columns.
-fn duration(ns: u64) -> String {
+pub(in super::super) fn duration(ns: u64) -> String {
     match ns {
         0..1_000_000_000 => scaled(ns, &["ns", "µs", "ms"]),
         1_000_000_000..60_000_000_000 => {

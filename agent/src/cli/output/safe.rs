@@ -14,7 +14,7 @@ fn is_unsafe(c: char) -> bool {
 
 /// Appends `text` to `out`, escaped, in at most `width` columns, the last of them `…` if it does
 /// not fit. How many columns it takes.
-pub(super) fn push(text: &str, width: usize, out: &mut String) -> usize {
+pub(in super::super) fn push(text: &str, width: usize, out: &mut String) -> usize {
     let (mut used, mut fits_to) = (0, (out.len(), 0));
     let mut unit = String::new();
     for c in text.chars() {
@@ -42,7 +42,7 @@ pub(super) fn push(text: &str, width: usize, out: &mut String) -> usize {
 }
 
 /// How many columns `text` takes, escaped.
-pub(super) fn width(text: &str) -> usize {
+pub(in super::super) fn width(text: &str) -> usize {
     push(text, usize::MAX, &mut String::new())
 }
 
