@@ -4,11 +4,33 @@
 //! that cannot write says why, lets go of what came, counts it, and tries again after a while, so
 //! that a full disk never ends the agent. It neither queues nor routes.
 
+mod batch;
+mod deliver;
+mod format;
+mod pump;
+mod retry;
+
+mod dead;
+mod http;
+mod post;
+mod secret;
+
+mod alertmanager;
 mod append;
 mod backoff;
+mod clickhouse;
+mod elasticsearch;
 mod file;
-mod format;
+mod finding;
+mod lines;
+mod loki;
+mod otlp;
+mod pagerduty;
+mod slack;
+mod splunk_hec;
 mod stdout;
+mod syslog;
+mod webhook;
 
 use std::io;
 use std::path::PathBuf;
@@ -16,9 +38,29 @@ use std::path::PathBuf;
 use crate::clock::WallTime;
 use crate::telemetry::{Counter, Counters};
 
+pub use alertmanager::{Alertmanager, AlertmanagerOptions};
+pub use batch::{Batch, Head, Item, Kind, Part};
+pub use clickhouse::{Clickhouse, ClickhouseOptions};
+pub use dead::DeadLetters;
+pub use deliver::{Deliver, Delivering, Fate, Outcome, Problem};
+pub use elasticsearch::{Elasticsearch, ElasticsearchOptions};
 pub use file::{FileOptions, FileSink};
 pub use format::{Format, FormatError};
+pub use http::{
+    AuthOptions, BasicOptions, ConnectError, HeaderOptions, HttpError, HttpOptions, ProxyOptions,
+    SetupError, TlsError, TlsOptions, UrlError,
+};
+pub use lines::Lines;
+pub use loki::{Loki, LokiOptions};
+pub use otlp::{Otlp, OtlpOptions};
+pub use pagerduty::{Pagerduty, PagerdutyOptions};
+pub use pump::{Control, Feed, Kept, News, Phase, Predicate, Pump, PumpOptions, Tally};
+pub use secret::{Secret, SecretError, SecretText};
+pub use slack::{Slack, SlackOptions};
+pub use splunk_hec::{Ack, SplunkHec, SplunkHecOptions};
 pub use stdout::StdoutSink;
+pub use syslog::{Facility, Syslog, SyslogOptions};
+pub use webhook::{Webhook, WebhookBody, WebhookOptions};
 
 /// Where lines go.
 pub trait Sink {

@@ -239,7 +239,7 @@ pub(super) fn named_fields(fields: Value) -> Value {
 }
 
 /// An RFC 3339 time in UTC, as EVENTS writes them, in nanoseconds since 1970.
-pub(super) fn nanoseconds(text: &str) -> Option<u64> {
+pub(in super::super) fn nanoseconds(text: &str) -> Option<u64> {
     let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
     let mut date = date.splitn(3, '-').map(str::parse::<u64>);
     let (year, month, day) = (date.next()?.ok()?, date.next()?.ok()?, date.next()?.ok()?);

@@ -15,6 +15,17 @@ mod otel;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(super) use event::nanoseconds;
+pub(super) use otel::{LogRecord, log_record};
+
+/// One line that tells a person what the event `line` is about.
+pub(super) fn message(line: &[u8]) -> String {
+    match event::Event::parse(line) {
+        Ok(event) => event.message(),
+        Err(error) => error.to_string(),
+    }
+}
+
 /// In which words an event is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -6,25 +6,26 @@
 
 use serde_json::{Map, Value, json};
 
+use super::FormatError;
 use super::event::{Event, Kind, Object};
 
 /// One log record, as OTLP divides it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct LogRecord {
+pub(in super::super) struct LogRecord {
     /// Nanoseconds since 1970; 0 if not known.
-    pub(super) time_unix_nano: u64,
+    pub(in super::super) time_unix_nano: u64,
     /// 1–24; 0 if the event has none.
-    pub(super) severity_number: u32,
+    pub(in super::super) severity_number: u32,
     /// The event's own word.
-    pub(super) severity_text: String,
+    pub(in super::super) severity_text: String,
     /// What the event is called.
-    pub(super) event_name: &'static str,
+    pub(in super::super) event_name: &'static str,
     /// One line for a person.
-    pub(super) body: String,
+    pub(in super::super) body: String,
     /// Names and values.
-    pub(super) attributes: Map<String, Value>,
+    pub(in super::super) attributes: Map<String, Value>,
     /// What it is about, as names and values: host, process, container.
-    pub(super) resource: Map<String, Value>,
+    pub(in super::super) resource: Map<String, Value>,
 }
 
 /// Methods that `http.request.method` may name.
@@ -85,6 +86,14 @@ const FINDING: &[(&str, &str)] = &[
     ("target.domain", "server.address"),
     ("target.route", "http.route"),
 ];
+
+/// `line` as a log record.
+///
+/// # Errors
+/// [`FormatError`] if it is no event.
+pub(in super::super) fn log_record(line: &[u8]) -> Result<LogRecord, FormatError> {
+    Ok(record(Event::parse(line)?))
+}
 
 /// The event as a log record.
 pub(super) fn record(mut event: Event) -> LogRecord {
