@@ -23,7 +23,7 @@ pub use record::{
     RecordKind, Transport, data_flag, end_flag, open_flag,
 };
 pub use settings::{Offsets, Role, Settings};
-pub use sniff::{Sniff, names_path, sniff};
+pub use sniff::{Sniff, is_tchar, names_path, sniff};
 
 /// Version of everything in this crate that crosses the border. The agent refuses an object, and a
 /// capture file, whose number differs.

@@ -193,6 +193,12 @@ const fn first(count: u64) -> u64 {
 /// `tchar` (RFC 9110 §5.6.2), as [`member`] takes it.
 const TCHAR: [u64; 2] = [bits(0, b"!#$%&'*+-.^_`|~"), bits(64, b"!#$%&'*+-.^_`|~")];
 
+/// Whether `byte` is a `tchar` (RFC 9110 §5.6.2): one of those that names and methods consist of.
+#[must_use]
+pub const fn is_tchar(byte: u8) -> bool {
+    member(byte, TCHAR[0], TCHAR[1]) == 1
+}
+
 /// What can begin a request target besides bytes beyond ASCII, which real clients send: origin,
 /// absolute, authority or asterisk form (RFC 9112 §3.2), or an IPv6 literal.
 const TARGET: [u64; 2] = [bits(0, b"/*[%?"), bits(64, b"/*[%?")];
@@ -217,7 +223,7 @@ const fn bits(from: u8, symbols: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{SNIFF_BYTES, Sniff, TCHAR, member, names_path, sniff};
+    use super::{SNIFF_BYTES, Sniff, is_tchar, names_path, sniff};
 
     #[track_caller]
     fn check(input: &[u8], expected: Sniff) {
@@ -295,7 +301,7 @@ mod tests {
     fn tchar_is_the_set_of_the_rfc() {
         let set = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
         for byte in 0..=255u8 {
-            let is_in = member(byte, TCHAR[0], TCHAR[1]) == 1;
+            let is_in = is_tchar(byte);
             assert_eq!(is_in, set.contains(&byte), "{byte:#x}");
         }
     }

@@ -1,7 +1,7 @@
 //! What a direction begins with: the guess of [`eaves_common::sniff`], carried on where a long
 //! method leaves it open.
 
-use eaves_common::{SNIFF_BYTES, Sniff, sniff};
+use eaves_common::{SNIFF_BYTES, Sniff, is_tchar, sniff};
 
 /// Bytes of a method beyond which nothing is taken for a request.
 const METHOD_MAX_BYTES: usize = 64;
@@ -45,57 +45,37 @@ pub fn opening(bytes: &[u8]) -> Opening {
     }
 }
 
-/// A token that goes on beyond what the kernel looks at.
+/// A token that goes on beyond what the kernel looks at, judged by the same guess: a part of it at
+/// a time, with a letter for what came before.
 fn long_method(bytes: &[u8]) -> Opening {
     let blank = |byte: &u8| matches!(byte, b'\r' | b'\n');
     let start = bytes.iter().position(|byte| !blank(byte));
     if start.unwrap_or(bytes.len()) > BLANK_MAX_BYTES {
         return Opening::Other;
     }
-    let Some(line) = start.and_then(|start| bytes.get(start..)) else {
+    let line = start.and_then(|start| bytes.get(start..));
+    let Some((first, mut rest)) = line.and_then(<[u8]>::split_first) else {
         return Opening::Short;
     };
-    if line.len() < SNIFF_BYTES {
-        return opening(line);
+    let method = rest.iter().take(METHOD_MAX_BYTES);
+    let too_long = rest.len() >= METHOD_MAX_BYTES && !method.into_iter().any(|byte| *byte == b' ');
+    if too_long || !is_tchar(*first) {
+        return Opening::Other;
     }
-    let token = line.iter().take(METHOD_MAX_BYTES + 1);
-    match token.enumerate().find(|(_, byte)| !is_token(**byte)) {
-        Some((at, b' ')) if at > 0 => match line.get(at + 1) {
-            Some(byte) if begins_target(*byte) => Opening::Request,
-            Some(_) => Opening::Other,
-            None => Opening::Short,
-        },
-        Some(_) => Opening::Other,
-        None if line.len() > METHOD_MAX_BYTES => Opening::Other,
-        None => Opening::Short,
+    loop {
+        let mut head = [b'X'; SNIFF_BYTES];
+        for (to, from) in head.iter_mut().skip(1).zip(rest) {
+            *to = *from;
+        }
+        let len = SNIFF_BYTES.min(1 + rest.len());
+        match sniff(&head, len) {
+            Sniff::Request => return Opening::Request,
+            Sniff::Open if len < SNIFF_BYTES => return Opening::Short,
+            // The last byte is looked at again: it may be the space before the target.
+            Sniff::Open => rest = rest.get(SNIFF_BYTES - 2..).unwrap_or_default(),
+            _ => return Opening::Other,
+        }
     }
-}
-
-/// A byte that can begin a request target, as [`eaves_common::sniff`] sees it.
-const fn begins_target(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte >= 0x80 || matches!(byte, b'/' | b'*' | b'[' | b'%' | b'?')
-}
-
-/// `tchar` (RFC 9110 §5.6.2).
-pub(super) const fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
 }
 
 #[cfg(test)]
@@ -123,6 +103,27 @@ mod tests {
             Opening::Request,
         );
         check(b"GET / HTTP/1.1\r\n\r\n", Opening::Request);
+    }
+
+    #[test]
+    fn methods_are_judged_alike_however_long_they_are() {
+        for len in 1..=70 {
+            let method = "M".repeat(len);
+            let fits = |opening| if len <= 64 { opening } else { Opening::Other };
+            for (rest, expected) in [
+                (" /x HTTP/1.1\r\n", Opening::Request),
+                (" * HTTP/1.1\r\n", Opening::Request),
+                (" \u{1}", Opening::Other),
+                ("  /x HTTP/1.1\r\n", Opening::Other),
+                (": value\r\n", Opening::Other),
+                ("/1.1 200 OK\r\n", Opening::Other),
+            ] {
+                let line = format!("{method}{rest}");
+                check(line.as_bytes(), fits(expected));
+                check(format!("\r\n\r\n{line}").as_bytes(), fits(expected));
+            }
+        }
+        check(b"XXXXXXXXXXXXXXXPRI * HTTP/2.0\r\n", Opening::Request);
     }
 
     #[test]

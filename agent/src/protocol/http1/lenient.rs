@@ -2,8 +2,8 @@
 
 use super::head::Parsed;
 use super::step::{Limits, Side};
-use crate::protocol::sniff::is_token;
 use crate::protocol::{Anomalies, Anomaly, Head, Version};
+use eaves_common::is_tchar;
 
 /// Reads the head in `bytes`: lines up to the empty one, which may be absent. Folded lines are
 /// joined by a space. At most `limits.fields` fields are kept.
@@ -74,7 +74,7 @@ pub(super) fn field(line: &[u8], head: &mut Head, anomalies: &mut Anomalies, max
     if bare.len() != name.len() && colon.is_some() {
         anomalies.add(Anomaly::FieldNameWhitespace);
     }
-    if colon.is_none() || bare.is_empty() || !bare.iter().all(|byte| is_token(*byte)) {
+    if colon.is_none() || bare.is_empty() || !bare.iter().all(|byte| is_tchar(*byte)) {
         anomalies.add(Anomaly::InvalidField);
     }
     let name = head.keep(bare);
@@ -103,7 +103,7 @@ fn fold(line: &[u8], head: &mut Head, anomalies: &mut Anomalies) {
 fn request_line(line: &[u8], parsed: &mut Parsed) -> Option<()> {
     let method_end = line.iter().position(is_blank)?;
     let (method, rest) = line.split_at_checked(method_end)?;
-    if method.is_empty() || !method.iter().all(|byte| is_token(*byte)) {
+    if method.is_empty() || !method.iter().all(|byte| is_tchar(*byte)) {
         return None;
     }
     let version_at = rest.trim_ascii_end().iter().rposition(is_blank)?;
