@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use crate::capture::ConnOpen;
 use crate::clock::Ktime;
+pub use crate::event::{Extent as Seen, MissingReason as Reason};
 pub use crate::protocol::{Head, Span, Version};
 use crate::stream::GapReason;
 use eaves_common::Role;
@@ -35,45 +36,6 @@ pub struct Body {
     pub content: Vec<u8>,
     /// Its whole length; `None` if a gap hid the framing.
     pub total_bytes: Option<u64>,
-}
-
-/// How much of one message was seen (EVENTS 2).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Seen {
-    /// All of it.
-    Whole,
-    /// Kept in part, by limit; sizes exact.
-    Truncated,
-    /// Bytes in it were never seen.
-    Gap,
-    /// It began before Eaves looked.
-    JoinedLate,
-    /// The conn ended, or time ran out, before it did.
-    Unfinished,
-    /// It never came.
-    #[default]
-    None,
-}
-
-/// Why a message is not whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Reason {
-    /// The body is longer than what is kept, or the call that moved it than what is copied.
-    BodyLimit,
-    /// The ring had no room.
-    RingFull,
-    /// Memory could not be read.
-    ReadFault,
-    /// Moved by a call the tap does not see into.
-    UnseenPath,
-    /// Shed to keep within the budget.
-    Shed,
-    /// Nothing came for too long.
-    Timeout,
-    /// The conn was reset.
-    Reset,
-    /// The head is longer than what is kept.
-    HeadLimit,
 }
 
 impl From<GapReason> for Reason {

@@ -10,11 +10,11 @@ use std::net::IpAddr;
 use crate::capture::Origin;
 use crate::clock::{BootTime, WallTime};
 use crate::event::{
-    self, Address, ApiEvent, Completeness, ConnName, Endpoint, ExchangeKind, Extent, Field, Host,
-    Http, HttpVersion, Ids, Lower, MissingReason, Network, Process, Protocol, ProtocolName,
-    Request, Response, SCHEMA, Text, UserAgent,
+    self, Address, ApiEvent, Completeness, ConnName, Endpoint, ExchangeKind, Field, Host, Http,
+    HttpVersion, Ids, Lower, Network, Process, Protocol, ProtocolName, Request, Response, SCHEMA,
+    Text, UserAgent,
 };
-use crate::exchange::{Body, ConnInfo, Exchange, Half, Head, Reason, Seen, Version};
+use crate::exchange::{Body, ConnInfo, Exchange, Half, Head, Seen, Version};
 use eaves_common::Transport;
 
 /// What sealing must know beside the exchange: whose it is, and when that host booted.
@@ -219,29 +219,11 @@ fn body<'a>(body: &'a Body, head: &'a Head) -> Option<event::Body<'a>> {
 }
 
 fn completeness(exchange: &Exchange) -> Completeness {
-    let extent = |seen| match seen {
-        Seen::Whole => Extent::Whole,
-        Seen::Truncated => Extent::Truncated,
-        Seen::Gap => Extent::Gap,
-        Seen::JoinedLate => Extent::JoinedLate,
-        Seen::Unfinished => Extent::Unfinished,
-        Seen::None => Extent::None,
-    };
-    let reason = |reason: &Reason| match reason {
-        Reason::BodyLimit => MissingReason::BodyLimit,
-        Reason::HeadLimit => MissingReason::HeadLimit,
-        Reason::RingFull => MissingReason::RingFull,
-        Reason::ReadFault => MissingReason::ReadFault,
-        Reason::UnseenPath => MissingReason::UnseenPath,
-        Reason::Shed => MissingReason::Shed,
-        Reason::Timeout => MissingReason::Timeout,
-        Reason::Reset => MissingReason::Reset,
-    };
     Completeness {
-        request: extent(exchange.request_seen),
-        response: extent(exchange.response_seen),
+        request: exchange.request_seen,
+        response: exchange.response_seen,
         missing_bytes: exchange.missing_bytes,
-        reasons: exchange.reasons.iter().map(reason).collect(),
+        reasons: exchange.reasons.clone(),
     }
 }
 
