@@ -91,7 +91,12 @@ impl Order {
         }
         self.shared |= self.tid != data.tid;
         let ahead = distance(self.next, data.start, data.sequence);
-        if ahead == 0 {
+        let lost = data.after_loss && !self.shared && self.held.is_empty();
+        if ahead == 0 || (ahead > 0 && lost) {
+            if ahead > 0 {
+                let missing = ahead.unsigned_abs();
+                self.gap(data.time, missing, GapReason::RingFull, counters, each);
+            }
             counters.add(Counter::StreamBytesInOrder, data.span_bytes);
             self.last = self.next;
             self.hand_on(
@@ -115,25 +120,6 @@ impl Order {
                 Counter::StreamBytesOverlap
             };
             counters.add(counter, data.span_bytes);
-        } else if data.after_loss && !self.shared && self.held.is_empty() {
-            self.gap(
-                data.time,
-                ahead.unsigned_abs(),
-                GapReason::RingFull,
-                counters,
-                each,
-            );
-            counters.add(Counter::StreamBytesInOrder, data.span_bytes);
-            self.last = self.next;
-            self.hand_on(
-                data.time,
-                data.first,
-                data.payload,
-                data.span_bytes,
-                data.missing,
-                counters,
-                each,
-            );
         } else {
             self.hold(
                 self.next.wrapping_add_signed(ahead),
