@@ -25,7 +25,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
-use crate::telemetry::{LogFormat, LogOptions};
+use crate::telemetry::{LogFormat, LogOptions, with_causes};
 
 use crate::config::ConfigError;
 
@@ -240,7 +240,7 @@ fn complain(error: &anyhow::Error) {
     let _ = match error.downcast_ref() {
         // A report begins each mistake with the file's name, as editors like it.
         Some(ConfigError::Mistakes(report)) => writeln!(io::stderr(), "{report}"),
-        _ => writeln!(io::stderr(), "eaves: {error:#}"),
+        _ => writeln!(io::stderr(), "eaves: {}", with_causes(error.as_ref())),
     };
 }
 

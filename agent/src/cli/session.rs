@@ -40,14 +40,21 @@ impl HearArgs {
     /// Attaches the tap.
     ///
     /// # Errors
-    /// The host does not allow it; says what to do.
+    /// The host does not allow it, or the kernel object is wrong; says what to do.
     pub(super) fn attach(&self, config: &Config) -> anyhow::Result<Probe> {
         let options = config.probe().context(Exit::Usage)?;
         let options = probe::Options {
             object: self.ebpf_object.clone(),
             ..options
         };
-        probe::start(&options).context(Exit::Host)
+        probe::start(&options).map_err(|error| {
+            let exit = if error.is_usage() {
+                Exit::Usage
+            } else {
+                Exit::Host
+            };
+            anyhow::Error::new(error).context(exit)
+        })
     }
 }
 

@@ -139,6 +139,13 @@ pub enum ProbeError {
         "the kernel object does not fit this agent, which speaks version {ABI_VERSION}: build both together"
     )]
     Abi,
+    /// The object's file holds something else.
+    #[error("the kernel object is none, or damaged")]
+    NotObject {
+        /// What is wrong with it.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The object cannot be loaded.
     #[error("the kernel object cannot be loaded")]
     Load {
@@ -179,6 +186,26 @@ pub enum ProbeError {
         /// What became of every hook.
         notes: Vec<Note>,
     },
+}
+
+impl ProbeError {
+    /// Whether what was asked for is wrong, rather than the host.
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        match self {
+            Self::NoObject
+            | Self::Object { .. }
+            | Self::NotObject { .. }
+            | Self::Abi
+            | Self::TooManyExcludes { .. } => true,
+            Self::NotPermitted { .. }
+            | Self::Btf(_)
+            | Self::Load { .. }
+            | Self::NoMap { .. }
+            | Self::Map { .. }
+            | Self::Refused { .. } => false,
+        }
+    }
 }
 
 /// Programs in the kernel, and the ring they write. Dropped, it hears no more.
@@ -371,6 +398,9 @@ fn load_error(error: EbpfError) -> ProbeError {
         EbpfError::ParseError(
             ParseError::SymbolNotFound { .. } | ParseError::InvalidGlobalData { .. },
         ) => ProbeError::Abi,
+        EbpfError::ParseError(error) => ProbeError::NotObject {
+            source: error.into(),
+        },
         error => ProbeError::Load {
             source: error.into(),
         },

@@ -1,5 +1,6 @@
 //! The log: `tracing` to standard error, for people or for machines.
 
+use std::error::Error;
 use std::io;
 
 use tracing_subscriber::EnvFilter;
@@ -76,9 +77,48 @@ fn filter(given: &str) -> Result<EnvFilter, LogError> {
     EnvFilter::try_new(given).map_err(|_| refused())
 }
 
+/// An error with its causes, in one line. A cause that the words before it end with is not said
+/// again: some libraries put it into their own text.
+#[must_use]
+pub fn with_causes(error: &dyn Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !words.ends_with(&said) {
+            words.push_str(": ");
+            words.push_str(&said);
+        }
+        cause = error.source();
+    }
+    words
+}
+
 #[cfg(test)]
 mod tests {
-    use super::filter;
+    use std::io;
+
+    use super::{filter, with_causes};
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{said}")]
+    struct Layer {
+        said: &'static str,
+        source: io::Error,
+    }
+
+    #[test]
+    fn each_cause_is_said_once() {
+        let told = |said, cause| {
+            let source = io::Error::other(cause);
+            with_causes(&Layer { said, source })
+        };
+        assert_eq!(told("map RING", "no memory"), "map RING: no memory");
+        assert_eq!(
+            told("map RING: no memory", "no memory"),
+            "map RING: no memory"
+        );
+    }
 
     #[test]
     fn levels_and_rooms_are_taken_other_words_refused() {

@@ -5,7 +5,7 @@ mod balance;
 mod log;
 
 pub use balance::{Balance, HOST_BALANCES, Imbalance, LOSSES, SHARD_BALANCES};
-pub use log::{LogError, LogFormat, LogOptions, log_to_stderr};
+pub use log::{LogError, LogFormat, LogOptions, log_to_stderr, with_causes};
 
 /// Declares [`Counter`] with the stage and the name of each.
 macro_rules! counters {

@@ -4,9 +4,10 @@ use std::fs;
 
 use super::super::{Btf, Need, VMLINUX, offsets, read_vmlinux};
 use super::{Check, Group, Status};
+use crate::telemetry::with_causes;
 
 /// Capabilities that matter, by their bit (include/uapi/linux/capability.h): what each is for.
-const CAPABILITIES: [(u32, &str, Wanted, &str); 7] = [
+const CAPABILITIES: [(u32, &str, Wanted, &str); 4] = [
     (39, "CAP_BPF", Wanted::Always, "loading kernel programs"),
     (
         38,
@@ -19,24 +20,6 @@ const CAPABILITIES: [(u32, &str, Wanted, &str); 7] = [
         "CAP_SYS_RESOURCE",
         Wanted::Sometimes,
         "maps beyond the memlock limit, before Linux 5.11",
-    ),
-    (
-        19,
-        "CAP_SYS_PTRACE",
-        Wanted::ForDetails,
-        "executables and command lines of other users' processes",
-    ),
-    (
-        2,
-        "CAP_DAC_READ_SEARCH",
-        Wanted::ForDetails,
-        "files of other users' processes under /proc",
-    ),
-    (
-        12,
-        "CAP_NET_ADMIN",
-        Wanted::Sometimes,
-        "nothing that hears; programs on network devices",
     ),
     (
         21,
@@ -52,7 +35,6 @@ const CAP_SYS_ADMIN: u32 = 21;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wanted {
     Always,
-    ForDetails,
     Sometimes,
 }
 
@@ -211,10 +193,6 @@ pub(super) fn rights(status: &str) -> Vec<Check> {
             _ if has(bit) => check("held"),
             _ if implied => check("not held, but CAP_SYS_ADMIN includes it"),
             Wanted::Sometimes => check(&format!("not held; for {what}")),
-            Wanted::ForDetails => check("not held")
-                .status(Status::Less)
-                .lost(what)
-                .advice(format!("give it {name}, or run it as root")),
             Wanted::Always => check("not held")
                 .status(Status::Bad)
                 .lost(format!("everything: it is for {what}"))
@@ -232,7 +210,7 @@ pub(super) fn structures() -> Vec<Check> {
         Err(error) => {
             let advice = "take a kernel built with CONFIG_DEBUG_INFO_BTF, as distributions' are";
             return vec![
-                check("BTF", super::tap::words(&error))
+                check("BTF", with_causes(&error))
                     .status(Status::Bad)
                     .lost("everything: members of kernel structures cannot be found")
                     .advice(advice),
@@ -256,7 +234,7 @@ pub(super) fn structures() -> Vec<Check> {
             checks.extend(absent);
         }
         Err(error) => checks.push(
-            check("members", super::tap::words(&error))
+            check("members", with_causes(&error))
                 .status(Status::Bad)
                 .lost("everything: where things lie in kernel structures is not known")
                 .advice("report this kernel's release to Eaves"),

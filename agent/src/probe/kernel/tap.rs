@@ -1,7 +1,6 @@
 //! One tap, tried: loaded, attached, and given an exchange to hear.
 
 use std::collections::HashMap;
-use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::thread;
@@ -12,6 +11,7 @@ use eaves_common::{ConnId, Flow, Role};
 use super::super::{Mode, Note, Options, Probe, ProbeError, State, Tap, start};
 use super::{Check, Ends, Group, Status, Trial};
 use crate::capture::{ConnOpen, Data, Record, Source as _, decode};
+use crate::telemetry::with_causes;
 
 /// How long an exchange may take from the socket to the reader; a busy host's is 5 ms.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -85,24 +85,15 @@ fn refused(group: Group, error: &ProbeError) -> Vec<Check> {
             checks
         }
         // These say themselves what to do.
-        ProbeError::NotPermitted { .. } | ProbeError::NoObject => vec![bad(words(error))],
+        ProbeError::NotPermitted { .. } => vec![bad(with_causes(error))],
+        error if error.is_usage() => vec![bad(with_causes(error))],
         ProbeError::Btf(_) => {
-            vec![bad(words(error)).advice("see what is said of the kernel's structures")]
+            vec![bad(with_causes(error)).advice("see what is said of the kernel's structures")]
         }
-        _ => vec![bad(words(error)).advice("report this with the output of eaves doctor --json")],
+        _ => vec![
+            bad(with_causes(error)).advice("report this with the output of eaves doctor --json"),
+        ],
     }
-}
-
-/// An error with its causes, in one line.
-pub(super) fn words(error: &dyn Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words.push_str(": ");
-        words.push_str(&error.to_string());
-        cause = error.source();
-    }
-    words
 }
 
 /// Has an exchange made, and looks for it in the records meanwhile: a busy host fills the ring.
