@@ -94,6 +94,34 @@ fn without_root_hearing_ends_with_3_and_says_what_to_do() {
 }
 
 #[test]
+fn a_recording_that_cannot_begin_leaves_the_one_that_is_there() {
+    let sandbox = Sandbox::new().unwrap();
+    let path = sandbox.write("problem.cap", "of yesterday").unwrap();
+    let Some(mut command) = as_nobody(&sandbox, &["record", path.to_str().unwrap()]) else {
+        return;
+    };
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
+    check_output(&command.output().unwrap(), 3, &[], &["root", "CAP_BPF"]);
+    assert_eq!(std::fs::read(&path).unwrap(), b"of yesterday");
+}
+
+#[test]
+fn a_file_that_is_no_kernel_object_is_wrong_usage() {
+    let sandbox = Sandbox::new().unwrap();
+    let text = sandbox.write("object.o", "text").unwrap();
+    let text = text.to_str().unwrap();
+    check(
+        &["watch", "--ebpf-object", text],
+        2,
+        &[],
+        &["kernel object"],
+    );
+    let absent = sandbox.file("absent.o");
+    let absent = absent.to_str().unwrap();
+    check(&["run", "--ebpf-object", absent], 2, &[], &["absent.o"]);
+}
+
+#[test]
 fn without_root_the_doctor_says_what_is_missing() {
     let sandbox = Sandbox::new().unwrap();
     let Some(mut command) = as_nobody(&sandbox, &["doctor", "--json"]) else {

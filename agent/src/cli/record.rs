@@ -1,7 +1,8 @@
 //! `eaves record`: raw records to a file.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::fs::OpenOptions;
+use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,8 +50,10 @@ pub struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let config = args.hear.config()?;
     let name = || args.file.display().to_string();
-    let file = create(&args.file)?;
+    check_file(&args.file, io::stdout().is_terminal())?;
+    // A recording that is there is not touched before there is something to put in its place.
     let probe = args.hear.attach(&config)?;
+    let file = create(&args.file)?;
     let origin = session::origin(&probe);
     let writer = Writer::new(file, &origin).with_context(name)?;
     let tapped = Tapped::of(&probe);
@@ -113,11 +116,26 @@ fn count(tee: &mut Tee, tapped: &Tapped) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// Refuses to write to a terminal: a recording is no text.
+fn check_file(path: &Path, terminal: bool) -> anyhow::Result<()> {
+    if path == Path::new("-") && terminal {
+        return Err(anyhow::anyhow!(
+            "a recording is not for a terminal: name a file, or pipe it"
+        ))
+        .context(Exit::Usage);
+    }
+    Ok(())
+}
+
+/// The file, for its owner alone: what is recorded is not masked.
 fn create(path: &Path) -> anyhow::Result<Box<dyn Write + Send>> {
     if path == Path::new("-") {
         return Ok(Box::new(BufWriter::new(io::stdout())));
     }
-    let file = File::create(path)
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let file = options
+        .open(path)
         .with_context(|| path.display().to_string())
         .context(Exit::Usage)?;
     Ok(Box::new(BufWriter::with_capacity(1 << 18, file)))
@@ -190,5 +208,30 @@ impl Source for Tee {
 
     fn kernel_counters(&mut self) -> Option<KernelCounters> {
         self.probe.kernel_counters()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
+
+    use super::{Exit, check_file, create};
+
+    #[test]
+    fn a_recording_is_not_for_a_terminal() {
+        let refused = check_file(Path::new("-"), true).unwrap_err();
+        assert_eq!(Exit::of(&refused), Exit::Usage);
+        assert!(check_file(Path::new("-"), false).is_ok());
+        assert!(check_file(Path::new("a.cap"), true).is_ok());
+    }
+
+    #[test]
+    fn a_recording_is_for_its_owner_alone() {
+        let path = std::env::temp_dir().join(format!("eaves-record-{}", std::process::id()));
+        drop(create(&path).unwrap());
+        let mode = path.metadata().unwrap().permissions().mode();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(mode & 0o777, 0o600);
     }
 }
