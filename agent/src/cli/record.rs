@@ -70,6 +70,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
             origin,
             options: (&config).into(),
             outputs: Vec::new(),
+            recorded: false,
             hangup_stops: true,
             ledger: true,
         };

@@ -41,7 +41,7 @@ pub struct Args {
     paced: bool,
 
     /// Configuration file, for limits and bodies
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
@@ -64,6 +64,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         origin: reader.origin().clone(),
         options: (&config).into(),
         outputs: vec![watch::to_stdout(args.json, args.filter.as_ref(), globals)],
+        recorded: true,
         hangup_stops: true,
         ledger: true,
     };

@@ -36,6 +36,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
             .into_iter()
             .map(|route| Box::new(route) as Box<dyn Output>)
             .collect(),
+        recorded: false,
         hangup_stops: false,
         ledger: true,
     };

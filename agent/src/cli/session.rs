@@ -141,7 +141,7 @@ fn refused(notes: &[Note]) -> Option<String> {
     (!said.is_empty()).then(|| said.join("; "))
 }
 
-/// How a live session goes.
+/// How a session goes.
 pub(super) struct Session<'a> {
     /// Whose records these are.
     pub(super) origin: Origin,
@@ -149,6 +149,8 @@ pub(super) struct Session<'a> {
     pub(super) options: pipeline::Options,
     /// Where events go.
     pub(super) outputs: Vec<Box<dyn Output + 'a>>,
+    /// Whether its records come from a file.
+    pub(super) recorded: bool,
     /// Whether a hang-up ends it.
     pub(super) hangup_stops: bool,
     /// Whether the ledger is printed at the end, for people.
@@ -182,6 +184,9 @@ impl Session<'_> {
     ) -> anyhow::Result<Exit> {
         let context = SealContext::new(&self.origin);
         let mut host = Host::new(self.outputs, &context);
+        if self.recorded {
+            host = host.of_recording();
+        }
         let ran = match begin(&mut host) {
             Ok(()) => pipeline::run(source, &mut host, &self.options, requests),
             Err(error) => Err(RunError::Output(error)),

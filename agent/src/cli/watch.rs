@@ -43,6 +43,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         origin: session::origin(&probe),
         options: (&config).into(),
         outputs: vec![to_stdout(args.json, args.filter.as_ref(), globals)],
+        recorded: false,
         hangup_stops: true,
         ledger: true,
     };

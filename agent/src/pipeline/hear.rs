@@ -136,6 +136,7 @@ impl Side<'_> {
             kernel: self.source.kernel_counters(),
             conns: self.shard.conns() as u64,
             held_bytes: self.shard.bytes_held(),
+            last: self.last,
         }
     }
 }

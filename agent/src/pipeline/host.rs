@@ -55,6 +55,8 @@ pub struct Host<'a> {
     counters: Counters,
     counted: Counted,
     told: Vec<Count>,
+    /// The records come from a file: its time is theirs.
+    recorded: bool,
     notices: u64,
     line: Vec<u8>,
     lines: bool,
@@ -71,9 +73,20 @@ impl<'a> Host<'a> {
             counters: Counters::default(),
             counted: Counted::default(),
             told: Vec::new(),
+            recorded: false,
             notices: 0,
             line: Vec::with_capacity(8192),
             lines,
+        }
+    }
+
+    /// Tells of a recording: each replay says the same, so its time is that of the last record, and
+    /// losses are told at the end alone.
+    #[must_use]
+    pub fn of_recording(self) -> Self {
+        Self {
+            recorded: true,
+            ..self
         }
     }
 
@@ -112,7 +125,7 @@ impl<'a> Host<'a> {
             if requests.take_reopen() {
                 self.outputs.iter_mut().for_each(|output| output.reopen());
             }
-            if told.elapsed() >= LOSS_EVERY {
+            if !self.recorded && told.elapsed() >= LOSS_EVERY {
                 let window_ns = u64::try_from(told.elapsed().as_nanos()).unwrap_or(u64::MAX);
                 told = Instant::now();
                 self.losses(window_ns)?;
@@ -177,7 +190,11 @@ impl<'a> Host<'a> {
     /// # Errors
     /// That of an output nobody reads any more.
     pub fn notice(&mut self, severity: Severity, detail: Detail<'_>) -> io::Result<()> {
-        let time = WallTime::now();
+        let time = if self.recorded {
+            self.context.boot().date(self.counted.last)
+        } else {
+            WallTime::now()
+        };
         let id = self.context.ids().notice(time, self.notices);
         self.notices += 1;
         let notice = Notice::new(id, time, self.context.host(), severity, detail);

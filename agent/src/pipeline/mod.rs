@@ -16,6 +16,7 @@ use std::io;
 use std::thread;
 
 use crate::capture::{KernelCounters, Source};
+use crate::clock::Ktime;
 use crate::config::Config;
 use crate::telemetry::Counters;
 
@@ -36,6 +37,8 @@ pub struct Counted {
     pub conns: u64,
     /// Bytes held for conns.
     pub held_bytes: u64,
+    /// Time of the last record.
+    pub last: Ktime,
 }
 
 impl Counted {
