@@ -127,7 +127,7 @@ impl JsonSchema for Address<'_> {
 pub struct Process<'a> {
     /// Process id, as the host's first namespace counts.
     pub pid: u32,
-    /// Name of the thread that last moved bytes, at most 15 bytes.
+    /// Its name: that of its first thread, at most 15 bytes.
     pub name: Text<'a>,
     /// When it started.
     #[serde(
