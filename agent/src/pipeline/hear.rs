@@ -74,7 +74,7 @@ impl Side<'_> {
                 self.shard.tick(now, &mut self.out);
                 self.pass_on();
             }
-            if now.duration_since(told) >= COUNT_EVERY {
+            if now.duration_since(told) >= COUNT_EVERY && self.queue.wants_counted() {
                 told = now;
                 let counted = self.counted();
                 self.queue.counted(counted);

@@ -1,7 +1,7 @@
 //! A bounded channel that counts what it drops: from the capture thread to the one that seals.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ pub(super) enum Message {
 pub(super) struct QueueIn {
     to: Sender<Message>,
     held: Arc<AtomicU64>,
+    /// What was counted lies in it: an output that stands still for days must not let that add up.
+    counted: Arc<AtomicBool>,
     limit_bytes: u64,
     counters: Counters,
 }
@@ -31,6 +33,7 @@ pub(super) struct QueueIn {
 pub(super) struct QueueOut {
     from: Receiver<Message>,
     held: Arc<AtomicU64>,
+    counted: Arc<AtomicBool>,
     counters: Counters,
 }
 
@@ -39,16 +42,19 @@ pub(super) struct QueueOut {
 pub(super) fn queue(limit_bytes: u64) -> (QueueIn, QueueOut) {
     let (to, from) = mpsc::channel();
     let held = Arc::new(AtomicU64::new(0));
+    let counted = Arc::new(AtomicBool::new(false));
     (
         QueueIn {
             to,
             held: Arc::clone(&held),
+            counted: Arc::clone(&counted),
             limit_bytes,
             counters: Counters::default(),
         },
         QueueOut {
             from,
             held,
+            counted,
             counters: Counters::default(),
         },
     )
@@ -88,8 +94,14 @@ impl QueueIn {
         }
     }
 
+    /// Whether what was counted before has been taken.
+    pub(super) fn wants_counted(&self) -> bool {
+        !self.counted.load(Ordering::Relaxed)
+    }
+
     /// Sends what was counted; of no use to anybody once the other end is gone.
     pub(super) fn counted(&mut self, counted: super::Counted) {
+        self.counted.store(true, Ordering::Relaxed);
         let _gone = self.to.send(Message::Counted(Box::new(counted)));
     }
 
@@ -106,10 +118,13 @@ impl QueueOut {
     /// [`RecvTimeoutError`] if there was none, or if there will be none.
     pub(super) fn next(&mut self, wait: Duration) -> Result<Message, RecvTimeoutError> {
         let message = self.from.recv_timeout(wait)?;
-        if let Message::Exchanges(exchanges, bytes) = &message {
-            self.held.fetch_sub(*bytes, Ordering::Relaxed);
-            self.counters
-                .add(Counter::QueueTaken, exchanges.len() as u64);
+        match &message {
+            Message::Exchanges(exchanges, bytes) => {
+                self.held.fetch_sub(*bytes, Ordering::Relaxed);
+                self.counters
+                    .add(Counter::QueueTaken, exchanges.len() as u64);
+            }
+            Message::Counted(_) => self.counted.store(false, Ordering::Relaxed),
         }
         Ok(message)
     }
@@ -117,5 +132,40 @@ impl QueueOut {
     /// What came out.
     pub(super) const fn counters(&self) -> &Counters {
         &self.counters
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Message, queue};
+    use crate::clock::Ktime;
+    use crate::pipeline::Counted;
+
+    #[test]
+    fn what_was_counted_does_not_add_up_while_nobody_takes_it() {
+        let (mut to, mut from) = queue(0);
+        let counted = |seconds| Counted {
+            last: Ktime(seconds),
+            ..Counted::default()
+        };
+        let mut taken = || {
+            let mut times = Vec::new();
+            while let Ok(Message::Counted(counted)) = from.next(Duration::ZERO) {
+                times.push(counted.last.0);
+            }
+            times
+        };
+        for seconds in 0..100 {
+            if to.wants_counted() {
+                to.counted(counted(seconds));
+            }
+        }
+        assert_eq!(taken(), [0]);
+        assert!(to.wants_counted());
+        to.counted(counted(100));
+        to.counted(counted(101));
+        assert_eq!(taken(), [100, 101], "the last is sent in any case");
     }
 }
