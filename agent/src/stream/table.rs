@@ -331,7 +331,10 @@ impl<C: Consumer> Table<C> {
                 self.with(at, env, |conn, env| conn.shed(now, env));
             }
         }
-        while self.bytes > self.options.bytes && !self.is_empty() {
+        // As many at once as make the search above worth its while: where bare conns fill the
+        // table, each new one would come to search it all.
+        let enough = self.options.bytes - self.options.bytes / 32;
+        while self.bytes > enough && !self.is_empty() {
             self.evict(env);
         }
     }

@@ -82,6 +82,25 @@ fn a_flood_of_half_requests_stays_within_the_budget() {
 }
 
 #[test]
+fn bare_conns_make_room_by_the_dozen() {
+    let mut options = Options::default();
+    options.stream.bytes = 1 << 20;
+    let mut shard = Shard::new(&options);
+    let mut out = Outcome::default();
+    let mut evictions = Vec::new();
+    for sock in 1..=5_000 {
+        shard.push(&ConnBuilder::tcp(sock).open(), &mut out);
+        assert!(shard.bytes_held() <= options.stream.bytes as u64);
+        evictions.push(shard.counters().get(Counter::StreamConnsEvicted));
+    }
+    let at_once: Vec<_> = evictions.windows(2).map(|two| two[1] - two[0]).collect();
+    let had_to = at_once.iter().filter(|gone| **gone > 0).count();
+    assert!(had_to > 0 && had_to < 500, "{had_to} searches");
+    assert_eq!(out.words.len() as u64, evictions[4_999]);
+    finish(shard, &mut out);
+}
+
+#[test]
 fn one_conn_gives_up_what_is_beyond_its_share_and_goes_on() {
     let mut options = Options::default();
     options.stream.conn_bytes = 8 * 1024;
