@@ -11,6 +11,9 @@ use crate::telemetry::{Counter, Counters};
 
 /// Bytes of a flow that are kept while its opening is too short to tell.
 const PREFIX_MAX_BYTES: usize = 160;
+/// Data records of a conn that is not HTTP after which the kernel is told again: it asks for the word
+/// once in 64 transfers, and its map may have had to let go of it by then.
+const SAY_AGAIN_RECORDS: u32 = 256;
 /// A reach shorter than this is not worth a write to the kernel's map.
 const REACH_LEAST_BYTES: u64 = 32 * 1024;
 
@@ -32,7 +35,8 @@ enum Stage<C> {
     /// Nothing has told yet which end this is.
     Undecided(Box<Undecided>),
     Heard(C, Role),
-    NotHttp,
+    /// It is not HTTP, or no longer; so many data records came all the same.
+    NotHttp(u32),
 }
 
 struct Undecided {
@@ -80,7 +84,7 @@ impl<C: Consumer> Conn<C> {
                 open.time = consumer.info().time;
                 consumer.reopen(open);
             }
-            Stage::NotHttp => {}
+            Stage::NotHttp(_) => {}
         }
     }
 
@@ -98,7 +102,11 @@ impl<C: Consumer> Conn<C> {
     }
 
     pub(super) fn data(&mut self, data: &Data<'_>, options: &Options, env: &mut Env<'_, C>) {
-        if matches!(self.stage, Stage::NotHttp) {
+        if let Stage::NotHttp(records) = &mut self.stage {
+            *records = records.wrapping_add(1);
+            if records.is_multiple_of(SAY_AGAIN_RECORDS) {
+                env.words.push(Word::NotHttp { conn: self.id });
+            }
             return env.counters.add(Counter::StreamDataNotHttp, 1);
         }
         let (this, other) = match data.flow {
@@ -230,7 +238,7 @@ impl<C: Consumer> Conn<C> {
 
     /// Whether it is to be heard.
     pub(super) const fn is_wanted(&self) -> bool {
-        !matches!(self.stage, Stage::NotHttp)
+        !matches!(self.stage, Stage::NotHttp(_))
     }
 
     pub(super) fn is_busy(&self) -> bool {
@@ -245,7 +253,7 @@ impl<C: Consumer> Conn<C> {
         match &mut self.stage {
             Stage::Heard(consumer, _) => consumer.expire(&mut env.at(now)),
             Stage::Undecided(undecided) => undecided.forget(env.counters),
-            Stage::NotHttp => {}
+            Stage::NotHttp(_) => {}
         }
     }
 
@@ -256,7 +264,7 @@ impl<C: Consumer> Conn<C> {
         match &mut self.stage {
             Stage::Heard(consumer, _) => consumer.shed(&mut env.at(now)),
             Stage::Undecided(undecided) => undecided.forget(env.counters),
-            Stage::NotHttp => {}
+            Stage::NotHttp(_) => {}
         }
     }
 
@@ -265,9 +273,9 @@ impl<C: Consumer> Conn<C> {
         match &mut self.stage {
             Stage::Heard(consumer, _) => consumer.close(parting, &mut env.at(now)),
             Stage::Undecided(undecided) => undecided.forget(env.counters),
-            Stage::NotHttp => {}
+            Stage::NotHttp(_) => {}
         }
-        self.stage = Stage::NotHttp;
+        self.stage = Stage::NotHttp(0);
     }
 
     /// Memory it takes, in bytes.
@@ -279,7 +287,7 @@ impl<C: Consumer> Conn<C> {
                     + undecided.received.bytes.capacity()
             }
             Stage::Heard(consumer, _) => consumer.bytes(),
-            Stage::NotHttp => 0,
+            Stage::NotHttp(_) => 0,
         };
         size_of::<Self>() + self.sent.bytes() + self.received.bytes() + stage
     }
@@ -364,7 +372,7 @@ impl<C: Consumer> Stage<C> {
                 );
             }
             Self::Undecided(_) => self.decide(flow, time, first, piece, context, counters),
-            Self::NotHttp => {
+            Self::NotHttp(_) => {
                 if let Piece::Bytes(bytes) = piece {
                     counters.add(Counter::StreamBytesNotHttp, bytes.len() as u64);
                 }

@@ -408,6 +408,18 @@ fn upgrade_and_connect_end_http() {
 }
 
 #[test]
+fn a_conn_that_goes_on_after_it_was_http_is_named_again() {
+    let mut conn = ConnBuilder::tcp(1);
+    let mut records = turn(&mut conn);
+    records.push(conn.data(Flow::Received, GET));
+    records.push(conn.data(Flow::Sent, b"HTTP/1.1 101 Switching Protocols\r\n\r\n"));
+    records.extend((0..600).map(|_| conn.data(Flow::Received, b"\x81\x01a")));
+    let (out, shard) = run(&records);
+    assert_eq!(out.words, [Word::NotHttp { conn: conn.conn }; 3]);
+    assert_eq!(shard.counters().get(Counter::StreamDataNotHttp), 600);
+}
+
+#[test]
 fn what_only_looks_like_a_request_is_not_http() {
     let mut conn = ConnBuilder::tcp(1);
     let records = [
