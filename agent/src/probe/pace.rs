@@ -2,16 +2,21 @@
 //! taps come out.
 //!
 //! A wake-up costs the process that is heard more than the record itself, so it is rare. While
-//! records come the reader comes by the clock, every [`TICK`], or when a quarter megabyte is
-//! pending. After [`QUIET`] without any it sleeps, and the next record wakes it.
+//! records come the reader comes by the clock, as often as [`AIM`] records need at their present
+//! rate, or when a quarter megabyte is pending. After [`QUIET`] without any it sleeps, and the next
+//! record wakes it.
 
 use std::time::{Duration, Instant};
 
 use eaves_common::ReaderState;
 
-/// Between two visits while records come. Each costs about 10 µs of processor time, and the ring
-/// holds what comes in a hundred times as long.
-const TICK: Duration = Duration::from_millis(5);
+/// Least time between two visits by the clock. Each costs some 10 µs of processor time, in caches
+/// that have gone cold and in waking whoever seals what it found.
+const SHORTEST_TICK: Duration = Duration::from_millis(5);
+/// Longest: what it adds to the time until an exchange is told.
+const LONGEST_TICK: Duration = Duration::from_millis(25);
+/// Records that a visit by the clock is to find: enough to share its cost.
+const AIM: u32 = 256;
 /// Time without records after which the reader sleeps.
 const QUIET: Duration = Duration::from_millis(20);
 /// First sleep: should the word that it sleeps have crossed a record on its way, no longer.
@@ -36,7 +41,11 @@ const ASLEEP: ReaderState = ReaderState {
 #[derive(Debug)]
 pub(super) struct Pace {
     mood: Mood,
+    /// Time between two visits by the clock.
+    tick: Duration,
     sleep: Duration,
+    /// When the visit before was.
+    visited: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +75,9 @@ impl Pace {
     pub(super) const fn new() -> Self {
         Self {
             mood: Mood::Behind,
+            tick: SHORTEST_TICK,
             sleep: FIRST_SLEEP,
+            visited: None,
         }
     }
 
@@ -74,7 +85,7 @@ impl Pace {
     pub(super) const fn wait(&self) -> Duration {
         match self.mood {
             Mood::Behind => Duration::ZERO,
-            Mood::Busy { .. } => TICK,
+            Mood::Busy { .. } => self.tick,
             Mood::Asleep => self.sleep,
         }
     }
@@ -82,6 +93,12 @@ impl Pace {
     /// Takes in a visit at `now` that found `count` records, after a wake-up if `woken`.
     pub(super) fn visited(&mut self, woken: bool, count: u64, now: Instant) -> Word {
         let before = self.mood;
+        let since = self.visited.replace(now).map(|at| now.duration_since(at));
+        // What woke it is followed by an answer, as a rule.
+        self.tick = match (before, since) {
+            (Mood::Busy { .. }, Some(since)) => tick(since, count),
+            _ => SHORTEST_TICK,
+        };
         if count == 0 && !woken {
             return match before {
                 Mood::Asleep => {
@@ -116,9 +133,20 @@ impl Pace {
     }
 }
 
+/// Time until [`AIM`] records have come, if `count` came within `since`; within bounds.
+fn tick(since: Duration, count: u64) -> Duration {
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    let aim = since.saturating_mul(AIM).checked_div(count);
+    aim.unwrap_or(LONGEST_TICK)
+        .clamp(SHORTEST_TICK, LONGEST_TICK)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{ASLEEP, AWAKE, BATCH_MAX, FIRST_SLEEP, LONGEST_SLEEP, Pace, TICK, Word};
+    use super::{
+        ASLEEP, AWAKE, BATCH_MAX, FIRST_SLEEP, LONGEST_SLEEP, LONGEST_TICK, Pace, SHORTEST_TICK,
+        Word,
+    };
     use std::time::{Duration, Instant};
 
     /// Visits, each `(ms, woken, count)`, with the word and the wait that must follow.
@@ -137,17 +165,28 @@ mod tests {
     #[test]
     fn it_comes_by_the_clock_while_records_come() {
         check(&[
-            (0, false, 1, Word::Tell(AWAKE), TICK),
-            (5, false, 9, Word::None, TICK),
-            (10, false, 0, Word::None, TICK),
-            (24, false, 0, Word::None, TICK),
+            (0, false, 1, Word::Tell(AWAKE), SHORTEST_TICK),
+            (5, false, 9, Word::None, LONGEST_TICK),
+            (10, false, 0, Word::None, LONGEST_TICK),
+            (24, false, 0, Word::None, LONGEST_TICK),
+        ]);
+    }
+
+    #[test]
+    fn it_comes_as_often_as_a_good_many_records_need() {
+        check(&[
+            (0, false, 1, Word::Tell(AWAKE), SHORTEST_TICK),
+            (10, false, 256, Word::None, Duration::from_millis(10)),
+            (20, false, 128, Word::None, Duration::from_millis(20)),
+            (30, false, 40, Word::None, LONGEST_TICK),
+            (40, false, 5_000, Word::None, SHORTEST_TICK),
         ]);
     }
 
     #[test]
     fn it_sleeps_after_quiet_longer_and_longer() {
         check(&[
-            (0, false, 1, Word::Tell(AWAKE), TICK),
+            (0, false, 1, Word::Tell(AWAKE), SHORTEST_TICK),
             (20, false, 0, Word::TellAndLook(ASLEEP), FIRST_SLEEP),
             (120, false, 0, Word::None, 2 * FIRST_SLEEP),
             (320, false, 0, Word::None, 4 * FIRST_SLEEP),
@@ -161,27 +200,27 @@ mod tests {
     #[test]
     fn what_came_as_it_went_to_sleep_keeps_it_awake() {
         check(&[
-            (0, false, 1, Word::Tell(AWAKE), TICK),
+            (0, false, 1, Word::Tell(AWAKE), SHORTEST_TICK),
             (20, false, 0, Word::TellAndLook(ASLEEP), FIRST_SLEEP),
-            (20, false, 3, Word::Tell(AWAKE), TICK),
+            (20, false, 3, Word::Tell(AWAKE), SHORTEST_TICK),
         ]);
     }
 
     #[test]
     fn a_wake_up_that_finds_nothing_yet_keeps_it_awake() {
         check(&[
-            (0, false, 1, Word::Tell(AWAKE), TICK),
+            (0, false, 1, Word::Tell(AWAKE), SHORTEST_TICK),
             (20, false, 0, Word::TellAndLook(ASLEEP), FIRST_SLEEP),
-            (70, true, 0, Word::Tell(AWAKE), TICK),
-            (75, false, 4, Word::None, TICK),
+            (70, true, 0, Word::Tell(AWAKE), SHORTEST_TICK),
+            (75, false, 4, Word::None, LONGEST_TICK),
         ]);
     }
 
     #[test]
     fn it_is_woken_anew_once_it_was_woken() {
         check(&[
-            (0, false, 1, Word::Tell(AWAKE), TICK),
-            (3, true, 4096, Word::Tell(AWAKE), TICK),
+            (0, false, 1, Word::Tell(AWAKE), SHORTEST_TICK),
+            (3, true, 4096, Word::Tell(AWAKE), SHORTEST_TICK),
         ]);
     }
 
@@ -189,7 +228,7 @@ mod tests {
     fn what_does_not_fit_one_visit_is_fetched_at_once() {
         check(&[
             (0, false, BATCH_MAX, Word::Tell(AWAKE), Duration::ZERO),
-            (1, false, 0, Word::Tell(AWAKE), TICK),
+            (1, false, 0, Word::Tell(AWAKE), SHORTEST_TICK),
         ]);
     }
 }
