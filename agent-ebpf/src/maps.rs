@@ -37,7 +37,7 @@ pub(crate) const TAPS: u32 = 0;
 pub(crate) const STATES: u32 = 1;
 
 #[map]
-pub(crate) static RECORDS: RingBuf = RingBuf::with_byte_size(16 << 20, 0);
+pub(crate) static RECORDS: RingBuf = RingBuf::with_byte_size(8 << 20, 0);
 
 #[map]
 static COUNTERS: PerCpuArray<Slots> = PerCpuArray::with_max_entries(2, 0);

@@ -97,7 +97,7 @@ impl Default for Options {
             exclude_ports: Vec::new(),
             exclude_processes: Vec::new(),
             exclude_cgroups: Vec::new(),
-            ring_bytes: 16 << 20,
+            ring_bytes: 8 << 20,
             copy_per_call_bytes: CAPTURE_MAX_BYTES,
             connections: 65_536,
             object: None,
