@@ -5,9 +5,7 @@
 use std::sync::Arc;
 
 use eaves::clock::Moment;
-use eaves::journal::{
-    Cursor, Journal, KeyPlace, Options, Order, RealDisk, Reader, Trust, verify,
-};
+use eaves::journal::{Cursor, Journal, KeyPlace, Options, Order, Reader, RealDisk, Trust, verify};
 use libfuzzer_sys::fuzz_target;
 
 /// Damages after which a reader must have come to the end: each goes on behind a byte at least.
