@@ -163,7 +163,7 @@ mod tests {
             &[EXCHANGE, FINDING],
             "
 time                     status  duration  path
-2026-11-21T06:02:11.123  200     1.8ms     /a\\x1b[2J
+2026-11-21T06:02:11.123  200     1.8ms     /a\\u{1b}[2J
 2026-11-21T06:02:11.123  finding  high  20 failed logins
 ",
         );
