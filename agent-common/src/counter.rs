@@ -5,7 +5,8 @@
 /// Each transfer that reaches a tap counts once in [`Counter::Transfers`] and once in either
 /// [`Counter::TransfersSent`] or the slot of one [`DropReason`]; each record the taps want to send
 /// counts once in [`Counter::Records`] and once in [`Counter::RecordsSent`] or
-/// [`Counter::RecordsLost`].
+/// [`Counter::RecordsLost`]. [`Counter::RecursionMisses`] and [`Counter::Missed`] the agent fills in:
+/// what the kernel passes over, no program sees.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Counter {
@@ -29,11 +30,19 @@ pub enum Counter {
     BytesLost = 8,
     /// Times the reader was woken.
     Wakeups = 9,
+    /// Times the kernel passed a tap's first program over, because it was at work in a preempted
+    /// task on the same processor: the kernel's own count, read once a second.
+    RecursionMisses = 10,
+    /// Of these, times a copy behind it did the work.
+    StoodIn = 11,
+    /// The rest: transfers, ends of conns, or for the syscall tap calls of any kind, that nobody is
+    /// sure to have looked at.
+    Missed = 12,
 }
 
 impl Counter {
     /// Number of slots before those of [`DropReason`].
-    pub const COUNT: u32 = 10;
+    pub const COUNT: u32 = 13;
 
     /// All, in the order of their slots.
     pub const ALL: [Self; Self::COUNT as usize] = [
@@ -47,6 +56,9 @@ impl Counter {
         Self::BytesNamed,
         Self::BytesLost,
         Self::Wakeups,
+        Self::RecursionMisses,
+        Self::StoodIn,
+        Self::Missed,
     ];
 
     /// Its name in ledger and metrics.
@@ -63,6 +75,9 @@ impl Counter {
             Self::BytesNamed => "bytes_named",
             Self::BytesLost => "bytes_lost",
             Self::Wakeups => "wakeups",
+            Self::RecursionMisses => "recursion_misses",
+            Self::StoodIn => "stood_in",
+            Self::Missed => "missed",
         }
     }
 

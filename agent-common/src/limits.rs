@@ -24,5 +24,21 @@ pub const REACH_MAX_BYTES: u64 = 1 << 30;
 /// Entries in each of the exclusion maps (ports, process names, cgroups).
 pub const EXCLUDES_MAX: u32 = 256;
 
+/// Copies of one program that may stand behind each other at a tracepoint.
+pub const COPIES_MAX: u32 = 3;
+
+/// Points at which the programs of a tap hang: what is sent, what is received, changes of state.
+pub const POINTS: u32 = 3;
+
+/// Rows of counters: one for each point, those of the copies behind, and one for a change of state
+/// that interrupts another.
+pub const COUNTER_ROWS: u32 = POINTS * COPIES_MAX + 1;
+
+/// Rows of work areas that `copies` of each program need: those of what is sent and received.
+#[must_use]
+pub const fn work_rows(copies: u32) -> u32 {
+    (copies - 1) * POINTS + 2
+}
+
 /// How many levels of a task's cgroup path are compared with the excluded cgroups.
 pub const CGROUP_LEVELS_MAX: u32 = 12;

@@ -32,8 +32,8 @@ pub struct Settings {
     pub reach_after_bytes: u32,
     /// Whether anything is excluded by port, process and cgroup: bits 1, 2 and 4.
     pub excludes: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Copies of each program at its tracepoint: 1 where the kernel does not preempt them.
+    pub copies: u32,
     /// Where fields lie in this kernel's structures.
     pub offsets: Offsets,
 }

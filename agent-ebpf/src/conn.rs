@@ -2,8 +2,8 @@
 
 use core::mem::size_of;
 
-use aya_ebpf::helpers::bpf_get_current_task;
 use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_ktime_get_boot_ns};
+use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_current_task};
 use aya_ebpf::macros::{btf_tracepoint, raw_tracepoint};
 use aya_ebpf::programs::{BtfTracePointContext, RawTracePointContext};
 use eaves_common::{
@@ -14,13 +14,14 @@ use eaves_common::{
 use crate::emit::{reserve, submit};
 use crate::filter::{leader_comm, offset};
 use crate::log::log;
-use crate::maps::{CONNS, Counters, STATES, TAPS, storage};
+use crate::maps::{CONNS, Counters, storage};
 use crate::read::kernel;
 use crate::sock::{self, tcp};
 use crate::state::{ConnState, bit};
+use crate::turn::{Point, Turn};
 
-/// Tells the agent of the conn of this sock, inode and transport, and of the current process; 0 if
-/// the ring had no room.
+/// Tells the agent of the conn of this sock, inode and transport, and of the current process,
+/// counting in `row`; 0 if the ring had no room.
 ///
 /// A function with a name of its own, and numbers alone for arguments, the verifier looks at once
 /// (Linux 5.6), not again for each way to it.
@@ -31,9 +32,10 @@ pub(crate) extern "C" fn eaves_announce(
     inode: u64,
     transport: u64,
     flags: u64,
-    pid_tgid: u64,
+    row: u64,
 ) -> u64 {
-    let Some(counters) = Counters::of(TAPS) else {
+    let pid_tgid = bpf_get_current_pid_tgid();
+    let Some(counters) = Counters::of(row as u32) else {
         return 0;
     };
     counters.add(Counter::Records, 1);
@@ -266,37 +268,94 @@ pub(crate) fn parted(sk: u64, state: &mut ConnState, counters: Counters) -> u32 
 /// is typed, its storage at hand.
 #[btf_tracepoint(function = "inet_sock_set_state")]
 pub(crate) fn sock_state(ctx: BtfTracePointContext) -> i32 {
-    let (old, new): (i32, i32) = (ctx.arg(1), ctx.arg(2));
-    if !is_end(new as u32) {
-        return 0;
-    }
-    let sk: *mut core::ffi::c_void = ctx.arg(0);
-    let state = storage(sk, false);
-    // SAFETY: null or a value of the storage.
-    if let Some(state) = unsafe { state.as_mut() } {
-        changed(sk as u64, state, old as u32, new as u32);
-    }
+    typed::<0>(&ctx);
     0
+}
+
+/// Stands in for [`sock_state`].
+#[btf_tracepoint(function = "inet_sock_set_state")]
+pub(crate) fn sock_state_2(ctx: BtfTracePointContext) -> i32 {
+    typed::<1>(&ctx);
+    0
+}
+
+/// Stands in for both.
+#[btf_tracepoint(function = "inet_sock_set_state")]
+pub(crate) fn sock_state_3(ctx: BtfTracePointContext) -> i32 {
+    typed::<2>(&ctx);
+    0
+}
+
+#[inline(always)]
+fn typed<const COPY: u32>(ctx: &BtfTracePointContext) {
+    let Some(turn) = Turn::take::<COPY>(Point::State) else {
+        return;
+    };
+    let (old, new): (i32, i32) = (ctx.arg(1), ctx.arg(2));
+    let sk: *mut core::ffi::c_void = ctx.arg(0);
+    if let Some(counters) = counted::<COPY>(&turn, new as u32) {
+        let state = storage(sk, false);
+        // SAFETY: null or a value of the storage.
+        if let Some(state) = unsafe { state.as_mut() } {
+            changed(sk as u64, state, old as u32, new as u32, counters);
+        }
+    }
+    Turn::end::<COPY>(Point::State);
 }
 
 /// As [`sock_state`], for the syscall tap: a raw tracepoint, since Linux 4.16.
 #[raw_tracepoint(tracepoint = "inet_sock_set_state")]
 pub(crate) fn sys_state(ctx: RawTracePointContext) -> i32 {
+    raw::<0>(&ctx);
+    0
+}
+
+/// Stands in for [`sys_state`].
+#[raw_tracepoint(tracepoint = "inet_sock_set_state")]
+pub(crate) fn sys_state_2(ctx: RawTracePointContext) -> i32 {
+    raw::<1>(&ctx);
+    0
+}
+
+/// Stands in for both.
+#[raw_tracepoint(tracepoint = "inet_sock_set_state")]
+pub(crate) fn sys_state_3(ctx: RawTracePointContext) -> i32 {
+    raw::<2>(&ctx);
+    0
+}
+
+#[inline(always)]
+fn raw<const COPY: u32>(ctx: &RawTracePointContext) {
+    let Some(turn) = Turn::take::<COPY>(Point::State) else {
+        return;
+    };
     let (old, new): (i32, i32) = (ctx.arg(1), ctx.arg(2));
-    if !is_end(new as u32) {
-        return 0;
-    }
     let sk: u64 = ctx.arg(0);
-    if let Some(state) = CONNS.get_ptr_mut(sk) {
+    if let Some(counters) = counted::<COPY>(&turn, new as u32)
+        && let Some(state) = CONNS.get_ptr_mut(sk)
+    {
         // SAFETY: a value of the map.
         let state = unsafe { &mut *state };
-        changed(sk, state, old as u32, new as u32);
+        changed(sk, state, old as u32, new as u32, counters);
         if new as u32 == tcp::CLOSE && state.parting == 0 {
             // The address may come back as another conn's before the inode differs.
             let _ = CONNS.remove(sk);
         }
     }
-    0
+    Turn::end::<COPY>(Point::State);
+}
+
+/// The counters, if `new` says that something ended; and that copy `COPY` stood in.
+#[inline(always)]
+fn counted<const COPY: u32>(turn: &Turn, new: u32) -> Option<Counters> {
+    if COPY == 0 && !is_end(new) {
+        return None;
+    }
+    let counters = Counters::of(turn.row)?;
+    if COPY > 0 && !turn.doubtful {
+        counters.add(Counter::StoodIn, 1);
+    }
+    is_end(new).then_some(counters)
 }
 
 #[inline(always)]
@@ -305,13 +364,10 @@ const fn is_end(new: u32) -> bool {
 }
 
 #[inline(always)]
-fn changed(sk: u64, state: &mut ConnState, old: u32, new: u32) {
+fn changed(sk: u64, state: &mut ConnState, old: u32, new: u32, counters: Counters) {
     if state.announced == 0 || state.dropped != 0 {
         return;
     }
-    let Some(counters) = Counters::of(STATES) else {
-        return;
-    };
     let reason = if new == tcp::CLOSE {
         let error: u32 = kernel(sk + u64::from(offset!(sock_sk_err))).unwrap_or(0);
         // Whoever closes in good order goes through a FIN of its own.

@@ -268,16 +268,16 @@ pub(crate) fn send(moved: &mut Moved, counters: Counters, part: &Part, quietly: 
     }
 }
 
-/// Sends a transfer: named only if `missing` says why, else in as few records as it fits. How many
-/// of them the ring took.
+/// Sends a transfer: named only if `missing` says why, else in as few records as it fits, worked on
+/// in `row` of `WORK`. How many of them the ring took.
 #[inline(always)]
 pub(crate) fn transfer(
     moved: &mut Moved,
     state: &mut ConnState,
     counters: Counters,
     vectors: &Vectors,
-    missing: u64,
-    skip: u64,
+    (missing, skip): (u64, u64),
+    row: u32,
 ) -> u64 {
     let named = missing != Missing::None as u64;
     let copied_whole = skip == 0 && moved.bytes <= u64::from(setting!(copy_bytes));
@@ -286,7 +286,7 @@ pub(crate) fn transfer(
         let sent = in_one_record(moved, counters, vectors.base, missing);
         (sent, moved.flags)
     } else {
-        work::transfer(moved, counters, vectors, skip, copied_whole)
+        work::transfer(moved, vectors, (skip, copied_whole), row)
     };
     const { assert!(data_flag::AFTER_LOSS == 1) };
     let flow = moved.flow & 1;
@@ -296,7 +296,7 @@ pub(crate) fn transfer(
 
 /// Sends a transfer in one record: all of it from `from`, or none if `missing` says why.
 #[inline(always)]
-pub(crate) fn in_one_record(moved: &mut Moved, counters: Counters, from: u64, missing: u64) -> u64 {
+fn in_one_record(moved: &mut Moved, counters: Counters, from: u64, missing: u64) -> u64 {
     let whole = missing == Missing::None as u64;
     let part = Part {
         offset: 0,

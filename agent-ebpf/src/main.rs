@@ -9,7 +9,8 @@
 //! | `sys_state` | raw_tp `inet_sock_set_state` | 4.17 | `conn.rs` |
 //!
 //! The first three are the socket tap, the last two the syscall tap. They load one by one, and any
-//! may be missing. Fields of kernel structures lie where [`eaves_common::Offsets`] says.
+//! may be missing. Each is there three times, the copies named `_2` and `_3`: see `turn.rs`. Fields
+//! of kernel structures lie where [`eaves_common::Offsets`] says.
 #![no_std]
 #![no_main]
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
@@ -26,6 +27,7 @@ mod socket;
 mod state;
 mod syscall;
 mod transfer;
+mod turn;
 mod vectors;
 mod work;
 

@@ -3,17 +3,18 @@
 //! | map | key → value | entries | written by | evicted by |
 //! | --- | --- | --- | --- | --- |
 //! | `RECORDS` | – | ring, size by option | taps | the agent's reading |
-//! | `COUNTERS` | row → slots | 2 rows a CPU | taps; state programs | never |
+//! | `COUNTERS` | row → slots | 10 rows a CPU | each program its own row | never |
 //! | `STORAGE` | sock → `ConnState` | – | socket tap | the sock's end |
 //! | `CONNS` | sock address → `ConnState` | by option | syscall tap | least recently used |
 //! | `REACH` | `ReachKey` → `ReachValue` | by option | agent | least recently used; agent |
-//! | `WORK` | 0 → `Work` | 1 a CPU | taps, under its own mark of use | never |
+//! | `WORK` | row → `Work` | 2 rows a CPU; 8 with copies | each program its own row | never |
 //! | `MMSG` | pid_tgid → `Progress` | 1 024 | socket tap | the call's end; least recently used |
 //! | `EXCL_PORTS` | port → 1 | 256 | agent, before attaching | never |
 //! | `EXCL_COMMS` | name → 1 | 256 | agent, before attaching | never |
 //! | `EXCL_CGROUPS` | cgroup id → 1 | 256 | agent, before attaching | never |
 //! | `READER` | 0 → `Reader` | 1 | agent sets, taps clear | never |
 //! | `NEWS` | 0 → count | 1 | agent, with a word in `REACH` that is not to wait | never |
+//! | `TURNS` | `Point` → words | 3 a CPU | each program its own word (`turn.rs`) | never |
 
 use core::ffi::c_void;
 
@@ -23,24 +24,21 @@ use aya_ebpf::helpers::bpf_sk_storage_get;
 use aya_ebpf::macros::{btf_map, map};
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use eaves_common::{
-    COMM_BYTES, Counter, DropReason, EXCLUDES_MAX, ReachKey, ReachValue, ReaderState,
+    COMM_BYTES, COPIES_MAX, COUNTER_ROWS, Counter, DropReason, EXCLUDES_MAX, ReachKey, ReachValue,
+    ReaderState, work_rows,
 };
 
+use crate::log::log;
 use crate::read::clamp;
 use crate::state::{ConnState, Dropped};
+use crate::turn::Turn;
 use crate::work::Work;
-
-/// Rows of `COUNTERS`: taps run in a task, state programs in soft interrupts too, which may come
-/// in the middle of a tap's addition.
-pub(crate) const TAPS: u32 = 0;
-/// Row of the state programs.
-pub(crate) const STATES: u32 = 1;
 
 #[map]
 pub(crate) static RECORDS: RingBuf = RingBuf::with_byte_size(8 << 20, 0);
 
 #[map]
-static COUNTERS: PerCpuArray<Slots> = PerCpuArray::with_max_entries(2, 0);
+static COUNTERS: PerCpuArray<Slots> = PerCpuArray::with_max_entries(COUNTER_ROWS, 0);
 
 #[btf_map]
 static STORAGE: SkStorage<ConnState> = SkStorage::new();
@@ -71,7 +69,7 @@ pub(crate) static READER: Array<ReaderState> = Array::with_max_entries(1, 0);
 static NEWS: Array<u32> = Array::with_max_entries(1, 0);
 
 #[map]
-pub(crate) static WORK: PerCpuArray<Work> = PerCpuArray::with_max_entries(1, 0);
+pub(crate) static WORK: PerCpuArray<Work> = PerCpuArray::with_max_entries(work_rows(COPIES_MAX), 0);
 
 /// One row of counters.
 type Slots = [u64; DropReason::SLOTS as usize];
@@ -102,22 +100,44 @@ pub(crate) fn news() -> u32 {
 pub(crate) struct Counters(*mut u64);
 
 impl Counters {
-    /// The row `row`; `None` only to please the verifier.
+    /// The row of a [`Turn`](crate::turn::Turn); `None` only to please the verifier.
     #[inline(always)]
     pub(crate) fn of(row: u32) -> Option<Self> {
         COUNTERS.get_ptr_mut(row).map(|slots| Self(slots.cast()))
     }
 
-    /// Adds `n`; not for programs that an interrupt may interrupt with the same row.
+    /// Adds `n`.
     #[inline(always)]
     pub(crate) fn add(self, counter: Counter, n: u64) {
         // SAFETY: slots are below `DropReason::SLOTS`, the row's length.
         unsafe { *self.0.add(counter.slot() as usize) += n }
     }
 
+    /// Counts a transfer that copy `COPY` of a program was called for, and what became of it.
+    ///
+    /// That it stood in is counted where that is sure, by its turn or by what it found: the kernel
+    /// has then counted a miss.
+    #[inline(always)]
+    pub(crate) fn transfer<const COPY: u32>(self, outcome: Result<(), Dropped>, turn: &Turn) {
+        if let Err(Dropped::HEARD) = outcome {
+            return;
+        }
+        self.add(Counter::Transfers, 1);
+        if COPY > 0 && (!turn.doubtful || outcome.is_ok()) {
+            self.add(Counter::StoodIn, 1);
+        }
+        match outcome {
+            Ok(()) => self.add(Counter::TransfersSent, 1),
+            Err(dropped) => {
+                self.drop(dropped);
+                log!(passed_over(dropped.0));
+            }
+        }
+    }
+
     /// Adds one to the slot of a reason.
     #[inline(always)]
-    pub(crate) fn drop(self, dropped: Dropped) {
+    fn drop(self, dropped: Dropped) {
         const LAST: u64 = DropReason::SLOTS as u64 - 1;
         let slot = clamp::<LAST>(u64::from(dropped.0));
         // SAFETY: `clamp` keeps the slot within the row.

@@ -8,8 +8,13 @@ use eaves_common::{DropReason, Flow};
 use crate::log::log;
 
 /// A counter slot that is not a sent transfer's: why a transfer was dropped.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Dropped(pub(crate) u32);
+
+impl Dropped {
+    /// Not for any reason: another copy of the program heard it.
+    pub(crate) const HEARD: Self = Self(u32::MAX);
+}
 
 impl From<DropReason> for Dropped {
     #[inline(always)]
@@ -35,9 +40,10 @@ pub(crate) struct ConnState {
     pub(crate) inode: u64,
     /// Address of the sock, once the conn was announced.
     pub(crate) sock: u64,
-    /// Bytes sent since it was first seen; its position where the kernel counts none.
+    /// Bytes sent since it was first seen, its position where the kernel counts none; else the
+    /// kernel's position after the last.
     pub(crate) sent: u64,
-    /// Bytes received since it was first seen.
+    /// The same of what is received.
     pub(crate) received: u64,
     /// Bytes moved one way since the last change of direction.
     pub(crate) run: u64,

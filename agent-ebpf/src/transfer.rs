@@ -42,6 +42,10 @@ pub(crate) struct Transfer {
     pub(crate) bytes: u64,
     /// Who, as the kernel packs it.
     pub(crate) pid_tgid: u64,
+    /// The program's own row of `WORK`.
+    pub(crate) row: u32,
+    /// Whether another copy of the program may have heard it: see [`Turn`](crate::turn::Turn).
+    pub(crate) doubtful: bool,
 }
 
 /// Hears one transfer.
@@ -55,6 +59,9 @@ pub(crate) fn hear(
     counters: Counters,
     locate: impl FnOnce() -> Bytes,
 ) -> Result<(), Dropped> {
+    if transfer.doubtful && state.announced != 0 && was_heard(transfer, state) {
+        return Err(Dropped::HEARD);
+    }
     let flow = transfer.flow as u32 + 1;
     let turned = state.flow != flow;
     if turned {
@@ -63,12 +70,7 @@ pub(crate) fn hear(
     }
     state.run += transfer.bytes;
     state.transfers = state.transfers.wrapping_add(1);
-    let own_end = match transfer.flow {
-        Flow::Sent => &mut state.sent,
-        Flow::Received => &mut state.received,
-    };
-    *own_end += transfer.bytes;
-    let own_end = *own_end;
+    *stand(transfer.flow, state) += transfer.bytes;
 
     if state.dropped != 0 {
         return Err(Dropped(state.dropped));
@@ -85,9 +87,11 @@ pub(crate) fn hear(
     }
     let mut skip = 0;
     let end = if state.sequence != 0 {
-        u64::from(sock::sequence(transfer.sk, transfer.flow)?)
+        let end = u64::from(sock::sequence(transfer.sk, transfer.flow)?);
+        *stand(transfer.flow, state) = end;
+        end
     } else {
-        own_end
+        *stand(transfer.flow, state)
     };
     let news = news();
     if state.verdict != CERTAIN
@@ -110,7 +114,8 @@ pub(crate) fn hear(
         } else {
             0
         };
-        if eaves_announce(sock, inode, transport, flags, transfer.pid_tgid) == 0 {
+        let row = u64::from(transfer.row);
+        if eaves_announce(sock, inode, transport, flags, row) == 0 {
             counters.add(Counter::BytesLost, transfer.bytes);
             state.lost |= bit(transfer.flow);
             return Err(DropReason::RingFull.into());
@@ -118,6 +123,24 @@ pub(crate) fn hear(
         state.announced = tgid;
     }
     send(transfer, state, counters, bytes, end, skip)
+}
+
+/// Where the stream of a flow stands.
+#[inline(always)]
+fn stand(flow: Flow, state: &mut ConnState) -> &mut u64 {
+    match flow {
+        Flow::Sent => &mut state.sent,
+        Flow::Received => &mut state.received,
+    }
+}
+
+/// Whether a transfer on a conn that is heard may have been heard before: where TCP counts, its
+/// position tells; elsewhere a gap does less harm than bytes that came twice.
+#[inline(always)]
+fn was_heard(transfer: &Transfer, state: &mut ConnState) -> bool {
+    state.sequence == 0
+        || sock::sequence(transfer.sk, transfer.flow)
+            .is_ok_and(|end| u64::from(end) == *stand(transfer.flow, state))
 }
 
 /// Asks whether the process is excluded, once in a row.
@@ -301,7 +324,14 @@ fn send(
     };
     let missing = forget(missing, time);
     let skip = forget(skip, time);
-    let sent = emit::transfer(&mut moved, state, counters, &vectors, missing, skip);
+    let sent = emit::transfer(
+        &mut moved,
+        state,
+        counters,
+        &vectors,
+        (missing, skip),
+        transfer.row,
+    );
     if sent == 0 {
         Err(DropReason::RingFull.into())
     } else {

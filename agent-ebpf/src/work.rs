@@ -7,10 +7,10 @@
 
 use eaves_common::{Counter, Missing, VECTORS_MAX};
 
-use crate::emit::{self, HEAD, HUGE, Moved, Part, in_one_record, nudge};
+use crate::emit::{self, HEAD, HUGE, Moved, Part, nudge};
 use crate::filter::setting;
 use crate::log::log;
-use crate::maps::{Counters, TAPS, WORK};
+use crate::maps::{Counters, WORK};
 use crate::read::{anew, clamp, mask, user_bytes};
 use crate::vectors::{IOVEC_BYTES, STEPS, Vectors};
 
@@ -20,12 +20,11 @@ const GATHER: u64 = 4096;
 /// Vectors read at a time.
 const GROUP: u64 = 4;
 
-/// What a transfer of several buffers or records is worked on in.
+/// What a transfer of several buffers or records is worked on in. Each program has one of its own on
+/// each processor, and the kernel runs none there twice at once.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct Work {
-    /// Not 0 while it is in use on this CPU.
-    busy: u64,
     /// The transfer.
     moved: Moved,
     /// Where its bytes lie.
@@ -51,26 +50,19 @@ pub(crate) struct Work {
 }
 
 /// Sends a transfer that does not lie in one place, or does not go in one record, as far as it is
-/// not to be passed over. How many records the ring took, and the flags of the next one.
+/// not to be passed over, in the program's own `row`. How many records the ring took, and the flags
+/// of the next one.
 #[inline(always)]
 pub(crate) fn transfer(
-    moved: &mut Moved,
-    counters: Counters,
+    moved: &Moved,
     vectors: &Vectors,
-    skip: u64,
-    copied_whole: bool,
+    (skip, copied_whole): (u64, bool),
+    row: u32,
 ) -> (u64, u64) {
-    let Some(work) = WORK.get_ptr_mut(0) else {
+    let row = u64::from(row);
+    let Some(work) = at(row) else {
         return (0, moved.flags);
     };
-    // SAFETY: a map's value.
-    let work = unsafe { &mut *work };
-    if work.busy != 0 {
-        // Another program on this CPU was interrupted in the middle of its work.
-        let sent = in_one_record(moved, counters, 0, Missing::UnseenPath as u64);
-        return (sent, moved.flags);
-    }
-    work.busy = 1;
     moved.copy_to(&mut work.moved);
     vectors.copy_to(&mut work.vectors);
     work.skip = skip;
@@ -79,11 +71,10 @@ pub(crate) fn transfer(
     work.why = Missing::Vectors as u64;
     work.budget = u64::from(setting!(copy_bytes));
     let sent = if copied_whole && vectors.is_plain() && moved.bytes <= GATHER {
-        eaves_gather(0)
+        eaves_gather(row)
     } else {
-        eaves_tile(0)
+        eaves_tile(row)
     };
-    work.busy = 0;
     (sent, work.moved.flags)
 }
 
@@ -99,7 +90,7 @@ fn at<'a>(row: u64) -> Option<&'a mut Work> {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn eaves_gather(row: u64) -> u64 {
-    let (Some(work), Some(counters)) = (at(row), Counters::of(TAPS)) else {
+    let (Some(work), Some(counters)) = (at(row), Counters::of(row as u32)) else {
         return 0;
     };
     let mut step = 0;
@@ -194,7 +185,7 @@ fn gather(work: &mut Work, base: u64, len: u64) -> u64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn eaves_tile(row: u64) -> u64 {
-    let (Some(work), Some(counters)) = (at(row), Counters::of(TAPS)) else {
+    let (Some(work), Some(counters)) = (at(row), Counters::of(row as u32)) else {
         return 0;
     };
     if work.skip > 0 {
@@ -240,7 +231,7 @@ fn name(work: &mut Work, counters: Counters, offset: u64, span: u64, missing: u6
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn eaves_piece(row: u64) -> u64 {
-    let (Some(work), Some(counters)) = (at(row), Counters::of(TAPS)) else {
+    let (Some(work), Some(counters)) = (at(row), Counters::of(row as u32)) else {
         return 0;
     };
     let (offset, bytes, budget) = (work.offset, work.moved.bytes, work.budget);

@@ -359,6 +359,11 @@ impl Ledger {
         let sums = [
             ("transfers", kernel("transfers")?, transfers),
             (
+                "misses",
+                kernel("recursion_misses")?,
+                kernel("stood_in")? + kernel("missed")?,
+            ),
+            (
                 "records",
                 kernel("records")?,
                 kernel("records_sent")? + kernel("records_lost")?,

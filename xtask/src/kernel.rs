@@ -143,6 +143,11 @@ fn judge(out: &Path, results: &Value) -> Result<Tally> {
             }
             tally.count(verdict.is_ok());
         }
+        let warnings = result.pointer("/warnings").and_then(Value::as_u64);
+        if warnings != Some(0) {
+            println!("kernel {series}: FAILED: it warned or crashed, see its console.txt");
+            tally.count(false);
+        }
         if result.pointer("/code").and_then(Value::as_i64) != Some(0) {
             println!(
                 "kernel {series}: {}\n{}",

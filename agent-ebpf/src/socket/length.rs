@@ -9,17 +9,17 @@ use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_task_pt_regs};
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
-use eaves_common::{Counter, DropReason, Flow, Missing, Transport};
+use eaves_common::{DropReason, Flow, Missing, Transport};
 
 use crate::arch::{self, Shape, reg};
 use crate::conn::{parted, received_all};
 use crate::filter::{self, offset};
-use crate::log::log;
-use crate::maps::{Counters, MMSG, Progress, TAPS, storage};
+use crate::maps::{Counters, MMSG, Progress, storage};
 use crate::read::{typed, user};
 use crate::sock;
 use crate::state::Dropped;
 use crate::transfer::{Bytes, Transfer, hear};
+use crate::turn::{Point, Turn};
 use crate::vectors::{self, MMSGHDR_BYTES, Vectors};
 
 /// Bytes taken up without being received (include/linux/socket.h).
@@ -32,34 +32,67 @@ const MSG_OOB: u32 = 0x1;
 /// What processes send.
 #[btf_tracepoint(function = "sock_send_length")]
 pub(crate) fn sock_send(ctx: BtfTracePointContext) -> i32 {
-    tap(&ctx, Flow::Sent);
+    tap::<0>(&ctx, Flow::Sent);
+    0
+}
+
+/// Stands in for [`sock_send`].
+#[btf_tracepoint(function = "sock_send_length")]
+pub(crate) fn sock_send_2(ctx: BtfTracePointContext) -> i32 {
+    tap::<1>(&ctx, Flow::Sent);
+    0
+}
+
+/// Stands in for both.
+#[btf_tracepoint(function = "sock_send_length")]
+pub(crate) fn sock_send_3(ctx: BtfTracePointContext) -> i32 {
+    tap::<2>(&ctx, Flow::Sent);
     0
 }
 
 /// What processes receive.
 #[btf_tracepoint(function = "sock_recv_length")]
 pub(crate) fn sock_recv(ctx: BtfTracePointContext) -> i32 {
-    tap(&ctx, Flow::Received);
+    tap::<0>(&ctx, Flow::Received);
+    0
+}
+
+/// Stands in for [`sock_recv`].
+#[btf_tracepoint(function = "sock_recv_length")]
+pub(crate) fn sock_recv_2(ctx: BtfTracePointContext) -> i32 {
+    tap::<1>(&ctx, Flow::Received);
+    0
+}
+
+/// Stands in for both.
+#[btf_tracepoint(function = "sock_recv_length")]
+pub(crate) fn sock_recv_3(ctx: BtfTracePointContext) -> i32 {
+    tap::<2>(&ctx, Flow::Received);
     0
 }
 
 #[inline(always)]
-fn tap(ctx: &BtfTracePointContext, flow: Flow) {
-    let Some(counters) = Counters::of(TAPS) else {
+fn tap<const COPY: u32>(ctx: &BtfTracePointContext, flow: Flow) {
+    let point = match flow {
+        Flow::Sent => Point::Send,
+        Flow::Received => Point::Receive,
+    };
+    let Some(turn) = Turn::take::<COPY>(point) else {
         return;
     };
-    counters.add(Counter::Transfers, 1);
-    match length(ctx, flow, counters) {
-        Ok(()) => counters.add(Counter::TransfersSent, 1),
-        Err(dropped) => {
-            counters.drop(dropped);
-            log!(passed_over(dropped.0));
-        }
+    if let Some(counters) = Counters::of(turn.row) {
+        counters.transfer::<COPY>(length(ctx, flow, counters, &turn), &turn);
     }
+    Turn::end::<COPY>(point);
 }
 
 #[inline(always)]
-fn length(ctx: &BtfTracePointContext, flow: Flow, counters: Counters) -> Result<(), Dropped> {
+fn length(
+    ctx: &BtfTracePointContext,
+    flow: Flow,
+    counters: Counters,
+    turn: &Turn,
+) -> Result<(), Dropped> {
     let sk: *mut c_void = ctx.arg(0);
     let result: i32 = ctx.arg(1);
     let flags: i32 = ctx.arg(2);
@@ -109,6 +142,8 @@ fn length(ctx: &BtfTracePointContext, flow: Flow, counters: Counters) -> Result<
         flow,
         bytes: result as u64,
         pid_tgid,
+        row: turn.row,
+        doubtful: turn.doubtful,
     };
     let dry = flags & MSG_TRUNC != 0 && transport as u32 != Transport::Unix as u32;
     hear(&transfer, state, counters, || {

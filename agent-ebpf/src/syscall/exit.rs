@@ -10,14 +10,14 @@ use eaves_common::{Counter, DropReason, Flow, Missing, Transport};
 use crate::arch::{self, Shape, reg};
 use crate::conn::{parted, received_all};
 use crate::filter::{self, offset};
-use crate::log::log;
-use crate::maps::{CONNS, Counters, TAPS};
+use crate::maps::{CONNS, Counters};
 use crate::read::kernel;
 use crate::sock;
 use crate::state::{ConnState, Dropped};
 use crate::syscall::fd::{self, Socket};
 use crate::syscall::path;
 use crate::transfer::{Bytes, Transfer, hear};
+use crate::turn::{Point, Turn};
 use crate::vectors::{MMSGHDR_BYTES, Vectors, message_bytes};
 
 /// MSG_PEEK, MSG_ERRQUEUE, MSG_OOB.
@@ -36,20 +36,53 @@ const MESSAGES_ROUND: u64 = 32;
 /// Every call's exit.
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub(crate) fn sys_exit(ctx: RawTracePointContext) -> i32 {
+    tap::<0>(&ctx);
+    0
+}
+
+/// Stands in for [`sys_exit`].
+#[raw_tracepoint(tracepoint = "sys_exit")]
+pub(crate) fn sys_exit_2(ctx: RawTracePointContext) -> i32 {
+    tap::<1>(&ctx);
+    0
+}
+
+/// Stands in for both.
+#[raw_tracepoint(tracepoint = "sys_exit")]
+pub(crate) fn sys_exit_3(ctx: RawTracePointContext) -> i32 {
+    tap::<2>(&ctx);
+    0
+}
+
+#[inline(always)]
+fn tap<const COPY: u32>(ctx: &RawTracePointContext) {
+    let Some(turn) = Turn::take::<COPY>(Point::Send) else {
+        return;
+    };
+    call::<COPY>(ctx, &turn);
+    Turn::end::<COPY>(Point::Send);
+}
+
+#[inline(always)]
+fn call<const COPY: u32>(ctx: &RawTracePointContext, turn: &Turn) {
     let regs: u64 = ctx.arg(0);
     // Most calls of a host end here, so nothing else comes before.
     let Ok(number) = kernel::<u64>(regs + u64::from(reg::ORIG_RAX)) else {
-        return 0;
+        return;
     };
     let (shape, flow) = arch::shape(number & !arch::X32);
+    if shape == Shape::Other && (COPY == 0 || turn.doubtful) {
+        return;
+    }
+    let Some(counters) = Counters::of(turn.row) else {
+        return;
+    };
     if shape == Shape::Other {
-        return 0;
+        // The kernel counts a miss for each call of any kind.
+        counters.add(Counter::StoodIn, 1);
+        return;
     }
     let pid_tgid = bpf_get_current_pid_tgid();
-    let Some(counters) = Counters::of(TAPS) else {
-        return 0;
-    };
-    counters.add(Counter::Transfers, 1);
     let call = Call {
         regs,
         number,
@@ -58,14 +91,7 @@ pub(crate) fn sys_exit(ctx: RawTracePointContext) -> i32 {
         result: ctx.arg::<u64>(1) as i64,
         pid_tgid,
     };
-    match call.exit(counters) {
-        Ok(()) => counters.add(Counter::TransfersSent, 1),
-        Err(dropped) => {
-            counters.drop(dropped);
-            log!(passed_over(dropped.0));
-        }
-    }
-    0
+    counters.transfer::<COPY>(call.exit(counters, turn), turn);
 }
 
 /// A call at its exit.
@@ -85,7 +111,7 @@ impl Call {
     }
 
     #[inline(always)]
-    fn exit(&self, counters: Counters) -> Result<(), Dropped> {
+    fn exit(&self, counters: Counters, turn: &Turn) -> Result<(), Dropped> {
         if filter::is_own((self.pid_tgid >> 32) as u32) {
             return Err(DropReason::Own.into());
         }
@@ -121,6 +147,8 @@ impl Call {
             flow,
             bytes,
             pid_tgid: self.pid_tgid,
+            row: turn.row,
+            doubtful: turn.doubtful,
         };
         let dry = flags & MSG_TRUNC != 0 && transport as u32 != Transport::Unix as u32;
         hear(&transfer, state, counters, || {

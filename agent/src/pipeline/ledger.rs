@@ -96,7 +96,7 @@ impl Ledger<'_> {
                 name,
                 count,
             };
-            for counter in [Kernel::RecordsLost, Kernel::BytesLost] {
+            for counter in [Kernel::RecordsLost, Kernel::BytesLost, Kernel::Missed] {
                 losses.push(count(counter.name(), kernel.get(counter)));
             }
             for reason in [
@@ -139,6 +139,10 @@ fn kernel(kernel: &KernelCounters) -> Vec<Sum> {
     };
     vec![
         sum(named(Kernel::Transfers), transfers),
+        sum(
+            named(Kernel::RecursionMisses),
+            vec![named(Kernel::StoodIn), named(Kernel::Missed)],
+        ),
         sum(
             named(Kernel::Records),
             vec![named(Kernel::RecordsSent), named(Kernel::RecordsLost)],

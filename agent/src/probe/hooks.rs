@@ -1,9 +1,13 @@
 //! Table of hooks: program, point, needed or optional, and what is lost without.
 
+use std::collections::HashMap;
 use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::thread;
 
 use aya::programs::{BtfTracePoint, Program, ProgramError, RawTracePoint};
 use aya::{Btf, Ebpf};
+use eaves_common::COPIES_MAX;
 
 use super::Tap;
 
@@ -20,8 +24,9 @@ enum Kind {
 #[derive(Debug)]
 pub(super) struct Hook {
     tap: Tap,
-    /// Name of the program in the object.
-    pub(super) program: &'static str,
+    /// Names of the program and its copies in the object, in the order in which they are attached:
+    /// the kernel runs them in that order.
+    programs: [&'static str; COPIES_MAX as usize],
     /// Name of the tracepoint.
     pub(super) point: &'static str,
     kind: Kind,
@@ -35,7 +40,7 @@ pub(super) struct Hook {
 const HOOKS: [Hook; 5] = [
     Hook {
         tap: Tap::Socket,
-        program: "sock_state",
+        programs: ["sock_state", "sock_state_2", "sock_state_3"],
         point: "inet_sock_set_state",
         kind: Kind::TypedTracepoint,
         needed: false,
@@ -43,7 +48,7 @@ const HOOKS: [Hook; 5] = [
     },
     Hook {
         tap: Tap::Socket,
-        program: "sock_recv",
+        programs: ["sock_recv", "sock_recv_2", "sock_recv_3"],
         point: "sock_recv_length",
         kind: Kind::TypedTracepoint,
         needed: true,
@@ -51,7 +56,7 @@ const HOOKS: [Hook; 5] = [
     },
     Hook {
         tap: Tap::Socket,
-        program: "sock_send",
+        programs: ["sock_send", "sock_send_2", "sock_send_3"],
         point: "sock_send_length",
         kind: Kind::TypedTracepoint,
         needed: true,
@@ -59,7 +64,7 @@ const HOOKS: [Hook; 5] = [
     },
     Hook {
         tap: Tap::Syscall,
-        program: "sys_state",
+        programs: ["sys_state", "sys_state_2", "sys_state_3"],
         point: "inet_sock_set_state",
         kind: Kind::RawTracepoint,
         needed: false,
@@ -67,7 +72,7 @@ const HOOKS: [Hook; 5] = [
     },
     Hook {
         tap: Tap::Syscall,
-        program: "sys_exit",
+        programs: ["sys_exit", "sys_exit_2", "sys_exit_3"],
         point: "sys_exit",
         kind: Kind::RawTracepoint,
         needed: true,
@@ -105,34 +110,101 @@ impl Hook {
         HOOKS.iter().filter(move |hook| hook.tap == tap)
     }
 
-    /// Loads and attaches it.
+    /// Loads those of the hooks of `tap`, `copies` of each, all at once: the verifier takes a few
+    /// tenths of a second for some of them, each on a processor of its own. Gives what became of
+    /// each by the program's name.
+    pub(super) fn load_all(
+        kernel: &mut Ebpf,
+        btf: &Btf,
+        (tap, copies): (Tap, u32),
+    ) -> HashMap<&'static str, Result<(), Refusal>> {
+        let names: HashMap<&'static str, &'static Self> = Self::of(tap)
+            .flat_map(|hook| hook.names(copies).map(move |name| (name, hook)))
+            .collect();
+        thread::scope(|scope| {
+            let load = |(name, program): (&str, _)| {
+                let (name, hook) = names.get_key_value(name)?;
+                Some((*name, scope.spawn(move || hook.load(program, btf))))
+            };
+            let loading: Vec<_> = kernel.programs_mut().filter_map(load).collect();
+            let loaded = |(name, thread): (_, thread::ScopedJoinHandle<'_, Result<(), _>>)| {
+                let result = thread.join().unwrap_or_else(|_| {
+                    let error = io::Error::other("the loader panicked");
+                    Err(ProgramError::IOError(error))
+                });
+                (name, result.map_err(|error| Refusal::from(&error)))
+            };
+            loading.into_iter().map(loaded).collect()
+        })
+    }
+
+    /// Attaches it, `copies` of it one behind the other, by what became of the `loaded`. Gives the
+    /// first.
     ///
     /// # Errors
     /// [`Refusal`] with the end of the verifier's words, if it had any.
-    pub(super) fn attach(&self, kernel: &mut Ebpf, btf: &Btf) -> Result<(), Refusal> {
-        let program = kernel.program_mut(self.program).ok_or_else(|| Refusal {
-            code: None,
-            verifier_spoke: false,
-            reason: format!("the kernel object has no program {}", self.program),
-        })?;
-        self.load(program, btf)
-            .map_err(|error| Refusal::from(&error))
+    pub(super) fn attach(
+        &self,
+        kernel: &mut Ebpf,
+        loaded: &mut HashMap<&'static str, Result<(), Refusal>>,
+        copies: u32,
+    ) -> Result<OwnedFd, Refusal> {
+        let mut first = None;
+        for name in self.names(copies) {
+            let none = || Refusal::new(format!("the kernel object has no program {name}"));
+            loaded.remove(name).ok_or_else(none)??;
+            let program = kernel.program_mut(name).ok_or_else(none)?;
+            self.attach_one(program)
+                .map_err(|error| Refusal::from(&error))?;
+            if first.is_none() {
+                let fd = program.fd().map_err(|error| Refusal::from(&error))?;
+                let fd = fd.as_fd().try_clone_to_owned();
+                first = Some(fd.map_err(|error| Refusal::new(error.to_string()))?);
+            }
+        }
+        first.ok_or_else(|| Refusal::new("no copy was asked for".to_owned()))
+    }
+
+    fn names(&self, copies: u32) -> impl Iterator<Item = &'static str> {
+        self.programs.into_iter().take(copies as usize)
+    }
+
+    /// Takes it off, the last copy first: one that is alone takes those before it for passed over.
+    pub(super) fn detach(&self, kernel: &mut Ebpf) {
+        for name in self.programs.iter().rev() {
+            // What fails here goes with the object.
+            let _ = match kernel.program_mut(name) {
+                Some(Program::BtfTracePoint(program)) => program.unload(),
+                Some(Program::RawTracePoint(program)) => program.unload(),
+                _ => Ok(()),
+            };
+        }
     }
 
     fn load(&self, program: &mut Program, btf: &Btf) -> Result<(), ProgramError> {
         match self.kind {
             Kind::TypedTracepoint => {
                 let program: &mut BtfTracePoint = program.try_into()?;
-                program.load(self.point, btf)?;
-                program.attach()?;
+                program.load(self.point, btf)
             }
             Kind::RawTracepoint => {
                 let program: &mut RawTracePoint = program.try_into()?;
-                program.load()?;
-                program.attach(self.point)?;
+                program.load()
             }
         }
-        Ok(())
+    }
+
+    fn attach_one(&self, program: &mut Program) -> Result<(), ProgramError> {
+        match self.kind {
+            Kind::TypedTracepoint => {
+                let program: &mut BtfTracePoint = program.try_into()?;
+                program.attach().map(|_| ())
+            }
+            Kind::RawTracepoint => {
+                let program: &mut RawTracePoint = program.try_into()?;
+                program.attach(self.point).map(|_| ())
+            }
+        }
     }
 
     /// What to say of it.
@@ -164,6 +236,15 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
+    /// One that the kernel has no part in.
+    pub(super) const fn new(reason: String) -> Self {
+        Self {
+            code: None,
+            verifier_spoke: false,
+            reason,
+        }
+    }
+
     /// Whether the process may not load programs, rather than not these. What the verifier or a
     /// policy refuses can have the same number, but then has words.
     pub(super) fn is_permission(&self) -> bool {

@@ -3,14 +3,12 @@
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use eaves_common::{
-    COMM_BYTES, ConnId, DropReason, EXCLUDES_MAX, Flow, ReachKey, ReachValue, ReaderState,
+    COMM_BYTES, COUNTER_ROWS, ConnId, DropReason, EXCLUDES_MAX, Flow, ReachKey, ReachValue,
+    ReaderState,
 };
 
 use super::{Options, ProbeError};
 use crate::capture::KernelCounters;
-
-/// Rows of the counter map: the taps', and that of what runs in interrupts too.
-const COUNTER_ROWS: u32 = 2;
 
 type Slots = [u64; DropReason::SLOTS as usize];
 

@@ -9,18 +9,22 @@ mod kernel;
 #[cfg(feature = "kernel-log")]
 mod kernel_log;
 mod maps;
+mod misses;
 mod object;
 mod pace;
 mod ring;
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use aya::maps::MapError;
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use aya_obj::ParseError;
-use eaves_common::{ABI_VERSION, CAPTURE_MAX_BYTES, ConnId, Flow, Offsets, Role, Settings};
+use eaves_common::{
+    ABI_VERSION, CAPTURE_MAX_BYTES, COPIES_MAX, ConnId, Flow, Offsets, Role, Settings, work_rows,
+};
 
 use crate::capture::{KernelCounters, Source};
 use crate::clock::Ktime;
@@ -32,6 +36,7 @@ pub use object::is_embedded;
 
 use hooks::{Hook, Refusal};
 use maps::Maps;
+use misses::Misses;
 use ring::Ring;
 
 /// Which tap is to be used.
@@ -215,8 +220,10 @@ pub struct Probe {
     #[cfg(feature = "kernel-log")]
     _log: Option<kernel_log::KernelLog>,
     maps: Maps,
+    misses: Misses,
     ring: Ring,
     tap: Tap,
+    copies: u32,
     notes: Vec<Note>,
 }
 
@@ -250,7 +257,11 @@ const REACH_ENTRIES_MIN: u32 = 1024;
 pub fn start(options: &Options) -> Result<Probe, ProbeError> {
     let object = object::bytes(options.object.as_deref())?;
     let blob = read_vmlinux()?;
-    let offsets = offsets(&blob)?;
+    let (offsets, copies) = {
+        let btf = Btf::parse(&blob)?;
+        let preempted = btf.has_preemptible_tracepoints();
+        (btf.offsets()?, if preempted { COPIES_MAX } else { 1 })
+    };
     let btf = aya::Btf::parse(&blob, aya::Endianness::default())
         .map_err(|error| load_error(error.into()))?;
     let taps: &[Tap] = match options.mode {
@@ -266,14 +277,27 @@ pub fn start(options: &Options) -> Result<Probe, ProbeError> {
             notes.extend(Hook::of(*tap).map(|hook| hook.note(State::NotNeeded, String::new())));
             continue;
         }
-        let mut kernel = load(&object, &btf, *tap, offsets, options)?;
-        match attach(&mut kernel, &btf, *tap, &mut notes) {
-            Ok(()) => attached = Some((*tap, kernel)),
+        if let Some(refusal) = lacks(*tap, &offsets) {
+            notes.extend(
+                Hook::of(*tap).map(|hook| hook.note(State::Refused, refusal.reason.clone())),
+            );
+            refused = Some((*tap, refusal));
+            continue;
+        }
+        let mut kernel = load(
+            &object,
+            &btf,
+            *tap,
+            settings(offsets, copies, options),
+            options,
+        )?;
+        match attach(&mut kernel, &btf, (*tap, copies), &mut notes) {
+            Ok(programs) => attached = Some((*tap, kernel, programs)),
             Err(refusal) => refused = Some((*tap, refusal)),
         }
     }
     match (attached, refused) {
-        (Some((tap, mut kernel)), _) => {
+        (Some((tap, mut kernel, programs)), _) => {
             let maps = Maps::take(&mut kernel)?;
             let ring = Ring::new(&maps)?;
             Ok(Probe {
@@ -281,8 +305,10 @@ pub fn start(options: &Options) -> Result<Probe, ProbeError> {
                 _log: kernel_log::KernelLog::of(&mut kernel),
                 kernel: Some(kernel),
                 maps,
+                misses: Misses::of(programs),
                 ring,
                 tap,
+                copies,
                 notes,
             })
         }
@@ -297,15 +323,29 @@ pub fn start(options: &Options) -> Result<Probe, ProbeError> {
     }
 }
 
+/// Why `tap` cannot be, if a member that its programs read without asking is not in this kernel.
+fn lacks(tap: Tap, offsets: &Offsets) -> Option<Refusal> {
+    let needs = |need| match need {
+        Need::Always => true,
+        Need::Syscall => tap == Tap::Syscall,
+        Need::Detail(_) => false,
+    };
+    let mut lacking = Btf::absent(offsets).filter(|absent| needs(absent.need));
+    let absent = lacking.next()?;
+    Some(Refusal::new(format!(
+        "the kernel's BTF has no {}.{} as this tap reads it",
+        absent.structure, absent.member
+    )))
+}
+
 /// Creates the maps, sized and filled, and makes the programs ready to load.
 fn load(
     object: &[u8],
     btf: &aya::Btf,
     tap: Tap,
-    offsets: Offsets,
+    settings: Settings,
     options: &Options,
 ) -> Result<Ebpf, ProbeError> {
-    let settings = settings(offsets, options);
     let name = format!("SETTINGS_{ABI_VERSION}");
     let entries = options.connections.max(UNUSED_ENTRIES);
     let (conns, messages) = match tap {
@@ -323,6 +363,7 @@ fn load(
         .map_max_entries("RECORDS", ring_bytes(options.ring_bytes))
         .map_max_entries("CONNS", conns)
         .map_max_entries("MMSG", messages)
+        .map_max_entries("WORK", work_rows(settings.copies.max(1)))
         .map_max_entries("REACH", (entries / 4).max(REACH_ENTRIES_MIN))
         .load(object)
         .map_err(load_error)?;
@@ -330,19 +371,25 @@ fn load(
     Ok(kernel)
 }
 
-/// Attaches the hooks of `tap`, and notes what became of each.
+/// Attaches the hooks of `tap`, so many copies of each, and notes what became of them. Gives the
+/// first program of each.
 ///
 /// # Errors
-/// The refusal of one that is needed; those after it are not tried.
+/// The refusal of one that is needed; those after it are not attached.
 fn attach(
     kernel: &mut Ebpf,
     btf: &aya::Btf,
-    tap: Tap,
+    (tap, copies): (Tap, u32),
     notes: &mut Vec<Note>,
-) -> Result<(), Refusal> {
+) -> Result<Vec<OwnedFd>, Refusal> {
+    let mut loaded = Hook::load_all(kernel, btf, (tap, copies));
+    let mut programs = Vec::new();
     for hook in Hook::of(tap) {
-        match hook.attach(kernel, btf) {
-            Ok(()) => notes.push(hook.note(State::Attached, String::new())),
+        match hook.attach(kernel, &mut loaded, copies) {
+            Ok(program) => {
+                programs.push(program);
+                notes.push(hook.note(State::Attached, String::new()));
+            }
             Err(refusal) => {
                 notes.push(hook.note(State::Refused, refusal.reason.clone()));
                 if hook.needed {
@@ -351,10 +398,10 @@ fn attach(
             }
         }
     }
-    Ok(())
+    Ok(programs)
 }
 
-fn settings(offsets: Offsets, options: &Options) -> Settings {
+fn settings(offsets: Offsets, copies: u32, options: &Options) -> Settings {
     let roles = options
         .roles
         .iter()
@@ -370,7 +417,7 @@ fn settings(offsets: Offsets, options: &Options) -> Settings {
         wake_bytes: WAKE_BYTES.min(options.ring_bytes / 4),
         reach_after_bytes: REACH_AFTER_BYTES,
         excludes,
-        reserved: 0,
+        copies,
         offsets,
     }
 }
@@ -414,6 +461,12 @@ impl Probe {
         self.tap
     }
 
+    /// Copies of each program, one behind the other: see [`Btf::has_preemptible_tracepoints`].
+    #[must_use]
+    pub const fn copies(&self) -> u32 {
+        self.copies
+    }
+
     /// What became of every hook that was thought of.
     #[must_use]
     pub fn notes(&self) -> &[Note] {
@@ -444,10 +497,42 @@ impl Source for Probe {
 
     /// Detaches every program; the ring stays.
     fn close(&mut self) {
-        self.kernel = None;
+        if let Some(mut kernel) = self.kernel.take() {
+            Hook::of(self.tap).for_each(|hook| hook.detach(&mut kernel));
+        }
     }
 
     fn kernel_counters(&mut self) -> Option<KernelCounters> {
-        Some(self.maps.counters())
+        let misses = self.misses.read();
+        let mut counters = self.maps.counters();
+        self.misses.fill(misses, &mut counters);
+        Some(counters)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Tap, lacks};
+    use eaves_common::Offsets;
+
+    #[track_caller]
+    fn check(absent: &[&str], tap: Tap, expected: Option<&str>) {
+        let mut offsets = Offsets::default();
+        for name in absent {
+            let mut members = Offsets::MEMBERS.iter();
+            let index = members.position(|member| member.0 == *name).unwrap();
+            offsets.set(index, Offsets::ABSENT);
+        }
+        let found = lacks(tap, &offsets);
+        assert_eq!(found.map(|refusal| refusal.reason).as_deref(), expected);
+    }
+
+    #[test]
+    fn a_tap_is_refused_for_what_it_needs_alone() {
+        let why = "the kernel's BTF has no files_struct.fdt as this tap reads it";
+        check(&["files_fdt"], Tap::Syscall, Some(why));
+        check(&["files_fdt"], Tap::Socket, None);
+        check(&["skc_net", "unix_peer"], Tap::Syscall, None);
+        check(&[], Tap::Syscall, None);
     }
 }

@@ -196,6 +196,19 @@ impl<'a> Btf<'a> {
         )
     }
 
+    /// Whether this kernel may preempt programs at its tracepoints, and then passes them over for
+    /// other tasks on that processor.
+    ///
+    /// So since Linux 7.0, whose tracepoints are guarded by SRCU-fast ("tracing: Guard
+    /// `__DECLARE_TRACE()` use of `__DO_TRACE_CALL()` with SRCU-fast"). The type of that guard came
+    /// with it and has no other user; a release's number would miss those that took it over.
+    #[must_use]
+    pub fn has_preemptible_tracepoints(&self) -> bool {
+        const GUARD: &str = "class_srcu_fast_notrace_t";
+        self.all()
+            .any(|(_, ty)| ty.kind == Kind::Typedef && self.is_named(ty.name, GUARD))
+    }
+
     /// The type of this number; `None` for `void` and beyond the last.
     pub(super) fn ty(&self, id: u32) -> Option<Type<'a>> {
         let start = *self.starts.get((id as usize).checked_sub(1)?)?;

@@ -304,6 +304,21 @@ fn tracepoints_tell_their_arguments() {
 }
 
 #[test]
+fn preemptible_tracepoints_are_known_by_their_guard() {
+    let has = |kind, name| {
+        let mut encoder = Encoder::new();
+        let int = encoder.int(32);
+        encoder.ty(name, kind, 0, int, &[]);
+        let blob = encoder.blob();
+        let btf = Btf::parse(&blob).expect("BTF");
+        btf.has_preemptible_tracepoints()
+    };
+    assert!(has(8, "class_srcu_fast_notrace_t"));
+    assert!(!has(8, "class_srcu_fast_t"));
+    assert!(!has(10, "class_srcu_fast_notrace_t"));
+}
+
+#[test]
 fn loops_end() {
     let mut encoder = Encoder::new();
     encoder.list_head();

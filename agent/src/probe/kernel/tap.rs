@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use eaves_common::{ConnId, Flow, Role};
+use eaves_common::{ConnId, Counter, Flow, Role};
 
 use super::super::{Mode, Note, Options, Probe, ProbeError, State, Tap, start};
 use super::{Check, Ends, Group, Status, Trial};
@@ -38,6 +38,7 @@ pub(super) fn try_tap(tap: Tap, mode: Mode, trial: &mut Trial<'_>) -> (bool, Vec
         Ok(mut probe) => {
             let mut checks = hooks(group, probe.notes());
             let heard = hear(&mut probe, trial);
+            checks.push(preemption(group, &mut probe));
             checks.push(match &heard {
                 Ok(()) => Check::new(group, "an exchange", "heard at both ends, with addresses"),
                 Err(why) => Check::new(group, "an exchange", why)
@@ -49,6 +50,29 @@ pub(super) fn try_tap(tap: Tap, mode: Mode, trial: &mut Trial<'_>) -> (bool, Vec
         }
         Err(error) => (false, refused(group, &error)),
     }
+}
+
+/// Whether programs stand in for each other, and how often the kernel passed the first over.
+fn preemption(group: Group, probe: &mut Probe) -> Check {
+    let counters = probe.kernel_counters().unwrap_or_default();
+    let misses = counters.get(Counter::RecursionMisses);
+    let found = match probe.copies() {
+        1 if misses == 0 => "this kernel does not preempt programs".to_owned(),
+        1 => format!("{misses} times the kernel passed a program over"),
+        copies => format!(
+            "this kernel preempts programs: {copies} of each; {misses} times the first was passed \
+             over, {} times another stood in",
+            counters.get(Counter::StoodIn)
+        ),
+    };
+    let check = Check::new(group, "preemption", found);
+    if probe.copies() == 1 && misses > 0 {
+        return check
+            .status(Status::Less)
+            .lost("some transfers, counted as kernel missed")
+            .advice("report this kernel's release to Eaves");
+    }
+    check
 }
 
 /// A line for each hook.
