@@ -1,5 +1,6 @@
 //! One conn's chunks: both parsers, and what they find put into exchanges.
 
+use std::mem;
 use std::sync::Arc;
 
 use eaves_common::Role;
@@ -96,6 +97,10 @@ pub struct Conn {
     http: bool,
     /// A first line towards the server was none of HTTP's.
     odd: bool,
+    /// A response is under way whose request nobody saw, no byte of its body has come, and the
+    /// client has asked anew: what comes next tells whether it had one. If that lies right behind
+    /// its head, it answered HEAD; after a hole the body may have been in it.
+    hollow: bool,
     over: bool,
 }
 
@@ -123,6 +128,7 @@ impl Consumer for Conn {
             unheard: 0,
             http: false,
             odd: false,
+            hollow: false,
             over: false,
         }
     }
@@ -266,7 +272,7 @@ impl Conn {
             return;
         }
         let now = books.now;
-        let early = std::mem::take(&mut self.early);
+        let early = mem::take(&mut self.early);
         for (time, first, bytes) in early.chunks {
             books.now = time;
             self.bytes_came(Direction::ToClient, first, &bytes, books);
@@ -304,6 +310,9 @@ impl Conn {
         books
             .counters
             .add(Counter::ProtocolBytes, bytes.len() as u64);
+        if direction == Direction::ToClient {
+            self.settle_hollow(books);
+        }
         let limits = books.context.options.limits;
         let mut input = bytes;
         loop {
@@ -356,6 +365,7 @@ impl Conn {
         reason: Option<Reason>,
         books: &mut Books<'_>,
     ) {
+        self.fill_hollow(direction);
         let mut left = n;
         loop {
             let before = left;
@@ -376,6 +386,7 @@ impl Conn {
     }
 
     fn lose(&mut self, direction: Direction, reason: Reason, books: &mut Books<'_>) {
+        self.fill_hollow(direction);
         let step = self.parser(direction).lose();
         if step != Step::More {
             self.found(direction, step, Some((0, reason)), books);
@@ -422,10 +433,7 @@ impl Conn {
             self.responses.turn();
             let (began, first) = (self.request_began, self.request_first);
             self.pairs.request(message, began, first, &self.info, books);
-            if self.pairs.overtaken() == Overtaken::Bare && self.pairs.takes_turns() {
-                self.responses.no_body();
-                self.tell_end(Direction::ToClient, books);
-            }
+            self.hollow = self.pairs.overtaken() == Overtaken::Bare && self.pairs.takes_turns();
             return;
         }
         if message.status < 200 && message.status != 101 {
@@ -480,6 +488,9 @@ impl Conn {
     }
 
     fn end(&mut self, direction: Direction, good: bool, books: &mut Books<'_>) {
+        if direction == Direction::ToClient {
+            self.settle_hollow(books);
+        }
         let ending = self.parser(direction).end(good);
         match ending {
             Ending::Between => {}
@@ -504,6 +515,19 @@ impl Conn {
             // Its last position shows that nothing is missing.
             self.pairs.bear_out(books);
         }
+    }
+
+    /// Nothing is missing behind the head of a response that was overtaken: it had no body.
+    fn settle_hollow(&mut self, books: &mut Books<'_>) {
+        if mem::take(&mut self.hollow) {
+            self.responses.no_body();
+            self.tell_end(Direction::ToClient, books);
+        }
+    }
+
+    /// Bytes towards the client are missing, which a body may have been among.
+    fn fill_hollow(&mut self, direction: Direction) {
+        self.hollow &= direction != Direction::ToClient;
     }
 
     /// A message ended without another byte.

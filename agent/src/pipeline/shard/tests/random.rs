@@ -377,3 +377,22 @@ proptest! {
         judge(&story(seed, count, true, false, damage));
     }
 }
+
+/// What random tries once found wrong: a response whose request was lost, and its body too, was
+/// taken for an answer to HEAD as soon as the client asked anew.
+#[test]
+fn a_body_lost_whole_is_no_answer_to_head() {
+    for (seed, count, lost, cut) in [
+        (7_035_178_126_791_200_260, 9, 15, 7),
+        (8_096_329_293_125_374_909, 11, 7, 4),
+    ] {
+        let damage = Damage {
+            lost,
+            cut,
+            repeated: 20,
+            least: 60,
+            ..NONE
+        };
+        judge(&story(seed, count, false, false, damage));
+    }
+}
