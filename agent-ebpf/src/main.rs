@@ -5,7 +5,7 @@
 //! | `sock_send` | tp_btf `sock_send_length` | 6.3 | `socket/length.rs` |
 //! | `sock_recv` | tp_btf `sock_recv_length` | 6.3 | `socket/length.rs` |
 //! | `sock_state` | tp_btf `inet_sock_set_state` | 5.5 | `conn.rs` |
-//! | `sys_exit` | raw_tp `sys_exit` | 4.17 | `syscall/exit.rs` |
+//! | `sys_exit` | tp_btf `sys_exit` | 5.5 | `syscall/exit.rs` |
 //! | `sys_state` | raw_tp `inet_sock_set_state` | 4.17 | `conn.rs` |
 //!
 //! The first three are the socket tap, the last two the syscall tap. They load one by one, and any

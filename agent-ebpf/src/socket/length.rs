@@ -99,6 +99,14 @@ fn length(
     let flags = flags as u32;
     // SAFETY: a typed argument.
     let transport = unsafe { transport(sk.cast()) }.ok_or(DropReason::NotStream)?;
+    let known = storage(sk, false);
+    // SAFETY: null or a value of the storage.
+    if let Some(state) = unsafe { known.as_ref() }
+        && state.dropped != 0
+        && result > 0
+    {
+        return Err(Dropped(state.dropped));
+    }
     // SAFETY: no arguments.
     let pid_tgid = bpf_get_current_pid_tgid();
     if filter::is_own((pid_tgid >> 32) as u32) {
@@ -114,7 +122,11 @@ fn length(
     if other != 0 {
         return Err(DropReason::NotStreamData.into());
     }
-    let state = storage(sk, result > 0);
+    let state = if known.is_null() && result > 0 {
+        storage(sk, true)
+    } else {
+        known
+    };
     let message = call.message(flow, pid_tgid, result);
     // SAFETY: null or a value of the storage.
     let Some(state) = (unsafe { state.as_mut() }) else {

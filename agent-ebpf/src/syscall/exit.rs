@@ -1,17 +1,17 @@
-//! raw_tp `sys_exit`: at a call's exit the argument registers still hold on x86-64, so its number,
+//! tp_btf `sys_exit`: at a call's exit the argument registers still hold on x86-64, so its number,
 //! arguments and result are all there. Since Linux 4.17; here for kernels before 6.3, and wherever
 //! the socket tap is refused. Sees no io_uring.
 
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_current_task};
-use aya_ebpf::macros::raw_tracepoint;
-use aya_ebpf::programs::RawTracePointContext;
+use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::programs::BtfTracePointContext;
 use eaves_common::{Counter, DropReason, Flow, Missing, Transport};
 
 use crate::arch::{self, Shape, reg};
 use crate::conn::{parted, received_all};
 use crate::filter::{self, offset};
 use crate::maps::{CONNS, Counters};
-use crate::read::kernel;
+use crate::read::{kernel, typed};
 use crate::sock;
 use crate::state::{ConnState, Dropped};
 use crate::syscall::fd::{self, Socket};
@@ -34,28 +34,28 @@ const MESSAGES_MAX: u64 = 1024;
 const MESSAGES_ROUND: u64 = 32;
 
 /// Every call's exit.
-#[raw_tracepoint(tracepoint = "sys_exit")]
-pub(crate) fn sys_exit(ctx: RawTracePointContext) -> i32 {
+#[btf_tracepoint(function = "sys_exit")]
+pub(crate) fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     tap::<0>(&ctx);
     0
 }
 
 /// Stands in for [`sys_exit`].
-#[raw_tracepoint(tracepoint = "sys_exit")]
-pub(crate) fn sys_exit_2(ctx: RawTracePointContext) -> i32 {
+#[btf_tracepoint(function = "sys_exit")]
+pub(crate) fn sys_exit_2(ctx: BtfTracePointContext) -> i32 {
     tap::<1>(&ctx);
     0
 }
 
 /// Stands in for both.
-#[raw_tracepoint(tracepoint = "sys_exit")]
-pub(crate) fn sys_exit_3(ctx: RawTracePointContext) -> i32 {
+#[btf_tracepoint(function = "sys_exit")]
+pub(crate) fn sys_exit_3(ctx: BtfTracePointContext) -> i32 {
     tap::<2>(&ctx);
     0
 }
 
 #[inline(always)]
-fn tap<const COPY: u32>(ctx: &RawTracePointContext) {
+fn tap<const COPY: u32>(ctx: &BtfTracePointContext) {
     let Some(turn) = Turn::take::<COPY>(Point::Send) else {
         return;
     };
@@ -64,12 +64,11 @@ fn tap<const COPY: u32>(ctx: &RawTracePointContext) {
 }
 
 #[inline(always)]
-fn call<const COPY: u32>(ctx: &RawTracePointContext, turn: &Turn) {
-    let regs: u64 = ctx.arg(0);
+fn call<const COPY: u32>(ctx: &BtfTracePointContext, turn: &Turn) {
+    let regs: *const u8 = ctx.arg(0);
     // Most calls of a host end here, so nothing else comes before.
-    let Ok(number) = kernel::<u64>(regs + u64::from(reg::ORIG_RAX)) else {
-        return;
-    };
+    // SAFETY: a typed argument.
+    let number: u64 = unsafe { typed(regs, reg::ORIG_RAX) };
     let (shape, flow) = arch::shape(number & !arch::X32);
     if shape == Shape::Other && (COPY == 0 || turn.doubtful) {
         return;
@@ -96,7 +95,7 @@ fn call<const COPY: u32>(ctx: &RawTracePointContext, turn: &Turn) {
 
 /// A call at its exit.
 struct Call {
-    regs: u64,
+    regs: *const u8,
     number: u64,
     shape: Shape,
     flow: Flow,
@@ -106,8 +105,9 @@ struct Call {
 
 impl Call {
     #[inline(always)]
-    fn arg(&self, offset: u32) -> Result<u64, DropReason> {
-        kernel(self.regs + u64::from(offset))
+    fn arg(&self, offset: u32) -> u64 {
+        // SAFETY: a typed argument of the tracepoint.
+        unsafe { typed(self.regs, offset) }
     }
 
     #[inline(always)]
@@ -118,30 +118,42 @@ impl Call {
         if self.result < 0 && self.result != GONE[0] && self.result != GONE[1] {
             return Err(DropReason::Nothing.into());
         }
-        if self.compat()? {
-            // What the numbers and registers of such a call mean is another table's.
-            return Err(DropReason::Compat.into());
-        }
-        let first = self.arg(reg::RDI)?;
+        let first = self.arg(reg::RDI);
         let (socket, flow) = if self.number == arch::SPLICE {
-            path::splice(first, self.arg(reg::RDX)?)?
+            path::splice(first, self.arg(reg::RDX))?
         } else {
             (fd::socket(first)?, self.flow)
         };
-        let transport = sock::transport_of(socket.sk)?.ok_or(DropReason::NotStream)?;
-        if self.shape == Shape::Shutdown || self.result <= 0 {
-            return self.quiet(socket, flow, counters);
+        // What the numbers and registers of such a call mean is another table's. Asked of sockets
+        // alone: files are read and written far more often, and are none either way.
+        if self.compat()? {
+            return Err(DropReason::Compat.into());
         }
-        let flags = self.flags()?;
+        let known = known(socket);
+        if self.shape == Shape::Shutdown || self.result <= 0 {
+            return self.quiet(socket, known, flow, counters);
+        }
+        // SAFETY: null or a value of the map.
+        if let Some(state) = unsafe { known.as_ref() }
+            && state.dropped != 0
+        {
+            return Err(Dropped(state.dropped));
+        }
+        let flags = self.flags();
         if flags & MSG_OTHER != 0 {
             return Err(DropReason::NotStreamData.into());
         }
-        let bytes = self.moved()?;
+        let bytes = self.moved();
         if bytes == 0 {
-            return self.quiet(socket, flow, counters);
+            return self.quiet(socket, known, flow, counters);
         }
+        let state = if known.is_null() {
+            begin(socket)?
+        } else {
+            known
+        };
         // SAFETY: a value of the map.
-        let state = unsafe { &mut *find(socket, transport)? };
+        let state = unsafe { &mut *state };
         let transfer = Transfer {
             sk: socket.sk,
             flow,
@@ -150,32 +162,34 @@ impl Call {
             row: turn.row,
             doubtful: turn.doubtful,
         };
-        let dry = flags & MSG_TRUNC != 0 && transport as u32 != Transport::Unix as u32;
+        let dry = flags & MSG_TRUNC != 0 && state.transport != Transport::Unix as u32;
         hear(&transfer, state, counters, || {
             if dry {
                 Bytes::Missing(Missing::UnseenPath)
             } else {
-                self.bytes().unwrap_or(Bytes::Missing(Missing::Fault))
+                self.bytes()
             }
         })
     }
 
-    /// A call that moved nothing, but may say that a stream ended.
+    /// A call that moved nothing, but may say that a stream ended: `known` is its conn's state.
     #[inline(always)]
-    fn quiet(&self, socket: Socket, flow: Flow, counters: Counters) -> Result<(), Dropped> {
-        let Some(state) = CONNS.get_ptr_mut(socket.sk) else {
-            return Err(DropReason::Nothing.into());
-        };
-        // SAFETY: a value of the map.
-        let state = unsafe { &mut *state };
-        if state.inode == socket.inode {
+    fn quiet(
+        &self,
+        socket: Socket,
+        known: *mut ConnState,
+        flow: Flow,
+        counters: Counters,
+    ) -> Result<(), Dropped> {
+        // SAFETY: null or a value of the map.
+        if let Some(state) = unsafe { known.as_mut() } {
             if self.result < 0 {
                 if state.parting != 0 {
                     parted(socket.sk, state, counters);
                 }
             } else if self.shape == Shape::Shutdown {
-                path::shutdown(socket.sk, state, counters, self.arg(reg::RSI)?);
-            } else if flow as u32 == Flow::Received as u32 && self.flags()? & MSG_OTHER == 0 {
+                path::shutdown(socket.sk, state, counters, self.arg(reg::RSI));
+            } else if flow as u32 == Flow::Received as u32 && self.flags() & MSG_OTHER == 0 {
                 received_all(socket.sk, state, counters);
             }
         }
@@ -195,41 +209,36 @@ impl Call {
 
     /// Flags of the call that say something of its bytes; of a send MSG_OOB alone does.
     #[inline(always)]
-    fn flags(&self) -> Result<u64, DropReason> {
-        let Some(register) = arch::flags(self.number) else {
-            return Ok(0);
-        };
-        let flags = self.arg(register)?;
-        Ok(if self.flow as u32 == Flow::Sent as u32 {
+    fn flags(&self) -> u64 {
+        let flags = arch::flags(self.number).map_or(0, |register| self.arg(register));
+        if self.flow as u32 == Flow::Sent as u32 {
             flags & MSG_OOB
         } else {
             flags
-        })
+        }
     }
 
     /// Bytes it moved: its result, but that of the mmsg calls counts messages.
     #[inline(always)]
-    fn moved(&self) -> Result<u64, DropReason> {
+    fn moved(&self) -> u64 {
         if self.shape != Shape::Messages {
-            return Ok(self.result as u64);
+            return self.result as u64;
         }
-        Ok(eaves_messages(self.arg(reg::RSI)?, self.result as u64))
+        eaves_messages(self.arg(reg::RSI), self.result as u64)
     }
 
     /// Where its bytes lie.
     #[inline(always)]
-    fn bytes(&self) -> Result<Bytes, DropReason> {
-        Ok(match self.shape {
-            Shape::Buffer => Bytes::Buffer(self.arg(reg::RSI)?),
-            Shape::Vectors => {
-                Bytes::Vectors(Vectors::row(self.arg(reg::RSI)?, self.arg(reg::RDX)?))
-            }
-            Shape::Message => Bytes::Vectors(Vectors::message(self.arg(reg::RSI)?)),
+    fn bytes(&self) -> Bytes {
+        match self.shape {
+            Shape::Buffer => Bytes::Buffer(self.arg(reg::RSI)),
+            Shape::Vectors => Bytes::Vectors(Vectors::row(self.arg(reg::RSI), self.arg(reg::RDX))),
+            Shape::Message => Bytes::Vectors(Vectors::message(self.arg(reg::RSI))),
             Shape::Messages => {
-                Bytes::Vectors(Vectors::messages(self.arg(reg::RSI)?, self.result as u64))
+                Bytes::Vectors(Vectors::messages(self.arg(reg::RSI), self.result as u64))
             }
             _ => Bytes::Missing(Missing::UnseenPath),
-        })
+        }
     }
 }
 
@@ -273,16 +282,21 @@ pub(crate) extern "C" fn eaves_some_messages(message: u64, count: u64) -> u64 {
     sum
 }
 
-/// The state of a socket's conn; a new one if there is none, or one of another socket that had
-/// the same address.
+/// The state of a socket's conn; null if there is none, or that of another socket that had the
+/// same address.
 #[inline(always)]
-fn find(socket: Socket, transport: Transport) -> Result<*mut ConnState, Dropped> {
-    if let Some(state) = CONNS.get_ptr_mut(socket.sk) {
+fn known(socket: Socket) -> *mut ConnState {
+    match CONNS.get_ptr_mut(socket.sk) {
         // SAFETY: a value of the map.
-        if unsafe { (*state).inode } == socket.inode {
-            return Ok(state);
-        }
+        Some(state) if unsafe { (*state).inode } == socket.inode => state,
+        _ => core::ptr::null_mut(),
     }
+}
+
+/// A new state for a socket's conn.
+#[inline(always)]
+fn begin(socket: Socket) -> Result<*mut ConnState, Dropped> {
+    let transport = sock::transport_of(socket.sk)?.ok_or(DropReason::NotStream)?;
     let mut new = ConnState::NEW;
     sock::begin(&mut new, socket.sk, socket.inode, transport)?;
     if CONNS.insert(socket.sk, new, 0).is_err() {

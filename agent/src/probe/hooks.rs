@@ -74,7 +74,7 @@ const HOOKS: [Hook; 5] = [
         tap: Tap::Syscall,
         programs: ["sys_exit", "sys_exit_2", "sys_exit_3"],
         point: "sys_exit",
-        kind: Kind::RawTracepoint,
+        kind: Kind::TypedTracepoint,
         needed: true,
         lost: "what processes send and receive",
     },
