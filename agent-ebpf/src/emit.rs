@@ -25,7 +25,7 @@ pub(crate) const HEAD: u64 = size_of::<DataRecord>() as u64;
 const _: () = assert!(HEAD == 80);
 
 /// Most payload of one record.
-pub(crate) const HUGE: u64 = PAYLOAD_CLASSES[PAYLOAD_CLASSES.len() - 1] as u64;
+pub(crate) const HUGE: u64 = PAYLOAD_CLASSES[6] as u64;
 
 /// A transfer on its way into records, with what all of them bear.
 #[repr(C)]
