@@ -88,8 +88,14 @@ impl<'a> Frame<'a> {
     /// The wanted records, each with its place and without its line feed.
     pub fn records(&self) -> impl Iterator<Item = (Cursor, &'a [u8])> + use<'a> {
         let (at, until) = (self.cursor, self.until);
-        let lines = self.lines.strip_suffix(b"\n").unwrap_or(self.lines);
-        let numbered = lines.split(|byte| *byte == b'\n').zip(0..until);
+        let mut rest = self.lines;
+        let lines = std::iter::from_fn(move || {
+            let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+            let (line, behind) = rest.split_at_checked(end)?;
+            rest = behind.get(1..).unwrap_or_default();
+            (!line.is_empty()).then_some(line)
+        });
+        let numbered = lines.zip(0..until);
         numbered
             .skip(at.record as usize)
             .map(move |(line, record)| (Cursor { record, ..at }, line))
@@ -403,11 +409,18 @@ impl Reader {
                     wants,
                     &mut self.bytes_read,
                 );
-                let found = found.map_err(|error| Damage {
-                    segment: number,
-                    at,
-                    source: error.into(),
-                })?;
+                let found = match found {
+                    // A link that is being written, or that a copy cut: it is not there yet.
+                    Err(LinkError::Format(FormatError::Short(_))) => None,
+                    Err(error) => {
+                        return Err(Damage {
+                            segment: number,
+                            at,
+                            source: error.into(),
+                        });
+                    }
+                    Ok(found) => found,
+                };
                 if let Some(mut found) = found {
                     if lead.sequence == self.cursor.frame {
                         found.until = found.until.min(self.cursor.record);
