@@ -192,7 +192,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
     match damaged {
         0 => Ok(Exit::Done),
         _ => Err(anyhow::anyhow!(
-            "{damaged} parts of the journal cannot be read"
+            "parts of the journal that cannot be read: {damaged}"
         )),
     }
 }
