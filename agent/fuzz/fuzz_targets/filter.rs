@@ -1,4 +1,4 @@
-//! A filter over a line: neither panics, and what turns lines away early decides nothing else.
+//! A filter over a line: neither panics, a filter and its negation never both match.
 #![no_main]
 
 use eaves::filter::Filter;
