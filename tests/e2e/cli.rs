@@ -25,6 +25,7 @@ fn help_names_every_command() {
         "watch",
         "record",
         "replay",
+        "verify",
         "doctor",
         "config",
         "completions",

@@ -4,6 +4,7 @@
 
 mod cli;
 mod config;
+mod journal;
 mod peers;
 mod query;
 mod replay;

@@ -19,6 +19,7 @@ mod replay;
 mod run;
 mod session;
 mod signals;
+mod verify;
 mod watch;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -156,6 +157,8 @@ pub enum Command {
     Record(record::Args),
     /// Put the exchanges of a recording together again, without root and without a kernel
     Replay(replay::Args),
+    /// Prove that the journal is whole: nothing altered, removed or in another order
+    Verify(verify::Args),
     /// Say what this host lets Eaves hear, by trying, and why not the rest
     Doctor(doctor::Args),
     /// Check or show the configuration
@@ -218,6 +221,7 @@ impl Command {
             Self::Query(args) => query::run(args, globals),
             Self::Record(args) => record::run(args),
             Self::Replay(args) => replay::run(args, globals),
+            Self::Verify(args) => verify::run(args),
             Self::Doctor(args) => doctor::run(args, globals),
             Self::Config(args) => config::run(args),
             Self::Completions(args) => completions::run(args),
@@ -229,7 +233,11 @@ impl Command {
         match self {
             Self::Run(_) => "info",
             Self::Watch(_) | Self::Query(_) | Self::Record(_) | Self::Replay(_) => "warn",
-            Self::Doctor(_) | Self::Config(_) | Self::Completions(_) | Self::Man(_) => "warn",
+            Self::Verify(_)
+            | Self::Doctor(_)
+            | Self::Config(_)
+            | Self::Completions(_)
+            | Self::Man(_) => "warn",
         }
     }
 }

@@ -25,6 +25,8 @@ capture:
   exclude: { ports: [22] }
 limits:
   memory: 512MiB
+journal:
+  keep: { bytes: 50GiB, age: 90d }
 sinks:
   local: { file: { path: /var/log/eaves/events.jsonl, rotate_bytes: 1GiB, keep: 10 } }
   loss: { stdout: {}, events: [notice] }

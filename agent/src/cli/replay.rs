@@ -65,6 +65,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         options: (&config).into(),
         outputs: vec![watch::to_stdout(args.json, args.filter.as_ref(), globals)],
         recorded: true,
+        keep: None,
         hangup_stops: true,
         ledger: true,
     };

@@ -13,7 +13,7 @@ use crate::capture::{Origin, Source};
 use crate::clock::{BootTime, WallTime};
 use crate::config::Config;
 use crate::event::{Detail, Severity, TapState};
-use crate::pipeline::{self, Host, Output, Requests, RunError};
+use crate::pipeline::{self, Host, Keep, Output, Requests, RunError};
 use crate::probe::{self, Note, Probe, State};
 use crate::redact::SealContext;
 
@@ -151,6 +151,8 @@ pub(super) struct Session<'a> {
     pub(super) outputs: Vec<Box<dyn Output + 'a>>,
     /// Whether its records come from a file.
     pub(super) recorded: bool,
+    /// Where all events are kept, too.
+    pub(super) keep: Option<Keep>,
     /// Whether a hang-up ends it.
     pub(super) hangup_stops: bool,
     /// Whether the ledger is printed at the end, for people.
@@ -183,7 +185,7 @@ impl Session<'_> {
         begin: impl FnOnce(&mut Host<'_>) -> io::Result<()>,
     ) -> anyhow::Result<Exit> {
         let context = SealContext::new(&self.origin);
-        let mut host = Host::new(self.outputs, &context);
+        let mut host = Host::new(self.outputs, &context).keeping(self.keep);
         if self.recorded {
             host = host.of_recording();
         }
@@ -208,8 +210,10 @@ impl Session<'_> {
             Err(RunError::Output(_)) => Ok(()),
             _ => host.notice(Severity::Info, stop),
         };
+        host.close();
         if self.ledger {
-            let _ = write!(io::stderr(), "{ledger}");
+            // With what was told last, and what became of it in the journal.
+            let _ = write!(io::stderr(), "{}", host.counted().ledger());
         }
         ran?;
         said?;

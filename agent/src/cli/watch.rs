@@ -44,6 +44,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         options: (&config).into(),
         outputs: vec![to_stdout(args.json, args.filter.as_ref(), globals)],
         recorded: false,
+        keep: None,
         hangup_stops: true,
         ledger: true,
     };

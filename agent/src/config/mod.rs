@@ -6,6 +6,7 @@
 
 mod capture;
 mod check;
+mod journal;
 mod limits;
 mod load;
 mod report;
@@ -17,6 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use capture::{BODY_MAX, BodyLimits, Capture, Exclude, Mode, Role};
+pub use journal::{Bodies, Journal, Keep, Sync};
 pub use limits::Limits;
 pub use load::{ConfigError, FILE_MAX_BYTES, load, parse};
 pub use report::{Mistake, Mistakes, Place, Report};
@@ -39,6 +41,10 @@ pub struct Config {
     pub capture: Capture,
     /// What Eaves may use at most.
     pub limits: Limits,
+    /// The durable log of all events, from which they can be read again and proved. Without this
+    /// section none is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub journal: Option<Journal>,
     /// Where events go: a name of your own for each, its type with its options, and what goes there.
     #[schemars(extend("minProperties" = 1, "maxProperties" = 64, "x-check-keys" = "name"))]
     pub sinks: BTreeMap<String, SinkEntry>,
@@ -54,6 +60,7 @@ impl Default for Config {
         Self {
             capture: Capture::default(),
             limits: Limits::default(),
+            journal: None,
             sinks: BTreeMap::from([("stdout".to_owned(), stdout)]),
         }
     }

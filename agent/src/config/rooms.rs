@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Config, Mode, Period, Role, Size};
 use crate::protocol::http1;
-use crate::{exchange, probe, stream};
+use crate::{exchange, journal, probe, stream};
 
 /// Where the cgroup v2 hierarchy may be mounted: alone, or beside version 1.
 const CGROUP_MOUNTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
@@ -96,6 +96,21 @@ impl Config {
     #[must_use]
     pub fn queue_bytes(&self) -> u64 {
         self.limits.memory.bytes() / 8
+    }
+}
+
+impl super::Journal {
+    /// What the journal is told. No sink reads from it, so none holds it back.
+    #[must_use]
+    pub fn options(&self) -> journal::Options {
+        journal::Options {
+            keep_bytes: self.keep.bytes.bytes(),
+            keep_age: self.keep.age.0,
+            min_free: self.min_free.bytes(),
+            sync: self.sync.0,
+            drop_unsent: self.drop_unsent,
+            ..journal::Options::new(self.dir.clone(), journal::KeyPlace::of(&self.dir))
+        }
     }
 }
 

@@ -75,6 +75,8 @@ pub enum NoticeName {
     Tap,
     /// Counters of what was lost rose.
     Loss,
+    /// Of the journal: what is signed, kept, lost.
+    Journal,
 }
 
 /// How much it matters.
@@ -133,6 +135,62 @@ pub enum Detail<'a> {
         /// By how much counters of what was lost rose; those that did not are left out.
         counts: Vec<Count>,
     },
+    /// Of `journal`: a signed place in its chain. Kept elsewhere, it proves all before it, and tells
+    /// a tail that was cut off.
+    Checkpoint {
+        /// Always `checkpoint`.
+        what: JournalWhat,
+        /// Segment it stands in.
+        segment: u64,
+        /// Its place in the chain.
+        sequence: u64,
+        /// Records in the chain up to it.
+        records: u64,
+        /// BLAKE3 that covers it and all before, in hexadecimal digits.
+        seal: String,
+        /// Ed25519 over the seal.
+        signature: String,
+        /// Public key of the signature.
+        key: String,
+    },
+    /// Of `journal`: what became of it.
+    Journal {
+        /// What.
+        what: JournalWhat,
+        /// Number of the segment it is about.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        segment: Option<u64>,
+        /// Records it is about.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        records: Option<u64>,
+        /// Why, or more about it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+}
+
+/// What the journal tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum JournalWhat {
+    /// All up to here is signed.
+    Checkpoint,
+    /// It goes on after the last stop; `records` were in a torn frame and are cut off.
+    Started,
+    /// A segment is not as it was written, though it had been synced. It is left as it is.
+    Damaged,
+    /// The chain is shorter than what was signed: its end was cut off, or a copy was put back.
+    Rewound,
+    /// A segment was deleted on purpose; `records` of it no sink had got.
+    Retired,
+    /// It cannot write: exchanges are left out.
+    Degraded,
+    /// It writes again; `records` were left out in between.
+    Resumed,
+    /// Records that were written are gone.
+    Lost,
+    /// The clock was set.
+    ClockSet,
 }
 
 impl Detail<'_> {
@@ -142,6 +200,7 @@ impl Detail<'_> {
             Self::Stop { .. } => NoticeName::Stop,
             Self::Tap { .. } => NoticeName::Tap,
             Self::Loss { .. } => NoticeName::Loss,
+            Self::Checkpoint { .. } | Self::Journal { .. } => NoticeName::Journal,
         }
     }
 }

@@ -28,7 +28,28 @@ const FILE_MAX_BYTES: u64 = 256;
 /// Suffix of the file with the public key, for everyone to read.
 const PUBLIC: &str = "pub";
 
+/// Name of the key's file.
+const FILE: &str = "journal.key";
+
 impl KeyPlace {
+    /// Where the key of the journal in `dir` is: among the credentials of this service, else in its
+    /// state directory, as systemd names them (systemd.exec(5)), else beside the journal.
+    #[must_use]
+    pub fn of(dir: &Path) -> Self {
+        let named = |name: &str| {
+            let value = std::env::var(name).ok()?;
+            // There may be several, parted by colons.
+            let first = value.split(':').next().unwrap_or_default();
+            (!first.is_empty()).then(|| PathBuf::from(first))
+        };
+        let credential = named("CREDENTIALS_DIRECTORY").map(|place| place.join(CREDENTIAL));
+        let beside = || dir.parent().unwrap_or(dir).to_owned();
+        Self {
+            credential: credential.filter(|path| path.exists()),
+            file: named("STATE_DIRECTORY").unwrap_or_else(beside).join(FILE),
+        }
+    }
+
     /// The key; made if no credential is given and no file is there.
     ///
     /// # Errors

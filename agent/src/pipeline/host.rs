@@ -5,7 +5,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use super::queue::{Message, QueueOut};
-use super::{Counted, Ledger, Requests};
+use super::{Counted, Keep, Ledger, Requests};
 use crate::clock::WallTime;
 use crate::event::{ApiEvent, Count, Detail, Notice, Severity, write_line};
 use crate::exchange::Exchange;
@@ -14,6 +14,9 @@ use crate::telemetry::{Counter, Counters};
 
 /// How long is waited for exchanges before requests are looked at.
 const WAIT: Duration = Duration::from_millis(200);
+
+/// How often the journal is let time pass: it closes a frame after 250 ms.
+const KEEP_EVERY: Duration = Duration::from_millis(50);
 
 /// How often losses are told.
 const LOSS_EVERY: Duration = Duration::from_secs(60);
@@ -51,6 +54,8 @@ pub trait Output {
 /// The sealing side.
 pub struct Host<'a> {
     outputs: Vec<Box<dyn Output + 'a>>,
+    keep: Option<Keep>,
+    kept: Instant,
     context: &'a SealContext,
     counters: Counters,
     counted: Counted,
@@ -69,6 +74,8 @@ impl<'a> Host<'a> {
         let lines = outputs.iter().any(|output| output.wants_lines());
         Self {
             outputs,
+            keep: None,
+            kept: Instant::now(),
             context,
             counters: Counters::default(),
             counted: Counted::default(),
@@ -88,6 +95,35 @@ impl<'a> Host<'a> {
             recorded: true,
             ..self
         }
+    }
+
+    /// Keeps all events in a journal too.
+    #[must_use]
+    pub fn keeping(mut self, keep: Option<Keep>) -> Self {
+        self.keep = keep;
+        self
+    }
+
+    /// Ends the journal in good order, with all it was given.
+    pub fn close(&mut self) {
+        if let Some(keep) = &mut self.keep {
+            keep.close();
+        }
+    }
+
+    /// Lets the journal's time pass, and tells what it has to tell.
+    fn keep_on(&mut self) -> io::Result<()> {
+        let Some(keep) = self
+            .keep
+            .as_mut()
+            .filter(|_| self.kept.elapsed() >= KEEP_EVERY)
+        else {
+            return Ok(());
+        };
+        self.kept = Instant::now();
+        let told = keep.tick();
+        told.into_iter()
+            .try_for_each(|(severity, detail)| self.notice(severity, detail))
     }
 
     /// Runs until the capture side has ended and all it sent is handed over.
@@ -116,12 +152,14 @@ impl<'a> Host<'a> {
     fn pump(&mut self, queue: &mut QueueOut, requests: &Requests) -> io::Result<()> {
         let mut told = Instant::now();
         loop {
-            match queue.next(WAIT) {
+            let wait = self.keep.as_ref().map_or(WAIT, |_| KEEP_EVERY);
+            match queue.next(wait) {
                 Ok(Message::Exchanges(exchanges, _)) => self.exchanges(&exchanges)?,
                 Ok(Message::Counted(counted)) => self.counted = *counted,
                 Err(RecvTimeoutError::Timeout) => self.each(|output| output.flush())?,
                 Err(RecvTimeoutError::Disconnected) => return self.each(|output| output.flush()),
             }
+            self.keep_on()?;
             if requests.take_reopen() {
                 self.outputs.iter_mut().for_each(|output| output.reopen());
             }
@@ -154,6 +192,9 @@ impl<'a> Host<'a> {
         }
         for output in &mut self.outputs {
             output.exchange(&event, &self.line)?;
+        }
+        if let Some(keep) = &mut self.keep {
+            keep.exchange(event, &self.line);
         }
         Ok(())
     }
@@ -205,6 +246,9 @@ impl<'a> Host<'a> {
         for output in &mut self.outputs {
             output.notice(&notice, &self.line)?;
         }
+        if let Some(keep) = &mut self.keep {
+            keep.notice(&notice);
+        }
         self.each(|output| output.flush())
     }
 
@@ -222,6 +266,9 @@ impl<'a> Host<'a> {
         counters.absorb(&self.counters);
         for output in &self.outputs {
             counters.absorb(&output.counters());
+        }
+        if let Some(keep) = &self.keep {
+            counters.absorb(keep.counters());
         }
         counters
     }

@@ -6,6 +6,7 @@
 
 mod hear;
 mod host;
+mod keep;
 mod ledger;
 mod queue;
 mod route;
@@ -21,6 +22,7 @@ use crate::config::Config;
 use crate::telemetry::Counters;
 
 pub use host::{Host, Output};
+pub use keep::Keep;
 pub use ledger::{Ledger, Sum};
 pub use route::Route;
 pub use shard::{Options as ShardOptions, Outcome, Shard};

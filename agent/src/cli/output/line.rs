@@ -354,6 +354,14 @@ fn describe(detail: &Detail<'_>, text: &mut String) {
                 write!(text, " {}.{} {}", count.stage, count.name, count.count)
             })
         }
+        Detail::Checkpoint { sequence, .. } => write!(text, "journal signed up to link {sequence}"),
+        Detail::Journal { what, reason, .. } => {
+            let what = format!("{what:?}").to_lowercase();
+            match reason {
+                Some(reason) => write!(text, "journal {what}: {reason}"),
+                None => write!(text, "journal {what}"),
+            }
+        }
     };
 }
 

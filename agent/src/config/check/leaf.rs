@@ -129,6 +129,11 @@ fn size(value: &Value, schema: &Map<String, Schema>) -> Result<Schema, Wrong> {
 }
 
 fn period(value: &Value, schema: &Map<String, Schema>) -> Result<Schema, Wrong> {
+    if let (Value::Text(text), Some(word)) = (value, word_beside(schema))
+        && text == word
+    {
+        return Ok(word.into());
+    }
     let period: Period = match value {
         Value::Int(seconds) => Period::seconds(u64::try_from(*seconds).map_err(|_| OUT_OF_RANGE)?),
         Value::Text(text) => text.parse().map_err(form)?,
@@ -136,6 +141,11 @@ fn period(value: &Value, schema: &Map<String, Schema>) -> Result<Schema, Wrong> 
     };
     in_range(period, schema)?;
     Ok(period.to_string().into())
+}
+
+/// A word that may stand in a period's place.
+fn word_beside(schema: &Map<String, Schema>) -> Option<&str> {
+    schema.get("x-word").and_then(Schema::as_str)
 }
 
 fn in_range<T: PartialOrd + FromStr>(value: T, schema: &Map<String, Schema>) -> Result<(), Wrong> {
@@ -180,7 +190,10 @@ pub(super) fn allowed(schema: &Map<String, Schema>) -> String {
     let check = schema.get("x-check").and_then(Schema::as_str);
     match (format(schema), schema.get("type").and_then(Schema::as_str)) {
         ("size", _) => format!("{}; {}", Size::ALLOWED, range(schema)),
-        ("period", _) => format!("{}; {}", Period::ALLOWED, range(schema)),
+        ("period", _) => {
+            let word = word_beside(schema).map_or(String::new(), |word| format!("{word}, or "));
+            format!("{word}{}; {}", Period::ALLOWED, range(schema))
+        }
         (_, Some("integer")) => format!("a whole number {}", range(schema)),
         (_, Some("boolean")) => "true or false".to_owned(),
         (_, Some("array")) => "a list".to_owned(),

@@ -1,0 +1,201 @@
+//! Events into the journal, and what it has to tell as notices.
+
+use crate::clock::Moment;
+use crate::config::Bodies;
+use crate::event::{ApiEvent, Detail, JournalWhat, Lower, Notice, Severity, Text, write_line};
+use crate::journal::{Happened, Journal, Keys, Pressure, Record, RecordKind};
+use crate::telemetry::Counters;
+
+/// The journal of a running pipeline.
+pub struct Keep {
+    journal: Journal,
+    bodies: Bodies,
+    line: Vec<u8>,
+}
+
+impl Keep {
+    /// Keeps events in `journal`, with these bodies.
+    #[must_use]
+    pub fn new(journal: Journal, bodies: Bodies) -> Self {
+        Self {
+            journal,
+            bodies,
+            line: Vec::with_capacity(8192),
+        }
+    }
+
+    /// Keeps one exchange, of which `line` is the whole, or empty if nobody wanted it yet.
+    pub(super) fn exchange(&mut self, mut event: ApiEvent<'_>, line: &[u8]) {
+        let pressure = self.journal.pressure();
+        let wanted = match self.bodies {
+            // No detector has said of an exchange that a finding is about it.
+            Bodies::None | Bodies::Findings => false,
+            Bodies::All => pressure == Pressure::None,
+        };
+        let mut has_body = false;
+        if !wanted {
+            if let Some(request) = &mut event.http.request {
+                has_body |= request.body.take().is_some();
+            }
+            if let Some(response) = &mut event.http.response {
+                has_body |= response.body.take().is_some();
+            }
+        }
+        let as_it_is = !line.is_empty() && !has_body;
+        if !as_it_is {
+            self.line.clear();
+            // What is no JSON is an empty line, which the journal refuses and counts.
+            let _ = write_line(&event, &mut self.line);
+        }
+        let address = event.client.as_ref().map(|client| client.address.to_text());
+        let domain = event.url.and_then(|url| url.domain);
+        let domain = domain.map(|Lower(name)| Text(name).to_text().to_ascii_lowercase());
+        let record = Record {
+            kind: RecordKind::Exchange,
+            severity: None,
+            time: event.time,
+            line: if as_it_is { line } else { &self.line },
+            keys: Keys {
+                host: domain.as_deref().unwrap_or_default().as_bytes(),
+                route: b"",
+                client: address.as_deref().unwrap_or_default().as_bytes(),
+                user: b"",
+                status: event
+                    .http
+                    .response
+                    .as_ref()
+                    .map(|response| response.status_code),
+            },
+        };
+        self.journal.append(&record, Moment::now());
+    }
+
+    /// Keeps one notice.
+    pub(super) fn notice(&mut self, notice: &Notice<'_>) {
+        self.line.clear();
+        let _ = write_line(notice, &mut self.line);
+        let record = Record {
+            kind: RecordKind::Notice,
+            severity: Some(notice.severity),
+            time: notice.time,
+            line: &self.line,
+            keys: Keys::default(),
+        };
+        self.journal.append(&record, Moment::now());
+    }
+
+    /// Lets time pass: what there is to tell since the last time.
+    pub(super) fn tick(&mut self) -> Vec<(Severity, Detail<'static>)> {
+        self.journal.tick(Moment::now());
+        self.journal.happened().into_iter().map(told).collect()
+    }
+
+    /// Ends in good order.
+    pub(super) fn close(&mut self) {
+        self.journal.close(Moment::now());
+    }
+
+    /// What it counted.
+    pub(super) fn counters(&self) -> &Counters {
+        self.journal.counters()
+    }
+}
+
+/// What happened, as it is reported, and how much it matters.
+fn told(happened: Happened) -> (Severity, Detail<'static>) {
+    let detail = |what, segment, records, reason| Detail::Journal {
+        what,
+        segment,
+        records,
+        reason,
+    };
+    match happened {
+        Happened::Checkpoint(checkpoint) => {
+            let [seal, key] = [checkpoint.seal, checkpoint.key].map(|bytes| hex(&bytes));
+            let detail = Detail::Checkpoint {
+                what: JournalWhat::Checkpoint,
+                segment: checkpoint.segment,
+                sequence: checkpoint.sequence,
+                records: checkpoint.records,
+                seal,
+                signature: hex(&checkpoint.signature),
+                key,
+            };
+            (Severity::Info, detail)
+        }
+        Happened::Started {
+            clean,
+            cut_records,
+            cut_bytes,
+        } => {
+            let severity = if cut_records > 0 {
+                Severity::Medium
+            } else {
+                Severity::Info
+            };
+            let reason = match (cut_bytes, clean) {
+                (0, true) => "the last stop was in good order".to_owned(),
+                (0, false) => {
+                    "the last stop was not in good order, or this is the first start".to_owned()
+                }
+                (bytes, _) => format!("{bytes} bytes of a torn frame were cut off"),
+            };
+            (
+                severity,
+                detail(JournalWhat::Started, None, Some(cut_records), Some(reason)),
+            )
+        }
+        Happened::Damaged { segment } => (
+            Severity::High,
+            detail(JournalWhat::Damaged, Some(segment), None, None),
+        ),
+        Happened::Rewound { known, found } => {
+            let reason =
+                format!("link {known} was signed, the chain was found to end before {found}");
+            (
+                Severity::High,
+                detail(JournalWhat::Rewound, None, None, Some(reason)),
+            )
+        }
+        Happened::Retired {
+            segment,
+            unsent,
+            reason,
+            ..
+        } => {
+            let severity = if unsent > 0 {
+                Severity::Medium
+            } else {
+                Severity::Info
+            };
+            let reason = Some(reason.name().to_owned());
+            (
+                severity,
+                detail(JournalWhat::Retired, Some(segment), Some(unsent), reason),
+            )
+        }
+        Happened::Degraded { reason } => (
+            Severity::High,
+            detail(JournalWhat::Degraded, None, None, Some(reason)),
+        ),
+        Happened::Resumed { shed } => (
+            Severity::Info,
+            detail(JournalWhat::Resumed, None, Some(shed), None),
+        ),
+        Happened::Lost { records } => (
+            Severity::High,
+            detail(JournalWhat::Lost, None, Some(records), None),
+        ),
+        Happened::ClockSet { by_ns } => {
+            let reason = format!("by {} s", by_ns / 1_000_000_000);
+            (
+                Severity::Low,
+                detail(JournalWhat::ClockSet, None, None, Some(reason)),
+            )
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
