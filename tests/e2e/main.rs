@@ -8,6 +8,7 @@ mod journal;
 mod peers;
 mod query;
 mod replay;
+mod sinks;
 
 use std::process::{Command, Output};
 

@@ -19,6 +19,7 @@ mod replay;
 mod run;
 mod session;
 mod signals;
+mod sinks;
 mod verify;
 mod watch;
 
@@ -161,6 +162,8 @@ pub enum Command {
     Verify(verify::Args),
     /// Say what this host lets Eaves hear, by trying, and why not the rest
     Doctor(doctor::Args),
+    /// Show where each sink stands in the journal; send again or delete what it refused
+    Sinks(sinks::Args),
     /// Check or show the configuration
     Config(config::Args),
     /// Print a completion script for a shell
@@ -223,6 +226,7 @@ impl Command {
             Self::Replay(args) => replay::run(args, globals),
             Self::Verify(args) => verify::run(args),
             Self::Doctor(args) => doctor::run(args, globals),
+            Self::Sinks(args) => sinks::run(args),
             Self::Config(args) => config::run(args),
             Self::Completions(args) => completions::run(args),
             Self::Man(args) => man::run(args),
@@ -235,6 +239,7 @@ impl Command {
             Self::Watch(_) | Self::Query(_) | Self::Record(_) | Self::Replay(_) => "warn",
             Self::Verify(_)
             | Self::Doctor(_)
+            | Self::Sinks(_)
             | Self::Config(_)
             | Self::Completions(_)
             | Self::Man(_) => "warn",

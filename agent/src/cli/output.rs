@@ -21,6 +21,13 @@ pub(super) fn to_stdout(bytes: &[u8]) -> anyhow::Result<()> {
         .context("standard output")
 }
 
+/// Foreign text for a terminal, in at most `width` columns.
+pub(super) fn safe_text(text: &str, width: usize) -> String {
+    let mut out = String::new();
+    safe::push(text, width, &mut out);
+    out
+}
+
 /// Says `line` to a person, on standard error. Where that is closed there is nobody to tell.
 pub(super) fn to_stderr(line: impl std::fmt::Display) {
     let _ = writeln!(io::stderr(), "{line}");

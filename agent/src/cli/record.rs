@@ -71,6 +71,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
             options: (&config).into(),
             outputs: Vec::new(),
             recorded: false,
+            keep: None,
             hangup_stops: true,
             ledger: true,
         };

@@ -139,6 +139,10 @@ impl Pager<'_> {
                 }
             }
         }
+        if let Some(Value::Array(types)) = own.get("type") {
+            let real = types.iter().find(|name| *name != "null").cloned();
+            own.insert("type".to_owned(), real.unwrap_or_default());
+        }
         Value::Object(own)
     }
 

@@ -9,7 +9,8 @@ use super::session::{self, HearArgs, Session, Tapped};
 use crate::clock::Moment;
 use crate::config::Config;
 use crate::journal::{Journal, JournalError, RealDisk};
-use crate::pipeline::{Keep, Output, Route};
+use crate::pipeline::{Keep, Output, Route, Sinks};
+use crate::sink::cursor_name;
 
 /// Hear this host's HTTP exchanges and send them where the configuration says
 ///
@@ -32,16 +33,13 @@ pub struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let config = args.hear.config()?;
     let keep = keep(&config)?;
-    let routes = Route::all(&config).context(Exit::Failed)?;
+    let outputs = outputs(&config, keep.as_ref())?;
     let mut probe = args.hear.attach(&config)?;
     let tapped = Tapped::of(&probe);
     let session = Session {
         origin: session::origin(&probe),
         options: (&config).into(),
-        outputs: routes
-            .into_iter()
-            .map(|route| Box::new(route) as Box<dyn Output>)
-            .collect(),
+        outputs,
         recorded: false,
         keep,
         hangup_stops: false,
@@ -55,11 +53,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
 /// # Errors
 /// Only what a person must mend: another agent writes to it ([`Exit::Failed`]), or its key is none
 /// ([`Exit::Usage`]). A disk that fails is tried again.
-fn keep(config: &Config) -> anyhow::Result<Option<Keep>> {
+pub(super) fn keep(config: &Config) -> anyhow::Result<Option<Keep>> {
     let Some(section) = &config.journal else {
         return Ok(None);
     };
-    let opened = Journal::open(section.options(), Arc::new(RealDisk), Moment::now());
+    let readers = config.sinks.keys().map(|name| cursor_name(name)).collect();
+    let options = section.options(readers);
+    let opened = Journal::open(options, Arc::new(RealDisk), Moment::now());
     let journal = opened.map_err(|error| {
         let exit = match error {
             JournalError::KeyForm { .. } => Exit::Usage,
@@ -68,4 +68,18 @@ fn keep(config: &Config) -> anyhow::Result<Option<Keep>> {
         anyhow::Error::new(error).context(exit)
     })?;
     Ok(Some(Keep::new(journal, section.bodies)))
+}
+
+/// Where events go: sinks that read the journal, where there is one; else those that need none.
+fn outputs(config: &Config, keep: Option<&Keep>) -> anyhow::Result<Vec<Box<dyn Output>>> {
+    if let (Some(section), Some(keep)) = (&config.journal, keep) {
+        let host = session::host_name();
+        let sinks = Sinks::start(config, &section.dir, Some(&keep.synced()), &host);
+        return Ok(vec![Box::new(sinks.context(Exit::Failed)?)]);
+    }
+    let routes = Route::all(config).context(Exit::Failed)?;
+    let outputs = routes.into_iter();
+    Ok(outputs
+        .map(|route| Box::new(route) as Box<dyn Output>)
+        .collect())
 }

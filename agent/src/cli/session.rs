@@ -58,16 +58,22 @@ impl HearArgs {
     }
 }
 
+/// Name of this host.
+pub(super) fn host_name() -> String {
+    read("/proc/sys/kernel/hostname")
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(path)
+        .map(|text| text.trim().to_owned())
+        .unwrap_or_default()
+}
+
 /// This host and this run.
 pub(super) fn origin(probe: &Probe) -> Origin {
-    let read = |path| {
-        std::fs::read_to_string(path)
-            .map(|text| text.trim().to_owned())
-            .unwrap_or_default()
-    };
     let now = WallTime::now();
     Origin {
-        host_name: read("/proc/sys/kernel/hostname"),
+        host_name: host_name(),
         host_id: read("/etc/machine-id"),
         boot: BootTime(WallTime(
             now.0.saturating_sub(probe.now().unwrap_or_default().0),

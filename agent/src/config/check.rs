@@ -70,6 +70,10 @@ impl Checker<'_> {
             };
             merge(&mut own, self.schema.pointer(name.trim_start_matches('#')));
         }
+        if let Some(Schema::Array(types)) = own.get("type") {
+            let real = types.iter().find(|name| *name != "null").cloned();
+            own.insert("type".to_owned(), real.unwrap_or_default());
+        }
         own
     }
 

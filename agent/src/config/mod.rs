@@ -17,13 +17,14 @@ mod tree;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::sink::Kind;
 pub use capture::{BODY_MAX, BodyLimits, Capture, Exclude, Mode, Role};
 pub use journal::{Bodies, Journal, Keep, Sync};
 pub use limits::Limits;
 pub use load::{ConfigError, FILE_MAX_BYTES, load, parse};
 pub use report::{Mistake, Mistakes, Place, Report};
 pub use rooms::CgroupError;
-pub use sinks::{FileSink, Kind, SinkEntry, SinkKind, StdoutSink};
+pub use sinks::{BatchEntry, Compression, FileSink, From, SinkEntry, SinkKind, StdoutSink};
 
 pub use crate::units::{Period, Size, UnitError};
 
@@ -41,8 +42,8 @@ pub struct Config {
     pub capture: Capture,
     /// What Eaves may use at most.
     pub limits: Limits,
-    /// The durable log of all events, from which they can be read again and proved. Without this
-    /// section none is kept.
+    /// The durable log of all events, from which sinks are told, and which can be read again and proved.
+    /// Without this section none is kept, and only `stdout` and `file` can be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub journal: Option<Journal>,
     /// Where events go: a name of your own for each, its type with its options, and what goes there.
@@ -96,7 +97,7 @@ impl Config {
                 ),
             ));
         }
-        sinks::contradictions(&self.sinks, &mut found);
+        sinks::contradictions(&self.sinks, self.journal.is_some(), &mut found);
         found
     }
 

@@ -100,10 +100,11 @@ impl Config {
 }
 
 impl super::Journal {
-    /// What the journal is told. No sink reads from it, so none holds it back.
+    /// What the journal is told. `readers` are the names of the cursors that hold segments back.
     #[must_use]
-    pub fn options(&self) -> journal::Options {
+    pub fn options(&self, readers: Vec<String>) -> journal::Options {
         journal::Options {
+            readers,
             keep_bytes: self.keep.bytes.bytes(),
             keep_age: self.keep.age.0,
             min_free: self.min_free.bytes(),

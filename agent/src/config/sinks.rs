@@ -1,21 +1,31 @@
-//! Section `sinks`: `name: { type: { its options }, events: […] }`.
+//! Section `sinks`: `name: { type: { its options }, what goes there, how it is reached }`.
 //!
 //! The type's key stands beside common ones, so an entry has one `Option` a type: serde then points
 //! at the exact key that is wrong, which a tagged enum does not.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::sink::{FileOptions, Format};
+use crate::event::Severity;
+use crate::filter::Filter;
+use crate::sink::{
+    AlertmanagerOptions, AuthOptions, ClickhouseOptions, ElasticsearchOptions, FileOptions, Format,
+    HttpOptions, Kind, LokiOptions, OtlpOptions, PagerdutyOptions, ProxyOptions, SlackOptions,
+    SplunkHecOptions, SyslogOptions, TlsOptions, WebhookOptions,
+};
 use crate::units::{Period, Size};
 
 /// One place where events go. Exactly one type is named.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(extend("x-exactly-one" = ["stdout", "file"]))]
+#[schemars(extend("x-exactly-one" = [
+    "stdout", "file", "webhook", "elasticsearch", "splunk_hec", "loki", "otlp", "syslog", "clickhouse",
+    "alertmanager", "pagerduty", "slack"
+]))]
 pub struct SinkEntry {
     /// To standard output.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -23,22 +33,117 @@ pub struct SinkEntry {
     /// To a file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<FileSink>,
-    /// What goes there.
+    /// To any HTTP endpoint, signed if you like.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<WebhookOptions>,
+    /// To Elasticsearch or OpenSearch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elasticsearch: Option<ElasticsearchOptions>,
+    /// To a Splunk HTTP Event Collector.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub splunk_hec: Option<SplunkHecOptions>,
+    /// To Grafana Loki.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loki: Option<LokiOptions>,
+    /// To an OpenTelemetry collector, as OTLP over HTTP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub otlp: Option<OtlpOptions>,
+    /// To a syslog server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub syslog: Option<SyslogOptions>,
+    /// To ClickHouse.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clickhouse: Option<ClickhouseOptions>,
+    /// To Prometheus Alertmanager: findings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alertmanager: Option<AlertmanagerOptions>,
+    /// To PagerDuty: findings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pagerduty: Option<PagerdutyOptions>,
+    /// To a Slack channel: findings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slack: Option<SlackOptions>,
+    /// What goes there. Left out: everything; findings alone where people are told.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("minItems" = 1, "uniqueItems" = true))]
-    pub events: Vec<Kind>,
-    /// In which words.
-    pub format: Format,
+    pub events: Option<Vec<Kind>>,
+    /// Findings and notices below this do not go there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_severity: Option<Severity>,
+    /// Which events: a filter, as `eaves query` takes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-check" = "filter"))]
+    pub r#where: Option<String>,
+    /// In which words. Left out: `eaves`; `ecs` for Elasticsearch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
+    /// From where on, when the sink is new. Left out: `oldest`; `now` where people are told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<From>,
+    /// How many events make a request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchEntry>,
+    /// Certificates, for TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsOptions>,
+    /// Who we are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth: Option<AuthOptions>,
+    /// A proxy on the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<ProxyOptions>,
+    /// How requests are compressed. Left out: `none`; `gzip` for OTLP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compression: Option<Compression>,
+    /// How long one request may take. Left out: 30s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-min" = "100ms", "x-max" = "10m"))]
+    pub timeout: Option<Period>,
 }
 
-impl Default for SinkEntry {
+/// How many events make a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct BatchEntry {
+    /// Bytes of events after which a request is made.
+    #[schemars(extend("x-min" = "1KiB", "x-max" = "16MiB"))]
+    pub bytes: Size,
+    /// Most events in one request.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub events: u32,
+    /// How long an exchange waits for others. Findings and notices go at once.
+    #[schemars(extend("x-min" = "0s", "x-max" = "5m"))]
+    pub delay: Period,
+}
+
+impl Default for BatchEntry {
     fn default() -> Self {
         Self {
-            stdout: None,
-            file: None,
-            events: vec![Kind::Exchange, Kind::Notice],
-            format: Format::default(),
+            bytes: Size::mebi(1),
+            events: 5000,
+            delay: Period::seconds(1),
         }
     }
+}
+
+/// From where on a new sink is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum From {
+    /// All that the journal still has
+    Oldest,
+    /// What comes from now on
+    Now,
+}
+
+/// How requests are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Compression {
+    /// Not at all
+    None,
+    /// By gzip
+    Gzip,
 }
 
 impl SinkEntry {
@@ -46,7 +151,82 @@ impl SinkEntry {
     #[must_use]
     pub fn kind(&self) -> Option<SinkKind<'_>> {
         let stdout = self.stdout.as_ref().map(SinkKind::Stdout);
-        stdout.or(self.file.as_ref().map(SinkKind::File))
+        let file = self.file.as_ref().map(SinkKind::File);
+        let webhook = self.webhook.as_ref().map(SinkKind::Webhook);
+        let elastic = self.elasticsearch.as_ref().map(SinkKind::Elasticsearch);
+        let splunk = self.splunk_hec.as_ref().map(SinkKind::SplunkHec);
+        let loki = self.loki.as_ref().map(SinkKind::Loki);
+        let otlp = self.otlp.as_ref().map(SinkKind::Otlp);
+        let syslog = self.syslog.as_ref().map(SinkKind::Syslog);
+        let clickhouse = self.clickhouse.as_ref().map(SinkKind::Clickhouse);
+        let alertmanager = self.alertmanager.as_ref().map(SinkKind::Alertmanager);
+        let pagerduty = self.pagerduty.as_ref().map(SinkKind::Pagerduty);
+        let slack = self.slack.as_ref().map(SinkKind::Slack);
+        let far = stdout.or(file).or(webhook).or(elastic).or(splunk).or(loki);
+        let far = far.or(otlp).or(syslog).or(clickhouse);
+        far.or(alertmanager).or(pagerduty).or(slack)
+    }
+
+    /// Whether it tells people, who are told of findings.
+    #[must_use]
+    pub const fn tells_people(&self) -> bool {
+        self.alertmanager.is_some() || self.pagerduty.is_some() || self.slack.is_some()
+    }
+
+    /// The kinds of events that go there.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<Kind> {
+        match &self.events {
+            Some(events) => events.clone(),
+            None if self.tells_people() => vec![Kind::Finding],
+            None => vec![Kind::Exchange, Kind::Finding, Kind::Notice],
+        }
+    }
+
+    /// In which words events go there.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        let usual = if self.elasticsearch.is_some() {
+            Format::Ecs
+        } else {
+            Format::Eaves
+        };
+        self.format.unwrap_or(usual)
+    }
+
+    /// Whether a new sink is told of what was before it.
+    #[must_use]
+    pub fn from_oldest(&self) -> bool {
+        match self.from {
+            Some(from) => from == From::Oldest,
+            None => !self.tells_people(),
+        }
+    }
+
+    /// Which events go there; none is named if all do.
+    #[must_use]
+    pub fn filter(&self) -> Option<Filter> {
+        // What is no filter does not pass the check.
+        Filter::parse(self.r#where.as_ref()?).ok()
+    }
+
+    /// How its far end is spoken to.
+    #[must_use]
+    pub fn http(&self) -> HttpOptions {
+        let usual = if self.otlp.is_some() {
+            Compression::Gzip
+        } else {
+            Compression::None
+        };
+        HttpOptions {
+            tls: self.tls.clone().unwrap_or_default(),
+            proxy: self.proxy.clone(),
+            auth: self.auth.clone(),
+            gzip: self.compression.unwrap_or(usual) == Compression::Gzip,
+            timeout: self
+                .timeout
+                .map_or(Duration::from_secs(30), |Period(timeout)| timeout),
+        }
     }
 }
 
@@ -57,24 +237,34 @@ pub enum SinkKind<'a> {
     Stdout(&'a StdoutSink),
     /// To a file.
     File(&'a FileSink),
+    /// To an HTTP endpoint.
+    Webhook(&'a WebhookOptions),
+    /// To Elasticsearch.
+    Elasticsearch(&'a ElasticsearchOptions),
+    /// To Splunk.
+    SplunkHec(&'a SplunkHecOptions),
+    /// To Loki.
+    Loki(&'a LokiOptions),
+    /// To an OpenTelemetry collector.
+    Otlp(&'a OtlpOptions),
+    /// To a syslog server.
+    Syslog(&'a SyslogOptions),
+    /// To ClickHouse.
+    Clickhouse(&'a ClickhouseOptions),
+    /// To Alertmanager.
+    Alertmanager(&'a AlertmanagerOptions),
+    /// To PagerDuty.
+    Pagerduty(&'a PagerdutyOptions),
+    /// To Slack.
+    Slack(&'a SlackOptions),
 }
 
-/// A kind of event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// One request and its response
-    Exchange,
-    /// What the agent says of itself
-    Notice,
-}
-
-/// Writes to standard output, one JSON object a line. It has no options: `stdout: {}`.
+/// Writes to standard output, one record a line. It has no options: `stdout: {}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StdoutSink {}
 
-/// Appends to a file, one JSON object a line.
+/// Appends to a file, one record a line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileSink {
@@ -114,36 +304,75 @@ const fn keep_by_default() -> u32 {
     5
 }
 
-/// Sinks that write to one place at once, or that are told what their format has no place for.
+/// What is wrong with sinks that no single value shows: two that write to one place, words that the far
+/// end does not take, and what only a journal makes possible.
 pub(super) fn contradictions(
     sinks: &BTreeMap<String, SinkEntry>,
+    journal: bool,
     found: &mut Vec<(Vec<String>, String)>,
 ) {
     let mut before: Vec<(&String, SinkKind<'_>)> = Vec::new();
     for (name, entry) in sinks {
-        if entry.format == Format::Combined && entry.events != [Kind::Exchange] {
-            found.push((
-                ["sinks", name, "format"].map(str::to_owned).to_vec(),
-                "has a place for exchanges only; add events: [exchange]".to_owned(),
-            ));
-        }
         let Some(kind) = entry.kind() else { continue };
+        let mut say = |key: &[&str], what: String| {
+            let path = ["sinks", name].into_iter().chain(key.iter().copied());
+            found.push((path.map(str::to_owned).collect(), what));
+        };
+        if entry.format == Some(Format::Combined) && entry.kinds() != [Kind::Exchange] {
+            let what = "has a place for exchanges only; add events: [exchange]";
+            say(&["format"], what.to_owned());
+        }
+        unfit(entry, kind, &mut say);
+        if !journal && !matches!(kind, SinkKind::Stdout(_) | SinkKind::File(_)) {
+            let what = "needs the journal, from which it is told again after a failure; add a section \
+                        journal, or take stdout or file";
+            say(&[], what.to_owned());
+        }
         let twin = before.iter().find(|(_, other)| match (kind, other) {
             (SinkKind::Stdout(_), SinkKind::Stdout(_)) => true,
             (SinkKind::File(a), SinkKind::File(b)) => a.path == b.path,
             _ => false,
         });
         if let Some((other, _)) = twin {
-            let (key, place) = match kind {
-                SinkKind::Stdout(_) => (vec!["stdout"], "standard output"),
-                SinkKind::File(_) => (vec!["file", "path"], "the same file"),
+            let (key, place): (&[&str], _) = match kind {
+                SinkKind::File(_) => (&["file", "path"], "the same file"),
+                _ => (&["stdout"], "standard output"),
             };
-            let path = ["sinks", name].into_iter().chain(key);
-            found.push((
-                path.map(str::to_owned).collect(),
-                format!("writes to {place} as sinks.{other} does; one of them must go"),
-            ));
+            let what = format!("writes to {place} as sinks.{other} does; one of them must go");
+            say(key, what);
         }
         before.push((name, kind));
+    }
+}
+
+/// Keys of an entry that its type does nothing with: told, since who wrote them meant something.
+fn unfit(entry: &SinkEntry, kind: SinkKind<'_>, say: &mut dyn FnMut(&[&str], String)) {
+    let local = matches!(kind, SinkKind::Stdout(_) | SinkKind::File(_));
+    let http = !local && !matches!(kind, SinkKind::Syslog(_));
+    for (key, given, fits) in [
+        ("tls", entry.tls.is_some(), !local),
+        ("timeout", entry.timeout.is_some(), !local),
+        ("auth", entry.auth.is_some(), http),
+        ("proxy", entry.proxy.is_some(), http),
+        ("compression", entry.compression.is_some(), http),
+    ] {
+        if given && !fits {
+            say(&[key], "means nothing to a sink of this type".to_owned());
+        }
+    }
+    let json_only = matches!(
+        kind,
+        SinkKind::Webhook(_) | SinkKind::Elasticsearch(_) | SinkKind::Pagerduty(_)
+    );
+    if json_only && matches!(entry.format, Some(Format::Cef | Format::Combined)) {
+        let what = "is not JSON, which is all that a sink of this type sends";
+        say(&["format"], what.to_owned());
+    }
+    let findings_only = matches!(kind, SinkKind::Alertmanager(_) | SinkKind::Pagerduty(_));
+    if findings_only && entry.kinds() != [Kind::Finding] {
+        say(
+            &["events"],
+            "takes findings only; allowed: [finding]".to_owned(),
+        );
     }
 }

@@ -91,8 +91,9 @@ sinks:
     assert_eq!(config.limits.forget, Period::seconds(90));
     assert_eq!(config.limits.head, Size::kibi(8));
     assert_eq!(config.limits.fields, 64);
-    assert_eq!(config.sinks["out"].events, [Kind::Notice]);
-    assert_eq!(config.sinks["log"].events, [Kind::Exchange, Kind::Notice]);
+    assert_eq!(config.sinks["out"].kinds(), [Kind::Notice]);
+    let all = [Kind::Exchange, Kind::Finding, Kind::Notice];
+    assert_eq!(config.sinks["log"].kinds(), all);
     let Some(SinkKind::File(file)) = config.sinks["log"].kind() else {
         panic!("{:?}", config.sinks);
     };
@@ -243,6 +244,7 @@ fn the_check_knows_every_word_of_the_schema() {
         "x-exactly-one",
         "x-max",
         "x-min",
+        "x-word",
     ];
     fn look(schema: &serde_json::Value) {
         for (key, below) in schema.as_object().into_iter().flatten() {

@@ -21,7 +21,9 @@ pub use http::{
 };
 pub use id::{ConnName, EventId, Ids};
 pub use json::{EncodeError, write_line};
-pub use notice::{Count, Detail, JournalWhat, Notice, NoticeKind, NoticeName, Severity, TapState};
+pub use notice::{
+    Count, Detail, JournalWhat, Notice, NoticeKind, NoticeName, Severity, SinkState, TapState,
+};
 pub use party::{Address, Endpoint, Host, Network, Process, Role, Transport};
 pub use text::{Lower, Text};
 pub use time::{STAMP_BYTES, parse_stamp, stamp};

@@ -77,6 +77,8 @@ pub enum NoticeName {
     Loss,
     /// Of the journal: what is signed, kept, lost.
     Journal,
+    /// A sink fails, is well again, or refused an event.
+    Sink,
 }
 
 /// How much it matters.
@@ -167,6 +169,31 @@ pub enum Detail<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+    /// Of `sink`.
+    Sink {
+        /// Name of the sink.
+        sink: String,
+        /// What became of it.
+        state: SinkState,
+        /// Why.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// Events that were refused since the last such notice.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        events: Option<u64>,
+    },
+}
+
+/// What became of a sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SinkState {
+    /// It fails; what it has not got waits in the journal.
+    Down,
+    /// It is well again.
+    Up,
+    /// It refused events for good; they lie among the dead letters.
+    Refused,
 }
 
 /// What the journal tells.
@@ -201,6 +228,7 @@ impl Detail<'_> {
             Self::Tap { .. } => NoticeName::Tap,
             Self::Loss { .. } => NoticeName::Loss,
             Self::Checkpoint { .. } | Self::Journal { .. } => NoticeName::Journal,
+            Self::Sink { .. } => NoticeName::Sink,
         }
     }
 }

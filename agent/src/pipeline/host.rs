@@ -47,6 +47,14 @@ pub trait Output {
     /// Opens its file anew.
     fn reopen(&mut self) {}
 
+    /// What it has to say of itself, to everybody, since the last call.
+    fn news(&mut self) -> Vec<(Severity, Detail<'static>)> {
+        Vec::new()
+    }
+
+    /// Nothing comes any more, and the journal has all of it: ends in good order.
+    fn close(&mut self) {}
+
     /// What it counted.
     fn counters(&self) -> Counters;
 }
@@ -104,11 +112,12 @@ impl<'a> Host<'a> {
         self
     }
 
-    /// Ends the journal in good order, with all it was given.
+    /// Ends the journal in good order, with all it was given, and then the outputs.
     pub fn close(&mut self) {
         if let Some(keep) = &mut self.keep {
             keep.close();
         }
+        self.outputs.iter_mut().for_each(|output| output.close());
     }
 
     /// Lets the journal's time pass, and tells what it has to tell.
@@ -121,7 +130,8 @@ impl<'a> Host<'a> {
             return Ok(());
         };
         self.kept = Instant::now();
-        let told = keep.tick();
+        let mut told = keep.tick();
+        told.extend(self.outputs.iter_mut().flat_map(|output| output.news()));
         told.into_iter()
             .try_for_each(|(severity, detail)| self.notice(severity, detail))
     }

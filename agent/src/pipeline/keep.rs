@@ -3,7 +3,7 @@
 use crate::clock::Moment;
 use crate::config::Bodies;
 use crate::event::{ApiEvent, Detail, JournalWhat, Lower, Notice, Severity, Text, write_line};
-use crate::journal::{Happened, Journal, Keys, Pressure, Record, RecordKind};
+use crate::journal::{Happened, Journal, Keys, Pressure, Record, RecordKind, Synced};
 use crate::telemetry::Counters;
 
 /// The journal of a running pipeline.
@@ -91,8 +91,14 @@ impl Keep {
     }
 
     /// Ends in good order.
-    pub(super) fn close(&mut self) {
+    pub fn close(&mut self) {
         self.journal.close(Moment::now());
+    }
+
+    /// How far it is synced, for sinks.
+    #[must_use]
+    pub fn synced(&self) -> Synced {
+        self.journal.synced()
     }
 
     /// What it counted.

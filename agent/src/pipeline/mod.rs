@@ -11,6 +11,7 @@ mod ledger;
 mod queue;
 mod route;
 mod shard;
+mod sinks;
 mod stop;
 
 use std::io;
@@ -26,6 +27,7 @@ pub use keep::Keep;
 pub use ledger::{Ledger, Sum};
 pub use route::Route;
 pub use shard::{Options as ShardOptions, Outcome, Shard};
+pub use sinks::{Sinks, SinksError};
 pub use stop::Requests;
 
 /// What was counted, and what is held.

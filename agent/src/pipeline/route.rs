@@ -5,7 +5,8 @@ use std::io;
 use super::Output;
 use crate::clock::WallTime;
 use crate::config::{Config, Kind, SinkEntry, SinkKind};
-use crate::event::{ApiEvent, Notice};
+use crate::event::{ApiEvent, Notice, Severity};
+use crate::filter::Filter;
 use crate::sink::{FileSink, Format, Sink, SinkError, StdoutSink};
 use crate::telemetry::Counters;
 
@@ -18,6 +19,8 @@ pub struct Route {
     sink: Box<dyn Sink>,
     kinds: Vec<Kind>,
     format: Format,
+    min_severity: Option<Severity>,
+    filter: Option<Filter>,
     lines: Vec<u8>,
     records: u64,
     /// Whether the last batch arrived: the log tells changes, not every failure.
@@ -34,6 +37,8 @@ impl Route {
             sink,
             kinds: kinds.to_vec(),
             format,
+            min_severity: None,
+            filter: None,
             lines,
             records: 0,
             well: true,
@@ -52,18 +57,24 @@ impl Route {
     }
 
     fn of(name: &str, entry: &SinkEntry) -> Result<Option<Self>, SinkError> {
+        let format = entry.format();
         let sink: Box<dyn Sink> = match entry.kind() {
-            None => return Ok(None),
             Some(SinkKind::Stdout(_)) => Box::new(StdoutSink::new()),
             Some(SinkKind::File(file)) => {
-                Box::new(FileSink::open(file.options(entry.format), WallTime::now())?)
+                Box::new(FileSink::open(file.options(format), WallTime::now())?)
             }
+            // The others are told from a journal alone, which the configuration was checked for.
+            _ => return Ok(None),
         };
-        Ok(Some(Self::new(name, sink, &entry.events, entry.format)))
+        let mut route = Self::new(name, sink, &entry.kinds(), format);
+        route.min_severity = entry.min_severity;
+        route.filter = entry.filter();
+        Ok(Some(route))
     }
 
     fn line(&mut self, kind: Kind, line: &[u8]) -> io::Result<()> {
-        if !self.kinds.contains(&kind) {
+        let wanted = |filter: &Filter| filter.matches(line);
+        if !self.kinds.contains(&kind) || !self.filter.as_ref().is_none_or(wanted) {
             return Ok(());
         }
         self.format
@@ -107,7 +118,13 @@ impl Output for Route {
         self.line(Kind::Exchange, line)
     }
 
-    fn notice(&mut self, _: &Notice<'_>, line: &[u8]) -> io::Result<()> {
+    fn notice(&mut self, notice: &Notice<'_>, line: &[u8]) -> io::Result<()> {
+        if self
+            .min_severity
+            .is_some_and(|least| notice.severity < least)
+        {
+            return Ok(());
+        }
         self.line(Kind::Notice, line)
     }
 

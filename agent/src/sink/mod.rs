@@ -6,6 +6,7 @@
 
 mod batch;
 mod deliver;
+mod feed;
 mod format;
 mod pump;
 mod retry;
@@ -44,6 +45,7 @@ pub use clickhouse::{Clickhouse, ClickhouseOptions};
 pub use dead::DeadLetters;
 pub use deliver::{Deliver, Delivering, Fate, Outcome, Problem};
 pub use elasticsearch::{Elasticsearch, ElasticsearchOptions};
+pub use feed::{JournalFeed, cursor_name, sink_name};
 pub use file::{FileOptions, FileSink};
 pub use format::{Format, FormatError};
 pub use http::{

@@ -28,6 +28,9 @@ use crate::event::Severity;
 /// How long is waited for events before anything else is looked at.
 const WAIT: Duration = Duration::from_millis(200);
 
+/// How long a finding or a notice waits for others while there is more to read.
+const URGENT_DELAY: Duration = Duration::from_millis(50);
+
 /// How often the cursor is kept while nothing that is wanted comes, and a failure is told again.
 const KEEP_EVERY: Duration = Duration::from_secs(2);
 
@@ -42,8 +45,8 @@ pub trait Feed: Send {
     /// A part of the journal cannot be read; the next call goes on behind it.
     fn next(&mut self, line: &mut dyn FnMut(&[u8])) -> Result<bool, String>;
 
-    /// Moves the cursor behind all that was handed over, or passed over, so far.
-    fn advance(&mut self);
+    /// Moves the cursor behind all that was handed over, or passed over, so far: whether it moved.
+    fn advance(&mut self) -> bool;
 
     /// Waits until there may be more, but not longer than `wait`.
     fn wait(&self, wait: Duration);
@@ -110,6 +113,8 @@ pub enum Phase {
     /// Deliver what comes.
     #[default]
     Run,
+    /// Deliver what is there, however long it takes, then end.
+    Empty,
     /// Deliver what is there, then end; end at once where the far end fails.
     Drain,
     /// End now.
@@ -248,10 +253,15 @@ impl Pump {
             }
             let more = self.read();
             let full = self.batch.bytes() >= self.options.batch_bytes;
-            let waited = self
-                .since
-                .is_some_and(|since| since.elapsed() >= self.options.batch_delay);
-            let ready = full || self.urgent || waited || phase == Phase::Drain;
+            let delay = if self.urgent {
+                URGENT_DELAY.min(self.options.batch_delay)
+            } else {
+                self.options.batch_delay
+            };
+            let waited = self.since.is_some_and(|since| since.elapsed() >= delay);
+            // With nothing more to read there is no reason to wait, if somebody waits.
+            let alone = !more && (self.urgent || phase != Phase::Run);
+            let ready = full || waited || alone;
             if ready && !(self.batch.is_empty() && self.misfits.is_empty()) {
                 if self.send(control).is_err() {
                     return;
@@ -261,7 +271,7 @@ impl Pump {
             if more {
                 continue;
             }
-            if phase == Phase::Drain {
+            if phase != Phase::Run {
                 self.keep();
                 return;
             }
@@ -418,7 +428,7 @@ impl Pump {
         self.runtime.block_on(async {
             tokio::select! {
                 () = tokio::time::sleep(wait) => Ok(()),
-                () = reached(&mut phase, |phase| phase != Phase::Run) => Err(Halted),
+                () = reached(&mut phase, |phase| matches!(phase, Phase::Drain | Phase::Halt)) => Err(Halted),
             }
         })
     }
@@ -489,9 +499,9 @@ impl Pump {
             }
         }
         // What was passed over unwanted is behind the cursor too, or it would hold segments back.
-        if self.batch.is_empty() && self.misfits.is_empty() && self.kept_at.elapsed() >= KEEP_EVERY
-        {
-            self.keep();
+        let nothing = self.batch.is_empty() && self.misfits.is_empty();
+        if nothing && self.kept_at.elapsed() >= KEEP_EVERY && self.feed.advance() {
+            self.write_down();
         }
     }
 

@@ -51,21 +51,33 @@ pub struct SyslogOptions {
 /// What part of a system a message comes from (RFC 5424 §6.2.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the words are the RFC's")]
 pub enum Facility {
+    /// User-level messages
     User = 1,
+    /// System daemons
     Daemon = 3,
+    /// Security messages
     Auth = 4,
+    /// Security messages that are private
     Authpriv = 10,
+    /// Log audit
     Audit = 13,
+    /// Local use 0
     #[default]
     Local0 = 16,
+    /// Local use 1
     Local1 = 17,
+    /// Local use 2
     Local2 = 18,
+    /// Local use 3
     Local3 = 19,
+    /// Local use 4
     Local4 = 20,
+    /// Local use 5
     Local5 = 21,
+    /// Local use 6
     Local6 = 22,
+    /// Local use 7
     Local7 = 23,
 }
 

@@ -186,6 +186,12 @@ pub const HOST_BALANCES: &[Balance] = &[
         &[C::SinkLinesIn],
         &[C::SinkLinesWritten, C::SinkLinesFailed],
     ),
+    balance(
+        "sink",
+        "events delivered",
+        &[C::SinkSettled],
+        &[C::SinkAccepted, C::SinkRefused],
+    ),
 ];
 
 /// What counts things lost: neither passed on nor left out on purpose.

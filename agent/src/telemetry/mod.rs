@@ -207,6 +207,14 @@ counters! {
     SinkLinesWritten = "sink", "lines_written";
     /// Lines a sink could not write: it failed, or waited to try again.
     SinkLinesFailed = "sink", "lines_failed";
+    /// Events of the journal that a sink acknowledged, or refused for good.
+    SinkSettled = "sink", "settled";
+    /// Events of the journal that a sink acknowledged.
+    SinkAccepted = "sink", "accepted";
+    /// Events of the journal that a sink refused for good: they lie among the dead letters.
+    SinkRefused = "sink", "refused";
+    /// Attempts to deliver after which events were left.
+    SinkRetries = "sink", "retries";
     /// Files renamed because they were large or old.
     SinkRotations = "sink", "rotations";
 }

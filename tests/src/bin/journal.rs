@@ -53,7 +53,7 @@ fn main() -> Result<()> {
             let now = Moment::now();
             let record = Record {
                 // A finding closes its frame at once.
-                kind: if next % 97 == 0 {
+                kind: if next.is_multiple_of(97) {
                     RecordKind::Finding
                 } else {
                     RecordKind::Exchange

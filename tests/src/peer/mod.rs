@@ -10,6 +10,7 @@
 
 mod apache;
 mod client;
+mod collector;
 mod drive;
 mod go;
 mod haproxy;
@@ -30,6 +31,7 @@ use crate::wait;
 
 pub use apache::{Mpm, apache};
 pub use client::{Client, Manner, Wrk, wrk};
+pub use collector::{Collector, Fault, Got};
 pub use drive::drive;
 pub use go::go_server;
 pub use haproxy::haproxy;

@@ -67,7 +67,7 @@ fn options(source: &str) -> Vec<(&str, usize)> {
                 .strip_prefix("pub ")
                 .and_then(|rest| rest.split_once(": "))
         {
-            found.push((name, index + 1));
+            found.push((name.trim_start_matches("r#"), index + 1));
         }
     }
     found

@@ -354,6 +354,17 @@ fn describe(detail: &Detail<'_>, text: &mut String) {
                 write!(text, " {}.{} {}", count.stage, count.name, count.count)
             })
         }
+        Detail::Sink {
+            sink,
+            state,
+            reason,
+            events,
+        } => {
+            let state = format!("{state:?}").to_lowercase();
+            let events = events.map(|count| format!(" {count}")).unwrap_or_default();
+            let reason = reason.as_deref().unwrap_or_default();
+            write!(text, "sink {sink} {state}{events}: {reason}")
+        }
         Detail::Checkpoint { sequence, .. } => write!(text, "journal signed up to link {sequence}"),
         Detail::Journal { what, reason, .. } => {
             let what = format!("{what:?}").to_lowercase();

@@ -1,5 +1,6 @@
 //! Values that hold no others: text, numbers, sizes, periods, words of a list.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
 use serde_json::{Map, Value as Schema};
@@ -164,9 +165,20 @@ fn is_power(schema: &Map<String, Schema>) -> bool {
 }
 
 /// Why `text` does not pass the check of this name.
-pub(super) fn by_name(check: &str, text: &str) -> Option<&'static str> {
+pub(super) fn by_name(check: &str, text: &str) -> Option<Cow<'static, str>> {
     let name = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
-    match check {
+    if check == "filter" {
+        let error = crate::filter::Filter::parse(text).err()?;
+        return Some(
+            format!(
+                "is no filter: {}, at its character {}",
+                error.problem(),
+                error.column()
+            )
+            .into(),
+        );
+    }
+    let why = match check {
         "absolute_path" if !text.starts_with('/') => {
             Some("is not a path from the root: one that begins with /")
         }
@@ -174,11 +186,34 @@ pub(super) fn by_name(check: &str, text: &str) -> Option<&'static str> {
         "process" if text.is_empty() || text.len() > 15 => {
             Some("is not a name of 1 to 15 bytes, which is what the kernel keeps")
         }
-        "name" if text.is_empty() || text.len() > 64 || !text.bytes().all(name) => {
-            Some("is not a name of 1 to 64 letters, digits, - and _")
+        "name" if text.is_empty() || text.len() > 56 || !text.bytes().all(name) => {
+            Some("is not a name of 1 to 56 letters, digits, - and _")
+        }
+        "http_url" if !text.starts_with("http://") && !text.starts_with("https://") => {
+            Some("is not a URL that begins with http:// or https://")
+        }
+        "http_url" if text.split('/').nth(2).is_some_and(|at| at.contains('@')) => {
+            Some("holds a user or password, which would be printed; give them as auth")
+        }
+        "syslog_address" if !is_syslog_address(text) => {
+            Some("is none of tls://host:port, tcp://host:port, udp://host:port, unix:/path")
         }
         _ => None,
+    };
+    why.map(Cow::Borrowed)
+}
+
+fn is_syslog_address(text: &str) -> bool {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return path.starts_with('/');
     }
+    let place = ["tls://", "tcp://", "udp://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme));
+    let port = place.and_then(|place| place.rsplit_once(':'));
+    port.is_some_and(|(host, port)| {
+        !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
+    })
 }
 
 /// What `schema` allows, in words.

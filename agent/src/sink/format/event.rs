@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::FormatError;
+use crate::event::parse_stamp;
 
 /// What kind of event a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,35 +239,9 @@ pub(super) fn named_fields(fields: Value) -> Value {
     Value::Array(named.collect())
 }
 
-/// An RFC 3339 time in UTC, as EVENTS writes them, in nanoseconds since 1970.
+/// A time as EVENTS writes it, in nanoseconds since 1970.
 pub(in super::super) fn nanoseconds(text: &str) -> Option<u64> {
-    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
-    let mut date = date.splitn(3, '-').map(str::parse::<u64>);
-    let (year, month, day) = (date.next()?.ok()?, date.next()?.ok()?, date.next()?.ok()?);
-    let (clock, fraction) = time.split_once('.').unwrap_or((time, "0"));
-    let mut clock = clock.splitn(3, ':').map(str::parse::<u64>);
-    let (hour, minute, second) = (
-        clock.next()?.ok()?,
-        clock.next()?.ok()?,
-        clock.next()?.ok()?,
-    );
-    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || fraction.len() > 9 {
-        return None;
-    }
-    // Days since 1970-03-01, counted in years that begin in March (see `event::stamp`).
-    let (year, month) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
-    let (era, of_era) = (year / 400, year % 400);
-    let of_year = (153 * month + 2) / 5 + day.checked_sub(1)?;
-    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year;
-    let days = days.checked_sub(719_468)?;
-    let seconds = days * 86_400 + hour * 3600 + minute * 60 + second;
-    let scale = 10_u64.pow(9 - u32::try_from(fraction.len()).ok()?);
-    let fraction = fraction.parse::<u64>().ok()? * scale;
-    seconds.checked_mul(1_000_000_000)?.checked_add(fraction)
+    parse_stamp(text.as_bytes()).map(|time| time.0)
 }
 
 /// As [`nanoseconds`], in milliseconds.
@@ -285,50 +260,4 @@ pub(super) fn as_text(value: &Value) -> String {
 /// Whether `text` is an IP address.
 pub(super) fn is_ip(text: &str) -> bool {
     text.parse::<std::net::IpAddr>().is_ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::nanoseconds;
-    use crate::clock::WallTime;
-    use crate::event::stamp;
-    use proptest::prelude::*;
-
-    #[track_caller]
-    fn check(text: &str, expected: Option<u64>) {
-        assert_eq!(nanoseconds(text), expected);
-    }
-
-    #[test]
-    fn what_is_no_time_is_none() {
-        check("1970-01-01T00:00:00.000000000Z", Some(0));
-        check("1970-01-01T00:00:01Z", Some(1_000_000_000));
-        check("1970-01-01T00:00:01.5Z", Some(1_500_000_000));
-        for wrong in [
-            "",
-            "Z",
-            "1969-12-31T23:59:59Z",
-            "1970-13-01T00:00:00Z",
-            "1970-01-00T00:00:00Z",
-            "1970-01-01T00:00:00",
-            "1970-01-01T00:00:00.0000000001Z",
-            "9999999999-01-01T00:00:00Z",
-            "1970-01-01T0x:00:00Z",
-        ] {
-            check(wrong, None);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn a_stamp_is_read_back(ns: u64) {
-            let stamp = stamp(WallTime(ns));
-            prop_assert_eq!(nanoseconds(str::from_utf8(&stamp).unwrap()), Some(ns));
-        }
-
-        #[test]
-        fn any_text_is_read_or_not(text in "[0-9TZ:.-]{0,40}") {
-            nanoseconds(&text);
-        }
-    }
 }

@@ -37,8 +37,8 @@ impl Feed for Memory {
         frame.iter().for_each(|text| line(text.as_bytes()));
         Ok(true)
     }
-    fn advance(&mut self) {
-        self.cursor = self.read;
+    fn advance(&mut self) -> bool {
+        std::mem::replace(&mut self.cursor, self.read) != self.read
     }
     fn wait(&self, _: Duration) {}
     fn keep(&self, kept: &Kept) -> Result<(), String> {
