@@ -76,7 +76,10 @@ fn events() -> Vec<Event> {
             client = format!("203.{}.{}.{}", one / 2500, one / 50 % 50, one % 50);
             port = 30_000 + random.next(30_000);
         }
-        let route = routes[random.next(5) as usize];
+        let route = routes
+            .get(random.next(5) as usize)
+            .copied()
+            .unwrap_or_default();
         let path = route.replace("{id}", &random.next(100_000).to_string());
         let status = if random.next(20) == 0 { 404 } else { 200 };
         let (id, ns) = (random.id(), random.next(1_000_000_000));

@@ -2,7 +2,7 @@
 //! has the same id, cursor and counters are right.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -65,7 +65,7 @@ fn configuration(sandbox: &Sandbox, sink: &str) -> PathBuf {
 }
 
 /// Runs `eaves sinks …`: nothing if there is no binary.
-fn sinks(file: &PathBuf, arguments: &[&str]) -> Option<String> {
+fn sinks(file: &Path, arguments: &[&str]) -> Option<String> {
     let file = file.to_str().unwrap();
     let mut all = vec!["sinks", "--config", file];
     all.extend(arguments);
@@ -74,7 +74,7 @@ fn sinks(file: &PathBuf, arguments: &[&str]) -> Option<String> {
     Some(String::from_utf8(output.stdout).unwrap())
 }
 
-fn standing(file: &PathBuf) -> Value {
+fn standing(file: &Path) -> Value {
     serde_json::from_str(&sinks(file, &["--json"]).unwrap()).unwrap()
 }
 

@@ -40,21 +40,22 @@ impl Writing {
     /// The line is none.
     pub fn append(&mut self, line: &str) -> Result<()> {
         let event: Value = serde_json::from_str(line)?;
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let time = parse_stamp(text(&event["time"]).as_bytes()).context("no time")?;
-        let status = event["http"]["response"]["status_code"].as_u64();
-        let [host, route, client, user] = [
-            &event["url"]["domain"],
-            &event["http"]["route"],
-            &event["client"]["address"],
-            &event["user"]["id"],
-        ]
-        .map(text);
+        let text = |path| {
+            event
+                .pointer(path)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        let time = parse_stamp(text("/time").as_bytes()).context("no time")?;
+        let status = event.pointer("/http/response/status_code");
+        let status = status.and_then(Value::as_u64);
+        let [host, route, client, user] =
+            ["/url/domain", "/http/route", "/client/address", "/user/id"].map(text);
         let whole = format!("{line}\n");
         let record = Record {
-            kind: match event["kind"].as_str() {
-                Some("finding") => RecordKind::Finding,
-                Some("notice") => RecordKind::Notice,
+            kind: match text("/kind") {
+                "finding" => RecordKind::Finding,
+                "notice" => RecordKind::Notice,
                 _ => RecordKind::Exchange,
             },
             severity: None,

@@ -19,6 +19,10 @@ const NAME_BYTES: usize = 20;
 type Name = [u8; NAME_BYTES];
 
 /// [`DropReason`]s by number.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "worked out by the compiler, which refuses an index beyond the end"
+)]
 static DROPS: [Name; DropReason::ALL.len()] = {
     let mut names = [[b' '; NAME_BYTES]; DropReason::ALL.len()];
     let mut at = 0;
@@ -42,6 +46,10 @@ static ENDS: [Name; ENDS_MAX as usize + 1] = [
 const ENDS_MAX: u64 = EndReason::PeerFinished as u64;
 const DROPS_MAX: u64 = DropReason::COUNT as u64 - 1;
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "worked out by the compiler, which refuses an index beyond the end"
+)]
 const fn padded(name: &str) -> Name {
     let mut padded = [b' '; NAME_BYTES];
     let name = name.as_bytes();

@@ -3,7 +3,7 @@
 use crate::clock::Moment;
 use crate::config::Bodies;
 use crate::event::{ApiEvent, Detail, JournalWhat, Lower, Notice, Severity, Text, write_line};
-use crate::journal::{Happened, Journal, Keys, Pressure, Record, RecordKind, Synced};
+use crate::journal::{Checkpoint, Happened, Journal, Keys, Pressure, Record, RecordKind, Synced};
 use crate::telemetry::Counters;
 
 /// The journal of a running pipeline.
@@ -109,36 +109,29 @@ impl Keep {
 
 /// What happened, as it is reported, and how much it matters.
 fn told(happened: Happened) -> (Severity, Detail<'static>) {
-    let detail = |what, segment, records, reason| Detail::Journal {
+    use JournalWhat as What;
+
+    let of = |what, segment, records, reason| Detail::Journal {
         what,
         segment,
         records,
         reason,
     };
-    match happened {
-        Happened::Checkpoint(checkpoint) => {
-            let [seal, key] = [checkpoint.seal, checkpoint.key].map(|bytes| hex(&bytes));
-            let detail = Detail::Checkpoint {
-                what: JournalWhat::Checkpoint,
-                segment: checkpoint.segment,
-                sequence: checkpoint.sequence,
-                records: checkpoint.records,
-                seal,
-                signature: hex(&checkpoint.signature),
-                key,
-            };
-            (Severity::Info, detail)
+    // What is missing for good is worth a look.
+    let by_loss = |lost: u64| {
+        if lost > 0 {
+            Severity::Medium
+        } else {
+            Severity::Info
         }
+    };
+    match happened {
+        Happened::Checkpoint(checkpoint) => (Severity::Info, signed(&checkpoint)),
         Happened::Started {
             clean,
             cut_records,
             cut_bytes,
         } => {
-            let severity = if cut_records > 0 {
-                Severity::Medium
-            } else {
-                Severity::Info
-            };
             let reason = match (cut_bytes, clean) {
                 (0, true) => "the last stop was in good order".to_owned(),
                 (0, false) => {
@@ -146,22 +139,17 @@ fn told(happened: Happened) -> (Severity, Detail<'static>) {
                 }
                 (bytes, _) => format!("{bytes} bytes of a torn frame were cut off"),
             };
-            (
-                severity,
-                detail(JournalWhat::Started, None, Some(cut_records), Some(reason)),
-            )
+            let detail = of(What::Started, None, Some(cut_records), Some(reason));
+            (by_loss(cut_records), detail)
         }
-        Happened::Damaged { segment } => (
-            Severity::High,
-            detail(JournalWhat::Damaged, Some(segment), None, None),
-        ),
+        Happened::Damaged { segment } => {
+            let detail = of(What::Damaged, Some(segment), None, None);
+            (Severity::High, detail)
+        }
         Happened::Rewound { known, found } => {
             let reason =
                 format!("link {known} was signed, the chain was found to end before {found}");
-            (
-                Severity::High,
-                detail(JournalWhat::Rewound, None, None, Some(reason)),
-            )
+            (Severity::High, of(What::Rewound, None, None, Some(reason)))
         }
         Happened::Retired {
             segment,
@@ -169,36 +157,40 @@ fn told(happened: Happened) -> (Severity, Detail<'static>) {
             reason,
             ..
         } => {
-            let severity = if unsent > 0 {
-                Severity::Medium
-            } else {
-                Severity::Info
-            };
             let reason = Some(reason.name().to_owned());
-            (
-                severity,
-                detail(JournalWhat::Retired, Some(segment), Some(unsent), reason),
-            )
+            let detail = of(What::Retired, Some(segment), Some(unsent), reason);
+            (by_loss(unsent), detail)
         }
-        Happened::Degraded { reason } => (
-            Severity::High,
-            detail(JournalWhat::Degraded, None, None, Some(reason)),
-        ),
-        Happened::Resumed { shed } => (
-            Severity::Info,
-            detail(JournalWhat::Resumed, None, Some(shed), None),
-        ),
-        Happened::Lost { records } => (
-            Severity::High,
-            detail(JournalWhat::Lost, None, Some(records), None),
-        ),
+        Happened::Degraded { reason } => {
+            let detail = of(What::Degraded, None, None, Some(reason));
+            (Severity::High, detail)
+        }
+        Happened::Resumed { shed } => {
+            let detail = of(What::Resumed, None, Some(shed), None);
+            (Severity::Info, detail)
+        }
+        Happened::Lost { records } => {
+            let detail = of(What::Lost, None, Some(records), None);
+            (Severity::High, detail)
+        }
         Happened::ClockSet { by_ns } => {
             let reason = format!("by {} s", by_ns / 1_000_000_000);
-            (
-                Severity::Low,
-                detail(JournalWhat::ClockSet, None, None, Some(reason)),
-            )
+            (Severity::Low, of(What::ClockSet, None, None, Some(reason)))
         }
+    }
+}
+
+/// A checkpoint, as it is told to the world outside.
+fn signed(checkpoint: &Checkpoint) -> Detail<'static> {
+    let [seal, key] = [checkpoint.seal, checkpoint.key].map(|bytes| hex(&bytes));
+    Detail::Checkpoint {
+        what: JournalWhat::Checkpoint,
+        segment: checkpoint.segment,
+        sequence: checkpoint.sequence,
+        records: checkpoint.records,
+        seal,
+        signature: hex(&checkpoint.signature),
+        key,
     }
 }
 
