@@ -1,14 +1,14 @@
 //! What sealing and encoding one small exchange costs, beside what serde_json takes to encode it and
 //! what copying the line takes.
 //!
-//! `cargo bench -p eaves --bench event`. The first numbers are ratios within this run; times
-//! are of this machine and prove nothing elsewhere.
+//! `cargo bench -p eaves --bench event -- --show` prints the line.
 
 #![expect(clippy::expect_used, reason = "a bench, run by hand")]
 
+mod measure;
+
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Instant;
 
 use eaves::capture::{ConnOpen, Origin};
 use eaves::clock::{BootTime, Ktime, WallTime};
@@ -16,6 +16,7 @@ use eaves::event::write_line;
 use eaves::exchange::{Body, ConnInfo, Exchange, Half, Head, Seen, Span, Version};
 use eaves::redact::{SealContext, seal};
 use eaves_common::{ConnId, Role, Transport};
+use measure::{Bench, Cost, cost};
 
 const REQUEST: &[(&str, &str)] = &[
     ("Host", "api.example.com"),
@@ -121,20 +122,6 @@ fn exchange() -> Exchange {
     }
 }
 
-/// Nanoseconds that one call takes: the least of many rounds, each shorter than a slice of the
-/// scheduler, so that a busy machine does not show.
-fn cost(rounds: u32, calls: u32, mut call: impl FnMut()) -> f64 {
-    let mut least = f64::MAX;
-    for _ in 0..rounds {
-        let start = Instant::now();
-        for _ in 0..calls {
-            call();
-        }
-        least = least.min(start.elapsed().as_secs_f64() * 1e9 / f64::from(calls));
-    }
-    least
-}
-
 fn main() {
     let exchange = exchange();
     let context = SealContext::new(&Origin {
@@ -144,37 +131,47 @@ fn main() {
         run: 7,
     });
     let mut line = Vec::new();
-    let mut encode = || {
-        line.clear();
-        write_line(&seal(black_box(&exchange), &context), &mut line).expect("it is JSON");
-        black_box(&line);
-    };
-    let sealed = cost(400, 500, || {
-        black_box(seal(black_box(&exchange), &context));
-    });
-    let encoded = cost(400, 500, &mut encode);
-    encode();
-    let mut copy = Vec::new();
-    let copied = cost(400, 5_000, || {
-        copy.clear();
-        copy.extend_from_slice(black_box(&line));
-        black_box(&copy);
-    });
+    write_line(&seal(&exchange, &context), &mut line).expect("it is JSON");
+    let length = line.len();
+    if std::env::args().any(|arg| arg == "--show") {
+        print!("{}", String::from_utf8_lossy(&line));
+    }
     let mut other = Vec::new();
-    let by_serde_json = cost(400, 500, || {
+    let by_serde_json = many(|| {
         other.clear();
         serde_json::to_writer(&mut other, &seal(black_box(&exchange), &context)).expect("JSON");
         black_box(&other);
     });
-    if std::env::args().any(|arg| arg == "--show") {
-        print!("{}", String::from_utf8_lossy(&line));
-    }
-    println!(
-        "seal and encode one exchange of {} bytes: {:.2} of the time with serde_json, {:.0} × a copy of \
-         its line ({encoded:.0} ns; seal alone {sealed:.0} ns, serde_json {by_serde_json:.0} ns, copy \
-         {copied:.0} ns)",
-        line.len(),
-        encoded / by_serde_json,
-        encoded / copied,
+    let bench = Bench::against(
+        &format!("seal, and encode {length} bytes by serde_json"),
+        by_serde_json,
     );
+    bench.step("seal", || {
+        many(|| drop(black_box(seal(black_box(&exchange), &context))))
+    });
+    bench.step("seal and encode", || {
+        many(|| {
+            line.clear();
+            write_line(&seal(black_box(&exchange), &context), &mut line).expect("it is JSON");
+            black_box(&line);
+        })
+    });
+    let (line, mut copy) = (line.clone(), Vec::new());
+    bench.step("a copy of the line", || {
+        many(|| {
+            copy.clear();
+            copy.extend_from_slice(black_box(&line));
+            black_box(&copy);
+        })
+    });
+}
+
+/// The cost of one of some hundred calls: fewer than a slice of the scheduler, so that a busy
+/// machine does not show.
+fn many(mut call: impl FnMut()) -> Cost {
+    cost(500, || {
+        for _ in 0..500 {
+            call();
+        }
+    })
 }

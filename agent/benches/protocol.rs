@@ -1,12 +1,14 @@
 //! One small exchange through the two parsers of a conn, against httparse and a copy.
 
+mod exchange;
 mod measure;
 
 use std::hint::black_box;
 
 use eaves::protocol::http1::{Asked, Limits, Parser, Side, Step};
 use eaves::telemetry::Counters;
-use measure::{REQUEST, baseline, cost, response, tell};
+use exchange::{REQUEST, against_httparse, response};
+use measure::cost;
 
 fn run(parser: &mut Parser, bytes: &[u8], counters: &mut Counters) -> usize {
     let limits = Limits::default();
@@ -24,19 +26,18 @@ fn run(parser: &mut Parser, bytes: &[u8], counters: &mut Counters) -> usize {
 
 fn main() {
     let response = response();
-    let base = baseline(&response);
-    tell("httparse and a copy", base, base);
+    let bench = against_httparse(&response);
     let mut parsers = [Parser::new(Side::Request), Parser::new(Side::Response)];
     let mut counters = Counters::default();
-    let parsed = cost(1000, || {
+    let both = || {
         let [requests, responses] = &mut parsers;
         (0..1000)
             .map(|_| {
                 run(requests, REQUEST, &mut counters) + run(responses, &response, &mut counters)
             })
             .sum::<usize>()
-    });
-    tell("both messages parsed", parsed, base);
+    };
+    bench.step("both messages parsed", || cost(1000, both));
     let large = [
         b"HTTP/1.1 200 OK\r\nContent-Length: 1048576\r\n\r\n".to_vec(),
         vec![b'x'; 1 << 20],
@@ -44,10 +45,10 @@ fn main() {
     .concat();
     let mut counters = Counters::default();
     let mut responses = Parser::new(Side::Response);
-    let passed = cost(16, || {
+    let pass = || {
         (0..16)
             .map(|_| run(&mut responses, &large, &mut counters))
             .sum::<usize>()
-    });
-    tell("a body of 1 MiB passed over", passed, base);
+    };
+    bench.step("a body of 1 MiB passed over", || cost(16, pass));
 }

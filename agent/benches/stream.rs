@@ -1,5 +1,6 @@
 //! Records put in order: one small exchange is two of them.
 
+mod exchange;
 mod measure;
 
 use std::hint::black_box;
@@ -10,7 +11,8 @@ use eaves::clock::Ktime;
 use eaves::stream::{Books, Chunk, Consumer, Direction, Env, Options, Parting, Piece, Table};
 use eaves::telemetry::Counters;
 use eaves_common::{Flow, Role};
-use measure::{REQUEST, baseline, cost, response, tell};
+use exchange::{REQUEST, against_httparse, response};
+use measure::{Cost, cost};
 
 /// Takes chunks and keeps nothing.
 struct Sink(ConnOpen);
@@ -58,43 +60,46 @@ impl Consumer for Sink {
 
 fn main() {
     let response = response();
-    let base = baseline(&response);
-    tell("httparse and a copy", base, base);
+    let bench = against_httparse(&response);
     for conns in [1u64, 1_000, 10_000] {
-        let mut table = Table::<Sink>::new(Options::default());
-        let (mut context, mut counters, mut words) = (0, Counters::default(), Vec::new());
-        let mut push = |table: &mut Table<Sink>, record: &[u8]| {
-            let mut env = Env {
-                context: &mut context,
-                counters: &mut counters,
-                words: &mut words,
-            };
-            if let Ok(record) = decode(record) {
-                table.push(record, &mut env);
-            }
-        };
-        let mut builders: Vec<_> = (0..conns)
-            .map(|at| ConnBuilder::unix(4096 + at * 1088, 1))
-            .collect();
-        for builder in &mut builders {
-            push(&mut table, &builder.open());
-        }
-        let rounds = 10_000 / conns;
-        let ordered = cost(rounds * conns, || {
-            let mut built = Vec::new();
-            for _ in 0..rounds {
-                for builder in &mut builders {
-                    built.push(builder.data(Flow::Received, REQUEST));
-                    built.push(builder.data(Flow::Sent, &response));
-                }
-            }
-            let start = std::time::Instant::now();
-            for record in &built {
-                push(&mut table, record);
-            }
-            black_box(start.elapsed())
-        });
         let name = format!("two records built and put in order, {conns} conns");
-        tell(&name, ordered, base);
+        bench.step(&name, || through_a_table(conns, &response));
     }
+}
+
+/// Two records a conn, over so many conns in turn.
+fn through_a_table(conns: u64, response: &[u8]) -> Cost {
+    let mut table = Table::<Sink>::new(Options::default());
+    let (mut context, mut counters, mut words) = (0, Counters::default(), Vec::new());
+    let mut push = |table: &mut Table<Sink>, record: &[u8]| {
+        let mut env = Env {
+            context: &mut context,
+            counters: &mut counters,
+            words: &mut words,
+        };
+        if let Ok(record) = decode(record) {
+            table.push(record, &mut env);
+        }
+    };
+    let mut builders: Vec<_> = (0..conns)
+        .map(|at| ConnBuilder::unix(4096 + at * 1088, 1))
+        .collect();
+    for builder in &mut builders {
+        push(&mut table, &builder.open());
+    }
+    let rounds = 10_000 / conns;
+    cost(rounds * conns, || {
+        let mut built = Vec::new();
+        for _ in 0..rounds {
+            for builder in &mut builders {
+                built.push(builder.data(Flow::Received, REQUEST));
+                built.push(builder.data(Flow::Sent, response));
+            }
+        }
+        let start = std::time::Instant::now();
+        for record in &built {
+            push(&mut table, record);
+        }
+        black_box(start.elapsed())
+    })
 }

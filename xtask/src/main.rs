@@ -49,11 +49,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Run the benches of the pure stages, or those whose names hold one of these words.
-    Bench {
-        /// Words.
-        filter: Vec<String>,
-    },
+    /// Run the benches of the pure stages, alone or against another revision in turn.
+    Bench(bench::Options),
     /// Check what clippy cannot: import levels, file lengths, docs that must name things.
     Tidy,
     /// Write the pages that are made from the code.
@@ -106,7 +103,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Ebpf(variant) => ebpf::command(&project, variant.options())?,
         Task::Test(options) => return test::test(&project, &options),
         Task::Overhead { arguments } => bench::overhead(&project, &arguments)?,
-        Task::Bench { filter } => bench::benches(&project, &filter)?,
+        Task::Bench(options) => bench::benches(&project, &options)?,
         Task::Tidy => tidy::tidy(&project)?,
         Task::Docs { check } => docs::generate(&project, check)?,
     }

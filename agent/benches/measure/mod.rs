@@ -60,43 +60,47 @@ pub(crate) fn cost<T>(items: u64, mut step: impl FnMut() -> T) -> Cost {
     }
 }
 
-/// Prints a line: what, and against what.
-pub(crate) fn tell(name: &str, cost: Cost, baseline: Cost) {
-    let Cost { ns, allocations } = cost;
-    let ratio = ns / baseline.ns;
-    println!("{name:<44} {ns:>9.1} ns  {ratio:>6.2} x baseline  {allocations:>6.2} allocations");
+/// Set, lines are printed for `cargo xtask bench --base`: name, nanoseconds and allocations, by
+/// tabs.
+const LINES: &str = "EAVES_BENCH_LINES";
+
+/// What was asked for, and what steps are held against.
+pub(crate) struct Bench {
+    baseline: Cost,
+    /// Parts of names on the command line; all steps are run without any.
+    words: Vec<String>,
+    lines: bool,
 }
 
-/// A GET with ten fields.
-pub(crate) const REQUEST: &[u8] = b"GET /api/v1/users/42?verbose=1 HTTP/1.1\r\nHost: api.example.com\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36\r\nAccept: application/json\r\nAccept-Encoding: gzip, deflate, br\r\nAccept-Language: en-US,en;q=0.9\r\nAuthorization: Bearer abcdefghijklmnopqrstuvwxyz0123456789\r\nCache-Control: no-cache\r\nCookie: session=0123456789abcdef0123456789abcdef\r\nReferer: https://app.example.com/users\r\nConnection: keep-alive\r\n\r\n";
+impl Bench {
+    /// Holds steps against `baseline`, which bears `name`.
+    pub(crate) fn against(name: &str, baseline: Cost) -> Self {
+        let words = std::env::args().skip(1);
+        let bench = Self {
+            baseline,
+            // Cargo adds an option of its own.
+            words: words.filter(|word| !word.starts_with("--")).collect(),
+            lines: std::env::var_os(LINES).is_some(),
+        };
+        bench.tell(name, baseline);
+        bench
+    }
 
-/// 350 bytes of JSON back.
-pub(crate) fn response() -> Vec<u8> {
-    let body = vec![b'j'; 350];
-    let mut response = b"HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Sat, 21 Nov 2026 08:00:00 GMT\r\nContent-Type: application/json\r\nContent-Length: 350\r\nConnection: keep-alive\r\n\r\n".to_vec();
-    response.extend(body);
-    response
-}
-
-/// Both heads by httparse alone, and the bytes copied once: what no passive parser can do without.
-pub(crate) fn baseline(response: &[u8]) -> Cost {
-    let mut kept = Vec::with_capacity(4096);
-    cost(1000, || {
-        let mut fields = 0;
-        for _ in 0..1000 {
-            let mut headers = [httparse::EMPTY_HEADER; 32];
-            let mut request = httparse::Request::new(&mut headers);
-            black_box(request.parse(black_box(REQUEST)).is_ok());
-            fields += request.headers.len();
-            let mut headers = [httparse::EMPTY_HEADER; 32];
-            let mut answer = httparse::Response::new(&mut headers);
-            black_box(answer.parse(black_box(response)).is_ok());
-            fields += answer.headers.len();
-            kept.clear();
-            kept.extend_from_slice(REQUEST);
-            kept.extend_from_slice(response);
-            black_box(&kept);
+    /// Runs a step if it is asked for, and prints a line of it.
+    pub(crate) fn step(&self, name: &str, measure: impl FnOnce() -> Cost) {
+        if self.words.is_empty() || self.words.iter().any(|word| name.contains(word.as_str())) {
+            self.tell(name, measure());
         }
-        fields
-    })
+    }
+
+    fn tell(&self, name: &str, Cost { ns, allocations }: Cost) {
+        if self.lines {
+            println!("{name}\t{ns:.3}\t{allocations:.4}");
+            return;
+        }
+        let ratio = ns / self.baseline.ns;
+        println!(
+            "{name:<50} {ns:>9.1} ns  {ratio:>7.2} x baseline  {allocations:>6.2} allocations"
+        );
+    }
 }

@@ -1,5 +1,7 @@
 //! Benches: of the pure stages, and of what the whole agent costs a host.
 
+mod against;
+
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -21,16 +23,30 @@ const PACKAGES: &[Package] = &[
     },
 ];
 
-/// The `bench` command: every bench of the agent, or those that `filter` names.
+/// Which benches are run, and against what.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Run those of this revision in turn with ours, and print the ratio of each step.
+    #[arg(long, value_name = "REV")]
+    base: Option<String>,
+    /// Parts of names of steps; all without any.
+    #[arg(value_name = "WORD")]
+    words: Vec<String>,
+}
+
+/// The `bench` command: every bench of the agent, or the steps that are named.
 ///
 /// # Errors
 /// If one does not build or fails.
-pub(crate) fn benches(project: &Project, filter: &[String]) -> Result<()> {
+pub(crate) fn benches(project: &Project, options: &Options) -> Result<()> {
+    if let Some(revision) = &options.base {
+        return against::against(project, revision, &options.words);
+    }
     let mut command = Command::new(cargo());
     command
         .current_dir(&project.root)
         .args(["bench", "--package", "eaves", "--bench", "*", "--"]);
-    run(command.args(filter))
+    run(command.args(&options.words))
 }
 
 /// The `overhead` command: builds what is measured and what measures, both for release, and runs
