@@ -113,7 +113,7 @@ fn fetch(project: &Project, tool: &Path) -> Result<Vec<PathBuf>> {
     }
     for series in names().filter(|series| !there(series)) {
         say(format!(
-            "kernel {series}: not to be had, the mirror has it no longer"
+            "kernel {series}: left out, since the mirror does not give it (see above)"
         ));
     }
     let kernels: Vec<_> = names()
