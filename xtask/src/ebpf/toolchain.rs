@@ -215,6 +215,10 @@ fn find_rustup(linker: &Path, llvm: Version) -> Option<Toolchain> {
         });
     let mut newer = Vec::new();
     for sysroot in active.into_iter().chain(others) {
+        // Debian's own has core for BPF ready-made: the other route.
+        if sysroot == Path::new("/usr") {
+            continue;
+        }
         let rustc = sysroot.join("bin/rustc");
         let cargo = sysroot.join("bin/cargo");
         let source = sysroot.join("lib/rustlib/src/rust/library/core/Cargo.toml");
