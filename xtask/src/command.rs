@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Lines of a failed program's output that are shown.
-const TAIL_LINES: usize = 60;
+pub(crate) const TAIL_LINES: usize = 60;
 
 /// How often a long step says that it goes on, where no terminal can show a spinner.
 const STILL_EVERY: Duration = Duration::from_secs(20);
@@ -116,7 +116,7 @@ pub(crate) fn run_with_progress(title: &str, command: &mut Command) -> Result<()
     Ok(())
 }
 
-/// Runs `command` with its output in plain sight and in `log`, and shows `each` line of it.
+/// Runs `command` with its output in `log`, and hands over `each` line of it.
 ///
 /// # Errors
 /// If it cannot be started, fails, or the log cannot be written.
@@ -138,7 +138,6 @@ pub(crate) fn run_watched(
     forward(child.stdout.take(), sender.clone());
     forward(child.stderr.take(), sender);
     for line in lines {
-        println!("{line}");
         writeln!(log, "{line}").context("cannot write the log")?;
         each(&line);
     }

@@ -3,6 +3,7 @@
 mod steps;
 
 use std::cell::OnceCell;
+use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::command::{run_watched, say};
+use crate::command::{TAIL_LINES, run_watched, say};
 use crate::project::Project;
 use crate::setup::packages;
 use crate::{build, ebpf};
@@ -85,11 +86,38 @@ impl Context<'_> {
     /// Runs a command in plain sight, keeps its output as a log named `name`, and counts the
     /// tests in it; a command without tests is one check.
     fn tests(&self, name: &str, command: &mut Command) -> Result<Tally> {
+        self.watched(name, command, |line| println!("{line}"))
+    }
+
+    /// As [`Context::tests`], but with its output in the log alone: of what fails the end is shown.
+    fn tests_unseen(&self, name: &str, command: &mut Command) -> Result<Tally> {
+        let mut tail = VecDeque::new();
+        let tally = self.watched(name, command, |line| {
+            if tail.len() == TAIL_LINES {
+                tail.pop_front();
+            }
+            tail.push_back(line.to_owned());
+        })?;
+        if tally.failed > 0 {
+            tail.iter().for_each(|line| println!("{line}"));
+        }
+        Ok(tally)
+    }
+
+    fn watched(
+        &self,
+        name: &str,
+        command: &mut Command,
+        mut each: impl FnMut(&str),
+    ) -> Result<Tally> {
         let log = self.logs.join(format!("{name}.log"));
         let mut log =
             File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let mut tally = Tally::default();
-        let ran = run_watched(command, &mut log, |line| tally.read_line(line));
+        let ran = run_watched(command, &mut log, |line| {
+            tally.read_line(line);
+            each(line);
+        });
         // A test that says why it was skipped ends without failing, and was counted as passed.
         tally.passed = tally.passed.saturating_sub(tally.skipped.len() as u64);
         if let Err(error) = ran {

@@ -372,7 +372,7 @@ fn fuzz_one(context: &Context<'_>, release: &Path, target: &str) -> Result<Tally
     if seeds.is_dir() {
         command.arg(seeds);
     }
-    context.tests(&format!("fuzz-{target}"), &mut command)
+    context.tests_unseen(&format!("fuzz-{target}"), &mut command)
 }
 
 fn overhead(context: &Context<'_>) -> Result<Tally> {
