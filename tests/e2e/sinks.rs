@@ -80,7 +80,7 @@ fn standing(file: &Path) -> Value {
 
 /// Checks where the sink stands at the end: nothing behind, so many arrived, so many refused.
 #[track_caller]
-fn check(file: &PathBuf, accepted: u64, dead: u64) {
+fn check(file: &Path, accepted: u64, dead: u64) {
     let standing = standing(file);
     assert_eq!(standing["lag_events"], 0, "{standing}");
     assert_eq!(standing["accepted"], accepted, "{standing}");

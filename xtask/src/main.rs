@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
+use bench::Measure;
 use project::Project;
 
 /// Builds, checks and runs Eaves.
@@ -46,6 +47,12 @@ enum Task {
     /// Measure what Eaves costs a host: nginx and wrk, with and without it in turn.
     Overhead {
         /// `--quick`, `--pairs N`, `--seconds N`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Measure what one hit of a tap costs the process that is heard, call by call.
+    Hits {
+        /// `--quick`, `--rounds N`, `--milliseconds N`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -102,7 +109,8 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Build(variant) => build::command(&project, variant.options())?,
         Task::Ebpf(variant) => ebpf::command(&project, variant.options())?,
         Task::Test(options) => return test::test(&project, &options),
-        Task::Overhead { arguments } => bench::overhead(&project, &arguments)?,
+        Task::Overhead { arguments } => bench::measure(&project, Measure::Overhead, &arguments)?,
+        Task::Hits { arguments } => bench::measure(&project, Measure::Hits, &arguments)?,
         Task::Bench(options) => bench::benches(&project, &options)?,
         Task::Tidy => tidy::tidy(&project)?,
         Task::Docs { check } => docs::generate(&project, check)?,

@@ -50,7 +50,7 @@ impl Config {
             ring_bytes: u32::try_from(capture.ring.bytes()).unwrap_or(u32::MAX),
             copy_per_call_bytes: u32::try_from(capture.copy_per_call.bytes()).unwrap_or(u32::MAX),
             connections: self.limits.connections,
-            object: None,
+            ..probe::Options::default()
         })
     }
 

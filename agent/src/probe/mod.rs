@@ -88,6 +88,8 @@ pub struct Options {
     pub ring_bytes: u32,
     /// Most bytes copied of one call, at most [`CAPTURE_MAX_BYTES`].
     pub copy_per_call_bytes: u32,
+    /// Bytes pending at which a busy reader is woken before its time; at most a quarter of the ring.
+    pub wake_bytes: u32,
     /// Conns whose state the kernel keeps at most.
     pub connections: u32,
     /// Kernel object to load instead of the embedded one.
@@ -104,6 +106,7 @@ impl Default for Options {
             exclude_cgroups: Vec::new(),
             ring_bytes: 8 << 20,
             copy_per_call_bytes: CAPTURE_MAX_BYTES,
+            wake_bytes: WAKE_BYTES,
             connections: 65_536,
             object: None,
         }
@@ -236,7 +239,7 @@ impl std::fmt::Debug for Probe {
     }
 }
 
-/// Bytes pending at which a busy reader is woken before its time.
+/// By default a busy reader is woken at so many bytes: `cargo xtask hits` compares.
 const WAKE_BYTES: u32 = 256 << 10;
 /// Bytes moved one way in a row after which the kernel looks for the agent's word: two or three
 /// small messages pass without that look-up.
@@ -414,7 +417,7 @@ fn settings(offsets: Offsets, copies: u32, options: &Options) -> Settings {
         own_tgid: std::process::id(),
         roles,
         copy_bytes: options.copy_per_call_bytes.min(CAPTURE_MAX_BYTES),
-        wake_bytes: WAKE_BYTES.min(options.ring_bytes / 4),
+        wake_bytes: options.wake_bytes.min(options.ring_bytes / 4),
         reach_after_bytes: REACH_AFTER_BYTES,
         excludes,
         copies,

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::command::run;
 use crate::project::{Project, cargo};
-use crate::setup::{Package, as_root, is_root, packages};
+use crate::setup::{Package, as_root, packages};
 use crate::{build, ebpf};
 
 /// What the load is made of.
@@ -49,21 +49,40 @@ pub(crate) fn benches(project: &Project, options: &Options) -> Result<()> {
     run(command.args(&options.words))
 }
 
-/// The `overhead` command: builds what is measured and what measures, both for release, and runs
-/// it as root.
+/// What is measured of the whole agent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Measure {
+    /// What Eaves costs a host: nginx and wrk.
+    Overhead,
+    /// What one hit of a tap costs.
+    Hits,
+}
+
+/// The `overhead` and `hits` commands: build what is measured and what measures, both for release,
+/// and run it as root.
 ///
 /// # Errors
 /// If something does not build, root cannot be had, or the measurement fails.
-pub(crate) fn overhead(project: &Project, arguments: &[String]) -> Result<()> {
-    run(&mut overhead_command(project, arguments)?)
+pub(crate) fn measure(project: &Project, what: Measure, arguments: &[String]) -> Result<()> {
+    run(&mut measurement(project, what, arguments)?)
 }
 
 /// The measurement, built and ready to be run.
 ///
 /// # Errors
 /// If something does not build, or root cannot be had.
-pub(crate) fn overhead_command(project: &Project, arguments: &[String]) -> Result<Command> {
-    packages(PACKAGES, "overhead is measured with nginx and wrk")?;
+pub(crate) fn measurement(
+    project: &Project,
+    what: Measure,
+    arguments: &[String],
+) -> Result<Command> {
+    let program = match what {
+        Measure::Overhead => {
+            packages(PACKAGES, "overhead is measured with nginx and wrk")?;
+            "eaves-overhead"
+        }
+        Measure::Hits => "eaves-hits",
+    };
     let agent = build::build(project, ebpf::Options::default())?;
     let mut build = Command::new(cargo());
     build.current_dir(&project.root).args([
@@ -72,22 +91,21 @@ pub(crate) fn overhead_command(project: &Project, arguments: &[String]) -> Resul
         "--package",
         "eaves-tests",
         "--bin",
-        "eaves-overhead",
+        program,
     ]);
     run(&mut build)?;
-    let measure = project.target.join("release/eaves-overhead");
+    let measure = project.target.join("release").join(program);
     let measure = measure
         .to_str()
         .context("the target folder's path is not text")?;
-    let mut command = if is_root() {
-        Command::new(measure)
-    } else {
-        let mut command = as_root("env", &format!("EAVES_BIN={} {measure}", agent.display()))?;
-        command
-            .arg(format!("EAVES_BIN={}", agent.display()))
-            .arg(measure);
-        command
-    };
-    command.env("EAVES_BIN", &agent).args(arguments);
+    let variable = format!("EAVES_BIN={}", agent.display());
+    // By `env` in any case: sudo lets no variable through.
+    let mut command = as_root("env", &format!("{variable} {measure}"))?;
+    command.arg(variable).arg(measure);
+    if what == Measure::Hits {
+        let object = ebpf::build(project, ebpf::Options::default())?;
+        command.arg("--object").arg(object);
+    }
+    command.args(arguments);
     Ok(command)
 }

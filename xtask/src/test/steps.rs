@@ -7,10 +7,11 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use super::{Context, Tally};
+use crate::bench::{self, Measure};
 use crate::command::say;
 use crate::project::{cargo, which};
 use crate::setup::{Package, is_root};
-use crate::{bench, docs, ebpf, kernel, tidy};
+use crate::{docs, ebpf, kernel, tidy};
 
 /// Seconds each fuzz target runs.
 const FUZZ_S: u32 = 15;
@@ -152,7 +153,7 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         name: "overhead",
-        what: "one short round of what Eaves costs",
+        what: "one short round of what Eaves, and one hit of a tap, costs",
         needs: &[],
         run: overhead,
     },
@@ -376,8 +377,13 @@ fn fuzz_one(context: &Context<'_>, release: &Path, target: &str) -> Result<Tally
 }
 
 fn overhead(context: &Context<'_>) -> Result<Tally> {
-    let mut command = bench::overhead_command(context.project, &["--quick".to_owned()])?;
-    context.tests("overhead", &mut command)
+    let quick = ["--quick".to_owned()];
+    let mut tally = Tally::default();
+    for (name, what) in [("overhead", Measure::Overhead), ("hits", Measure::Hits)] {
+        let mut command = bench::measurement(context.project, what, &quick)?;
+        tally.add(&context.tests(name, &mut command)?);
+    }
+    Ok(tally)
 }
 
 /// Names of the binaries that a manifest declares.
