@@ -9,8 +9,9 @@ const HEAD: &str = "\
 Made from the code by `cargo xtask docs`.
 
 Each counter is raised at one place and computed from no other, so that *in = out + dropped* can be
-checked for every stage. Eaves prints those that are not zero when it stops, and sends those that
-rose and count a loss as a `loss` notice. They only ever rise while it runs.
+checked for every stage; `missed` alone is a difference, of what the kernel itself counts and what was
+made up for. Eaves prints those that are not zero when it stops, and sends those that rose and count a
+loss as a `loss` notice. They only ever rise while it runs.
 ";
 
 /// A counter as its declaration has it.
