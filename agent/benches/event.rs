@@ -13,7 +13,7 @@ use std::sync::Arc;
 use eaves::capture::{ConnOpen, Origin};
 use eaves::clock::{BootTime, Ktime, WallTime};
 use eaves::event::write_line;
-use eaves::exchange::{Body, ConnInfo, Exchange, Half, Head, Seen, Span, Version};
+use eaves::exchange::{Body, ConnInfo, Exchange, Half, Head, Known, Seen, Span, Version};
 use eaves::redact::{SealContext, seal};
 use eaves_common::{ConnId, Role, Transport};
 use measure::{Bench, Cost, cost};
@@ -119,6 +119,7 @@ fn exchange() -> Exchange {
         missing_bytes: 0,
         reasons: Vec::new(),
         anomalies: Vec::new(),
+        known: Known::default(),
     }
 }
 

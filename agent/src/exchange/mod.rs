@@ -5,11 +5,13 @@ mod arrive;
 mod body;
 mod conn;
 mod expiry;
+mod known;
 mod pair;
 mod settle;
 mod turns;
 
 pub use conn::{Conn, Context, Options};
+pub use known::Known;
 
 use std::sync::Arc;
 
@@ -101,6 +103,8 @@ pub struct Exchange {
     pub reasons: Vec<Reason>,
     /// What was odd on the wire; names of EVENTS.md, each once.
     pub anomalies: Vec<&'static str>,
+    /// What the rooms behind learnt of it.
+    pub known: Known,
 }
 
 impl Exchange {
@@ -108,7 +112,7 @@ impl Exchange {
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         let halves = [&self.request, &self.response].into_iter().flatten();
-        size_of::<Self>() + halves.map(Half::held_bytes).sum::<usize>()
+        size_of::<Self>() + halves.map(Half::held_bytes).sum::<usize>() + self.known.bytes()
     }
 }
 

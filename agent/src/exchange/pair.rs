@@ -14,7 +14,7 @@ use super::conn::Books;
 use super::expiry::{Closing, close};
 use super::settle::Tentative;
 use super::turns::{Arriving, Turns};
-use super::{ConnInfo, Exchange, Reason, Seen};
+use super::{ConnInfo, Exchange, Known, Reason, Seen};
 use crate::clock::Ktime;
 use crate::protocol::Anomalies;
 use crate::protocol::http1::{Asked, Message};
@@ -360,6 +360,7 @@ impl Pairs {
                 missing_bytes: 0,
                 reasons: Vec::new(),
                 anomalies: Vec::new(),
+                known: Known::default(),
             },
             request: Arrival::WAITING,
             response: Arrival::WAITING,

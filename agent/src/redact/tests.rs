@@ -2,7 +2,7 @@ use super::{SealContext, seal};
 use crate::capture::{ConnOpen, Origin};
 use crate::clock::{BootTime, Ktime, WallTime};
 use crate::event::write_line;
-use crate::exchange::{Body, ConnInfo, Exchange, Half, Head, Reason, Seen, Span, Version};
+use crate::exchange::{Body, ConnInfo, Exchange, Half, Head, Known, Reason, Seen, Span, Version};
 use eaves_common::{ConnId, Role, Transport};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -76,6 +76,7 @@ fn exchange(request: Option<Half>, response: Option<Half>) -> Exchange {
         missing_bytes: 0,
         reasons: Vec::new(),
         anomalies: Vec::new(),
+        known: Known::default(),
     }
 }
 
