@@ -9,7 +9,7 @@
 //! 1  capture protocol filter    ring bytes → Record; bytes → Message; filter text → predicate
 //! 2  probe stream               kernel → Record; Record → Chunk
 //! 3  exchange                   Chunk → Message → Exchange
-//! 4  redact                     Exchange → ApiEvent
+//! 4  redact detect              Exchange → ApiEvent; what exchanges tell → Finding
 //! 5  journal                    lines → one durable log
 //! 6  sink query                 lines → wire; journal → answers
 //! 7  config                     each room's Options, loaded and checked
@@ -33,6 +33,7 @@ pub mod stream;
 
 pub mod exchange;
 
+pub mod detect;
 pub mod redact;
 
 pub mod journal;

@@ -3,6 +3,7 @@
 use std::hash::Hasher as _;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Deserialize, Deserializer};
 use serde::{Serialize, Serializer};
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
@@ -52,6 +53,39 @@ impl Serialize for EventId {
     }
 }
 
+impl std::str::FromStr for EventId {
+    type Err = IdError;
+
+    /// Reads what [`EventId::to_text`] writes, and any other UUID in that form.
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let mut id = 0_u128;
+        for (at, byte) in text.bytes().enumerate() {
+            if matches!(at, 8 | 13 | 18 | 23) && byte == b'-' {
+                continue;
+            }
+            let digit = char::from(byte).to_digit(16).ok_or(IdError)?;
+            id = (id << 4) | u128::from(digit);
+        }
+        if text.len() == 36 && text.bytes().filter(|byte| *byte == b'-').count() == 4 {
+            Ok(Self(id))
+        } else {
+            Err(IdError)
+        }
+    }
+}
+
+/// A text that is no id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an id: 32 hexadecimal digits in five groups")]
+pub struct IdError;
+
+impl<'de> Deserialize<'de> for EventId {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(from)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
 impl JsonSchema for EventId {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "EventId".into()
@@ -88,6 +122,9 @@ enum Purpose {
     Exchange = 1,
     Connection = 2,
     Notice = 3,
+    Incident = 4,
+    Finding = 5,
+    Campaign = 6,
 }
 
 impl Ids {
@@ -126,6 +163,29 @@ impl Ids {
     #[must_use]
     pub fn notice(&self, time: WallTime, ordinal: u64) -> EventId {
         self.id(Purpose::Notice, time, &[ordinal])
+    }
+
+    /// Id of the incident that `detector` opened at `time` for `key`, a hash of whom or what it is
+    /// about.
+    #[must_use]
+    pub fn incident(&self, time: WallTime, detector: &str, key: u64) -> EventId {
+        let mut hasher = self.keyed;
+        hasher.write(detector.as_bytes());
+        self.id(Purpose::Incident, time, &[hasher.finish(), key, time.0])
+    }
+
+    /// Id of the record `ordinal`, from 0, of an incident.
+    #[must_use]
+    pub fn finding(&self, time: WallTime, incident: EventId, ordinal: u64) -> EventId {
+        let EventId(incident) = incident;
+        let words = [(incident >> 64) as u64, incident as u64, ordinal];
+        self.id(Purpose::Finding, time, &words)
+    }
+
+    /// Id of the campaign of the actor whose hash is `actor`, which began at `time`.
+    #[must_use]
+    pub fn campaign(&self, time: WallTime, actor: u64) -> EventId {
+        self.id(Purpose::Campaign, time, &[actor, time.0])
     }
 
     fn id(&self, purpose: Purpose, time: WallTime, words: &[u64]) -> EventId {
@@ -179,13 +239,31 @@ mod tests {
                 ids.connection(TIME, conn(1, 2, 9)),
                 ids.connection(TIME, conn(1, 2, 8)),
                 ids.notice(TIME, 1),
+                ids.incident(TIME, "auth-01", 1),
+                ids.incident(TIME, "auth-02", 1),
+                ids.finding(TIME, ids.incident(TIME, "auth-01", 1), 0),
+                ids.finding(TIME, ids.incident(TIME, "auth-01", 1), 1),
+                ids.campaign(TIME, 1),
             ]
         };
         let mut all = [ids("a", 1), ids("a", 2), ids("b", 1)].concat();
         assert_eq!(ids("a", 1), ids("a", 1));
         all.sort();
         all.dedup();
-        assert_eq!(all.len(), 27);
+        assert_eq!(all.len(), 42);
+    }
+
+    #[test]
+    fn an_id_can_be_read_again() {
+        let id = Ids::new("a", 1).notice(TIME, 1);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for wrong in [
+            "",
+            "017f22e279b07cc398c4dc0c0c07398f",
+            "017f22e2-79b0-7cc3-98c4-dc0c0c07398g",
+        ] {
+            assert!(wrong.parse::<EventId>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

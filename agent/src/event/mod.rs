@@ -1,30 +1,37 @@
-//! The words that leave the agent: [`ApiEvent`] and [`Notice`], and how they look as JSON.
+//! The words that leave the agent: [`ApiEvent`], [`Finding`] and [`Notice`], and how they look as JSON.
 //!
 //! Plain data that borrows what it reports. An absent field means *not known*, an absent list or
 //! text that nothing was there to list or say; `null` is never written. Only `redact::seal` makes
 //! an [`ApiEvent`]; this room judges nothing and masks nothing.
 
+mod finding;
 mod http;
 mod id;
 mod json;
 mod notice;
 mod party;
+mod signal;
 mod text;
 mod time;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
+pub use finding::{
+    Actor, Baseline, DetectorName, Evidence, Finding, FindingKind, IncidentState, Learnt, Outcome,
+    Target,
+};
 pub use http::{
     Body, BodyEncoding, Completeness, Content, Extent, Field, Http, HttpVersion, MissingReason,
     Protocol, ProtocolName, Request, Response, Url, UserAgent,
 };
-pub use id::{ConnName, EventId, Ids};
+pub use id::{ConnName, EventId, IdError, Ids};
 pub use json::{EncodeError, write_line};
 pub use notice::{
     Count, Detail, JournalWhat, Notice, NoticeKind, NoticeName, Severity, SinkState, TapState,
 };
 pub use party::{Address, Endpoint, Host, Network, Process, Role, Transport};
+pub use signal::{Signal, Signals};
 pub use text::{Lower, Text};
 pub use time::{STAMP_BYTES, parse_stamp, stamp};
 
@@ -91,7 +98,7 @@ pub enum ExchangeKind {
     Exchange,
 }
 
-/// The JSON Schema of one line: an exchange or a notice.
+/// The JSON Schema of one line: an exchange, a finding or a notice.
 #[must_use]
 pub fn json_schema() -> serde_json::Value {
     /// One line of Eaves' output, told apart by `kind` and `schema`.
@@ -101,6 +108,7 @@ pub fn json_schema() -> serde_json::Value {
     #[expect(dead_code, reason = "only its schema is wanted")]
     enum Line<'a> {
         Exchange(Box<ApiEvent<'a>>),
+        Finding(Box<Finding<'a>>),
         Notice(Notice<'a>),
     }
     let mut settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();

@@ -89,13 +89,13 @@ pub enum NoticeName {
 pub enum Severity {
     /// Nothing need be done.
     Info,
-    /// Something is less good than it could be.
+    /// Something is less good than it could be; worth a look some day.
     Low,
-    /// Something is missing.
+    /// Something is missing, or looks like abuse: worth a look today.
     Medium,
-    /// Much is missing: someone should act.
+    /// Much is missing, or abuse is likely or at work: someone should act.
     High,
-    /// Nothing is heard any more.
+    /// Nothing is heard any more, or an attack has worked: someone must act now.
     Critical,
 }
 

@@ -1,6 +1,8 @@
 use super::text::tests::unescaped;
 use super::{
-    Count, Detail, Host, Ids, Lower, Notice, Severity, TapState, Text, json_schema, write_line,
+    Actor, Baseline, Count, Detail, DetectorName, Evidence, Finding, FindingKind, Host, Ids,
+    IncidentState, Learnt, Lower, Notice, Outcome, Severity, TapState, Target, Text, json_schema,
+    write_line,
 };
 use crate::clock::WallTime;
 use proptest::prelude::*;
@@ -119,4 +121,86 @@ proptest! {
         prop_assert_eq!(unescaped(&text), bytes.to_ascii_lowercase());
         prop_assert_eq!(serde_json::to_value(Lower(&bytes)).unwrap(), text);
     }
+}
+
+#[test]
+fn a_finding_is_written_as_the_schema_of_events_has_it() {
+    let time = WallTime(1_795_240_931_123_456_789);
+    let ids = Ids::new("4c4c", 7);
+    let incident = ids.incident(time, "auth-01", 9);
+    let evidence = [Evidence {
+        exchange: incident,
+        time,
+        source_id: None,
+        part: "request.query.id".to_owned(),
+        excerpt: "1' OR '1'='1".to_owned(),
+        decoded_by: vec!["percent".into()],
+        proof: String::new(),
+    }];
+    let finding = Finding {
+        kind: FindingKind::Finding,
+        schema: 1,
+        id: ids.finding(time, incident, 0),
+        time,
+        first_seen: time,
+        last_seen: time,
+        incident,
+        state: IncidentState::Open,
+        campaign: None,
+        detector: DetectorName {
+            id: "auth-01".into(),
+            name: "account brute force".into(),
+            version: 1,
+        },
+        severity: Severity::High,
+        confidence: 0.928,
+        outcome: Outcome::Attempted,
+        title: "20 failed logins".into(),
+        actor: Actor {
+            user: Some("alice".into()),
+            ..Actor::default()
+        },
+        target: Target::default(),
+        count: 20,
+        threshold: 10,
+        window_ns: Some(600_000_000_000),
+        baseline: Some(Baseline {
+            median: 0.0,
+            mad: 1.256,
+            samples: 4102,
+            state: Learnt::Warming,
+        }),
+        evidence: (&evidence[..]).into(),
+        samples: (&[][..]).into(),
+        endpoints: (&[][..]).into(),
+        remarks: (&[][..]).into(),
+        tags: (&[][..]).into(),
+        owasp: vec!["API2:2023".into()].into(),
+        cwe: vec![307].into(),
+        attack: vec!["T1110.001".into()].into(),
+        advice: "Look.".into(),
+        suppressed: 0,
+        host: HOST,
+    };
+    let mut line = Vec::new();
+    write_line(&finding, &mut line).unwrap();
+    let expected = r#"{"kind":"finding","schema":1,"id":"ID","time":"TIME","first_seen":"TIME",
+        "last_seen":"TIME","incident":"INCIDENT","state":"open","detector":{"id":"auth-01",
+        "name":"account brute force","version":1},"severity":"high","confidence":0.93,
+        "outcome":"attempted","title":"20 failed logins","actor":{"user":"alice"},"target":{},
+        "count":20,"threshold":10,"window_ns":600000000000,"baseline":{"median":0.0,"mad":1.26,
+        "samples":4102,"state":"warming"},"evidence":[{"exchange":"INCIDENT","time":"TIME",
+        "part":"request.query.id","excerpt":"1' OR '1'='1","decoded_by":["percent"]}],
+        "owasp":["API2:2023"],"cwe":[307],"attack":["T1110.001"],"advice":"Look.","suppressed":0,
+        "host":{"name":"web-3","id":"4c4c"}}"#;
+    let expected = expected
+        .replace('\n', "")
+        .replace("  ", "")
+        .replace("INCIDENT", &incident.to_string())
+        .replace("ID", &finding.id.to_string())
+        .replace("TIME", "2026-11-21T06:02:11.123456789Z");
+    assert_eq!(String::from_utf8(line).unwrap(), expected + "\n");
+    let read: Evidence =
+        serde_json::from_str(&serde_json::to_string(&evidence[0]).unwrap()).unwrap();
+    assert_eq!(read, evidence[0]);
 }

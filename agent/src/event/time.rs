@@ -1,7 +1,8 @@
 //! Dates as they are written: RFC 3339, UTC, nanoseconds.
 
 use schemars::{Schema, SchemaGenerator, json_schema};
-use serde::Serializer;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serializer};
 
 use crate::clock::WallTime;
 
@@ -114,6 +115,12 @@ pub fn parse_stamp(text: &[u8]) -> Option<WallTime> {
         _ => return None,
     };
     seconds.checked_mul(NS_PER_S)?.checked_add(ns).map(WallTime)
+}
+
+/// Reads a date from text, for types that are read again.
+pub(super) fn read<'de, D: Deserializer<'de>>(from: D) -> Result<WallTime, D::Error> {
+    let text = std::borrow::Cow::<'de, str>::deserialize(from)?;
+    parse_stamp(text.as_bytes()).ok_or_else(|| D::Error::custom("not a date of RFC 3339"))
 }
 
 /// A number of at most nine digits.
