@@ -5,7 +5,8 @@
 //!
 //! ```text
 //! 0  event telemetry clock      the words everyone uses
-//!    units spelling             how numbers are written, what a misspelt word was meant to be
+//!    units spelling keyed       how numbers are written, what a misspelt word was meant to be, what
+//!                               stands for a secret
 //! 1  capture protocol filter    ring bytes → Record; bytes → Message; filter text → predicate
 //! 2  probe stream               kernel → Record; Record → Chunk
 //! 3  exchange                   Chunk → Message → Exchange
@@ -20,6 +21,7 @@
 
 pub mod clock;
 pub mod event;
+pub mod keyed;
 pub mod spelling;
 pub mod telemetry;
 pub mod units;

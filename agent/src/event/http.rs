@@ -63,6 +63,10 @@ pub struct Url<'a> {
 /// The two messages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Http<'a> {
+    /// The endpoint: the path with what varies in braces; `{overflow}` where there are too many to tell
+    /// apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<&'a str>,
     /// The request, if its head was seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<Request<'a>>,
@@ -236,13 +240,6 @@ fn base64_digit(value: u32) -> char {
         62 => b'+',
         _ => b'/',
     })
-}
-
-/// The client's program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct UserAgent<'a> {
-    /// The User-Agent field, as sent.
-    pub original: Text<'a>,
 }
 
 /// How much of an exchange was seen.

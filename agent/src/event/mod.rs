@@ -13,6 +13,7 @@ mod party;
 mod signal;
 mod text;
 mod time;
+mod user;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -23,17 +24,18 @@ pub use finding::{
 };
 pub use http::{
     Body, BodyEncoding, Completeness, Content, Extent, Field, Http, HttpVersion, MissingReason,
-    Protocol, ProtocolName, Request, Response, Url, UserAgent,
+    Protocol, ProtocolName, Request, Response, Url,
 };
 pub use id::{ConnName, EventId, IdError, Ids};
 pub use json::{EncodeError, write_line};
 pub use notice::{
     Count, Detail, JournalWhat, Notice, NoticeKind, NoticeName, Severity, SinkState, TapState,
 };
-pub use party::{Address, Endpoint, Host, Network, Process, Role, Transport};
+pub use party::{Address, Client, Endpoint, Host, Network, Process, Role, Transport};
 pub use signal::{Signal, Signals};
 pub use text::{Lower, Text};
 pub use time::{STAMP_BYTES, parse_stamp, stamp};
+pub use user::{AgentClass, User, UserAgent};
 
 /// Version of the fields: within it, fields are only added.
 pub const SCHEMA: u32 = 1;
@@ -61,9 +63,9 @@ pub struct ApiEvent<'a> {
     pub role: Role,
     /// The connection, and what was spoken on it.
     pub network: Network,
-    /// Who asked.
+    /// Who asked, behind the proxies that are believed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub client: Option<Endpoint<'a>>,
+    pub client: Option<Client<'a>>,
     /// The other end of the socket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<Endpoint<'a>>,
@@ -75,6 +77,9 @@ pub struct ApiEvent<'a> {
     pub url: Option<Url<'a>>,
     /// The two messages.
     pub http: Http<'a>,
+    /// Whose account it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<User<'a>>,
     /// The client's program, as it says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<UserAgent<'a>>,
@@ -87,6 +92,9 @@ pub struct ApiEvent<'a> {
     /// What was odd on the wire, each once.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub anomalies: &'a [&'static str],
+    /// What kind of API event it is, each once.
+    #[serde(skip_serializing_if = "Signals::is_empty")]
+    pub signals: Signals,
 }
 
 /// The word `exchange`.

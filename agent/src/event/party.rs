@@ -54,6 +54,34 @@ pub struct Endpoint<'a> {
     pub port: Option<u16>,
 }
 
+/// Who asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Client<'a> {
+    /// IP address: the furthest one that is believed; for a Unix socket its path.
+    pub address: Address<'a>,
+    /// Port, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// The proxies between it and this host that were believed, its neighbour first.
+    #[serde(skip_serializing_if = "<[_]>::is_empty", serialize_with = "addresses")]
+    #[schemars(with = "Vec<Address<'a>>")]
+    pub via: &'a [IpAddr],
+}
+
+impl<'a> From<Endpoint<'a>> for Client<'a> {
+    fn from(end: Endpoint<'a>) -> Self {
+        Self {
+            address: end.address,
+            port: end.port,
+            via: &[],
+        }
+    }
+}
+
+fn addresses<S: Serializer>(list: &[IpAddr], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(list.iter().map(|ip| Address::Ip(*ip)))
+}
+
 /// An IP address or the name of a Unix socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Address<'a> {

@@ -1,15 +1,44 @@
 //! What the rooms behind learn of an exchange. `pipeline` has it put there, one room after the
 //! other, so that none of them has to know another; nothing of it is masked.
 
+mod client;
+mod device;
+mod novelty;
+mod route;
+mod user;
+
+use std::sync::Arc;
+
+pub use client::Client;
+pub use device::Device;
+pub use novelty::{Novel, Novelty};
+pub use route::Route;
+pub use user::User;
+
+pub use crate::event::{AgentClass, Signal, Signals};
+
 /// Who called, what, from where, and what of it is delicate: a field for each answer, filled by the
 /// room that finds it. All empty while an exchange is being put together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Known {}
+pub struct Known {
+    /// Who asked, behind the proxies that are believed. `None` if no address is known.
+    pub client: Option<Client>,
+    /// Whose account it was, or which credential.
+    pub user: Option<User>,
+    /// The client's program. `None` if the request says nothing of it.
+    pub device: Option<Arc<Device>>,
+    /// The endpoint. `None` without a request.
+    pub route: Option<Route>,
+    /// What kind of API event it is.
+    pub signals: Signals,
+    /// What of it was seen for the first time.
+    pub novelty: Novelty,
+}
 
 impl Known {
-    /// Memory it holds beyond its own size, in bytes.
+    /// Memory it holds beyond its own size, in bytes; what is shared with a table is the table's.
     #[must_use]
-    pub const fn bytes(&self) -> usize {
-        0
+    pub fn bytes(&self) -> usize {
+        self.client.as_ref().map_or(0, Client::bytes)
     }
 }

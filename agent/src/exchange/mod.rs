@@ -11,7 +11,7 @@ mod settle;
 mod turns;
 
 pub use conn::{Conn, Context, Options};
-pub use known::Known;
+pub use known::{AgentClass, Client, Device, Known, Novel, Novelty, Route, Signal, Signals, User};
 
 use std::sync::Arc;
 

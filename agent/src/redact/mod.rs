@@ -10,9 +10,9 @@ use std::net::IpAddr;
 use crate::capture::Origin;
 use crate::clock::{BootTime, WallTime};
 use crate::event::{
-    self, Address, ApiEvent, Completeness, ConnName, Endpoint, ExchangeKind, Field, Host, Http,
-    HttpVersion, Ids, Lower, Network, Process, Protocol, ProtocolName, Request, Response, SCHEMA,
-    Text, UserAgent,
+    self, Address, ApiEvent, Client, Completeness, ConnName, Endpoint, ExchangeKind, Field, Host,
+    Http, HttpVersion, Ids, Lower, Network, Process, Protocol, ProtocolName, Request, Response,
+    SCHEMA, Text, User, UserAgent,
 };
 use crate::exchange::{Body, ConnInfo, Exchange, Half, Head, Seen, Version};
 use eaves_common::Transport;
@@ -111,24 +111,48 @@ pub fn seal<'a>(exchange: &'a Exchange, context: &'a SealContext) -> ApiEvent<'a
                 .ids
                 .connection(context.boot.date(conn.open.time), name),
         },
-        client,
+        client: client_of(exchange).or_else(|| client.map(Client::from)),
         peer: remote,
         server,
         url: request.map(|m| target::url(&m.head)),
         http: Http {
+            route: exchange.known.route.as_ref().map(|r| &*r.template),
             request: request.map(sealed_request),
             response: response.map(sealed_response),
         },
-        user_agent: request
-            .and_then(|m| m.head.field("user-agent"))
-            .map(|value| UserAgent {
-                original: Text(value),
-            }),
+        user: exchange.known.user.as_ref().map(|user| User {
+            id: user.id.as_deref().map(Text),
+            source: &user.source,
+            credential: user.credential,
+        }),
+        user_agent: user_agent(exchange),
         process: process(conn, context.boot),
         host: context.host(),
         completeness: completeness(exchange),
         anomalies: &exchange.anomalies,
+        signals: exchange.known.signals,
     }
+}
+
+/// Who asked, if that is known better than by the socket's end.
+fn client_of(exchange: &Exchange) -> Option<Client<'_>> {
+    exchange.known.client.as_ref().map(|client| Client {
+        address: Address::Ip(client.address),
+        port: client.port,
+        via: &client.via,
+    })
+}
+
+fn user_agent(exchange: &Exchange) -> Option<UserAgent<'_>> {
+    let original = exchange.request.as_ref()?.head.field("user-agent")?;
+    let device = exchange.known.device.as_deref();
+    Some(UserAgent {
+        original: Text(original),
+        name: device.map_or("", |device| &device.name),
+        version: device.map_or("", |device| &device.version),
+        os: device.map_or("", |device| &device.os),
+        class: device.and_then(|device| device.class),
+    })
 }
 
 /// First byte of the request to last byte of the response; `None` where either is not known.

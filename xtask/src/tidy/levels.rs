@@ -5,7 +5,7 @@ use super::{File, Problem};
 
 /// The rooms by level; a room of one level knows no other of it. A file's name stands for a room too.
 const LEVELS: &[&[&str]] = &[
-    &["event", "telemetry", "clock", "units", "spelling"],
+    &["event", "telemetry", "clock", "units", "spelling", "keyed"],
     &["capture", "protocol", "content", "filter"],
     &["probe", "lookup", "stream"],
     &["exchange"],
@@ -18,8 +18,8 @@ const LEVELS: &[&[&str]] = &[
     &["cli"],
 ];
 
-/// What the words of everyone may build on: dates stand in events.
-const ALSO_ALLOWED: &[(&str, &str)] = &[("event", "clock")];
+/// What the words of everyone may build on: dates and keyed hashes stand in events.
+const ALSO_ALLOWED: &[(&str, &str)] = &[("event", "clock"), ("event", "keyed")];
 
 const SOURCES: &str = "agent/src/";
 

@@ -11,6 +11,7 @@ const EXTENT: &[&str] = &[
     "none",
 ];
 const SEVERITY: &[&str] = &["info", "low", "medium", "high", "critical"];
+const AGENT_CLASS: &[&str] = &["browser", "mobile_app", "library", "tool", "bot", "scanner"];
 const OUTCOME: &[&str] = &["attempted", "answered", "confirmed"];
 
 macro_rules! fields {
@@ -120,7 +121,7 @@ pub(super) const FIELDS: &[Field] = fields! {
         "user_agent.name": Text,
         "user_agent.version": Text,
         "user_agent.os": Text,
-        "user_agent.class": Text,
+        "user_agent.class": Word(AGENT_CLASS),
         "process.pid": Number,
         "process.name": Text,
         "process.executable": Text,

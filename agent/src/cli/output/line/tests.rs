@@ -38,7 +38,7 @@ fn event() -> ApiEvent<'static> {
             },
             connection: ids.connection(TIME, CONN),
         },
-        client: end(7, 51_322),
+        client: end(7, 51_322).map(Into::into),
         peer: end(7, 51_322),
         server: end(1, 80),
         url: Some(Url {
@@ -48,6 +48,7 @@ fn event() -> ApiEvent<'static> {
             ..Url::default()
         }),
         http: Http {
+            route: None,
             request: Some(Request {
                 method: Text(b"GET"),
                 headers: vec![],
@@ -65,6 +66,7 @@ fn event() -> ApiEvent<'static> {
                 trailers: vec![],
             }),
         },
+        user: None,
         user_agent: None,
         process: Process {
             pid: 812,
@@ -79,6 +81,7 @@ fn event() -> ApiEvent<'static> {
             reasons: vec![],
         },
         anomalies: &[],
+        signals: crate::event::Signals::NONE,
     }
 }
 
@@ -165,6 +168,7 @@ fn what_is_not_known_is_a_dash() {
     event.duration_ns = None;
     event.url = None;
     event.http = Http {
+        route: None,
         request: None,
         response: None,
     };
