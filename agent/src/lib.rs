@@ -7,7 +7,8 @@
 //! 0  event telemetry clock      the words everyone uses
 //!    units spelling keyed       how numbers are written, what a misspelt word was meant to be, what
 //!                               stands for a secret
-//! 1  capture protocol filter    ring bytes → Record; bytes → Message; filter text → predicate
+//! 1  capture protocol content   ring bytes → Record; bytes → Message; a body or value → named parts
+//!    filter                     filter text → predicate
 //! 2  probe stream               kernel → Record; Record → Chunk
 //! 3  exchange                   Chunk → Message → Exchange
 //! 4  redact detect              Exchange → ApiEvent; what exchanges tell → Finding
@@ -27,6 +28,7 @@ pub mod telemetry;
 pub mod units;
 
 pub mod capture;
+pub mod content;
 pub mod filter;
 pub mod protocol;
 

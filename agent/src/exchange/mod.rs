@@ -7,6 +7,7 @@ mod conn;
 mod expiry;
 mod known;
 mod pair;
+mod parts;
 mod settle;
 mod turns;
 

@@ -1,0 +1,141 @@
+//! Base64 of either alphabet (RFC 4648 §4, §5), padded or not.
+
+/// Shorter ones are words as often as not.
+const SHORTEST: usize = 16;
+
+/// Characters looked at before all are: a multiple of four.
+const TRIED: usize = 24;
+
+/// Whether `value` may well be base64 of text: long enough, of one alphabet, and its beginning
+/// decodes to something printable.
+pub(in crate::content) fn plausible(value: &[u8]) -> bool {
+    if value.len() < SHORTEST {
+        return false;
+    }
+    let head = value.get(..TRIED.min(value.len() & !3)).unwrap_or_default();
+    let mut out = [0; TRIED / 4 * 3];
+    let mut len = 0;
+    for four in head.chunks(4) {
+        let Some((bytes, count)) = quantum(four) else {
+            return false;
+        };
+        let Some(to) = out.get_mut(len..len + 3) else {
+            return false;
+        };
+        to.copy_from_slice(&bytes);
+        len += count;
+    }
+    out.get(..len).is_some_and(is_printable)
+}
+
+/// Appends what `value` is base64 of, if it is; a cut last quantum gives the bytes it has.
+pub(in crate::content) fn decoded(value: &[u8], out: &mut Vec<u8>) -> bool {
+    let before = out.len();
+    out.reserve(value.len() / 4 * 3 + 3);
+    let mut rest = value;
+    while let Some((four, behind)) = rest.split_at_checked(4.min(rest.len())) {
+        if four.is_empty() {
+            return true;
+        }
+        let Some((bytes, count)) = quantum(four) else {
+            break;
+        };
+        out.extend_from_slice(bytes.get(..count).unwrap_or_default());
+        // Padding stands at the end only.
+        if count < 3 && !behind.is_empty() {
+            break;
+        }
+        rest = behind;
+    }
+    out.truncate(before);
+    false
+}
+
+/// Whether nine bytes of ten are printable, line ends among them, and none of ASCII's rarer
+/// controls is there. Bytes beyond ASCII count if they are UTF-8.
+pub(in crate::content) fn is_printable(bytes: &[u8]) -> bool {
+    let ascii = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n');
+    let plain = bytes.iter().filter(|byte| ascii(byte)).count();
+    if plain == bytes.len() {
+        return !bytes.is_empty();
+    }
+    let control = |byte: &u8| byte.is_ascii() && !ascii(byte);
+    let beyond = bytes.iter().filter(|byte| !byte.is_ascii()).count();
+    // The last character may be cut.
+    let is_text = match str::from_utf8(bytes) {
+        Ok(_) => true,
+        Err(error) => error.error_len().is_none(),
+    };
+    !bytes.iter().any(control) && (is_text || beyond * 10 <= bytes.len())
+}
+
+/// Up to four characters, and how many of the three bytes they stand for.
+fn quantum(four: &[u8]) -> Option<([u8; 3], usize)> {
+    let pad = four.iter().rev().take_while(|byte| **byte == b'=').count();
+    let digits = four.get(..four.len() - pad)?;
+    if digits.len() < 2 || (pad > 0 && four.len() < 4) {
+        return None;
+    }
+    let bits = digits.iter().try_fold(0u32, |bits, byte| {
+        Some(bits << 6 | u32::from(digit(*byte)?))
+    })?;
+    let bits = bits << (6 * (4 - digits.len()));
+    let [_, a, b, c] = bits.to_be_bytes();
+    Some(([a, b, c], digits.len() - 1))
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    Some(match byte {
+        b'A'..=b'Z' => byte - b'A',
+        b'a'..=b'z' => byte - b'a' + 26,
+        b'0'..=b'9' => byte - b'0' + 52,
+        b'+' | b'-' => 62,
+        b'/' | b'_' => 63,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{decoded, plausible};
+
+    #[track_caller]
+    fn check(text: &str, expected: Option<&[u8]>) {
+        let mut out = b"before".to_vec();
+        let whole = decoded(text.as_bytes(), &mut out);
+        assert_eq!(whole.then(|| &out[6..]), expected, "{text}");
+        assert!(whole || out == b"before");
+    }
+
+    #[test]
+    fn either_alphabet_padded_or_not_or_cut() {
+        check("", Some(b""));
+        check("TWFu", Some(b"Man"));
+        check("TWE=", Some(b"Ma"));
+        check("TQ==", Some(b"M"));
+        check("TWE", Some(b"Ma"));
+        check("-_-_", Some(b"\xfb\xff\xbf"));
+        check("+/+/", Some(b"\xfb\xff\xbf"));
+        check("TWFuT", None);
+        check("T===", None);
+        check("TQ==TWFu", None);
+        check("TW u", None);
+        check("TQ=", None);
+    }
+
+    #[test]
+    fn words_and_hashes_are_not_taken_for_text() {
+        assert!(plausible(b"eyJ1c2VyIjoiYm9iIn0="));
+        assert!(plausible(b"JyBPUiAxPTEgLS0gY29tbWVudA=="));
+        for not in [
+            "eyJh",
+            "administrator-of-everything",
+            "8f14e45fceea167a5a36dedd4bea2543",
+            "550e8400-e29b-41d4-a716-446655440000",
+            "Mozilla/5.0 (X11; Linux x86_64)",
+            "2026-11-21T06:02:11Z",
+        ] {
+            assert!(!plausible(not.as_bytes()), "{not}");
+        }
+    }
+}

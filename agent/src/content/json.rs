@@ -1,0 +1,273 @@
+//! JSON of any depth (RFC 8259), one text or several, whole or cut.
+
+use std::ops::Range;
+
+use memchr::memchr2;
+
+use super::arena::Step;
+use super::coding::Coding;
+use super::place::{Kind, Place};
+use super::walk::{Source, Value, Walk};
+
+/// Objects and arrays within each other that are followed.
+const DEEPEST: usize = 64;
+
+/// An object or array that is open.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frame {
+    name: u32,
+    /// How many members or elements there were.
+    count: u32,
+    /// Where it was opened.
+    start: u32,
+    is_object: bool,
+}
+
+/// What may come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Key,
+    Value,
+    Behind,
+}
+
+/// Whether `value` may be JSON: an object or an array.
+pub(super) fn is_likely(value: &[u8]) -> bool {
+    let mut bytes = value.trim_ascii_start().iter();
+    let first = bytes.next();
+    let second = bytes.find(|byte| !byte.is_ascii_whitespace());
+    match (first, second) {
+        (Some(b'{'), second) => matches!(second, None | Some(b'"' | b'}')),
+        (Some(b'['), second) => matches!(
+            second,
+            None | Some(b'"' | b'{' | b'[' | b']' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n')
+        ),
+        _ => false,
+    }
+}
+
+/// Takes JSON apart under the name `root`; where it stopped, the end if all of it is JSON.
+pub(super) fn walk<'a>(
+    walk: &mut Walk<'_, 'a>,
+    source: Source<'_, 'a>,
+    root: u32,
+    place: Place,
+) -> usize {
+    // JSON within this one finds none there and makes its own.
+    let mut frames = std::mem::take(&mut walk.parts.frames);
+    frames.clear();
+    let mut json = Json {
+        walk,
+        source,
+        place,
+        frames: &mut frames,
+        at: 0,
+    };
+    let mut stopped = json.text(root);
+    // Several texts behind each other, as in JSON Lines (RFC 7464 puts a record separator between).
+    while stopped && json.rest_is_json() {
+        stopped = json.text(root);
+    }
+    let at = json.at;
+    walk.parts.frames = frames;
+    at
+}
+
+struct Json<'w, 'p, 's, 'a> {
+    walk: &'w mut Walk<'p, 'a>,
+    source: Source<'s, 'a>,
+    place: Place,
+    frames: &'w mut Vec<Frame>,
+    at: usize,
+}
+
+impl Json<'_, '_, '_, '_> {
+    fn peek(&mut self) -> Option<u8> {
+        let rest = self.source.bytes.get(self.at..)?;
+        let blank = rest
+            .iter()
+            .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x1e))
+            .count();
+        self.at += blank;
+        rest.get(blank).copied()
+    }
+
+    fn rest_is_json(&mut self) -> bool {
+        matches!(self.peek(), Some(b'{' | b'[' | b'"'))
+    }
+
+    /// Reads one text; false if it is not JSON from `at` on, or there is no room.
+    fn text(&mut self, root: u32) -> bool {
+        let mut next = Next::Value;
+        while let Some(byte) = self.peek() {
+            if !self.walk.has_room() {
+                return false;
+            }
+            next = match (next, byte) {
+                (Next::Behind, b',') => {
+                    self.at += 1;
+                    self.follows()
+                }
+                (Next::Key, b'"') => {
+                    let Some(next) = self.key() else { return false };
+                    next
+                }
+                (Next::Key | Next::Behind, b'}') | (Next::Value | Next::Behind, b']') => {
+                    if !self.close(byte == b'}') {
+                        return false;
+                    }
+                    Next::Behind
+                }
+                (Next::Value, b'{' | b'[') => {
+                    if self.frames.len() >= DEEPEST {
+                        return false;
+                    }
+                    self.open(root, byte == b'{');
+                    self.follows()
+                }
+                (Next::Value, _) => {
+                    if !self.scalar(root, byte) {
+                        return false;
+                    }
+                    Next::Behind
+                }
+                _ => return false,
+            };
+            if next == Next::Behind && self.frames.is_empty() {
+                return true;
+            }
+        }
+        true
+    }
+
+    /// What comes behind a comma or an opening bracket.
+    fn follows(&self) -> Next {
+        match self.frames.last() {
+            Some(frame) if frame.is_object => Next::Key,
+            _ => Next::Value,
+        }
+    }
+
+    /// The name of the value that comes: the key's, or a new one for an element.
+    fn value_name(&mut self, root: u32) -> u32 {
+        match self.frames.last_mut() {
+            Some(frame) if !frame.is_object => {
+                let step = Step::Index(frame.count);
+                frame.count += 1;
+                self.walk.wordless(frame.name, step)
+            }
+            // The key's step was the last one added.
+            Some(_) => (self.walk.parts.names.len() as u32).saturating_sub(1),
+            None => root,
+        }
+    }
+
+    fn open(&mut self, root: u32, is_object: bool) {
+        let name = self.value_name(root);
+        self.frames.push(Frame {
+            name,
+            count: 0,
+            start: self.at as u32,
+            is_object,
+        });
+        self.at += 1;
+    }
+
+    fn close(&mut self, is_object: bool) -> bool {
+        let Some(frame) = self.frames.pop_if(|frame| frame.is_object == is_object) else {
+            return false;
+        };
+        self.at += 1;
+        if frame.count == 0 {
+            self.push(frame.start as usize..self.at, frame.name, Kind::Word, false);
+        }
+        true
+    }
+
+    /// A key and its colon; what comes then, `None` if that is not JSON.
+    fn key(&mut self) -> Option<Next> {
+        let (range, closed) = self.string();
+        if !closed {
+            // A key that is cut is text like any other.
+            return None;
+        }
+        let before = self.at;
+        let frame = self.frames.last_mut()?;
+        frame.count += 1;
+        let parent = frame.name;
+        self.walk
+            .name(parent, Step::Key, self.source, range.clone(), Coding::Json);
+        self.at = range.end + 1;
+        match self.peek() {
+            Some(b':') => self.at += 1,
+            None => {}
+            Some(_) => {
+                self.at = before;
+                return None;
+            }
+        }
+        Some(Next::Value)
+    }
+
+    /// The bytes between the quotes at `at`, and whether the second one is there.
+    fn string(&self) -> (Range<usize>, bool) {
+        let (start, bytes) = (self.at + 1, self.source.bytes);
+        let mut at = start;
+        while let Some(found) = bytes.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+            at += found;
+            if bytes.get(at) == Some(&b'"') {
+                return (start..at, true);
+            }
+            at += 2;
+        }
+        (start..bytes.len().max(start), false)
+    }
+
+    /// A string, a number or a word; false if it is none.
+    fn scalar(&mut self, root: u32, first: u8) -> bool {
+        if first == b'"' {
+            let (range, closed) = self.string();
+            let name = self.value_name(root);
+            self.at = (range.end + 1).min(self.source.bytes.len());
+            let value = Value::text(name, self.place, Coding::Json).cut(!closed);
+            self.walk.add(self.source, range, value);
+            return true;
+        }
+        let kind = match first {
+            b'-' | b'0'..=b'9' => Kind::Number,
+            b't' | b'f' | b'n' => Kind::Word,
+            _ => return false,
+        };
+        let rest = self.source.bytes.get(self.at..).unwrap_or_default();
+        let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+        let len = rest.iter().take_while(is_part).count();
+        let is_known = match rest.get(..len).unwrap_or_default() {
+            word if kind == Kind::Word => [&b"true"[..], b"false", b"null"]
+                .iter()
+                .any(|known| *known == word || (len == rest.len() && known.starts_with(word))),
+            number => number
+                .iter()
+                .all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(byte)),
+        };
+        if !is_known {
+            return false;
+        }
+        let name = self.value_name(root);
+        let range = self.at..self.at + len;
+        self.at = range.end;
+        let is_cut = self.source.is_cut && range.end == self.source.bytes.len();
+        self.push(range, name, kind, is_cut);
+        true
+    }
+
+    fn push(&mut self, range: Range<usize>, name: u32, kind: Kind, is_cut: bool) {
+        let value = Value {
+            name,
+            place: self.place,
+            kind,
+            coding: Coding::None,
+            is_cut,
+        };
+        self.walk.push(self.source, range, value);
+    }
+}

@@ -1,0 +1,347 @@
+//! Parts and names as they are read.
+
+use std::fmt;
+use std::ops::Range;
+
+use super::arena::{Entry, NameEntry, Parts, Step};
+use super::layer::Layers;
+use super::place::{BodyForm, Container, Kind, Place, Side};
+
+/// One value of a message.
+#[derive(Clone, Copy)]
+pub struct Part<'p, 'a> {
+    parts: &'p Parts<'a>,
+    entry: &'p Entry<'a>,
+}
+
+/// The name of a part, or of what parts lie in: a step, and those above it.
+///
+/// Its `Display` is the spelling of EVENTS: `request.query.id`, `request.body:$.user.name`.
+#[derive(Clone, Copy)]
+pub struct Name<'p, 'a> {
+    parts: &'p Parts<'a>,
+    entry: &'p NameEntry<'a>,
+    number: u32,
+}
+
+impl<'a> Parts<'a> {
+    /// All parts, in the order in which they stand in the messages, a part in front of those that
+    /// lie in its value.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Part<'_, 'a>> + Clone {
+        self.entries.iter().map(|entry| Part { parts: self, entry })
+    }
+
+    /// All names, each behind the one it lies in.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = Name<'_, 'a>> + Clone {
+        let named = |(number, entry)| Name {
+            parts: self,
+            entry,
+            number: number as u32,
+        };
+        self.names.iter().enumerate().map(named)
+    }
+
+    /// The part of this number, from 0.
+    #[must_use]
+    pub fn part(&self, number: usize) -> Option<Part<'_, 'a>> {
+        let entry = self.entries.get(number)?;
+        Some(Part { parts: self, entry })
+    }
+
+    /// The name of this number, from 0.
+    #[must_use]
+    pub fn name(&self, number: usize) -> Option<Name<'_, 'a>> {
+        Some(Name {
+            parts: self,
+            entry: self.names.get(number)?,
+            number: u32::try_from(number).ok()?,
+        })
+    }
+
+    /// What the body of the message turned out to be.
+    #[must_use]
+    pub const fn form(&self, side: Side) -> BodyForm {
+        let [request, response] = self.forms;
+        match side {
+            Side::Request => request,
+            Side::Response => response,
+        }
+    }
+}
+
+impl<'p, 'a> Part<'p, 'a> {
+    /// Which message it is of.
+    #[must_use]
+    pub const fn side(self) -> Side {
+        self.entry.side
+    }
+
+    /// What kind of place it stands in.
+    #[must_use]
+    pub const fn place(self) -> Place {
+        self.entry.place
+    }
+
+    /// What it is.
+    #[must_use]
+    pub const fn kind(self) -> Kind {
+        self.entry.kind
+    }
+
+    /// Its bytes as they stood in what it lies in: the message, or the value of another part.
+    #[must_use]
+    pub fn raw(self) -> &'p [u8] {
+        self.parts.get(self.entry.at.raw)
+    }
+
+    /// Its bytes with the coding of its place taken off.
+    #[must_use]
+    pub fn value(self) -> &'p [u8] {
+        self.parts.get(self.entry.value)
+    }
+
+    /// What was taken off, those of the values it lies in first.
+    #[must_use]
+    pub const fn layers(self) -> Layers {
+        self.entry.layers
+    }
+
+    /// Whether a limit or the end of what was kept cut it off.
+    #[must_use]
+    pub const fn is_cut(self) -> bool {
+        self.entry.is_cut
+    }
+
+    /// Whether it lies in the value of another part.
+    #[must_use]
+    pub const fn is_nested(self) -> bool {
+        self.entry.at.outer != super::arena::NONE
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> Option<Name<'p, 'a>> {
+        self.parts.name(self.entry.name as usize)
+    }
+
+    /// The number of its name in [`Parts::names`].
+    #[must_use]
+    pub const fn name_number(self) -> usize {
+        self.entry.name as usize
+    }
+
+    /// Where it lies in the message. A value in base64 or the like lies in all of what it was in.
+    #[must_use]
+    pub fn span(self) -> (Container, Range<usize>) {
+        self.span_of(0..self.value().len())
+    }
+
+    /// Where the bytes `range` of its value lie in the message.
+    #[must_use]
+    pub fn span_of(self, range: Range<usize>) -> (Container, Range<usize>) {
+        self.parts.span(&self.entry.at, range)
+    }
+}
+
+impl fmt::Debug for Part<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Values are not for logs.
+        let name = self.name().map(|name| name.to_string());
+        f.debug_struct("Part")
+            .field("name", &name)
+            .field("place", &self.place())
+            .field("span", &self.span())
+            .field("layers", &self.layers())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'p, 'a> Name<'p, 'a> {
+    /// Which message it is of.
+    #[must_use]
+    pub const fn side(self) -> Side {
+        self.entry.side
+    }
+
+    /// Its number in [`Parts::names`].
+    #[must_use]
+    pub const fn number(self) -> usize {
+        self.number as usize
+    }
+
+    /// The name it lies in.
+    #[must_use]
+    pub fn parent(self) -> Option<Self> {
+        self.parts.name(self.entry.parent as usize)
+    }
+
+    /// The number of the name it lies in.
+    #[must_use]
+    pub fn parent_number(self) -> Option<usize> {
+        let number = self.entry.parent as usize;
+        (number < self.parts.names.len()).then_some(number)
+    }
+
+    /// What the message calls it, decoded: a field's name, a key. Empty where the message has no
+    /// word for it, as for an element of an array.
+    #[must_use]
+    pub fn word(self) -> &'p [u8] {
+        self.parts.get(self.entry.text)
+    }
+
+    /// The number of an array's element or a path's segment.
+    #[must_use]
+    pub const fn index(self) -> Option<u32> {
+        match self.entry.step {
+            Step::Index(at) | Step::Path(at) => Some(at),
+            _ => None,
+        }
+    }
+
+    /// Whether it is of the kind that JSONPath calls a member or an element.
+    #[must_use]
+    pub const fn is_json(self) -> bool {
+        matches!(self.entry.step, Step::JsonRoot | Step::Key | Step::Index(_))
+    }
+
+    /// Whether its word is a name that the sender chose freely, not one of a header field.
+    #[must_use]
+    pub const fn is_free(self) -> bool {
+        matches!(
+            self.entry.step,
+            Step::Query
+                | Step::Fragment
+                | Step::Cookie
+                | Step::Field
+                | Step::Key
+                | Step::Element
+                | Step::Attribute
+                | Step::GraphQl
+        )
+    }
+
+    /// The last word in the name: its own, or that of the nearest step above which has one.
+    #[must_use]
+    pub fn last_word(self) -> &'p [u8] {
+        let mut name = self;
+        loop {
+            let word = name.word();
+            if !word.is_empty() {
+                return word;
+            }
+            match name.parent() {
+                Some(parent) => name = parent,
+                None => return word,
+            }
+        }
+    }
+
+    /// Where the bytes `range` of its word lie in the message; `None` if the word is not there.
+    #[must_use]
+    pub fn span_of(self, range: Range<usize>) -> Option<(Container, Range<usize>)> {
+        (self.is_free() && !self.word().is_empty()).then(|| self.parts.span(&self.entry.at, range))
+    }
+
+    fn write(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = Word(self.word());
+        match self.entry.step {
+            Step::Path(at) => write!(f, "path[{at}]"),
+            Step::Query => write!(f, "query.{word}"),
+            Step::Fragment => write!(f, "fragment.{word}"),
+            Step::Header => write!(f, "headers.{}", Lower(self.word())),
+            Step::Trailer => write!(f, "trailers.{}", Lower(self.word())),
+            Step::Cookie => write!(f, "cookies.{word}"),
+            Step::Body => f.write_str("body"),
+            Step::Field => write!(f, ".{word}"),
+            Step::FileName => f.write_str(".filename"),
+            Step::JsonRoot => f.write_str(":$"),
+            Step::Key if is_plain(self.word()) => write!(f, ".{word}"),
+            Step::Key => write!(f, "['{word}']"),
+            Step::Index(at) => write!(f, "[{at}]"),
+            Step::XmlRoot => f.write_str(":"),
+            Step::Element => write!(f, "/{word}"),
+            Step::Attribute => write!(f, "/@{word}"),
+            Step::JwtHeader => f.write_str(":jwt.header"),
+            Step::JwtClaims => f.write_str(":jwt.claims"),
+            Step::GraphQl => write!(f, ":graphql.{word}"),
+        }
+    }
+}
+
+/// Whether JSONPath writes `key` behind a dot.
+fn is_plain(key: &[u8]) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    !key.is_empty() && key.iter().all(plain)
+}
+
+/// Longest word that is spelled out.
+const LONGEST_WORD: usize = 128;
+
+/// Foreign bytes as readable text: what is not printable ASCII or UTF-8 becomes a question mark.
+struct Word<'p>(&'p [u8]);
+
+impl fmt::Display for Word<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.get(..LONGEST_WORD).unwrap_or(self.0);
+        for chunk in shown.utf8_chunks() {
+            for character in chunk.valid().chars() {
+                let shown = if character.is_control() {
+                    '?'
+                } else {
+                    character
+                };
+                fmt::Write::write_char(f, shown)?;
+            }
+            if !chunk.invalid().is_empty() {
+                f.write_str("?")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The same with A to Z in lower case.
+struct Lower<'p>(&'p [u8]);
+
+impl fmt::Display for Lower<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for byte in self.0.iter().take(LONGEST_WORD) {
+            let shown = if byte.is_ascii_graphic() { *byte } else { b'?' };
+            fmt::Write::write_char(f, char::from(shown.to_ascii_lowercase()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Steps of a name that are spelled out: the deepest ones are.
+const MOST_STEPS: usize = 96;
+
+impl fmt::Display for Name<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut steps = [None; MOST_STEPS];
+        let mut next = Some(*self);
+        let mut count = 0;
+        for place in &mut steps {
+            let Some(name) = next else { break };
+            *place = Some(name);
+            next = name.parent();
+            count += 1;
+        }
+        f.write_str(self.side().as_str())?;
+        f.write_str(".")?;
+        let mut is_first = true;
+        for name in steps.iter().take(count).rev().flatten() {
+            // A URL's query within a value is a step below it.
+            let is_root = matches!(
+                name.entry.step,
+                Step::Query | Step::Fragment | Step::Path(_) | Step::Cookie
+            );
+            if is_root && !is_first {
+                f.write_str(".")?;
+            }
+            name.write(f)?;
+            is_first = false;
+        }
+        Ok(())
+    }
+}

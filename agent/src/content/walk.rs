@@ -1,0 +1,310 @@
+//! A message's pieces, taken apart one after the other.
+
+use std::ops::Range;
+
+use super::arena::{At, Bytes, Entry, MOST_PARTS, MOST_TEXT, NONE, NameEntry, Parts, Step};
+use super::coding::Coding;
+use super::layer::{Layer, Layers};
+use super::place::{Container, Kind, Place, Side};
+use super::{body, form, nest, target};
+
+/// A body, as far as it was kept.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Body<'a> {
+    /// Its bytes, content coding taken off.
+    pub content: &'a [u8],
+    /// The value of the Content-Type field.
+    pub media_type: Option<&'a [u8]>,
+    /// Whether nothing of it is missing at the end.
+    pub is_whole: bool,
+    /// Whether a content coding still lies over it, so that nothing can be read in it.
+    pub is_coded: bool,
+}
+
+/// A message in raw pieces.
+#[derive(Clone, Debug)]
+pub struct Message<'a, F> {
+    /// Which it is.
+    pub side: Side,
+    /// The request target; empty for a response.
+    pub target: &'a [u8],
+    /// Names and values of the header fields, in order.
+    pub fields: F,
+    /// Those of the trailer fields.
+    pub trailers: F,
+    /// The body.
+    pub body: Body<'a>,
+}
+
+/// Bytes that are taken apart, and where they come from.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'s, 'a> {
+    pub(super) bytes: &'s [u8],
+    pub(super) lies: Lies<'a>,
+    pub(super) layers: Layers,
+    /// Whether what is at the end may go on in what was not kept.
+    pub(super) is_cut: bool,
+    /// How many values this lies in.
+    pub(super) depth: u8,
+}
+
+/// Where a source's bytes lie.
+#[derive(Clone, Copy)]
+pub(super) enum Lies<'a> {
+    /// In the message, from `start` of `container` on.
+    Wire {
+        bytes: &'a [u8],
+        container: Container,
+        start: u32,
+    },
+    /// In the arena's text from `text` on, and from `start` on in the value of `outer`.
+    Text {
+        text: u32,
+        start: u32,
+        outer: u32,
+        container: Container,
+        opaque: bool,
+    },
+}
+
+impl<'s, 'a> Source<'s, 'a> {
+    fn at(&self, range: Range<usize>, coding: Coding) -> At<'a> {
+        let (offset, len) = (range.start as u32, range.len() as u32);
+        match self.lies {
+            Lies::Wire {
+                bytes,
+                container,
+                start,
+            } => At {
+                raw: Bytes::Wire(bytes.get(range).unwrap_or_default()),
+                start: start + offset,
+                outer: NONE,
+                container,
+                coding,
+                opaque: false,
+            },
+            Lies::Text {
+                text,
+                start,
+                outer,
+                container,
+                opaque,
+            } => At {
+                raw: Bytes::Text {
+                    start: text + offset,
+                    len,
+                },
+                start: start + offset,
+                outer,
+                container,
+                coding,
+                opaque,
+            },
+        }
+    }
+
+    pub(super) fn get(&self, range: Range<usize>) -> &'s [u8] {
+        self.bytes.get(range).unwrap_or_default()
+    }
+
+    /// The same source, of which `layer` was taken off.
+    pub(super) fn under(self, layer: Layer) -> Self {
+        Self {
+            layers: self.layers.with(layer),
+            ..self
+        }
+    }
+}
+
+/// What is said of a value when it is added.
+#[derive(Clone, Copy)]
+pub(super) struct Value {
+    pub(super) name: u32,
+    pub(super) place: Place,
+    pub(super) kind: Kind,
+    pub(super) coding: Coding,
+    pub(super) is_cut: bool,
+}
+
+impl Value {
+    /// A text at `place` under `name`.
+    pub(super) const fn text(name: u32, place: Place, coding: Coding) -> Self {
+        Self {
+            name,
+            place,
+            kind: Kind::Text,
+            coding,
+            is_cut: false,
+        }
+    }
+
+    pub(super) const fn cut(self, is_cut: bool) -> Self {
+        Self { is_cut, ..self }
+    }
+}
+
+/// A walk over one message.
+pub(super) struct Walk<'p, 'a> {
+    pub(super) parts: &'p mut Parts<'a>,
+    pub(super) side: Side,
+    /// How many parts there may be when this message is done.
+    most: usize,
+}
+
+impl<'a> Parts<'a> {
+    /// Takes a message apart; its parts come behind those that are there.
+    pub fn take<F>(&mut self, message: Message<'a, F>)
+    where
+        F: Iterator<Item = (&'a [u8], &'a [u8])>,
+    {
+        let most = self.entries.len() + MOST_PARTS;
+        let mut walk = Walk {
+            parts: self,
+            side: message.side,
+            most,
+        };
+        if !message.target.is_empty() {
+            target::walk(&mut walk, message.target);
+        }
+        for (number, (name, value)) in (0..u16::MAX).zip(message.fields) {
+            walk.field(name, value, Container::Field(number), Step::Header);
+        }
+        let form = body::walk(&mut walk, &message.body);
+        for (number, (name, value)) in (0..u16::MAX).zip(message.trailers) {
+            walk.field(name, value, Container::Trailer(number), Step::Trailer);
+        }
+        match (message.side, &mut self.forms) {
+            (Side::Request, [have, _]) | (Side::Response, [_, have]) => *have = form,
+        }
+    }
+}
+
+impl<'a> Walk<'_, 'a> {
+    /// Whether more parts may be added, and more bytes decoded.
+    pub(super) const fn has_room(&self) -> bool {
+        self.parts.entries.len() < self.most && self.parts.text.len() < MOST_TEXT
+    }
+
+    fn field(&mut self, name: &'a [u8], value: &'a [u8], container: Container, step: Step) {
+        let wire = |bytes| Source {
+            bytes,
+            lies: Lies::Wire {
+                bytes,
+                container,
+                start: 0,
+            },
+            layers: Layers::NONE,
+            is_cut: false,
+            depth: 0,
+        };
+        let source = wire(value);
+        if name.eq_ignore_ascii_case(b"cookie") {
+            return form::cookies(self, source);
+        }
+        if name.eq_ignore_ascii_case(b"set-cookie") {
+            return form::set_cookie(self, source);
+        }
+        let number = self.name(NONE, step, wire(name), 0..name.len(), Coding::None);
+        let place = Value::text(number, Place::Header, Coding::None);
+        let index = self.push(source, 0..value.len(), place);
+        nest::header(self, index, name);
+    }
+
+    /// Adds a step below `parent`; its number.
+    pub(super) fn name(
+        &mut self,
+        parent: u32,
+        step: Step,
+        source: Source<'_, 'a>,
+        range: Range<usize>,
+        coding: Coding,
+    ) -> u32 {
+        let at = source.at(range.clone(), coding);
+        let (text, _) = self.decoded(source.get(range), at);
+        self.step(NameEntry {
+            at,
+            text,
+            parent,
+            step,
+            side: self.side,
+        })
+    }
+
+    /// Adds a step that the message has no word for.
+    pub(super) fn wordless(&mut self, parent: u32, step: Step) -> u32 {
+        self.step(NameEntry {
+            at: At {
+                raw: Bytes::EMPTY,
+                start: 0,
+                outer: NONE,
+                container: Container::Target,
+                coding: Coding::None,
+                opaque: false,
+            },
+            text: Bytes::EMPTY,
+            parent,
+            step,
+            side: self.side,
+        })
+    }
+
+    fn step(&mut self, entry: NameEntry<'a>) -> u32 {
+        let number = self.parts.names.len() as u32;
+        self.parts.names.push(entry);
+        number
+    }
+
+    /// Adds a part and looks into its value; its number.
+    pub(super) fn add(&mut self, source: Source<'_, 'a>, range: Range<usize>, value: Value) {
+        let index = self.push(source, range, value);
+        if value.kind == Kind::Text {
+            nest::look(self, index, source.depth);
+        }
+    }
+
+    /// Adds a part; its number.
+    pub(super) fn push(
+        &mut self,
+        source: Source<'_, 'a>,
+        range: Range<usize>,
+        value: Value,
+    ) -> u32 {
+        let number = self.parts.entries.len() as u32;
+        let at = source.at(range.clone(), value.coding);
+        let (text, below) = self.decoded(source.get(range), at);
+        self.parts.entries.push(Entry {
+            at,
+            value: text,
+            layers: if below.is_empty() {
+                source.layers
+            } else {
+                source.layers.and(below)
+            },
+            name: value.name,
+            side: self.side,
+            place: value.place,
+            kind: value.kind,
+            is_cut: value.is_cut,
+        });
+        number
+    }
+
+    /// The value of `raw`, which lies at `at`: itself, if nothing in it is coded.
+    fn decoded(&mut self, raw: &[u8], at: At<'a>) -> (Bytes<'a>, Layers) {
+        if !at.coding.touches(raw) {
+            return (at.raw, Layers::NONE);
+        }
+        let text = &mut self.parts.text;
+        let start = text.len();
+        let layers = at.coding.decode(raw, text);
+        if layers.is_empty() {
+            text.truncate(start);
+            return (at.raw, layers);
+        }
+        let value = Bytes::Text {
+            start: start as u32,
+            len: (text.len() - start) as u32,
+        };
+        (value, layers)
+    }
+}

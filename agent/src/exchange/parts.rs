@@ -1,0 +1,51 @@
+//! The values of an [`Exchange`]'s messages, as [`content`] names them.
+
+use super::{Exchange, Half, Seen};
+use crate::content::{Body, Message, Parts, Side};
+use crate::protocol::Head;
+
+impl Exchange {
+    /// The parts of request and response; `memory` is what an earlier exchange's parts leave.
+    #[must_use]
+    pub fn parts<'a>(&'a self, memory: Parts<'_>) -> Parts<'a> {
+        let mut parts = memory.recycle();
+        let halves = [
+            (Side::Request, &self.request, self.request_seen),
+            (Side::Response, &self.response, self.response_seen),
+        ];
+        for (side, half, seen) in halves {
+            if let Some(half) = half {
+                parts.take(message(side, half, seen));
+            }
+        }
+        parts
+    }
+}
+
+fn message(
+    side: Side,
+    half: &Half,
+    seen: Seen,
+) -> Message<'_, impl Iterator<Item = (&[u8], &[u8])>> {
+    let head = &half.head;
+    // A content coding that is still named is still there.
+    let is_plain = |value: &[u8]| value.trim_ascii().eq_ignore_ascii_case(b"identity");
+    Message {
+        side,
+        target: head.get(head.target),
+        fields: fields(Some(head)),
+        trailers: fields(half.trailers.as_deref()),
+        body: Body {
+            content: &half.body.content,
+            media_type: head.field("content-type"),
+            is_whole: seen == Seen::Whole,
+            is_coded: head
+                .field("content-encoding")
+                .is_some_and(|value| !is_plain(value)),
+        },
+    }
+}
+
+fn fields(head: Option<&Head>) -> impl Iterator<Item = (&[u8], &[u8])> {
+    head.into_iter().flat_map(Head::fields)
+}
