@@ -105,6 +105,7 @@ fn exchange() -> Exchange {
                 ..ConnOpen::default()
             },
             role: Role::Server,
+            proxied: None,
         }),
         ordinal: 17,
         request: Some(half(

@@ -38,6 +38,7 @@ pub mod stream;
 pub mod exchange;
 
 pub mod detect;
+pub mod enrich;
 pub mod redact;
 
 pub mod journal;

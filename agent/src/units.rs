@@ -1,5 +1,7 @@
 //! Sizes like `16KiB` and periods like `5m`, as numbers that are checked when they are read.
 
+mod network;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
@@ -8,6 +10,8 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
+
+pub use network::{Addresses, Network};
 
 /// Why a text is no size or period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

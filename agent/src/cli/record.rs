@@ -14,6 +14,7 @@ use super::session::{self, HearArgs, Session, Tapped};
 use super::signals::Signals;
 use crate::capture::{FileError, KernelCounters, Source, Writer};
 use crate::clock::Ktime;
+use crate::enrich::Enrich;
 use crate::pipeline::Requests;
 use crate::probe::Probe;
 use eaves_common::{ConnId, Counter, Flow};
@@ -69,6 +70,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         let session = Session {
             origin,
             options: (&config).into(),
+            enrich: Enrich::new(config.identity.clone()),
             outputs: Vec::new(),
             recorded: false,
             keep: None,

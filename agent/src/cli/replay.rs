@@ -10,6 +10,7 @@ use super::session::Session;
 use super::{Exit, Globals, config, watch};
 use crate::capture::{FileError, Reader, Replay};
 use crate::config::Role;
+use crate::enrich::Enrich;
 use crate::filter::Filter;
 use crate::pipeline::Requests;
 
@@ -63,6 +64,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
     let session = Session {
         origin: reader.origin().clone(),
         options: (&config).into(),
+        enrich: Enrich::new(config.identity.clone()),
         outputs: vec![watch::to_stdout(args.json, args.filter.as_ref(), globals)],
         recorded: true,
         keep: None,

@@ -8,6 +8,7 @@ use super::Exit;
 use super::session::{self, HearArgs, Session, Tapped};
 use crate::clock::Moment;
 use crate::config::Config;
+use crate::enrich::Enrich;
 use crate::journal::{Journal, JournalError, RealDisk};
 use crate::pipeline::{Keep, Output, Route, Sinks};
 use crate::sink::cursor_name;
@@ -39,6 +40,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let session = Session {
         origin: session::origin(&probe),
         options: (&config).into(),
+        enrich: Enrich::new(config.identity.clone()),
         outputs,
         recorded: false,
         keep,

@@ -12,6 +12,7 @@ use super::signals::Signals;
 use crate::capture::{Origin, Source};
 use crate::clock::{BootTime, WallTime};
 use crate::config::Config;
+use crate::enrich::Enrich;
 use crate::event::{Detail, Severity, TapState};
 use crate::pipeline::{self, Host, Keep, Output, Requests, RunError};
 use crate::probe::{self, Note, Probe, State};
@@ -153,6 +154,8 @@ pub(super) struct Session<'a> {
     pub(super) origin: Origin,
     /// How the pipeline is built.
     pub(super) options: pipeline::Options,
+    /// Finds who asked and for what.
+    pub(super) enrich: Enrich,
     /// Where events go.
     pub(super) outputs: Vec<Box<dyn Output + 'a>>,
     /// Whether its records come from a file.
@@ -191,7 +194,7 @@ impl Session<'_> {
         begin: impl FnOnce(&mut Host<'_>) -> io::Result<()>,
     ) -> anyhow::Result<Exit> {
         let context = SealContext::new(&self.origin);
-        let mut host = Host::new(self.outputs, &context).keeping(self.keep);
+        let mut host = Host::new(self.outputs, self.enrich, &context).keeping(self.keep);
         if self.recorded {
             host = host.of_recording();
         }

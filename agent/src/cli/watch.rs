@@ -5,6 +5,7 @@ use super::matching::Matching;
 use super::session::{self, HearArgs, Session, Tapped};
 use super::{Exit, Globals};
 use crate::config::Kind;
+use crate::enrich::Enrich;
 use crate::filter::Filter;
 use crate::pipeline::{Output, Route};
 use crate::sink::{Format, StdoutSink};
@@ -42,6 +43,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
     let session = Session {
         origin: session::origin(&probe),
         options: (&config).into(),
+        enrich: Enrich::new(config.identity.clone()),
         outputs: vec![to_stdout(args.json, args.filter.as_ref(), globals)],
         recorded: false,
         keep: None,

@@ -231,14 +231,7 @@ impl Checker<'_> {
     /// What can be said of a mapping only as a whole; false if it cannot be used.
     fn whole(&mut self, node: &Node, schema: &Map<String, Schema>, seen: &[(&str, Place)]) -> bool {
         let has = |name: &str| seen.iter().any(|(other, _)| *other == name);
-        let names = |key: &str| -> Vec<&str> {
-            let names = schema.get(key).and_then(Schema::as_array);
-            names
-                .into_iter()
-                .flatten()
-                .filter_map(Schema::as_str)
-                .collect()
-        };
+        let names = |key: &str| names(schema, key);
         let count = |key: &str| schema.get(key).and_then(Schema::as_u64);
         let len = seen.len() as u64;
         let mut sound = true;
@@ -269,6 +262,13 @@ impl Checker<'_> {
         }
         sound
     }
+}
+
+/// The words that `schema` lists under `key`.
+fn names<'s>(schema: &'s Map<String, Schema>, key: &str) -> Vec<&'s str> {
+    let names = schema.get(key).and_then(Schema::as_array);
+    let names = names.into_iter().flatten();
+    names.filter_map(Schema::as_str).collect()
 }
 
 /// Adds to `own` what `other` says and it does not.

@@ -17,6 +17,7 @@ mod tree;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::enrich::Identity;
 pub use crate::sink::Kind;
 pub use capture::{BODY_MAX, BodyLimits, Capture, Exclude, Mode, Role};
 pub use journal::{Bodies, Journal, Keep, Sync};
@@ -42,6 +43,8 @@ pub struct Config {
     pub capture: Capture,
     /// What Eaves may use at most.
     pub limits: Limits,
+    /// How it is known who asked: the client behind proxies.
+    pub identity: Identity,
     /// The durable log of all events, from which sinks are told, and which can be read again and proved.
     /// Without this section none is kept, and only `stdout` and `file` can be told.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,6 +64,7 @@ impl Default for Config {
         Self {
             capture: Capture::default(),
             limits: Limits::default(),
+            identity: Identity::default(),
             journal: None,
             sinks: BTreeMap::from([("stdout".to_owned(), stdout)]),
         }

@@ -117,7 +117,11 @@ impl Consumer for Conn {
     fn open(open: ConnOpen, role: Role) -> Self {
         Self {
             names_bytes: open.path.capacity() + open.comm.capacity(),
-            info: Arc::new(ConnInfo { open, role }),
+            info: Arc::new(ConnInfo {
+                open,
+                role,
+                proxied: None,
+            }),
             requests: Parser::new(Side::Request),
             responses: Parser::new(Side::Response),
             pairs: Pairs::default(),
@@ -134,9 +138,13 @@ impl Consumer for Conn {
     }
 
     fn reopen(&mut self, open: ConnOpen) {
-        let role = self.info.role;
+        let ConnInfo { role, proxied, .. } = *self.info;
         self.names_bytes = open.path.capacity() + open.comm.capacity();
-        self.info = Arc::new(ConnInfo { open, role });
+        self.info = Arc::new(ConnInfo {
+            open,
+            role,
+            proxied,
+        });
     }
 
     fn info(&self) -> ConnOpen {
@@ -430,6 +438,9 @@ impl Conn {
         books.counters.add(Counter::ProtocolMessages, 1);
         if direction == Direction::ToServer {
             books.counters.add(Counter::ProtocolRequests, 1);
+            if let Some(proxied) = self.requests.take_proxied() {
+                Arc::make_mut(&mut self.info).proxied = Some(proxied);
+            }
             self.responses.turn();
             let (began, first) = (self.request_began, self.request_first);
             self.pairs.request(message, began, first, &self.info, books);

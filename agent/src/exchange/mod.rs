@@ -14,6 +14,7 @@ mod turns;
 pub use conn::{Conn, Context, Options};
 pub use known::{AgentClass, Client, Device, Known, Novel, Novelty, Route, Signal, Signals, User};
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::capture::ConnOpen;
@@ -30,6 +31,8 @@ pub struct ConnInfo {
     pub open: ConnOpen,
     /// Which end of it was heard.
     pub role: Role,
+    /// Who asked, by the head that a proxy sent at the beginning of the connection.
+    pub proxied: Option<(IpAddr, u16)>,
 }
 
 /// A body as far as it was kept.

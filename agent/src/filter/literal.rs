@@ -10,10 +10,10 @@ use super::error::Problem;
 use super::field::{Target, Values};
 use super::lex::Literal;
 use super::operator::Operator;
-use super::test::{Network, Number, Range, Reading, Test};
+use super::test::{Number, Range, Reading, Test};
 use super::{EXPRESSION_DEPTH_MAX, EXPRESSION_MAX_BYTES};
 use crate::event::parse_stamp;
-use crate::units::{Period, Size};
+use crate::units::{Network, Period, Size};
 
 /// One number stands for itself, a class like `5xx` or a day for all from the first to the last.
 type Span = (Number, Number);

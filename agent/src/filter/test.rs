@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::net::IpAddr;
 use std::ops::{Bound, RangeBounds as _};
 
 use memchr::memmem::Finder;
@@ -10,6 +9,7 @@ use regex::bytes::Regex;
 
 use super::scan::Value;
 use crate::event::parse_stamp;
+use crate::units::Network;
 
 /// A question to one value.
 #[derive(Clone, Debug)]
@@ -91,53 +91,6 @@ impl PartialOrd for Number {
             (Self::Whole(a), Self::Whole(b)) => Some(a.cmp(b)),
             _ => self.float().partial_cmp(&other.float()),
         }
-    }
-}
-
-/// Addresses that begin alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Network {
-    address: IpAddr,
-    bits: u32,
-}
-
-impl Network {
-    /// Reads an address, or one with the length of its prefix: `10.0.0.0/8`, `2001:db8::/32`.
-    pub(super) fn read(text: &str) -> Option<Self> {
-        let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits)),
-            None => (text, None),
-        };
-        let written: IpAddr = address.parse().ok()?;
-        let most = if written.is_ipv4() { 32 } else { 128 };
-        let bits = match bits {
-            None => most,
-            Some(bits) if bits.bytes().all(|b| b.is_ascii_digit()) => bits.parse().ok()?,
-            Some(_) => return None,
-        };
-        let address = written.to_canonical();
-        // IPv4 in IPv6 is written as IPv4: its prefix counts from the first bit of that.
-        let bits = if address.is_ipv4() && written.is_ipv6() {
-            u32::checked_sub(bits, 96)?
-        } else {
-            bits
-        };
-        (bits <= most).then_some(Self { address, bits })
-    }
-
-    /// The one address of it, if there is but one.
-    pub(super) fn single(self) -> Option<IpAddr> {
-        let most = if self.address.is_ipv4() { 32 } else { 128 };
-        (self.bits == most).then_some(self.address)
-    }
-
-    fn contains(self, address: IpAddr) -> bool {
-        let (differing, most) = match (self.address, address.to_canonical()) {
-            (IpAddr::V4(a), IpAddr::V4(b)) => (u128::from(a.to_bits() ^ b.to_bits()), 32),
-            (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits(), 128),
-            _ => return false,
-        };
-        differing.checked_shr(most - self.bits).unwrap_or(0) == 0
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::queue::{Message, QueueOut};
 use super::{Counted, Keep, Ledger, Requests};
 use crate::clock::WallTime;
+use crate::enrich::Enrich;
 use crate::event::{ApiEvent, Count, Detail, Notice, Severity, write_line};
 use crate::exchange::Exchange;
 use crate::redact::{SealContext, seal};
@@ -62,6 +63,7 @@ pub trait Output {
 /// The sealing side.
 pub struct Host<'a> {
     outputs: Vec<Box<dyn Output + 'a>>,
+    enrich: Enrich,
     keep: Option<Keep>,
     kept: Instant,
     context: &'a SealContext,
@@ -76,12 +78,17 @@ pub struct Host<'a> {
 }
 
 impl<'a> Host<'a> {
-    /// Seals in `context`, for `outputs`.
+    /// Says of each exchange what `enrich` knows, and seals in `context`, for `outputs`.
     #[must_use]
-    pub fn new(outputs: Vec<Box<dyn Output + 'a>>, context: &'a SealContext) -> Self {
+    pub fn new(
+        outputs: Vec<Box<dyn Output + 'a>>,
+        enrich: Enrich,
+        context: &'a SealContext,
+    ) -> Self {
         let lines = outputs.iter().any(|output| output.wants_lines());
         Self {
             outputs,
+            enrich,
             keep: None,
             kept: Instant::now(),
             context,
@@ -164,7 +171,7 @@ impl<'a> Host<'a> {
         loop {
             let wait = self.keep.as_ref().map_or(WAIT, |_| KEEP_EVERY);
             match queue.next(wait) {
-                Ok(Message::Exchanges(exchanges, _)) => self.exchanges(&exchanges)?,
+                Ok(Message::Exchanges(exchanges, _)) => self.exchanges(exchanges)?,
                 Ok(Message::Counted(counted)) => self.counted = *counted,
                 Err(RecvTimeoutError::Timeout) => self.each(|output| output.flush())?,
                 Err(RecvTimeoutError::Disconnected) => return self.each(|output| output.flush()),
@@ -181,10 +188,11 @@ impl<'a> Host<'a> {
         }
     }
 
-    fn exchanges(&mut self, exchanges: &[Exchange]) -> io::Result<()> {
+    fn exchanges(&mut self, exchanges: Vec<Exchange>) -> io::Result<()> {
         let mut left = exchanges.len();
-        for exchange in exchanges {
-            if let Err(error) = self.exchange(exchange) {
+        for mut exchange in exchanges {
+            self.enrich.exchange(&mut exchange);
+            if let Err(error) = self.exchange(&exchange) {
                 self.counters.add(Counter::SealUndelivered, left as u64);
                 return Err(error);
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{Counted, Host, Options, Output, Requests, RunError, ShardOptions, run};
 use crate::capture::ConnBuilder;
 use crate::capture::{Origin, Source};
+use crate::enrich::{Enrich, Identity};
 use crate::event::{ApiEvent, Notice};
 use crate::redact::SealContext;
 use crate::telemetry::{Counter, Counters};
@@ -90,7 +91,11 @@ fn hear(
         lines: Arc::default(),
         room,
     };
-    let mut host = Host::new(vec![Box::new(kept.clone())], &context);
+    let mut host = Host::new(
+        vec![Box::new(kept.clone())],
+        Enrich::new(Identity::default()),
+        &context,
+    );
     let options = Options {
         shard: ShardOptions::default(),
         queue_bytes,

@@ -52,7 +52,7 @@ impl Head {
     }
 
     /// Names and values, in order of arrival.
-    pub fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pub fn fields(&self) -> impl DoubleEndedIterator<Item = (&[u8], &[u8])> {
         self.fields
             .iter()
             .map(|(name, value)| (self.get(*name), self.get(*value)))

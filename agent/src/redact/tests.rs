@@ -59,6 +59,7 @@ fn exchange(request: Option<Half>, response: Option<Half>) -> Exchange {
                 ..ConnOpen::default()
             },
             role: Role::Server,
+            proxied: None,
         }),
         ordinal: 3,
         request_seen: if request.is_some() {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Schema};
 use super::super::tree::{Node, Value};
 use super::words::{list, shown};
 use crate::spelling::meant;
-use crate::units::{Period, Size};
+use crate::units::{Addresses, Period, Size};
 
 /// What is wrong with a value.
 enum Wrong {
@@ -179,6 +179,7 @@ pub(super) fn by_name(check: &str, text: &str) -> Option<Cow<'static, str>> {
         );
     }
     let why = match check {
+        "addresses" => text.parse::<Addresses>().err(),
         "absolute_path" if !text.starts_with('/') => {
             Some("is not a path from the root: one that begins with /")
         }
@@ -240,6 +241,7 @@ pub(super) fn allowed(schema: &Map<String, Schema>) -> String {
             Some(_) => "{}".to_owned(),
             None => "names, each with its mapping".to_owned(),
         },
+        _ if check == Some("addresses") => Addresses::ALLOWED.to_owned(),
         _ if check == Some("absolute_path") => "a path such as /var/log/x".to_owned(),
         _ if check == Some("process") => "the name of a process, such as sshd".to_owned(),
         _ => "a text".to_owned(),

@@ -6,7 +6,7 @@ use super::head::{Parsed, Strict, strict};
 use super::lenient::{first_line, lenient};
 use super::long::Long;
 use super::parser::{Parser, State, Trust, pass, skip_empty_lines};
-use super::proxy::{Proxy, measure};
+use super::proxy::{Proxy, measure, source};
 use super::step::{Asked, Limits, Message, Place, Side, Step};
 use crate::protocol::sniff::BLANK_MAX_BYTES;
 use crate::protocol::{Anomalies, Anomaly, Opening, Version, opening};
@@ -170,6 +170,7 @@ impl Parser {
                 Proxy::Length(length) => {
                     self.take(input, length.saturating_sub(self.buffer.len()));
                     if self.buffer.len() >= length {
+                        self.proxied = source(&self.buffer);
                         self.forget();
                         self.state = State::Between;
                         self.trust = Trust::Exact;

@@ -1,5 +1,7 @@
 //! One direction's parser: where in a message it stands, and what to do with what comes.
 
+use std::net::IpAddr;
+
 use super::chunked::Chunked;
 use super::lenient::fields;
 use super::long::Long;
@@ -54,6 +56,8 @@ pub struct Parser {
     pub(super) line_start: usize,
     pub(super) long: Option<Box<Long>>,
     pub(super) trailers: Option<Box<Head>>,
+    /// Who asked the proxy whose head stood in front, until that is taken.
+    pub(super) proxied: Option<(IpAddr, u16)>,
     pub(super) anomalies: Anomalies,
 }
 
@@ -71,6 +75,7 @@ impl Parser {
             line_start: 0,
             long: None,
             trailers: None,
+            proxied: None,
             anomalies: Anomalies::NONE,
         }
     }
@@ -197,6 +202,11 @@ impl Parser {
         self.state = State::Over;
         self.forget();
         self.buffer = Vec::new();
+    }
+
+    /// Who asked, by the head a proxy sent in front of the first message; once.
+    pub const fn take_proxied(&mut self) -> Option<(IpAddr, u16)> {
+        self.proxied.take()
     }
 
     /// Whether no message is under way.
