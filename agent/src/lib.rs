@@ -5,8 +5,8 @@
 //!
 //! ```text
 //! 0  event telemetry clock      the words everyone uses
-//!    units spelling keyed       how numbers are written, what a misspelt word was meant to be, what
-//!                               stands for a secret
+//!    units spelling             how numbers are written, what a misspelt word was meant to be
+//!    keyed base64               what stands for a secret; bytes as text
 //! 1  capture protocol content   ring bytes → Record; bytes → Message; a body or value → named parts
 //!    filter                     filter text → predicate
 //! 2  probe stream               kernel → Record; Record → Chunk
@@ -20,6 +20,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod base64;
 pub mod clock;
 pub mod event;
 pub mod keyed;

@@ -6,6 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 use super::text::{Lower, Text};
+use crate::base64;
 
 /// What was spoken on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -197,7 +198,7 @@ impl Serialize for Content<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Text(text) => text.serialize(to),
-            Self::Base64(bytes) => to.serialize_str(&base64(bytes)),
+            Self::Base64(bytes) => to.serialize_str(&base64::encode(bytes)),
         }
     }
 }
@@ -212,34 +213,6 @@ impl JsonSchema for Content<'_> {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string" })
     }
-}
-
-/// `bytes` in base64 with padding (RFC 4648 §4).
-fn base64(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for place in 0..4 {
-            out.push(if place <= group.len() {
-                base64_digit(bits >> (18 - 6 * place) & 0x3f)
-            } else {
-                '='
-            });
-        }
-    }
-    out
-}
-
-fn base64_digit(value: u32) -> char {
-    let value = value as u8;
-    char::from(match value {
-        0..26 => b'A' + value,
-        26..52 => b'a' + value - 26,
-        52..62 => b'0' + value - 52,
-        62 => b'+',
-        _ => b'/',
-    })
 }
 
 /// How much of an exchange was seen.
@@ -298,24 +271,7 @@ pub enum MissingReason {
 
 #[cfg(test)]
 mod tests {
-    use super::{Body, BodyEncoding, base64};
-
-    #[test]
-    fn base64_is_that_of_the_rfc() {
-        // RFC 4648 §10.
-        for (bytes, expected) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("fooba", "Zm9vYmE="),
-            ("foobar", "Zm9vYmFy"),
-        ] {
-            assert_eq!(base64(bytes.as_bytes()), expected);
-        }
-        assert_eq!(base64(&[0xfb, 0xff, 0xbf]), "+/+/");
-    }
+    use super::{Body, BodyEncoding};
 
     #[test]
     fn content_is_text_where_it_is_utf8_but_for_a_cut_end() {

@@ -5,7 +5,7 @@ use super::{File, Problem};
 
 /// The rooms by level; a room of one level knows no other of it. A file's name stands for a room too.
 const LEVELS: &[&[&str]] = &[
-    &["event", "telemetry", "clock", "units", "spelling", "keyed"],
+    &["event", "telemetry", "clock", "units", "spelling", "keyed", "base64"],
     &["capture", "protocol", "content", "filter"],
     &["probe", "lookup", "stream"],
     &["exchange"],
@@ -18,8 +18,12 @@ const LEVELS: &[&[&str]] = &[
     &["cli"],
 ];
 
-/// What the words of everyone may build on: dates and keyed hashes stand in events.
-const ALSO_ALLOWED: &[(&str, &str)] = &[("event", "clock"), ("event", "keyed")];
+/// What the words of everyone may build on: dates, keyed hashes and bodies that are no text stand in events.
+const ALSO_ALLOWED: &[(&str, &str)] = &[
+    ("event", "clock"),
+    ("event", "keyed"),
+    ("event", "base64"),
+];
 
 const SOURCES: &str = "agent/src/";
 
