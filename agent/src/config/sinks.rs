@@ -14,8 +14,8 @@ use crate::event::Severity;
 use crate::filter::Filter;
 use crate::sink::{
     AlertmanagerOptions, AuthOptions, ClickhouseOptions, ElasticsearchOptions, FileOptions, Format,
-    HttpOptions, Kind, LokiOptions, OtlpOptions, PagerdutyOptions, ProxyOptions, SlackOptions,
-    SplunkHecOptions, SyslogOptions, TlsOptions, WebhookOptions,
+    HttpOptions, KafkaOptions, Kind, LokiOptions, OtlpOptions, PagerdutyOptions, ProxyOptions,
+    SlackOptions, SplunkHecOptions, SyslogOptions, TlsOptions, WebhookOptions, kafka_broker,
 };
 use crate::units::{Period, Size};
 
@@ -24,7 +24,7 @@ use crate::units::{Period, Size};
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("x-exactly-one" = [
     "stdout", "file", "webhook", "elasticsearch", "splunk_hec", "loki", "otlp", "syslog", "clickhouse",
-    "alertmanager", "pagerduty", "slack"
+    "kafka", "alertmanager", "pagerduty", "slack"
 ]))]
 pub struct SinkEntry {
     /// To standard output.
@@ -54,6 +54,9 @@ pub struct SinkEntry {
     /// To ClickHouse.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clickhouse: Option<ClickhouseOptions>,
+    /// To a topic of Kafka.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kafka: Option<KafkaOptions>,
     /// To Prometheus Alertmanager: findings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alertmanager: Option<AlertmanagerOptions>,
@@ -159,11 +162,12 @@ impl SinkEntry {
         let otlp = self.otlp.as_ref().map(SinkKind::Otlp);
         let syslog = self.syslog.as_ref().map(SinkKind::Syslog);
         let clickhouse = self.clickhouse.as_ref().map(SinkKind::Clickhouse);
+        let kafka = self.kafka.as_ref().map(SinkKind::Kafka);
         let alertmanager = self.alertmanager.as_ref().map(SinkKind::Alertmanager);
         let pagerduty = self.pagerduty.as_ref().map(SinkKind::Pagerduty);
         let slack = self.slack.as_ref().map(SinkKind::Slack);
         let far = stdout.or(file).or(webhook).or(elastic).or(splunk).or(loki);
-        let far = far.or(otlp).or(syslog).or(clickhouse);
+        let far = far.or(otlp).or(syslog).or(clickhouse).or(kafka);
         far.or(alertmanager).or(pagerduty).or(slack)
     }
 
@@ -251,6 +255,8 @@ pub enum SinkKind<'a> {
     Syslog(&'a SyslogOptions),
     /// To ClickHouse.
     Clickhouse(&'a ClickhouseOptions),
+    /// To Kafka.
+    Kafka(&'a KafkaOptions),
     /// To Alertmanager.
     Alertmanager(&'a AlertmanagerOptions),
     /// To PagerDuty.
@@ -345,19 +351,41 @@ pub(super) fn contradictions(
     }
 }
 
+/// Most bytes of a batch for Kafka: five batches of a producer are what a broker remembers of a partition.
+const KAFKA_BATCH_MAX: Size = Size::mebi(4);
+
 /// Keys of an entry that its type does nothing with: told, since who wrote them meant something.
 fn unfit(entry: &SinkEntry, kind: SinkKind<'_>, say: &mut dyn FnMut(&[&str], String)) {
     let local = matches!(kind, SinkKind::Stdout(_) | SinkKind::File(_));
-    let http = !local && !matches!(kind, SinkKind::Syslog(_));
+    let kafka = matches!(kind, SinkKind::Kafka(_));
+    let http = !local && !kafka && !matches!(kind, SinkKind::Syslog(_));
     for (key, given, fits) in [
         ("tls", entry.tls.is_some(), !local),
         ("timeout", entry.timeout.is_some(), !local),
         ("auth", entry.auth.is_some(), http),
         ("proxy", entry.proxy.is_some(), http),
-        ("compression", entry.compression.is_some(), http),
+        ("compression", entry.compression.is_some(), http || kafka),
     ] {
         if given && !fits {
             say(&[key], "means nothing to a sink of this type".to_owned());
+        }
+    }
+    if let SinkKind::Kafka(options) = kind {
+        let tls = options.brokers.iter().filter_map(|text| kafka_broker(text));
+        let mut tls: Vec<bool> = tls.map(|(tls, ..)| tls).collect();
+        tls.dedup();
+        if tls.len() > 1 {
+            say(
+                &["kafka", "brokers"],
+                "are either all tls:// or all tcp://".to_owned(),
+            );
+        }
+        let bytes = entry.batch.as_ref().map_or(0, |batch| batch.bytes.bytes());
+        if bytes > KAFKA_BATCH_MAX.bytes() {
+            let what = format!(
+                "is more than {KAFKA_BATCH_MAX}, of which a broker still tells what comes twice"
+            );
+            say(&["batch", "bytes"], what);
         }
     }
     let json_only = matches!(

@@ -16,8 +16,8 @@ use crate::event::{ApiEvent, Detail, Notice, Severity, SinkState};
 use crate::journal::{Cursor, JournalError, Synced};
 use crate::sink::{
     Alertmanager, Clickhouse, Control, DeadLetters, Deliver, Elasticsearch, FileSink, JournalFeed,
-    Lines, Loki, News, Otlp, Pagerduty, Phase, Pump, PumpOptions, SetupError, SinkError, Slack,
-    SplunkHec, StdoutSink, Syslog, Tally, Webhook,
+    Kafka, Lines, Loki, News, Otlp, Pagerduty, Phase, Pump, PumpOptions, SetupError, SinkError,
+    Slack, SplunkHec, StdoutSink, Syslog, Tally, Webhook,
 };
 use crate::telemetry::{Counter, Counters};
 
@@ -262,6 +262,7 @@ fn open(
         SinkKind::Otlp(options) => Otlp::open(options, &http),
         SinkKind::Syslog(options) => Syslog::open(options, &http, host).map(boxed),
         SinkKind::Clickhouse(options) => Clickhouse::open(options, &http),
+        SinkKind::Kafka(options) => Kafka::open(options, &http).map(boxed),
         SinkKind::Alertmanager(options) => Alertmanager::open(options, &http).map(boxed),
         SinkKind::Pagerduty(options) => Pagerduty::open(options, &http).map(boxed),
         SinkKind::Slack(options) => Slack::open(options, &http),

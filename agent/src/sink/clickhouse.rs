@@ -131,9 +131,14 @@ impl Api for Clickhouse {
         Ok(request)
     }
 
-    /// An error's code stands at the beginning of the body, whatever the status: 117 (INCORRECT_DATA),
-    /// 53 (TYPE_MISMATCH), 27 (CANNOT_PARSE_INPUT_ASSERTION_FAILED), 72 and 6 (numbers, texts) speak of
-    /// the rows.
+    /// By its token the server knows a block that it has, if it is the same block.
+    fn probes(&self) -> bool {
+        false
+    }
+
+    /// An error's code stands at the beginning of the body, whatever the status. These speak of the rows:
+    /// 117 (INCORRECT_DATA), 53 (TYPE_MISMATCH), and what cannot be read: 6 (text), 25 and 26 (quotes), 27
+    /// (another input), 33 (all data), 38 and 41 (dates), 72 (numbers).
     fn judge(&self, _: Part<'_>, answer: &Answer) -> Outcome {
         if answer.is_success() {
             return Outcome::Accepted;
@@ -142,7 +147,7 @@ impl Api for Clickhouse {
         let code = told.split_once("Code: ").map(|(_, code)| code);
         let code = code.and_then(|code| code.split(['.', ',', ' ']).next()?.parse::<u32>().ok());
         match (code, answer.status) {
-            (Some(117 | 53 | 27 | 72 | 6), _) => Outcome::Refused(told),
+            (Some(6 | 25 | 26 | 27 | 33 | 38 | 41 | 53 | 72 | 117), _) => Outcome::Refused(told),
             // Other errors of a request are of the query, the table, the user: a person mends them.
             (Some(_), _) | (None, 400) => Outcome::Retry(problem(answer)),
             (None, _) => usual(answer),

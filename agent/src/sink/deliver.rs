@@ -24,6 +24,35 @@ pub trait Deliver: Send {
         Box::pin(async { Outcome::Accepted })
     }
 
+    /// What is to be done before [`Self::deliver`] is called with this part: whether its memory has
+    /// changed and must be kept before anything is sent, so that the same can be done after a kill.
+    ///
+    /// # Errors
+    /// Why it cannot be delivered now.
+    fn prepare<'a>(&'a mut self, _: Part<'a>) -> Preparing<'a> {
+        Box::pin(async { Ok(false) })
+    }
+
+    /// Whether one event alone may ask whether a far end is back that failed. Not where what is sent again
+    /// must be just what was sent before.
+    fn probes(&self) -> bool {
+        true
+    }
+
+    /// Whether it must be given a batch as a whole, however many events that are, and what is left of it
+    /// as a whole again.
+    fn whole(&self) -> bool {
+        false
+    }
+
+    /// How many events the next batch must have, if they are there: those that were under way.
+    fn awaits(&self) -> usize {
+        0
+    }
+
+    /// The cursor moves behind all that was delivered.
+    fn passed(&mut self) {}
+
     /// Opens again what it writes to, as after somebody renamed a file.
     fn reopen(&mut self) {}
 
@@ -38,6 +67,9 @@ pub trait Deliver: Send {
 
 /// A delivery under way.
 pub type Delivering<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+
+/// A delivery that is being prepared.
+pub type Preparing<'a> = Pin<Box<dyn Future<Output = Result<bool, Problem>> + Send + 'a>>;
 
 /// What became of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]

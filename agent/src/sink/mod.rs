@@ -23,6 +23,7 @@ mod clickhouse;
 mod elasticsearch;
 mod file;
 mod finding;
+mod kafka;
 mod lines;
 mod loki;
 mod otlp;
@@ -43,7 +44,7 @@ pub use alertmanager::{Alertmanager, AlertmanagerOptions};
 pub use batch::{Batch, Head, Item, Kind, Part};
 pub use clickhouse::{Clickhouse, ClickhouseOptions};
 pub use dead::DeadLetters;
-pub use deliver::{Deliver, Delivering, Fate, Outcome, Problem};
+pub use deliver::{Deliver, Delivering, Fate, Outcome, Preparing, Problem};
 pub use elasticsearch::{Elasticsearch, ElasticsearchOptions};
 pub use feed::{JournalFeed, cursor_name, sink_name};
 pub use file::{FileOptions, FileSink};
@@ -52,6 +53,7 @@ pub use http::{
     AuthOptions, BasicOptions, ConnectError, HeaderOptions, HttpError, HttpOptions, ProxyOptions,
     SetupError, TlsError, TlsOptions, UrlError,
 };
+pub use kafka::{Kafka, KafkaOptions, kafka_broker};
 pub use lines::Lines;
 pub use loki::{Loki, LokiOptions};
 pub use otlp::{Otlp, OtlpOptions};

@@ -10,6 +10,11 @@ pub(super) trait Api: Send {
     /// The request that sends `part`; where one cannot be made, each event's fate.
     fn request(&self, part: Part<'_>, now: WallTime) -> Result<Request, Vec<Fate>>;
 
+    /// See [`Deliver::probes`].
+    fn probes(&self) -> bool {
+        true
+    }
+
     /// What the answer says became of `part`.
     fn judge(&self, part: Part<'_>, answer: &Answer) -> Outcome;
 }
@@ -27,6 +32,10 @@ impl<A: Api + 'static> Posted<A> {
 }
 
 impl<A: Api> Deliver for Posted<A> {
+    fn probes(&self) -> bool {
+        self.api.probes()
+    }
+
     fn deliver<'a>(&'a mut self, part: Part<'a>) -> Delivering<'a> {
         Box::pin(async move {
             let request = match self.api.request(part, WallTime::now()) {

@@ -252,7 +252,7 @@ impl Pump {
                 return;
             }
             let more = self.read();
-            let full = self.batch.bytes() >= self.options.batch_bytes;
+            let full = self.is_full();
             let delay = if self.urgent {
                 URGENT_DELAY.min(self.options.batch_delay)
             } else {
@@ -261,7 +261,9 @@ impl Pump {
             let waited = self.since.is_some_and(|since| since.elapsed() >= delay);
             // With nothing more to read there is no reason to wait, if somebody waits.
             let alone = !more && (self.urgent || phase != Phase::Run);
-            let ready = full || waited || alone;
+            // What was under way is sent as it was: with all of it at once.
+            let awaited = more && self.batch.len() < self.deliver.awaits();
+            let ready = (full || waited || alone) && !awaited;
             if ready && !(self.batch.is_empty() && self.misfits.is_empty()) {
                 if self.send(control).is_err() {
                     return;
@@ -283,9 +285,13 @@ impl Pump {
         }
     }
 
+    fn is_full(&self) -> bool {
+        self.batch.bytes() >= self.options.batch_bytes && self.batch.len() >= self.deliver.awaits()
+    }
+
     /// Reads one more frame into the batch: whether there was one.
     fn read(&mut self) -> bool {
-        if self.batch.bytes() >= self.options.batch_bytes {
+        if self.is_full() {
             return true;
         }
         let Self {
@@ -343,9 +349,15 @@ impl Pump {
 
     /// Delivers until every event of `batch` is acknowledged or refused.
     fn deliver_all(&mut self, batch: &Batch, control: &Control) -> Result<(), Halted> {
-        let mut course = Course::of(batch.len(), self.options.batch_events);
+        let probes = self.deliver.probes();
+        let at_once = if self.deliver.whole() {
+            usize::MAX
+        } else {
+            self.options.batch_events
+        };
+        let mut course = Course::of(batch.len(), at_once);
         loop {
-            let Some(places) = course.next(self.retry.down()) else {
+            let Some(places) = course.next(self.retry.down() && probes) else {
                 return Ok(());
             };
             let places = places.to_vec();
@@ -370,6 +382,18 @@ impl Pump {
     /// One attempt; ends early if told to.
     fn attempt(&mut self, part: Part<'_>, control: &Control) -> Result<Outcome, Halted> {
         let mut phase = control.phase.clone();
+        let deliver = &mut self.deliver;
+        let prepared = self.runtime.block_on(async {
+            tokio::select! {
+                prepared = deliver.prepare(part) => Ok(prepared),
+                () = reached(&mut phase, |phase| phase == Phase::Halt) => Err(Halted),
+            }
+        })?;
+        match prepared {
+            Err(problem) => return Ok(Outcome::Retry(problem)),
+            Ok(true) => self.write_down(),
+            Ok(false) => {}
+        }
         let deliver = &mut self.deliver;
         self.runtime.block_on(async {
             tokio::select! {
@@ -472,10 +496,12 @@ impl Pump {
             }
             if batch.bytes() >= self.options.batch_bytes {
                 self.deliver_all(&batch, control)?;
+                self.deliver.passed();
                 batch.clear();
             }
         }
         self.deliver_all(&batch, control)?;
+        self.deliver.passed();
         if let Err(error) = self.letters.resent() {
             tracing::error!(sink = %self.options.name, "dead letters cannot be deleted: {error}");
         }
@@ -508,6 +534,7 @@ impl Pump {
     /// Keeps the cursor: everything read has been delivered.
     fn keep(&mut self) {
         self.feed.advance();
+        self.deliver.passed();
         self.write_down();
     }
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value as Schema};
 
 use super::super::tree::{Node, Value};
 use super::words::{list, shown};
+use crate::sink::kafka_broker;
 use crate::spelling::meant;
 use crate::units::{Addresses, Period, Size};
 
@@ -167,6 +168,7 @@ fn is_power(schema: &Map<String, Schema>) -> bool {
 /// Why `text` does not pass the check of this name.
 pub(super) fn by_name(check: &str, text: &str) -> Option<Cow<'static, str>> {
     let name = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
+    let topic = |b: u8| name(b) || b == b'.';
     if check == "filter" {
         let error = crate::filter::Filter::parse(text).err()?;
         return Some(
@@ -198,6 +200,12 @@ pub(super) fn by_name(check: &str, text: &str) -> Option<Cow<'static, str>> {
         }
         "syslog_address" if !is_syslog_address(text) => {
             Some("is none of tls://host:port, tcp://host:port, udp://host:port, unix:/path")
+        }
+        "kafka_broker" if kafka_broker(text).is_none() => {
+            Some("is neither tls://host:port nor tcp://host:port")
+        }
+        "kafka_topic" if text.is_empty() || text.len() > 249 || !text.bytes().all(topic) => {
+            Some("is not a name of 1 to 249 letters, digits, -, _ and .")
         }
         _ => None,
     };
