@@ -20,12 +20,27 @@ use serde_json::Value;
 
 use super::{check_output, eaves, eaves_command};
 
-fn id(number: usize) -> String {
+pub(super) fn id(number: usize) -> String {
     format!("0193a2b4-7c11-7d3e-9a51-{number:012}")
 }
 
 /// A journal of `count` exchanges, in frames of fifty.
-fn journal(sandbox: &Sandbox, count: usize) {
+pub(super) fn journal(sandbox: &Sandbox, count: usize) {
+    keep(sandbox, (0..count).map(exchange));
+}
+
+/// The line of an exchange, one of seven clients'.
+fn exchange(number: usize) -> (RecordKind, String) {
+    let line = format!(
+        "{{\"kind\":\"exchange\",\"schema\":1,\"id\":\"{}\",\"time\":\"2026-11-21T06:02:11.000000000Z\",\"client\":{{\"address\":\"10.0.0.{}\"}},\"n\":{number}}}\n",
+        id(number),
+        number % 7
+    );
+    (RecordKind::Exchange, line)
+}
+
+/// A journal of these lines, in frames of fifty.
+pub(super) fn keep(sandbox: &Sandbox, lines: impl Iterator<Item = (RecordKind, String)>) {
     let dir = sandbox.file("journal");
     let options = Options {
         min_free: 0,
@@ -33,13 +48,9 @@ fn journal(sandbox: &Sandbox, count: usize) {
     };
     let mut journal = Journal::open(options, Arc::new(RealDisk), Moment::now()).unwrap();
     let mut now = Moment::now();
-    for number in 0..count {
-        let line = format!(
-            "{{\"kind\":\"exchange\",\"schema\":1,\"id\":\"{}\",\"time\":\"2026-11-21T06:02:11.000000000Z\",\"n\":{number}}}\n",
-            id(number)
-        );
+    for (number, (kind, line)) in lines.enumerate() {
         let record = Record {
-            kind: RecordKind::Exchange,
+            kind,
             severity: None,
             time: WallTime::now(),
             line: line.as_bytes(),
@@ -55,7 +66,7 @@ fn journal(sandbox: &Sandbox, count: usize) {
 }
 
 /// A configuration with one sink, `siem`.
-fn configuration(sandbox: &Sandbox, sink: &str) -> PathBuf {
+pub(super) fn configuration(sandbox: &Sandbox, sink: &str) -> PathBuf {
     let dir = sandbox.file("journal");
     let yaml = format!(
         "journal: {{ dir: {}, min_free: 1MiB }}\nsinks:\n  siem: {{ {sink} }}\n",
@@ -65,7 +76,7 @@ fn configuration(sandbox: &Sandbox, sink: &str) -> PathBuf {
 }
 
 /// Runs `eaves sinks …`: nothing if there is no binary.
-fn sinks(file: &Path, arguments: &[&str]) -> Option<String> {
+pub(super) fn sinks(file: &Path, arguments: &[&str]) -> Option<String> {
     let file = file.to_str().unwrap();
     let mut all = vec!["sinks", "--config", file];
     all.extend(arguments);
@@ -74,13 +85,13 @@ fn sinks(file: &Path, arguments: &[&str]) -> Option<String> {
     Some(String::from_utf8(output.stdout).unwrap())
 }
 
-fn standing(file: &Path) -> Value {
+pub(super) fn standing(file: &Path) -> Value {
     serde_json::from_str(&sinks(file, &["--json"]).unwrap()).unwrap()
 }
 
 /// Checks where the sink stands at the end: nothing behind, so many arrived, so many refused.
 #[track_caller]
-fn check(file: &Path, accepted: u64, dead: u64) {
+pub(super) fn check(file: &Path, accepted: u64, dead: u64) {
     let standing = standing(file);
     assert_eq!(standing["lag_events"], 0, "{standing}");
     assert_eq!(standing["accepted"], accepted, "{standing}");
@@ -101,7 +112,7 @@ fn ids(taken: &[Got]) -> BTreeMap<String, usize> {
     ids
 }
 
-fn all(count: usize) -> BTreeSet<String> {
+pub(super) fn all(count: usize) -> BTreeSet<String> {
     (0..count).map(id).collect()
 }
 

@@ -10,6 +10,7 @@
 //! event       its JSON lines read back
 //! expect      what a case of eaves-calls says must be reported
 //! load        what clients are told to ask for
+//! far         real far ends of sinks, and what stands between
 //! peer        real servers and clients, and their own access logs
 //! capture     capture files made by hand
 //! compare     what was reported against what the server logged
@@ -23,6 +24,7 @@ pub mod compare;
 pub mod disk;
 pub mod event;
 pub mod expect;
+pub mod far;
 pub mod journal;
 pub mod load;
 pub mod peer;

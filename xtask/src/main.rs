@@ -6,6 +6,7 @@ mod build;
 mod command;
 mod docs;
 mod ebpf;
+mod far;
 mod kernel;
 mod project;
 mod setup;

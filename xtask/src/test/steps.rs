@@ -11,7 +11,7 @@ use crate::bench::{self, Measure};
 use crate::command::say;
 use crate::project::{cargo, which};
 use crate::setup::{Package, is_root};
-use crate::{docs, ebpf, kernel, tidy};
+use crate::{docs, ebpf, far, kernel, tidy};
 
 /// Seconds each fuzz target runs.
 const FUZZ_S: u32 = 15;
@@ -124,7 +124,7 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "e2e",
         what: "the whole agent without root",
-        needs: &[PEERS],
+        needs: &[PEERS, far::PACKAGES],
         run: e2e,
     },
     Step {
@@ -246,6 +246,7 @@ fn e2e(context: &Context<'_>) -> Result<Tally> {
     let mut command = at_root(context);
     command
         .args(["test", "--package", "eaves-tests", "--test", "e2e"])
+        .env("EAVES_FAR_ENDS", far::prepare(context.project)?)
         .env("EAVES_BIN", context.binary()?);
     context.tests("e2e", &mut command)
 }

@@ -5,7 +5,15 @@ use super::{File, Problem};
 
 /// The rooms by level; a room of one level knows no other of it. A file's name stands for a room too.
 const LEVELS: &[&[&str]] = &[
-    &["event", "telemetry", "clock", "units", "spelling", "keyed", "base64"],
+    &[
+        "event",
+        "telemetry",
+        "clock",
+        "units",
+        "spelling",
+        "keyed",
+        "base64",
+    ],
     &["capture", "protocol", "content", "filter"],
     &["probe", "lookup", "stream"],
     &["exchange"],
@@ -19,11 +27,8 @@ const LEVELS: &[&[&str]] = &[
 ];
 
 /// What the words of everyone may build on: dates, keyed hashes and bodies that are no text stand in events.
-const ALSO_ALLOWED: &[(&str, &str)] = &[
-    ("event", "clock"),
-    ("event", "keyed"),
-    ("event", "base64"),
-];
+const ALSO_ALLOWED: &[(&str, &str)] =
+    &[("event", "clock"), ("event", "keyed"), ("event", "base64")];
 
 const SOURCES: &str = "agent/src/";
 

@@ -1,0 +1,142 @@
+//! Real far ends of sinks that Debian does not package: a Kafka broker out of its jars, and Python's
+//! libraries that speak for ClickHouse, OpenTelemetry and librdkafka. Each is fetched once, by the ordinary
+//! client of its registry, into a folder of the target folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+use crate::command::{run, run_with_progress};
+use crate::project::Project;
+use crate::setup::Package;
+
+/// What fetches and runs them, and the far ends that Debian has.
+pub(crate) const PACKAGES: &[Package] = &[
+    Package {
+        name: "default-jre-headless",
+        programs: &["java"],
+    },
+    Package {
+        name: "maven",
+        programs: &["mvn"],
+    },
+    Package {
+        name: "python3-venv",
+        programs: &["pip3"],
+    },
+    Package {
+        name: "openssl",
+        programs: &["openssl"],
+    },
+    Package {
+        name: "rsyslog",
+        programs: &[],
+    },
+    Package {
+        name: "rsyslog-openssl",
+        programs: &[],
+    },
+    Package {
+        name: "prometheus-alertmanager",
+        programs: &["prometheus-alertmanager"],
+    },
+];
+
+/// PyPI: ClickHouse's engine in a process, with what it loads at its start; OTLP's messages; librdkafka.
+const PYTHON: &[&str] = &[
+    "chdb-core-lite==26.5.0",
+    "pyarrow==26.0.1",
+    "opentelemetry-proto==1.45.2",
+    "protobuf==7.36.2",
+    "confluent-kafka==2.16.1",
+];
+
+/// Maven Central: the broker, with all that it needs.
+const KAFKA: &str = "4.1.1";
+
+/// Where they are; fetched if they are not there, or others are wanted by now.
+///
+/// # Errors
+/// If a registry does not answer, or the folder cannot be written.
+pub(crate) fn prepare(project: &Project) -> Result<PathBuf> {
+    let folder = project.target.join("far-ends");
+    once(&folder.join("python"), &PYTHON.join(" "), python)?;
+    once(&folder.join("kafka"), KAFKA, kafka)?;
+    Ok(folder)
+}
+
+/// Calls `fetch` for a new `folder`, unless it was made for `what` before.
+fn once(folder: &Path, what: &str, fetch: fn(&Path) -> Result<()>) -> Result<()> {
+    let mark = folder.join("made-for");
+    if fs::read_to_string(&mark).is_ok_and(|made| made == what) {
+        return Ok(());
+    }
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    fs::create_dir_all(folder)?;
+    fetch(folder)?;
+    fs::write(&mark, what).with_context(|| format!("cannot write {}", mark.display()))
+}
+
+fn python(folder: &Path) -> Result<()> {
+    run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+    let mut pip = Command::new(folder.join("bin/pip"));
+    // Of what the engine names as needed it loads pyarrow alone.
+    pip.args([
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--disable-pip-version-check",
+    ]);
+    run_with_progress("pip install (far ends)", pip.args(PYTHON))
+}
+
+fn kafka(folder: &Path) -> Result<()> {
+    let pom = folder.join("pom.xml");
+    fs::write(
+        &pom,
+        format!(
+            r#"<project xmlns="http://maven.apache.org/POM/4.0.0">
+<modelVersion>4.0.0</modelVersion>
+<groupId>far-ends</groupId><artifactId>kafka</artifactId><version>1</version><packaging>pom</packaging>
+<dependencies><dependency>
+<groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>{KAFKA}</version>
+</dependency></dependencies>
+</project>
+"#
+        ),
+    )?;
+    let mut mvn = Command::new("mvn");
+    mvn.args(["-B", "-q", "-f"]).arg(&pom);
+    mvn.args(["dependency:copy-dependencies", "-DincludeScope=runtime"]);
+    mvn.arg(format!(
+        "-DoutputDirectory={}",
+        folder.join("libs").display()
+    ));
+    run_with_progress("mvn dependency:copy-dependencies (Kafka)", &mut mvn)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::once;
+    use std::fs;
+    use std::path::Path;
+
+    #[test]
+    fn what_is_there_is_not_fetched_again() {
+        let folder = std::env::temp_dir().join(format!("xtask-far-{}", std::process::id()));
+        let fetch = |folder: &Path| Ok(fs::write(folder.join("fetched"), "")?);
+        once(&folder, "1", fetch).unwrap();
+        fs::remove_file(folder.join("fetched")).unwrap();
+        once(&folder, "1", fetch).unwrap();
+        assert!(!folder.join("fetched").exists());
+        once(&folder, "2", fetch).unwrap();
+        assert!(folder.join("fetched").exists());
+        assert!(once(&folder, "3", |_| anyhow::bail!("no")).is_err());
+        once(&folder, "3", fetch).unwrap();
+        fs::remove_dir_all(folder).unwrap();
+    }
+}
