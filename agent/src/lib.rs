@@ -9,9 +9,9 @@
 //!    keyed base64               what stands for a secret; bytes as text
 //! 1  capture protocol content   ring bytes → Record; bytes → Message; a body or value → named parts
 //!    filter                     filter text → predicate
-//! 2  probe stream               kernel → Record; Record → Chunk
+//! 2  probe lookup stream        kernel → Record; what the host knows; Record → Chunk
 //! 3  exchange                   Chunk → Message → Exchange
-//! 4  redact detect              Exchange → ApiEvent; what exchanges tell → Finding
+//! 4  enrich redact detect       who and where; Exchange → ApiEvent; what exchanges tell → Finding
 //! 5  journal                    lines → one durable log
 //! 6  sink query                 lines → wire; journal → answers
 //! 7  config                     each room's Options, loaded and checked
@@ -33,6 +33,7 @@ pub mod content;
 pub mod filter;
 pub mod protocol;
 
+pub mod lookup;
 pub mod probe;
 pub mod stream;
 

@@ -72,6 +72,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
             options: (&config).into(),
             enrich: Enrich::new(config.identity.clone()),
             outputs: Vec::new(),
+            lookup: None,
             recorded: false,
             keep: None,
             hangup_stops: true,

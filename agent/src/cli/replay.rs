@@ -66,6 +66,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         options: (&config).into(),
         enrich: Enrich::new(config.identity.clone()),
         outputs: vec![watch::to_stdout(args.json, args.filter.as_ref(), globals)],
+        lookup: None,
         recorded: true,
         keep: None,
         hangup_stops: true,

@@ -42,6 +42,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         options: (&config).into(),
         enrich: Enrich::new(config.identity.clone()),
         outputs,
+        lookup: session::look_up(&config)?,
         recorded: false,
         keep,
         hangup_stops: false,

@@ -14,7 +14,8 @@ use crate::clock::{BootTime, WallTime};
 use crate::config::Config;
 use crate::enrich::Enrich;
 use crate::event::{Detail, Severity, TapState};
-use crate::pipeline::{self, Host, Keep, Output, Requests, RunError};
+use crate::lookup::{self, Asking, Places};
+use crate::pipeline::{self, Host, Keep, Masks, Output, Requests, RunError};
 use crate::probe::{self, Note, Probe, State};
 use crate::redact::SealContext;
 
@@ -81,6 +82,19 @@ pub(super) fn origin(probe: &Probe) -> Origin {
         )),
         run: now.0,
     }
+}
+
+/// Starts to look up processes of this host.
+///
+/// # Errors
+/// A thread cannot be started.
+pub(super) fn look_up(config: &Config) -> anyhow::Result<Option<(Places, Asking)>> {
+    let started = Places::start(
+        &config.lookup(),
+        lookup::Sources::default(),
+        Arc::new(Masks),
+    );
+    started.map(Some).context(Exit::Failed)
 }
 
 /// Which tap hears, for people and in notices.
@@ -158,6 +172,8 @@ pub(super) struct Session<'a> {
     pub(super) enrich: Enrich,
     /// Where events go.
     pub(super) outputs: Vec<Box<dyn Output + 'a>>,
+    /// What is known of processes of this host, where the records are its own.
+    pub(super) lookup: Option<(Places, Asking)>,
     /// Whether its records come from a file.
     pub(super) recorded: bool,
     /// Where all events are kept, too.
@@ -194,7 +210,9 @@ impl Session<'_> {
         begin: impl FnOnce(&mut Host<'_>) -> io::Result<()>,
     ) -> anyhow::Result<Exit> {
         let context = SealContext::new(&self.origin);
-        let mut host = Host::new(self.outputs, self.enrich, &context).keeping(self.keep);
+        let mut host = Host::new(self.outputs, self.enrich, &context)
+            .keeping(self.keep)
+            .looking_up(self.lookup);
         if self.recorded {
             host = host.of_recording();
         }

@@ -45,6 +45,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         options: (&config).into(),
         enrich: Enrich::new(config.identity.clone()),
         outputs: vec![to_stdout(args.json, args.filter.as_ref(), globals)],
+        lookup: session::look_up(&config)?,
         recorded: false,
         keep: None,
         hangup_stops: true,

@@ -9,6 +9,7 @@ mod check;
 mod journal;
 mod limits;
 mod load;
+mod lookup;
 mod report;
 mod rooms;
 mod sinks;
@@ -23,6 +24,7 @@ pub use capture::{BODY_MAX, BodyLimits, Capture, Exclude, Mode, Role};
 pub use journal::{Bodies, Journal, Keep, Sync};
 pub use limits::Limits;
 pub use load::{ConfigError, FILE_MAX_BYTES, load, parse};
+pub use lookup::Lookup;
 pub use report::{Mistake, Mistakes, Place, Report};
 pub use rooms::CgroupError;
 pub use sinks::{BatchEntry, Compression, FileSink, From, SinkEntry, SinkKind, StdoutSink};
@@ -45,6 +47,8 @@ pub struct Config {
     pub limits: Limits,
     /// How it is known who asked: the client behind proxies.
     pub identity: Identity,
+    /// What is asked about the processes that are heard.
+    pub lookup: Lookup,
     /// The durable log of all events, from which sinks are told, and which can be read again and proved.
     /// Without this section none is kept, and only `stdout` and `file` can be told.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,6 +69,7 @@ impl Default for Config {
             capture: Capture::default(),
             limits: Limits::default(),
             identity: Identity::default(),
+            lookup: Lookup::default(),
             journal: None,
             sinks: BTreeMap::from([("stdout".to_owned(), stdout)]),
         }

@@ -6,10 +6,12 @@
 
 mod client;
 mod options;
+mod place;
 #[cfg(test)]
 mod testing;
 
 pub use options::{Forwarded, Identity};
+pub use place::{place, process_key};
 
 use crate::exchange::Exchange;
 

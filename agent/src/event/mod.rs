@@ -10,6 +10,7 @@ mod id;
 mod json;
 mod notice;
 mod party;
+mod place;
 mod signal;
 mod text;
 mod time;
@@ -31,7 +32,8 @@ pub use json::{EncodeError, write_line};
 pub use notice::{
     Count, Detail, JournalWhat, Notice, NoticeKind, NoticeName, Severity, SinkState, TapState,
 };
-pub use party::{Address, Client, Endpoint, Host, Network, Process, Role, Transport};
+pub use party::{Address, Client, Endpoint, Host, Network, Role, Transport};
+pub use place::{Container, Kubernetes, Labels, Owner, Parent, Process};
 pub use signal::{Signal, Signals};
 pub use text::{Lower, Text};
 pub use time::{STAMP_BYTES, parse_stamp, stamp};
@@ -85,6 +87,12 @@ pub struct ApiEvent<'a> {
     pub user_agent: Option<UserAgent<'a>>,
     /// The process on this host whose socket it was.
     pub process: Process<'a>,
+    /// The container it runs in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<Container<'a>>,
+    /// The Kubernetes pod it runs in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<Kubernetes<'a>>,
     /// This host.
     pub host: Host<'a>,
     /// How much of the exchange was seen.

@@ -1,4 +1,4 @@
-//! Who takes part: ends of a connection, process, host.
+//! Who takes part: ends of a connection, host.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -9,8 +9,6 @@ use serde::{Serialize, Serializer};
 use super::http::Protocol;
 use super::id::EventId;
 use super::text::Text;
-use super::time;
-use crate::clock::WallTime;
 
 /// Which side of a connection was heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -148,22 +146,6 @@ impl JsonSchema for Address<'_> {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string" })
     }
-}
-
-/// A process on this host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Process<'a> {
-    /// Process id, as the host's first namespace counts.
-    pub pid: u32,
-    /// Its name: that of its first thread, at most 15 bytes.
-    pub name: Text<'a>,
-    /// When it started.
-    #[serde(
-        serialize_with = "time::serialize_some",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[schemars(schema_with = "time::schema")]
-    pub start: Option<WallTime>,
 }
 
 /// This host.

@@ -16,6 +16,7 @@ pub use route::Route;
 pub use user::User;
 
 pub use crate::event::{AgentClass, Signal, Signals};
+use crate::lookup::Place;
 
 /// Who called, what, from where, and what of it is delicate: a field for each answer, filled by the
 /// room that finds it. All empty while an exchange is being put together.
@@ -33,6 +34,9 @@ pub struct Known {
     pub signals: Signals,
     /// What of it was seen for the first time.
     pub novelty: Novelty,
+    /// The process and where it runs; absent where nothing is looked up. Its command line and labels
+    /// are masked already.
+    pub place: Option<Arc<Place>>,
 }
 
 impl Known {

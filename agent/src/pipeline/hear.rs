@@ -8,6 +8,7 @@ use super::shard::{Outcome, Shard};
 use super::{Counted, Requests};
 use crate::capture::Source;
 use crate::clock::Ktime;
+use crate::lookup::Asking;
 use crate::stream::Word;
 
 /// How long a quiet source is waited for before requests and timeouts are looked at.
@@ -31,12 +32,14 @@ pub(super) fn hear(
     source: &mut dyn Source,
     mut shard: Shard,
     mut queue: QueueIn,
+    asking: Option<Asking>,
     requests: &Requests,
 ) -> io::Result<Counted> {
     let mut side = Side {
         source,
         shard: &mut shard,
         queue: &mut queue,
+        asking,
         out: Outcome::default(),
         last: Ktime(0),
     };
@@ -55,6 +58,7 @@ struct Side<'a> {
     source: &'a mut dyn Source,
     shard: &'a mut Shard,
     queue: &'a mut QueueIn,
+    asking: Option<Asking>,
     out: Outcome,
     last: Ktime,
 }
@@ -121,6 +125,11 @@ impl Side<'_> {
                 Word::Unknown { conn } => self.source.unknown(conn),
             }
         }
+        for key in self.out.processes.drain(..) {
+            if let Some(asking) = &mut self.asking {
+                asking.ask(key);
+            }
+        }
         self.queue.push(&mut self.out.exchanges);
     }
 
@@ -131,6 +140,9 @@ impl Side<'_> {
     fn counted(&mut self) -> Counted {
         let mut counters = self.shard.counters().clone();
         counters.absorb(self.queue.counters());
+        if let Some(asking) = &self.asking {
+            counters.absorb(asking.counters());
+        }
         Counted {
             counters,
             kernel: self.source.kernel_counters(),

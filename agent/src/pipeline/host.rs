@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use super::queue::{Message, QueueOut};
 use super::{Counted, Keep, Ledger, Requests};
 use crate::clock::WallTime;
-use crate::enrich::Enrich;
+use crate::enrich::{Enrich, place};
 use crate::event::{ApiEvent, Count, Detail, Notice, Severity, write_line};
 use crate::exchange::Exchange;
+use crate::lookup::{Asking, Places};
 use crate::redact::{SealContext, seal};
 use crate::telemetry::{Counter, Counters};
 
@@ -66,6 +67,8 @@ pub struct Host<'a> {
     enrich: Enrich,
     keep: Option<Keep>,
     kept: Instant,
+    places: Option<Places>,
+    asking: Option<Asking>,
     context: &'a SealContext,
     counters: Counters,
     counted: Counted,
@@ -91,6 +94,8 @@ impl<'a> Host<'a> {
             enrich,
             keep: None,
             kept: Instant::now(),
+            places: None,
+            asking: None,
             context,
             counters: Counters::default(),
             counted: Counted::default(),
@@ -117,6 +122,18 @@ impl<'a> Host<'a> {
     pub fn keeping(mut self, keep: Option<Keep>) -> Self {
         self.keep = keep;
         self
+    }
+
+    /// Says of each exchange what the host knows of its process.
+    #[must_use]
+    pub fn looking_up(mut self, lookup: Option<(Places, Asking)>) -> Self {
+        (self.places, self.asking) = lookup.unzip();
+        self
+    }
+
+    /// What asks for processes as soon as they are heard of; once.
+    pub(super) fn take_asking(&mut self) -> Option<Asking> {
+        self.asking.take()
     }
 
     /// Ends the journal in good order, with all it was given, and then the outputs.
@@ -190,8 +207,12 @@ impl<'a> Host<'a> {
 
     fn exchanges(&mut self, exchanges: Vec<Exchange>) -> io::Result<()> {
         let mut left = exchanges.len();
+        let now = Instant::now();
         for mut exchange in exchanges {
             self.enrich.exchange(&mut exchange);
+            if let Some(places) = &mut self.places {
+                place(&mut exchange, places, now);
+            }
             if let Err(error) = self.exchange(&exchange) {
                 self.counters.add(Counter::SealUndelivered, left as u64);
                 return Err(error);
@@ -282,6 +303,9 @@ impl<'a> Host<'a> {
     fn all_counters(&self) -> Counters {
         let mut counters = self.counted.counters.clone();
         counters.absorb(&self.counters);
+        if let Some(places) = &self.places {
+            counters.absorb(places.counters());
+        }
         for output in &self.outputs {
             counters.absorb(&output.counters());
         }

@@ -8,6 +8,7 @@ mod hear;
 mod host;
 mod keep;
 mod ledger;
+mod masks;
 mod queue;
 mod route;
 mod shard;
@@ -25,6 +26,7 @@ use crate::telemetry::Counters;
 pub use host::{Host, Output};
 pub use keep::Keep;
 pub use ledger::{Ledger, Sum};
+pub use masks::Masks;
 pub use route::Route;
 pub use shard::{Options as ShardOptions, Outcome, Shard};
 pub use sinks::{Sinks, SinksError};
@@ -104,10 +106,13 @@ pub fn run<S: Source + Send>(
 ) -> Result<(), RunError> {
     let (queue_in, queue_out) = queue::queue(options.queue_bytes);
     let shard = Shard::new(&options.shard);
+    let asking = host.take_asking();
     thread::scope(|scope| {
         let capture = thread::Builder::new()
             .name("eaves-capture".into())
-            .spawn_scoped(scope, move || hear::hear(source, shard, queue_in, requests))
+            .spawn_scoped(scope, move || {
+                hear::hear(source, shard, queue_in, asking, requests)
+            })
             .map_err(|_| RunError::Thread("could not be started"))?;
         let sealed = host.run(queue_out, requests).map_err(RunError::Output);
         let heard = capture

@@ -1,8 +1,10 @@
 //! Keyed by conn: record in, exchanges out. Synchronous, no clock, no I/O, so tests drive it.
 
-use crate::capture::decode;
+use crate::capture::{Record, decode};
 use crate::clock::Ktime;
+use crate::enrich::process_key;
 use crate::exchange::{self, Conn, Context, Exchange};
+use crate::lookup::ProcessKey;
 use crate::stream::{self, Env, Table, Word};
 use crate::telemetry::{Counter, Counters};
 
@@ -22,6 +24,8 @@ pub struct Outcome {
     pub exchanges: Vec<Exchange>,
     /// Words for the kernel.
     pub words: Vec<Word>,
+    /// Processes heard of on a conn for the first time: theirs are the exchanges to come.
+    pub processes: Vec<ProcessKey>,
 }
 
 /// A share of all conns. Records of one sock, whatever its inode, must go to one shard.
@@ -51,6 +55,9 @@ impl Shard {
         match decode(record) {
             Ok(record) => {
                 self.counters.add(Counter::RecordsDecoded, 1);
+                if let Record::Open(open) = &record {
+                    out.processes.push(process_key(open));
+                }
                 self.with(out, |table, env| table.push(record, env));
             }
             Err(_) => self.counters.add(Counter::RecordsUndecodable, 1),

@@ -3,16 +3,20 @@
 //! [`seal`] alone turns raw bytes into what may leave the agent. It reports what was heard and
 //! copies no payload. It masks nothing.
 
+mod arguments;
+mod place;
 mod target;
 
 use std::net::IpAddr;
 
+pub use arguments::{mask_arguments, mask_label};
+
 use crate::capture::Origin;
-use crate::clock::{BootTime, WallTime};
+use crate::clock::BootTime;
 use crate::event::{
     self, Address, ApiEvent, Client, Completeness, ConnName, Endpoint, ExchangeKind, Field, Host,
-    Http, HttpVersion, Ids, Lower, Network, Process, Protocol, ProtocolName, Request, Response,
-    SCHEMA, Text, User, UserAgent,
+    Http, HttpVersion, Ids, Lower, Network, Protocol, ProtocolName, Request, Response, SCHEMA,
+    Text, User, UserAgent,
 };
 use crate::exchange::{Body, ConnInfo, Exchange, Half, Head, Seen, Version};
 use eaves_common::Transport;
@@ -126,7 +130,9 @@ pub fn seal<'a>(exchange: &'a Exchange, context: &'a SealContext) -> ApiEvent<'a
             credential: user.credential,
         }),
         user_agent: user_agent(exchange),
-        process: process(conn, context.boot),
+        process: place::process(exchange, context.boot),
+        container: place::container(exchange),
+        kubernetes: place::kubernetes(exchange),
         host: context.host(),
         completeness: completeness(exchange),
         anomalies: &exchange.anomalies,
@@ -187,15 +193,6 @@ fn ends(conn: &ConnInfo) -> (Option<Endpoint<'_>>, Option<Endpoint<'_>>) {
         port: Some(port),
     };
     (open.local.map(inet), open.remote.map(inet))
-}
-
-fn process(conn: &ConnInfo, boot: BootTime) -> Process<'_> {
-    let start = conn.open.process_start;
-    Process {
-        pid: conn.open.tgid,
-        name: Text(&conn.open.comm),
-        start: (start.0 != 0).then(|| -> WallTime { boot.date(start) }),
-    }
 }
 
 fn sealed_request(message: &Half) -> Request<'_> {

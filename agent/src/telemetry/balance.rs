@@ -157,6 +157,18 @@ pub const HOST_BALANCES: &[Balance] = &[
         &[C::QueueTaken, C::QueueFull, C::QueueClosed],
     ),
     balance(
+        "lookup",
+        "processes asked for",
+        &[C::LookupExchanges],
+        &[C::LookupHits, C::LookupMisses],
+    ),
+    balance(
+        "lookup",
+        "processes waited for",
+        &[C::LookupMisses],
+        &[C::LookupFound, C::LookupTimeouts],
+    ),
+    balance(
         "seal",
         "exchanges sealed",
         &[C::QueueTaken],

@@ -159,6 +159,23 @@ counters! {
     /// Exchanges offered when nobody took any more.
     QueueClosed = "queue", "closed";
 
+    /// Exchanges whose process was asked for in the table of processes.
+    LookupExchanges = "lookup", "exchanges";
+    /// … and was there.
+    LookupHits = "lookup", "hits";
+    /// … and was not.
+    LookupMisses = "lookup", "misses";
+    /// Misses that were answered in time.
+    LookupFound = "lookup", "found";
+    /// Misses that were not, or not wholly: the exchange went on with what was known.
+    LookupTimeouts = "lookup", "timeouts";
+    /// Processes that were gone when they were looked at.
+    LookupGone = "lookup", "gone";
+    /// Questions for which there was no room.
+    LookupRefused = "lookup", "refused";
+    /// Processes that made room in the table for others.
+    LookupEvictions = "lookup", "evictions";
+
     /// Exchanges sealed and handed to every output.
     Sealed = "seal", "sealed";
     /// Exchanges that no output took any more.

@@ -71,8 +71,15 @@ fn event() -> ApiEvent<'static> {
         process: Process {
             pid: 812,
             name: Text(b"nginx"),
+            executable: None,
+            command_line: None,
             start: None,
+            user: None,
+            parent: None,
+            unit: None,
         },
+        container: None,
+        kubernetes: None,
         host: HOST,
         completeness: Completeness {
             request: Extent::Whole,
