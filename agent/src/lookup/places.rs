@@ -212,10 +212,7 @@ impl Places {
         let earned = began.saturating_duration_since(reckoned) / WAITING_ONE_IN;
         let credit = (credit + earned).min(self.wait);
         let mut now = began;
-        loop {
-            let Some(entry) = self.table.get(key) else {
-                break;
-            };
+        while let Some(entry) = self.table.get(key) {
             let left = credit.saturating_sub(now.duration_since(began));
             if entry.complete || left.is_zero() {
                 entry.late = !entry.complete;

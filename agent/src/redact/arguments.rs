@@ -12,10 +12,13 @@ use names::{after_letter, is_program, is_secret, is_token};
 /// How deep commands inside arguments are looked into.
 const DEPTH_MAX: usize = 2;
 
+/// Writes what stands for a secret: of a type, and its bytes.
+pub type WriteMask<'m> = dyn Fn(&str, &[u8], &mut Vec<u8>) + 'm;
+
 /// `arguments`, each ended by NUL, with spaces between; `mask` writes what stands for a secret of a
 /// type.
 #[must_use]
-pub fn mask_arguments(arguments: &[u8], mask: &dyn Fn(&str, &[u8], &mut Vec<u8>)) -> Vec<u8> {
+pub fn mask_arguments(arguments: &[u8], mask: &WriteMask<'_>) -> Vec<u8> {
     let arguments = arguments.strip_suffix(b"\0").unwrap_or(arguments);
     let mut masker = Masker {
         out: Vec::with_capacity(arguments.len()),
@@ -34,7 +37,7 @@ pub fn mask_arguments(arguments: &[u8], mask: &dyn Fn(&str, &[u8], &mut Vec<u8>)
 
 /// The value of a label, without its secrets.
 #[must_use]
-pub fn mask_label(name: &str, value: &str, mask: &dyn Fn(&str, &[u8], &mut Vec<u8>)) -> String {
+pub fn mask_label(name: &str, value: &str, mask: &WriteMask<'_>) -> String {
     let mut masker = Masker {
         out: Vec::with_capacity(value.len()),
         mask,
@@ -47,7 +50,7 @@ pub fn mask_label(name: &str, value: &str, mask: &dyn Fn(&str, &[u8], &mut Vec<u
 
 struct Masker<'m> {
     out: Vec<u8>,
-    mask: &'m dyn Fn(&str, &[u8], &mut Vec<u8>),
+    mask: &'m WriteMask<'m>,
     /// The program whose letters mean something.
     program: Vec<u8>,
     /// The next word is a secret.

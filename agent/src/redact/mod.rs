@@ -9,7 +9,7 @@ mod target;
 
 use std::net::IpAddr;
 
-pub use arguments::{mask_arguments, mask_label};
+pub use arguments::{WriteMask, mask_arguments, mask_label};
 
 use crate::capture::Origin;
 use crate::clock::BootTime;

@@ -20,14 +20,7 @@ struct Desk {
 fn desk(wait: Duration) -> Desk {
     let (to, asks) = sync_channel(8);
     let (answers, from) = sync_channel(8);
-    let (places, asking) = Places::new(
-        &Options {
-            wait,
-            ..Options::default()
-        },
-        to,
-        from,
-    );
+    let (places, asking) = Places::new(&Options { wait }, to, from);
     Desk {
         places,
         asking,
@@ -242,10 +235,7 @@ fn the_real_thread_describes_this_process() {
             value
         }
     }
-    let options = Options {
-        wait: LONG,
-        ..Options::default()
-    };
+    let options = Options { wait: LONG };
     let (mut places, _asking) =
         Places::start(&options, Sources::default(), Arc::new(Upper)).unwrap();
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
