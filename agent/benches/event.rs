@@ -62,6 +62,7 @@ fn head(word: &str, target: &str, fields: &[(&str, &str)]) -> Head {
         target,
         fields,
         buffer,
+        ..Head::default()
     }
 }
 
@@ -108,6 +109,7 @@ fn exchange() -> Exchange {
             proxied: None,
         }),
         ordinal: 17,
+        stream: None,
         request: Some(half(
             head("GET", "/users/42?verbose=1", REQUEST),
             0,

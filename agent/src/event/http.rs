@@ -36,15 +36,18 @@ pub enum HttpVersion {
     /// HTTP/1.1.
     #[serde(rename = "1.1")]
     Http11,
+    /// HTTP/2.
+    #[serde(rename = "2")]
+    Http2,
 }
 
 /// What was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Url<'a> {
-    /// `http`, or what an absolute target says.
+    /// `http`, or what an absolute target or HTTP/2's `:scheme` says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scheme: Option<Lower<'a>>,
-    /// Host from an absolute target, or else from the Host field; without port, lower case.
+    /// Host from an absolute target or `:authority`, or else from the Host field; without port, lower case.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<Lower<'a>>,
     /// Port from there, if it names one.
@@ -82,11 +85,12 @@ pub type Field<'a> = (Lower<'a>, Text<'a>);
 /// A request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Request<'a> {
-    /// Method, as sent.
-    pub method: Text<'a>,
+    /// Method, as sent; absent where HTTP/2's compression hides it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<Text<'a>>,
     /// Header fields, `[name, value]`, in order of arrival; names in lower case.
     pub headers: Vec<Field<'a>>,
-    /// Bytes of the head as sent, from the request line to the empty line.
+    /// Bytes of the head as sent, from the request line to the empty line; in HTTP/2 those of its frames.
     pub header_bytes: u64,
     /// Bytes of body as sent, after transfer coding, before content coding; counted even where they
     /// were not kept, absent if a gap hid the framing.
@@ -103,11 +107,12 @@ pub struct Request<'a> {
 /// A response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Response<'a> {
-    /// Status code.
-    pub status_code: u16,
+    /// Status code; absent where HTTP/2's compression hides it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status_code: Option<u16>,
     /// Header fields, `[name, value]`, in order of arrival; names in lower case.
     pub headers: Vec<Field<'a>>,
-    /// Bytes of the head as sent, from the status line to the empty line.
+    /// Bytes of the head as sent, from the status line to the empty line; in HTTP/2 those of its frames.
     pub header_bytes: u64,
     /// Bytes of body as sent, after transfer coding, before content coding; counted even where they
     /// were not kept, absent if a gap hid the framing.
@@ -265,8 +270,10 @@ pub enum MissingReason {
     Shed,
     /// Nothing came for too long.
     Timeout,
-    /// The connection was reset.
+    /// The connection, or the stream, was reset.
     Reset,
+    /// Header fields refer to what was sent before Eaves looked, or to what was lost (RFC 7541 §2.3).
+    HpackState,
 }
 
 #[cfg(test)]

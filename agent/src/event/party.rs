@@ -30,6 +30,9 @@ pub struct Network {
     pub protocol: Protocol,
     /// Names the connection: its exchanges share it.
     pub connection: EventId,
+    /// The exchange's stream on it, in HTTP/2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream: Option<u32>,
 }
 
 /// What carried a connection. Multipath TCP counts as TCP.

@@ -21,7 +21,7 @@ pub(super) enum Progress {
 pub(super) struct Reasons(u16);
 
 impl Reasons {
-    const ALL: [Reason; 8] = [
+    const ALL: [Reason; 9] = [
         Reason::BodyLimit,
         Reason::RingFull,
         Reason::ReadFault,
@@ -30,6 +30,7 @@ impl Reasons {
         Reason::Timeout,
         Reason::Reset,
         Reason::HeadLimit,
+        Reason::HpackState,
     ];
 
     pub(super) const fn add(&mut self, reason: Reason) {

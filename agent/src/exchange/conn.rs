@@ -6,6 +6,7 @@ use std::sync::Arc;
 use eaves_common::Role;
 
 use super::expiry::Closing;
+use super::http2::Http2;
 use super::pair::{Overtaken, Pairs};
 use super::{ConnInfo, Exchange, Reason, Seen};
 use crate::capture::ConnOpen;
@@ -83,6 +84,8 @@ pub struct Conn {
     requests: Parser,
     responses: Parser,
     pairs: Pairs,
+    /// What is spoken instead of HTTP/1.
+    http2: Option<Box<Http2>>,
     /// First byte of the request under way.
     request_began: Ktime,
     /// It began where a transfer began.
@@ -125,6 +128,7 @@ impl Consumer for Conn {
             requests: Parser::new(Side::Request),
             responses: Parser::new(Side::Response),
             pairs: Pairs::default(),
+            http2: None,
             request_began: Ktime::default(),
             request_first: true,
             response_began: Ktime::default(),
@@ -171,6 +175,10 @@ impl Consumer for Conn {
     }
 
     fn unneeded(&self, direction: Direction, context: &Context) -> u64 {
+        if self.http2.is_some() {
+            // Frames are shorter than what is worth a word to the kernel.
+            return 0;
+        }
         let parser = match direction {
             Direction::ToServer => &self.requests,
             Direction::ToClient => &self.responses,
@@ -187,30 +195,46 @@ impl Consumer for Conn {
     }
 
     fn is_certain(&self) -> bool {
-        self.http
+        self.http || self.http2.as_ref().is_some_and(|http2| http2.is_certain())
     }
 
     fn is_busy(&self) -> bool {
-        !self.pairs.open.is_empty() || self.requests.in_head() || !self.early.chunks.is_empty()
+        let streams = self.http2.as_ref().map(|http2| http2.streams());
+        streams.is_some_and(|streams| !streams.is_empty())
+            || !self.pairs.open.is_empty() || self.requests.in_head() || !self.early.chunks.is_empty()
     }
 
     fn deadline(&self) -> Option<Ktime> {
-        self.early.deadline
+        let http2 = self.http2.as_ref().and_then(|http2| http2.deadline());
+        self.early.deadline.into_iter().chain(http2).min()
     }
 
     fn wake(&mut self, books: &mut Books<'_>) {
-        self.late(books);
+        let due = |deadline: Ktime| deadline <= books.now;
+        if self.early.deadline.is_some_and(due) {
+            self.late(books);
+        }
+        if let Some(http2) = &mut self.http2 {
+            http2.streams_mut().wake(books);
+        }
     }
 
     fn expire(&mut self, books: &mut Books<'_>) {
         self.late(books);
         self.pairs.close_all(Closing::Timeout, books);
+        if let Some(http2) = &mut self.http2 {
+            http2.streams_mut().close_all(Closing::Timeout, books);
+            http2.compact();
+        }
         self.requests.compact();
         self.responses.compact();
     }
 
     fn shed(&mut self, books: &mut Books<'_>) {
         self.late(books);
+        if let Some(http2) = &mut self.http2 {
+            http2.shed(&self.info, books);
+        }
         let before = self.bytes();
         self.pairs.shed_bodies();
         if self.bytes() > before / 2 {
@@ -241,11 +265,15 @@ impl Consumer for Conn {
             Parting::Stop => Closing::Stop,
         };
         self.pairs.close_all(closing, books);
+        if let Some(http2) = &mut self.http2 {
+            http2.streams_mut().close_all(closing, books);
+        }
         self.over = true;
     }
 
     fn bytes(&self) -> usize {
-        let parsers = self.requests.bytes() + self.responses.bytes();
+        let http2 = self.http2.as_ref().map_or(0, |http2| http2.bytes());
+        let parsers = self.requests.bytes() + self.responses.bytes() + http2;
         size_of::<ConnInfo>() + self.names_bytes + parsers + self.pairs.bytes() + self.early.bytes
     }
 }
@@ -258,6 +286,7 @@ impl Conn {
         };
         let waits = !self.early.chunks.is_empty();
         let early = self.info.role == Role::Client
+            && self.http2.is_none()
             && (waits
                 || (self.responses.is_between()
                     && !self.responses.is_lost()
@@ -318,6 +347,13 @@ impl Conn {
         books
             .counters
             .add(Counter::ProtocolBytes, bytes.len() as u64);
+        if self.is_late_http2(first, bytes) {
+            books.counters.add(Counter::ProtocolHttp2, 1);
+            self.http2 = Some(Box::new(Http2::late()));
+        }
+        if self.http2.is_some() {
+            return self.frames_came(direction, first, bytes, books);
+        }
         if direction == Direction::ToClient {
             self.settle_hollow(books);
         }
@@ -347,6 +383,9 @@ impl Conn {
                 break;
             }
             self.found(direction, step, None, books);
+            if self.http2.is_some() {
+                return self.frames_came(direction, false, input, books);
+            }
         }
         if !self.http {
             self.judge(direction, bytes.len());
@@ -373,6 +412,9 @@ impl Conn {
         reason: Option<Reason>,
         books: &mut Books<'_>,
     ) {
+        if let Some(http2) = &mut self.http2 {
+            return http2.missing(direction, n, reason, &self.info, books);
+        }
         self.fill_hollow(direction);
         let mut left = n;
         loop {
@@ -394,6 +436,9 @@ impl Conn {
     }
 
     fn lose(&mut self, direction: Direction, reason: Reason, books: &mut Books<'_>) {
+        if let Some(http2) = &mut self.http2 {
+            return http2.lose(direction, reason, &self.info, books);
+        }
         self.fill_hollow(direction);
         let step = self.parser(direction).lose();
         if step != Step::More {
@@ -426,9 +471,10 @@ impl Conn {
                 books.counters.add(Counter::ProtocolLosses, 1);
                 self.lost(direction, place, anomalies, lost, books);
             }
-            Step::Http2 => {
+            Step::Http2 { taken } => {
                 books.counters.add(Counter::ProtocolHttp2, 1);
-                self.over = true;
+                self.http2 = Some(Box::new(Http2::begun(taken, self.pairs.next)));
+                self.late(books);
             }
         }
     }
@@ -450,6 +496,9 @@ impl Conn {
         if message.status < 200 && message.status != 101 {
             return books.counters.add(Counter::ProtocolInterims, 1);
         }
+        if self.upgrades(&message, books) {
+            return;
+        }
         books.counters.add(Counter::ProtocolResponses, 1);
         self.requests.turn();
         let tunnel = message.framing == Framing::Tunnel;
@@ -461,6 +510,45 @@ impl Conn {
             self.requests.finish();
             self.over = true;
         }
+    }
+
+    /// Whether a conn of which nothing was heard yet speaks HTTP/2, which began before it was joined.
+    fn is_late_http2(&self, first: bool, bytes: &[u8]) -> bool {
+        let frames = |opening| matches!(opening, Opening::FramesToServer | Opening::FramesToClient);
+        first && !self.http && self.http2.is_none() && frames(opening(bytes))
+    }
+
+    /// Bytes of HTTP/2 came.
+    fn frames_came(
+        &mut self,
+        direction: Direction,
+        first: bool,
+        bytes: &[u8],
+        books: &mut Books<'_>,
+    ) {
+        let Some(http2) = &mut self.http2 else {
+            return;
+        };
+        http2.bytes_came(direction, first, bytes, &self.info, books);
+        self.over |= http2.unheard() > NO_MESSAGE_BYTES;
+    }
+
+    /// Goes over to HTTP/2 if this response says so (RFC 7540 §3.2): then the request is answered on
+    /// the first stream.
+    fn upgrades(&mut self, message: &Message, books: &mut Books<'_>) -> bool {
+        let upgrade = message.head.field("upgrade").unwrap_or_default();
+        if message.status != 101 || !upgrade.eq_ignore_ascii_case(b"h2c") {
+            return false;
+        }
+        let Some(open) = self.pairs.take_asked() else {
+            return false;
+        };
+        books.counters.add(Counter::ProtocolInterims, 1);
+        books.counters.add(Counter::ProtocolHttp2, 1);
+        let mut http2 = Http2::begun(0, self.pairs.next);
+        http2.streams_mut().adopt(1, open);
+        self.http2 = Some(Box::new(http2));
+        true
     }
 
     /// The framing is lost.
@@ -499,6 +587,9 @@ impl Conn {
     }
 
     fn end(&mut self, direction: Direction, good: bool, books: &mut Books<'_>) {
+        if let Some(http2) = &mut self.http2 {
+            return http2.end(direction, good, books);
+        }
         if direction == Direction::ToClient {
             self.settle_hollow(books);
         }

@@ -5,10 +5,12 @@ mod arrive;
 mod body;
 mod conn;
 mod expiry;
+mod http2;
 mod known;
 mod pair;
 mod parts;
 mod settle;
+mod streams;
 mod turns;
 
 pub use conn::{Conn, Context, Options};
@@ -63,7 +65,7 @@ pub struct Half {
     pub head: Head,
     /// Its version.
     pub version: Version,
-    /// Status code; 0 for a request.
+    /// Status code; 0 for a request, and where it is not known.
     pub status: u16,
     /// Bytes of the head as sent, the empty line included.
     pub header_bytes: u64,
@@ -93,6 +95,8 @@ pub struct Exchange {
     pub conn: Arc<ConnInfo>,
     /// Which of the conn's exchanges it is, from 0.
     pub ordinal: u64,
+    /// Its stream, in HTTP/2.
+    pub stream: Option<u32>,
     /// The request, if its head was seen.
     pub request: Option<Half>,
     /// The final response, if its head was seen.

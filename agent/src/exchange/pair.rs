@@ -44,6 +44,29 @@ pub(super) enum Overtaken {
 }
 
 impl Open {
+    /// One that begins.
+    pub(super) fn new(info: &Arc<ConnInfo>, ordinal: u64) -> Self {
+        Self {
+            exchange: Exchange {
+                conn: Arc::clone(info),
+                ordinal,
+                stream: None,
+                request: None,
+                response: None,
+                request_seen: Seen::None,
+                response_seen: Seen::None,
+                missing_bytes: 0,
+                reasons: Vec::new(),
+                anomalies: Vec::new(),
+                known: Known::default(),
+            },
+            request: Arrival::WAITING,
+            response: Arrival::WAITING,
+            tentative: None,
+            bytes: 0,
+        }
+    }
+
     /// The request's method, if its head was seen.
     pub(super) fn method(&self) -> Option<&[u8]> {
         let half = self.exchange.request.as_ref()?;
@@ -181,6 +204,14 @@ impl Pairs {
     /// Whether this client is believed to wait for each response.
     pub(super) const fn takes_turns(&self) -> bool {
         self.turns.hold()
+    }
+
+    /// Takes out the exchange that the next response answers.
+    pub(super) fn take_asked(&mut self) -> Option<Open> {
+        let open = self.pick().and_then(|at| self.open.remove(at))?;
+        self.gave(open.bytes);
+        self.forget_ordinal(open.exchange.ordinal);
+        Some(open)
     }
 
     /// A request's head came. `first`: it began where a transfer began.
@@ -349,24 +380,7 @@ impl Pairs {
         if self.open.capacity() == 0 {
             self.open.reserve_exact(1);
         }
-        self.open.push_back(Open {
-            exchange: Exchange {
-                conn: Arc::clone(info),
-                ordinal,
-                request: None,
-                response: None,
-                request_seen: Seen::None,
-                response_seen: Seen::None,
-                missing_bytes: 0,
-                reasons: Vec::new(),
-                anomalies: Vec::new(),
-                known: Known::default(),
-            },
-            request: Arrival::WAITING,
-            response: Arrival::WAITING,
-            tentative: None,
-            bytes: 0,
-        });
+        self.open.push_back(Open::new(info, ordinal));
         ordinal
     }
 

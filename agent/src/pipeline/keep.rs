@@ -64,7 +64,7 @@ impl Keep {
                     .http
                     .response
                     .as_ref()
-                    .map(|response| response.status_code),
+                    .and_then(|response| response.status_code),
             },
         };
         self.journal.append(&record, Moment::now());

@@ -7,6 +7,8 @@ pub enum Version {
     Http10,
     /// HTTP/1.1.
     Http11,
+    /// HTTP/2.
+    Http2,
 }
 
 /// A range of bytes in a [`Head`]'s buffer.
@@ -35,8 +37,14 @@ pub struct Head {
     pub buffer: Vec<u8>,
     /// Request: method. Response: reason phrase.
     pub word: Span,
-    /// Request: target. Response: empty.
+    /// Request: target, in HTTP/2 its `:path`. Response: empty.
     pub target: Span,
+    /// Request of HTTP/2: `:scheme`.
+    pub scheme: Option<Span>,
+    /// Request of HTTP/2: `:authority`.
+    pub authority: Option<Span>,
+    /// Request of HTTP/2: `:protocol` of an extended CONNECT (RFC 8441 §4).
+    pub protocol: Option<Span>,
     /// Names and values, in order of arrival; folded lines joined by a space.
     pub fields: Vec<(Span, Span)>,
 }
@@ -64,6 +72,13 @@ impl Head {
         self.fields()
             .find(|(have, _)| have.eq_ignore_ascii_case(name.as_bytes()))
             .map(|(_, value)| value)
+    }
+
+    /// The host asked for: `:authority`, or else the Host field.
+    #[must_use]
+    pub fn host(&self) -> Option<&[u8]> {
+        let authority = self.authority.map(|span| self.get(span));
+        authority.or_else(|| self.field("host"))
     }
 
     /// Memory it holds, in bytes.

@@ -7,6 +7,7 @@
 mod anomaly;
 mod field;
 pub mod http1;
+pub mod http2;
 mod sniff;
 
 pub use anomaly::{Anomalies, Anomaly};

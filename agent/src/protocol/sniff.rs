@@ -1,6 +1,7 @@
 //! What a direction begins with: the guess of [`eaves_common::sniff`], carried on where a long
 //! method leaves it open.
 
+use super::http2::{Evidence, evidence};
 use eaves_common::{SNIFF_BYTES, Sniff, is_tchar, sniff};
 
 /// Bytes of a method beyond which nothing is taken for a request.
@@ -18,6 +19,12 @@ pub enum Opening {
     Response,
     /// HTTP/2's client preface.
     Http2,
+    /// Frames of HTTP/2, a request's head among them.
+    FramesToServer,
+    /// Frames of HTTP/2, a response's head among them.
+    FramesToClient,
+    /// What could be the first frame of an HTTP/2 server, its settings.
+    Settings,
     /// The head of the PROXY protocol, before a request.
     Proxy,
     /// Too few bytes to tell.
@@ -26,7 +33,7 @@ pub enum Opening {
     Other,
 }
 
-/// Looks at the first bytes of a direction; a few dozen at most.
+/// Looks at the first bytes of a direction: a few dozen, and where they are frames at those.
 #[must_use]
 pub fn opening(bytes: &[u8]) -> Opening {
     let mut head = [0; SNIFF_BYTES];
@@ -39,9 +46,19 @@ pub fn opening(bytes: &[u8]) -> Opening {
         Sniff::Response => Opening::Response,
         Sniff::Http2 => Opening::Http2,
         Sniff::Proxy => Opening::Proxy,
-        Sniff::Other => Opening::Other,
+        Sniff::Other => frames(bytes),
         Sniff::Open if bytes.len() < SNIFF_BYTES => Opening::Short,
         Sniff::Open => long_method(bytes),
+    }
+}
+
+/// What frames of HTTP/2 that begin here tell.
+fn frames(bytes: &[u8]) -> Opening {
+    match evidence(bytes) {
+        Evidence::Request => Opening::FramesToServer,
+        Evidence::Response => Opening::FramesToClient,
+        Evidence::Settings => Opening::Settings,
+        Evidence::Frame | Evidence::None => Opening::Other,
     }
 }
 

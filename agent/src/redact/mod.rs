@@ -109,11 +109,13 @@ pub fn seal<'a>(exchange: &'a Exchange, context: &'a SealContext) -> ApiEvent<'a
                 version: request.or(response).map(|m| match m.version {
                     Version::Http10 => HttpVersion::Http10,
                     Version::Http11 => HttpVersion::Http11,
+                    Version::Http2 => HttpVersion::Http2,
                 }),
             },
             connection: context
                 .ids
                 .connection(context.boot.date(conn.open.time), name),
+            stream: exchange.stream,
         },
         client: client_of(exchange).or_else(|| client.map(Client::from)),
         peer: remote,
@@ -197,7 +199,9 @@ fn ends(conn: &ConnInfo) -> (Option<Endpoint<'_>>, Option<Endpoint<'_>>) {
 
 fn sealed_request(message: &Half) -> Request<'_> {
     Request {
-        method: Text(message.head.get(message.head.word)),
+        method: Some(message.head.get(message.head.word))
+            .filter(|method| !method.is_empty())
+            .map(Text),
         headers: fields(&message.head),
         header_bytes: message.header_bytes,
         body_bytes: message.body.total_bytes,
@@ -208,7 +212,7 @@ fn sealed_request(message: &Half) -> Request<'_> {
 
 fn sealed_response(message: &Half) -> Response<'_> {
     Response {
-        status_code: message.status,
+        status_code: (message.status != 0).then_some(message.status),
         headers: fields(&message.head),
         header_bytes: message.header_bytes,
         body_bytes: message.body.total_bytes,

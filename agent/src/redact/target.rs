@@ -1,4 +1,5 @@
-//! A request's target and Host field → [`Url`] (RFC 9112 §3.2).
+//! A request's target and Host field, or HTTP/2's `:scheme`, `:authority` and `:path`, → [`Url`]
+//! (RFC 9112 §3.2, RFC 9113 §8.3.1).
 
 use crate::event::{Lower, Text, Url};
 use crate::exchange::Head;
@@ -6,7 +7,8 @@ use crate::exchange::Head;
 /// What was asked for, as far as target and Host field say.
 pub(super) fn url(head: &Head) -> Url<'_> {
     let target = head.get(head.target);
-    if head.get(head.word) == b"CONNECT" {
+    if head.get(head.word) == b"CONNECT" && head.scheme.is_none() {
+        let target = head.authority.map_or(target, |span| head.get(span));
         let (domain, port) = authority(target);
         return Url {
             domain,
@@ -16,7 +18,7 @@ pub(super) fn url(head: &Head) -> Url<'_> {
         };
     }
     let mut url = Url {
-        scheme: Some(Lower(b"http")),
+        scheme: Some(Lower(head.scheme.map_or(b"http", |span| head.get(span)))),
         ..Url::default()
     };
     let mut rest = target;
@@ -25,7 +27,7 @@ pub(super) fn url(head: &Head) -> Url<'_> {
         (url.domain, url.port) = authority(host);
         url.original = Some(Text(target));
         rest = behind;
-    } else if let Some(host) = head.field("host") {
+    } else if let Some(host) = head.host() {
         (url.domain, url.port) = authority(host.trim_ascii());
     }
     let (path, query) = match rest.iter().position(|byte| *byte == b'?') {

@@ -25,6 +25,7 @@ fn head(word: &[u8], target: &[u8], fields: &[(&[u8], &[u8])]) -> Head {
         target,
         fields,
         buffer,
+        ..Head::default()
     }
 }
 
@@ -62,6 +63,7 @@ fn exchange(request: Option<Half>, response: Option<Half>) -> Exchange {
             proxied: None,
         }),
         ordinal: 3,
+        stream: None,
         request_seen: if request.is_some() {
             Seen::Whole
         } else {

@@ -420,11 +420,14 @@ impl<C: Consumer> Stage<C> {
         if prefix.bytes.is_empty() {
             prefix.time = time;
         }
+        let fits = prefix.bytes.len() + bytes.len() <= PREFIX_MAX_BYTES;
         let role = match prefix.look(bytes, first) {
-            Opening::Request | Opening::Http2 | Opening::Proxy => asked(flow),
-            Opening::Response => asked(opposite(flow)),
-            Opening::Short => return prefix.bytes.extend_from_slice(bytes),
-            Opening::Other => {
+            Opening::Request | Opening::Http2 | Opening::Proxy | Opening::FramesToServer => {
+                asked(flow)
+            }
+            Opening::Response | Opening::FramesToClient => asked(opposite(flow)),
+            Opening::Short | Opening::Settings if fits => return prefix.bytes.extend_from_slice(bytes),
+            _ => {
                 prefix.forget(counters);
                 return counters.add(Counter::StreamBytesUndecided, bytes.len() as u64);
             }

@@ -128,7 +128,7 @@ counters! {
     ProtocolInterims = "protocol", "interims";
     /// Times the framing was lost.
     ProtocolLosses = "protocol", "losses";
-    /// Conns that spoke HTTP/2, which is not heard yet.
+    /// Conns that spoke HTTP/2.
     ProtocolHttp2 = "protocol", "http2_conns";
 
     /// Exchanges begun.

@@ -160,7 +160,8 @@ impl Lines {
             self.process = self.process.max(safe::width(&text)).min(PROCESS_MAX);
             column(&text, self.process, out);
         }
-        let method = event.http.request.as_ref().map(|request| request.method);
+        let request = event.http.request.as_ref();
+        let method = request.and_then(|request| request.method);
         let method = method.unwrap_or(Text(b"?"));
         self.painted_column(colour::BOLD, &method.to_text(), METHOD, out);
 
@@ -181,7 +182,7 @@ impl Lines {
     /// Status, sizes, duration, marks.
     fn outcome(&self, event: &ApiEvent<'_>, layout: Layout, out: &mut String) {
         let response = event.http.response.as_ref();
-        match response.map(|response| response.status_code) {
+        match response.and_then(|response| response.status_code) {
             Some(code) => {
                 let status = match code {
                     200..=299 => colour::GREEN,
@@ -322,6 +323,7 @@ fn marks(event: &ApiEvent<'_>) -> String {
         MissingReason::Shed => Some("shed"),
         MissingReason::Timeout => Some("timeout"),
         MissingReason::Reset => Some("reset"),
+        MissingReason::HpackState => Some("hpack"),
     });
     marks.extend(reasons.map(|reason| format!("({reason})")));
     marks.extend(event.anomalies.iter().map(|anomaly| format!("!{anomaly}")));

@@ -8,6 +8,7 @@ use crate::stream::Word;
 use crate::telemetry::Counter;
 
 mod bounds;
+mod http2;
 mod limits;
 mod loss;
 mod random;
@@ -454,19 +455,6 @@ fn garbage_on_an_http_port_is_told_with_its_answer() {
         conn.data(Flow::Sent, bad),
     ];
     check(&records, &[WHOLE, "- none | 400 0 whole !invalid_head"]);
-}
-
-#[test]
-fn http2_is_counted_and_left_alone() {
-    let mut conn = ConnBuilder::tcp(1);
-    let records = [
-        conn.open(),
-        conn.data(Flow::Received, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0"),
-        conn.data(Flow::Sent, b"\0\0\0\x04\0"),
-    ];
-    let (out, shard) = run(&records);
-    assert_eq!(out.words, [Word::NotHttp { conn: conn.conn }]);
-    assert_eq!(shard.counters().get(Counter::ProtocolHttp2), 1);
 }
 
 #[test]

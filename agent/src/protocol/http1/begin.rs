@@ -43,7 +43,8 @@ const STATUS_LINE: &[u8] = b"HTTP/1.";
 enum Begin {
     Yes,
     No,
-    Http2,
+    /// After so many bytes.
+    Http2(usize),
 }
 
 impl Parser {
@@ -91,7 +92,7 @@ impl Parser {
         match self.begin(self.opening(input)) {
             Begin::Yes => None,
             Begin::No => pass(input),
-            Begin::Http2 => Some(Step::Http2),
+            Begin::Http2(taken) => Some(Step::Http2 { taken }),
         }
     }
 
@@ -103,7 +104,7 @@ impl Parser {
         match self.begin(self.opening(input)) {
             Begin::Yes => None,
             Begin::No => self.refused(Place::Between),
-            Begin::Http2 => Some(Step::Http2),
+            Begin::Http2(taken) => Some(Step::Http2 { taken }),
         }
     }
 
@@ -134,8 +135,9 @@ impl Parser {
             // A method may be called so.
             (Opening::Proxy, Side::Request) => State::Head,
             (Opening::Http2, Side::Request) => {
+                let taken = self.buffer.len();
                 self.finish();
-                return Begin::Http2;
+                return Begin::Http2(taken);
             }
             _ => return Begin::No,
         };
@@ -160,7 +162,7 @@ impl Parser {
             }
             Begin::Yes => None,
             Begin::No => self.refused(Place::Between),
-            Begin::Http2 => Some(Step::Http2),
+            Begin::Http2(taken) => Some(Step::Http2 { taken }),
         }
     }
 

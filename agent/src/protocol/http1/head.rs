@@ -87,6 +87,9 @@ pub(super) fn strict(side: Side, input: &[u8], limits: &Limits) -> Strict {
     let fields = fields.iter();
     let fields = fields.map(|field| (at(field.name.as_bytes()), at(field.value)));
     let head = Head {
+        scheme: None,
+        authority: None,
+        protocol: None,
         word: at(word),
         target: at(target),
         fields: fields.collect(),

@@ -84,7 +84,10 @@ pub enum Step<'a> {
         anomalies: Anomalies,
     },
     /// HTTP/2's preface: no HTTP/1 from here on.
-    Http2,
+    Http2 {
+        /// Bytes of it that were taken.
+        taken: usize,
+    },
 }
 
 /// Where in a direction something happened.

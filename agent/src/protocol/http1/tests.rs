@@ -100,7 +100,7 @@ fn tell(step: Step<'_>, told: &mut Vec<String>) {
         Step::Lost { place, anomalies } => {
             told.push(format!("lost {place:?}{}", names(anomalies)).to_lowercase());
         }
-        Step::Http2 => told.push("http2".to_owned()),
+        Step::Http2 { .. } => told.push("http2".to_owned()),
     }
 }
 

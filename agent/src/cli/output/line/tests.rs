@@ -37,6 +37,7 @@ fn event() -> ApiEvent<'static> {
                 version: Some(HttpVersion::Http11),
             },
             connection: ids.connection(TIME, CONN),
+            stream: None,
         },
         client: end(7, 51_322).map(Into::into),
         peer: end(7, 51_322),
@@ -50,7 +51,7 @@ fn event() -> ApiEvent<'static> {
         http: Http {
             route: None,
             request: Some(Request {
-                method: Text(b"GET"),
+                method: Some(Text(b"GET")),
                 headers: vec![],
                 header_bytes: 80,
                 body_bytes: Some(0),
@@ -58,7 +59,7 @@ fn event() -> ApiEvent<'static> {
                 trailers: vec![],
             }),
             response: Some(Response {
-                status_code: 200,
+                status_code: Some(200),
                 headers: vec![],
                 header_bytes: 80,
                 body_bytes: Some(5120),
@@ -230,7 +231,7 @@ fn foreign_bytes_are_harmless_in_every_column() {
         ..Url::default()
     });
     if let Some(request) = &mut event.http.request {
-        request.method = Text(evil);
+        request.method = Some(Text(evil));
     }
     for width in [None, Some(80), Some(10)] {
         let line = line(&mut Lines::new(false, width), &event);

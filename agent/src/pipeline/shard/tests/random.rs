@@ -11,10 +11,10 @@ use crate::capture::ConnBuilder;
 use crate::exchange::{Exchange, Half, Seen};
 
 /// A small generator of numbers (splitmix64, Steele et al. 2014), so that a seed is the whole case.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn roll(&mut self, below: u64) -> u64 {
+    pub(super) fn roll(&mut self, below: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut word = self.0;
         word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -22,7 +22,7 @@ impl Dice {
         (word ^ (word >> 31)) % below.max(1)
     }
 
-    fn one_in(&mut self, n: u64) -> bool {
+    pub(super) fn one_in(&mut self, n: u64) -> bool {
         self.roll(n) == 0
     }
 }

@@ -1,0 +1,644 @@
+//! Which response answers which request in HTTP/2: by the id of their stream.
+//!
+//! Ids of a client's requests only rise, so an id at or below the newest that is not open is over,
+//! unless requests were lost there. A half whose rest a loss may have hidden is given up at once:
+//! its end would not be known from another's. One of which nothing has come yet may still come.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use super::body::{Arrival, Progress};
+use super::conn::Books;
+use super::expiry::{Closing, close};
+use super::pair::Open;
+use super::{ConnInfo, Options, Reason, Seen};
+use crate::clock::Ktime;
+use crate::protocol::http1::{Framing, Message};
+use crate::protocol::http2::Block;
+use crate::protocol::{Anomalies, Anomaly, Version};
+use crate::stream::Direction;
+use crate::telemetry::Counter;
+
+/// Streams of a conn that are under way at once; servers allow 100 to 256. Beyond, the oldest goes.
+const OPEN_MAX: usize = 1024;
+/// Streams that were reset of which frames may still come, remembered.
+const RESETS_MAX: usize = 128;
+/// How long a response waits that a loss may have hidden: longer than servers let requests take.
+const DOUBT_NS: u64 = 60_000_000_000;
+
+/// The exchanges of one conn that are under way, by stream.
+#[derive(Debug)]
+pub(super) struct Streams {
+    open: BTreeMap<u32, Box<Open>>,
+    /// Memory the open exchanges take beyond their own size.
+    bytes: usize,
+    /// Ordinal of the next.
+    next: u64,
+    /// The newest stream of a request.
+    newest: u32,
+    /// Requests of streams from the first to before the second may have passed unseen.
+    unseen: Option<(u32, u32)>,
+    /// Why.
+    unseen_hole: Option<Hole>,
+    /// The last streams that were reset.
+    resets: VecDeque<u32>,
+    /// Responses may have passed unseen: those of the first loss, and of the last.
+    doubt: Option<Doubt>,
+    doubt_again: Option<Doubt>,
+}
+
+/// What is missing: why, or else what was wrong.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hole {
+    pub(super) reason: Option<Reason>,
+    pub(super) anomalies: Anomalies,
+}
+
+/// Responses up to the stream `newest` may have passed unseen: `until` when they may still come.
+#[derive(Clone, Copy, Debug)]
+struct Doubt {
+    newest: u32,
+    until: Ktime,
+    hole: Hole,
+}
+
+impl Streams {
+    /// Of a conn that begins to speak HTTP/2; exchanges count from `next`.
+    pub(super) const fn begun(next: u64) -> Self {
+        Self {
+            open: BTreeMap::new(),
+            bytes: 0,
+            next,
+            newest: 0,
+            unseen: None,
+            unseen_hole: None,
+            resets: VecDeque::new(),
+            doubt: None,
+            doubt_again: None,
+        }
+    }
+
+    /// Of a conn that was joined late.
+    pub(super) const fn late() -> Self {
+        let mut streams = Self::begun(0);
+        streams.unseen = Some((0, u32::MAX));
+        streams
+    }
+
+    /// Memory it takes, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let each = size_of::<Open>() + size_of::<(u32, Box<Open>)>() * 2;
+        self.bytes + self.open.len() * each + self.resets.capacity() * size_of::<u32>()
+    }
+
+    /// Whether nothing is under way.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Puts an exchange under way here that began elsewhere.
+    pub(super) fn adopt(&mut self, stream: u32, mut open: Open) {
+        open.exchange.stream = Some(stream);
+        self.newest = self.newest.max(stream);
+        self.bytes += open.bytes;
+        self.open.insert(stream, Box::new(open));
+    }
+
+    /// A block of fields came.
+    pub(super) fn head(
+        &mut self,
+        direction: Direction,
+        stream: u32,
+        block: Block,
+        bytes: u64,
+        info: &Arc<ConnInfo>,
+        books: &mut Books<'_>,
+    ) {
+        if self.is_trailers(direction, stream, &block) {
+            return self.trailers(direction, stream, block);
+        }
+        match direction {
+            Direction::ToServer => self.request(stream, block, bytes, info, books),
+            Direction::ToClient => self.response(stream, block, bytes, info, books),
+        }
+    }
+
+    /// The server promises to answer a request that nobody sent.
+    pub(super) fn promise(
+        &mut self,
+        stream: u32,
+        block: Block,
+        bytes: u64,
+        info: &Arc<ConnInfo>,
+        books: &mut Books<'_>,
+    ) {
+        if !self.open.contains_key(&stream) && block.pseudo {
+            self.begin_request(stream, block, bytes, info, books);
+            self.end(Direction::ToServer, stream, books);
+        }
+    }
+
+    /// A block of fields was lost.
+    pub(super) fn head_lost(
+        &mut self,
+        direction: Direction,
+        stream: u32,
+        hole: Hole,
+        info: &Arc<ConnInfo>,
+        books: &mut Books<'_>,
+    ) {
+        let new = match direction {
+            Direction::ToServer => stream > self.newest && stream % 2 == 1,
+            Direction::ToClient => self.can_answer(stream),
+        };
+        if new && !self.open.contains_key(&stream) {
+            self.push(stream, info, books);
+            if direction == Direction::ToServer {
+                self.asked(stream, books);
+            } else {
+                self.unasked(stream);
+            }
+        }
+        let Some(open) = self.open.get_mut(&stream) else {
+            return;
+        };
+        let (arrival, _) = open.side(direction);
+        if arrival.progress != Progress::Done {
+            arrival.anomalies.absorb(hole.anomalies);
+            arrival.hide(0, hole.reason);
+            arrival.progress = Progress::Arriving;
+        }
+    }
+
+    /// Bytes of a body came.
+    pub(super) fn data(
+        &mut self,
+        direction: Direction,
+        stream: u32,
+        bytes: &[u8],
+        books: &mut Books<'_>,
+    ) {
+        let limit = limit(direction, &books.context.options);
+        let Some(open) = self.open.get_mut(&stream) else {
+            return;
+        };
+        let (arrival, half) = open.side(direction);
+        match (arrival.progress, half) {
+            (Progress::Arriving, Some(half)) => {
+                let took = arrival.body(half, bytes, limit);
+                open.bytes += took;
+                self.bytes += took;
+            }
+            // The head must have been lost.
+            (Progress::Waiting, _) => {
+                arrival.hide(0, self.doubt.and_then(|doubt| doubt.hole.reason));
+                arrival.progress = Progress::Arriving;
+            }
+            _ => {}
+        }
+    }
+
+    /// Bytes of a body never came, or left out on purpose; nobody knows how many if `n` is absent.
+    pub(super) fn missing(
+        &mut self,
+        direction: Direction,
+        stream: u32,
+        n: Option<u64>,
+        reason: Option<Reason>,
+        books: &mut Books<'_>,
+    ) {
+        let Some(open) = self.open.get_mut(&stream) else {
+            return;
+        };
+        let (arrival, half) = open.side(direction);
+        if arrival.progress != Progress::Arriving {
+            return;
+        }
+        match n {
+            Some(n) => arrival.missing(n, reason),
+            None => {
+                arrival.hide(0, reason.or(Some(Reason::BodyLimit)));
+                arrival.end(half, false, books.now);
+                self.report_if_done(stream, books);
+            }
+        }
+    }
+
+    /// Nothing follows on this stream in this direction.
+    pub(super) fn end(&mut self, direction: Direction, stream: u32, books: &mut Books<'_>) {
+        let Some(open) = self.open.get_mut(&stream) else {
+            return;
+        };
+        let (arrival, half) = open.side(direction);
+        match arrival.progress {
+            Progress::Done => return,
+            // All of it was lost but this.
+            Progress::Waiting => {
+                arrival.hide(0, None);
+                arrival.end(half, false, books.now);
+            }
+            Progress::Arriving => arrival.end(half, true, books.now),
+        }
+        self.report_if_done(stream, books);
+    }
+
+    /// The stream is given up.
+    pub(super) fn reset(&mut self, stream: u32, books: &mut Books<'_>) {
+        if self.unseen.is_some() {
+            if self.resets.len() >= RESETS_MAX {
+                self.resets.pop_front();
+            }
+            self.resets.push_back(stream);
+        }
+        self.close_one(stream, Closing::Reset, books);
+    }
+
+    /// The end that sends in `direction` looks at no stream beyond `last`.
+    pub(super) fn go_away(&mut self, direction: Direction, last: u32, books: &mut Books<'_>) {
+        if direction == Direction::ToServer {
+            return;
+        }
+        let beyond = |open: &Open| open.response.progress == Progress::Waiting;
+        while let Some(stream) = last.checked_add(1).and_then(|from| {
+            let mut later = self.open.range(from..);
+            later.find(|(_, open)| beyond(open)).map(|(id, _)| *id)
+        }) {
+            self.close_one(stream, Closing::Reset, books);
+        }
+    }
+
+    /// Frames of a direction may have passed unseen.
+    pub(super) fn lost(&mut self, direction: Direction, hole: Hole, books: &mut Books<'_>) {
+        let arriving = |open: &mut Open| open.side(direction).0.progress == Progress::Arriving;
+        let ids: Vec<u32> = self
+            .open
+            .iter_mut()
+            .filter_map(|(id, open)| arriving(open).then_some(*id))
+            .collect();
+        for stream in ids {
+            let Some(open) = self.open.get_mut(&stream) else {
+                continue;
+            };
+            let (arrival, half) = open.side(direction);
+            arrival.anomalies.absorb(hole.anomalies);
+            arrival.hide(0, hole.reason);
+            arrival.end(half, false, books.now);
+            self.report_if_done(stream, books);
+        }
+        match direction {
+            Direction::ToServer => {
+                let from = self.unseen.map_or(self.newest + 1, |(from, _)| from);
+                self.unseen = Some((from, u32::MAX));
+                self.unseen_hole = Some(hole);
+            }
+            Direction::ToClient => {
+                let waits = |open: &Open| open.response.progress == Progress::Waiting;
+                if self.open.values().any(|open| waits(open)) {
+                    let doubt = Doubt {
+                        newest: self.newest,
+                        until: books.now.plus(DOUBT_NS),
+                        hole,
+                    };
+                    match self.doubt {
+                        None => self.doubt = Some(doubt),
+                        Some(_) => self.doubt_again = Some(doubt),
+                    }
+                }
+            }
+        }
+    }
+
+    /// A direction ended.
+    pub(super) fn cut(
+        &mut self,
+        direction: Direction,
+        reason: Option<Reason>,
+        books: &mut Books<'_>,
+    ) {
+        if direction == Direction::ToServer {
+            self.settle_unasked(u32::MAX, books);
+        }
+        let ids: Vec<u32> = self.open.keys().copied().collect();
+        for stream in ids {
+            let Some(open) = self.open.get_mut(&stream) else {
+                continue;
+            };
+            let (arrival, half) = open.side(direction);
+            if arrival.progress == Progress::Arriving {
+                arrival.end(half, true, books.now);
+                arrival.degrade(Seen::Unfinished, reason);
+                self.report_if_done(stream, books);
+            }
+        }
+    }
+
+    /// Gives up the bodies kept so far.
+    pub(super) fn shed_bodies(&mut self) {
+        for open in self.open.values_mut() {
+            for direction in [Direction::ToServer, Direction::ToClient] {
+                let (arrival, half) = open.side(direction);
+                let bytes = half.map_or(0, |half| arrival.shed(half));
+                open.bytes = open.bytes.saturating_sub(bytes);
+                self.bytes = self.bytes.saturating_sub(bytes);
+            }
+        }
+    }
+
+    /// Reports everything that is open.
+    pub(super) fn close_all(&mut self, closing: Closing, books: &mut Books<'_>) {
+        self.bytes = 0;
+        for (stream, mut open) in std::mem::take(&mut self.open) {
+            if let Some(doubt) = self.doubt
+                && stream <= doubt.newest
+                && open.response.progress == Progress::Waiting
+            {
+                open.response.hide(0, doubt.hole.reason);
+            }
+            close(*open, closing, books);
+        }
+        self.doubt = None;
+        self.doubt_again = None;
+    }
+
+    /// When [`Streams::wake`] has something to do.
+    pub(super) fn deadline(&self) -> Option<Ktime> {
+        self.doubt.map(|doubt| doubt.until)
+    }
+
+    /// Gives up responses that a loss has hidden.
+    pub(super) fn wake(&mut self, books: &mut Books<'_>) {
+        let Some(doubt) = self.doubt.filter(|doubt| doubt.until <= books.now) else {
+            return;
+        };
+        self.doubt = self.doubt_again.take();
+        let waits = |open: &Open| open.response.progress == Progress::Waiting;
+        let ids: Vec<u32> = self
+            .open
+            .range(..=doubt.newest)
+            .filter_map(|(id, open)| waits(open).then_some(*id))
+            .collect();
+        for stream in ids {
+            if let Some(open) = self.open.get_mut(&stream) {
+                open.response.hide(0, doubt.hole.reason);
+            }
+            self.close_one(stream, Closing::Hidden, books);
+        }
+    }
+
+    /// Whether a block ends a message rather than begins one.
+    fn is_trailers(&self, direction: Direction, stream: u32, block: &Block) -> bool {
+        if block.pseudo {
+            return false;
+        }
+        let Some(open) = self.open.get(&stream) else {
+            // Its message began unseen, unless a response's status is what is unknown.
+            return direction == Direction::ToServer || !block.unknown;
+        };
+        let arrival = match direction {
+            Direction::ToServer => &open.request,
+            Direction::ToClient => &open.response,
+        };
+        // Behind a loss the block of a response may be either: of that nothing is kept.
+        arrival.progress != Progress::Waiting || !block.unknown || self.doubt.is_some()
+    }
+
+    fn trailers(&mut self, direction: Direction, stream: u32, block: Block) {
+        let Some(open) = self.open.get_mut(&stream) else {
+            return;
+        };
+        let (arrival, half) = open.side(direction);
+        if arrival.progress == Progress::Waiting {
+            arrival.hide(0, None);
+            arrival.progress = Progress::Arriving;
+        }
+        if arrival.progress == Progress::Done {
+            return;
+        }
+        arrival.anomalies.absorb(block.anomalies);
+        if block.unknown {
+            arrival.degrade(Seen::Gap, Some(Reason::HpackState));
+        }
+        if let Some(half) = half
+            && half.trailers.is_none()
+            && !block.head.fields.is_empty()
+        {
+            let bytes = block.head.bytes();
+            half.trailers = Some(Box::new(block.head));
+            open.bytes += bytes;
+            self.bytes += bytes;
+        }
+    }
+
+    fn request(
+        &mut self,
+        stream: u32,
+        block: Block,
+        bytes: u64,
+        info: &Arc<ConnInfo>,
+        books: &mut Books<'_>,
+    ) {
+        let waits = |open: &Open| open.request.progress == Progress::Waiting;
+        let answered_early = self.open.get(&stream).is_some_and(|open| waits(open));
+        let is_new = stream > self.newest && stream % 2 == 1;
+        if !answered_early && !is_new {
+            return;
+        }
+        self.begin_request(stream, block, bytes, info, books);
+        self.asked(stream, books);
+    }
+
+    fn begin_request(
+        &mut self,
+        stream: u32,
+        block: Block,
+        bytes: u64,
+        info: &Arc<ConnInfo>,
+        books: &mut Books<'_>,
+    ) {
+        books.counters.add(Counter::ProtocolMessages, 1);
+        books.counters.add(Counter::ProtocolRequests, 1);
+        self.push(stream, info, books);
+        let limit = books.context.options.request_body_bytes;
+        let Some(open) = self.open.get_mut(&stream) else {
+            return;
+        };
+        let unknown = block.unknown;
+        let message = message(block, 0, bytes);
+        let half = open.request.begin(message, books.now, books.now, limit);
+        if unknown {
+            open.request.degrade(Seen::Gap, Some(Reason::HpackState));
+        }
+        let took = half.bytes();
+        open.exchange.request = Some(half);
+        open.bytes += took;
+        self.bytes += took;
+    }
+
+    fn response(
+        &mut self,
+        stream: u32,
+        block: Block,
+        bytes: u64,
+        info: &Arc<ConnInfo>,
+        books: &mut Books<'_>,
+    ) {
+        if !self.open.contains_key(&stream) {
+            if !self.can_answer(stream) {
+                return;
+            }
+            self.push(stream, info, books);
+            self.unasked(stream);
+        }
+        let limit = books.context.options.response_body_bytes;
+        let Some(open) = self.open.get_mut(&stream) else {
+            return;
+        };
+        let status = block.status.unwrap_or(0);
+        let before = open.exchange.response.as_ref().map(|half| half.status);
+        if open.response.progress == Progress::Done || before.is_some_and(|status| status != 0) {
+            // A second final response: none that a client would take.
+            return open.response.anomalies.add(Anomaly::OddPseudoField);
+        }
+        books.counters.add(Counter::ProtocolMessages, 1);
+        if (100..200).contains(&status) {
+            return books.counters.add(Counter::ProtocolInterims, 1);
+        }
+        // What had no known status before was an interim one.
+        let counter = match before {
+            Some(_) => Counter::ProtocolInterims,
+            None => Counter::ProtocolResponses,
+        };
+        books.counters.add(counter, 1);
+        let unknown = block.unknown;
+        let message = message(block, status, bytes);
+        let half = open.response.begin(message, books.now, books.now, limit);
+        if unknown {
+            open.response.degrade(Seen::Gap, Some(Reason::HpackState));
+        }
+        let took = half.bytes();
+        open.exchange.response = Some(half);
+        open.bytes += took;
+        self.bytes += took;
+        let tunnel = open.method() == Some(b"CONNECT") && (200..300).contains(&status);
+        if tunnel {
+            // What follows is another protocol's.
+            self.end(Direction::ToServer, stream, books);
+            self.end(Direction::ToClient, stream, books);
+        }
+    }
+
+    /// Whether a response on a stream that is not open answers a request that was not seen.
+    fn can_answer(&self, stream: u32) -> bool {
+        if stream > self.newest && stream % 2 == 1 {
+            return true;
+        }
+        let unseen = self.unseen.is_some_and(|(from, until)| {
+            // Streams of promises have ids of their own, of which none is known to be over.
+            stream % 2 == 1 && (from..until).contains(&stream)
+        });
+        unseen && !self.resets.contains(&stream)
+    }
+
+    /// The request of `stream` has begun: no older one is to come.
+    fn asked(&mut self, stream: u32, books: &mut Books<'_>) {
+        if let Some((from, u32::MAX)) = self.unseen {
+            self.unseen = Some((from, stream));
+        }
+        self.settle_unasked(stream, books);
+        self.newest = self.newest.max(stream);
+    }
+
+    /// Requests before `stream` that have not come were not seen.
+    fn settle_unasked(&mut self, stream: u32, books: &mut Books<'_>) {
+        if self.newest.saturating_add(2) >= stream {
+            return;
+        }
+        let waits = |open: &Open| open.request.progress == Progress::Waiting;
+        let ids: Vec<u32> = self
+            .open
+            .range(..stream)
+            .filter_map(|(id, open)| waits(open).then_some(*id))
+            .collect();
+        for id in ids {
+            if let Some(open) = self.open.get_mut(&id) {
+                open.request = never(self.unseen.is_some(), self.unseen_hole);
+            }
+            self.report_if_done(id, books);
+        }
+    }
+
+    /// A response came on `stream`, whose request was not seen: it may still come if it is newer than
+    /// all that were.
+    fn unasked(&mut self, stream: u32) {
+        if stream <= self.newest
+            && let Some(open) = self.open.get_mut(&stream)
+        {
+            open.request = never(self.unseen.is_some(), self.unseen_hole);
+        }
+    }
+
+    /// Begins an exchange, unless one is open there.
+    fn push(&mut self, stream: u32, info: &Arc<ConnInfo>, books: &mut Books<'_>) {
+        if self.open.contains_key(&stream) {
+            return;
+        }
+        if self.open.len() >= OPEN_MAX
+            && let Some(oldest) = self.open.keys().next().copied()
+        {
+            self.close_one(oldest, Closing::Shed, books);
+        }
+        books.counters.add(Counter::ExchangesBegun, 1);
+        let mut open = Box::new(Open::new(info, self.next));
+        open.exchange.stream = Some(stream);
+        self.next += 1;
+        self.open.insert(stream, open);
+    }
+
+    fn close_one(&mut self, stream: u32, closing: Closing, books: &mut Books<'_>) {
+        if let Some(open) = self.open.remove(&stream) {
+            self.bytes = self.bytes.saturating_sub(open.bytes);
+            close(*open, closing, books);
+        }
+    }
+
+    fn report_if_done(&mut self, stream: u32, books: &mut Books<'_>) {
+        let done = |arrival: &Arrival| arrival.progress == Progress::Done;
+        let both = |open: &Open| done(&open.request) && done(&open.response);
+        if self.open.get(&stream).is_some_and(|open| both(open)) {
+            self.close_one(stream, Closing::Done, books);
+        }
+    }
+}
+
+/// A request that was not seen: lost, if some were, or from before the conn was joined.
+fn never(unseen: bool, hole: Option<Hole>) -> Arrival {
+    let mut request = Arrival::NEVER;
+    match hole {
+        Some(hole) => request.hide(0, hole.reason),
+        None if unseen => request.seen = Seen::JoinedLate,
+        None => {}
+    }
+    request
+}
+
+/// Bytes kept of the bodies of a direction.
+const fn limit(direction: Direction, options: &Options) -> usize {
+    match direction {
+        Direction::ToServer => options.request_body_bytes,
+        Direction::ToClient => options.response_body_bytes,
+    }
+}
+
+/// A block as a message. Where it ends its frames say; its length is only a word on memory.
+fn message(block: Block, status: u16, header_bytes: u64) -> Message {
+    let length = block.head.field("content-length");
+    let length = length.and_then(|value| str::from_utf8(value).ok()?.parse().ok());
+    Message {
+        head: block.head,
+        version: Version::Http2,
+        status,
+        header_bytes,
+        framing: length.map_or(Framing::UntilClose, Framing::Length),
+        anomalies: block.anomalies,
+    }
+}
