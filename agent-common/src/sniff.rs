@@ -11,6 +11,9 @@ pub enum Sniff {
     Response,
     /// The client preface of HTTP/2 (RFC 9113 §3.4).
     Http2,
+    /// The header of a frame of HTTP/2, as it stands where a conn that was joined late goes on, or at
+    /// the front of what its server sends. Whose it is, it does not tell.
+    Frames,
     /// The head of the PROXY protocol, version 1 or 2.
     Proxy,
     /// A prefix of one of these, too short to tell.
@@ -39,6 +42,9 @@ pub const fn sniff(head: &[u8; SNIFF_BYTES], len: usize) -> Sniff {
     }
     if let Some(whole) = head.starts(*b"\r\n\r\n\0\r\nQUIT\n\0\0\0\0", 12) {
         return if whole { Sniff::Proxy } else { Sniff::Open };
+    }
+    if head.frame() {
+        return Sniff::Frames;
     }
     head.request()
 }
@@ -99,6 +105,45 @@ impl Words {
         } else {
             None
         }
+    }
+
+    /// A frame's header (RFC 9113 §4.1) as peers send them: a type with the flags, the length and the
+    /// stream that it may have (§6). CONTINUATION begins no transfer by itself.
+    #[inline(always)]
+    const fn frame(&self) -> bool {
+        // What each type may have, a byte a type, that of DATA lowest; WINDOW_UPDATE is the ninth.
+        const FLAGS: u64 = 0x00_01_0c_01_00_00_2d_09;
+        const EXACT_BYTES: u64 = 0x00_08_00_00_04_05_00_00;
+        const LEAST_BYTES: u64 = 0x08_08_05_00_04_05_01_00;
+        // The first byte is the lowest, so the other way round they are numbers as sent.
+        let sent = self.low.swap_bytes();
+        let (length, kind, flags) = (sent >> 40, sent >> 32 & 0xff, sent >> 24 & 0xff);
+        let stream = (sent & 0xff_ffff) << 8 | self.high & 0xff;
+        let place = (kind & 7) * 8;
+        let update = kind == 8;
+        let allowed = if update { 0 } else { (FLAGS >> place) & 0xff };
+        let exact = if update {
+            4
+        } else {
+            (EXACT_BYTES >> place) & 0xff
+        };
+        let least = if update {
+            4
+        } else {
+            (LEAST_BYTES >> place) & 0xff
+        };
+        let settings = kind == 4;
+        let of_conn = settings || kind == 6 || kind == 7;
+        let most = if settings { 64 * 6 } else { 16_384 };
+        self.len >= 9
+            && kind <= 8
+            && flags & !allowed == 0
+            && (exact == 0 || length == exact)
+            && length >= least
+            && length <= most
+            && !(settings && length % 6 != 0)
+            && stream >> 31 == 0
+            && (update || of_conn == (stream == 0))
     }
 
     /// Empty lines, a token, a space, and a byte that can begin a target.
@@ -252,6 +297,26 @@ mod tests {
         check(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Sniff::Http2);
         check(b"PROXY TCP4 10.0.0.1", Sniff::Proxy);
         check(b"\r\n\r\n\0\r\nQUIT\n\x21\x11", Sniff::Proxy);
+    }
+
+    #[test]
+    fn frames_are_known_by_their_header() {
+        check(b"\0\0\x12\x04\0\0\0\0\0\0\x03\0\0\0\x64", Sniff::Frames);
+        check(b"\0\0\0\x04\x01\0\0\0\0", Sniff::Frames);
+        check(b"\0\0\x26\x01\x05\0\0\0\x05\x82\x86", Sniff::Frames);
+        check(b"\0\x40\0\0\0\0\0\x01\x01body", Sniff::Frames);
+        check(b"\0\0\x04\x08\0\0\0\0\0\0\0\xff\xff", Sniff::Frames);
+        check(b"\0\0\x08\x06\0\0\0\0\0abcdefg", Sniff::Frames);
+        // Each wrong in one way: length, flags, stream, type, too short.
+        check(b"\0\0\x13\x04\0\0\0\0\0\0\x03", Sniff::Other);
+        check(b"\0\0\x07\x06\0\0\0\0\0abcdefg", Sniff::Other);
+        check(b"\0\x40\x01\0\0\0\0\0\x01body", Sniff::Other);
+        check(b"\0\0\x26\x01\x02\0\0\0\x05\x82\x86", Sniff::Other);
+        check(b"\0\0\x26\x01\x05\0\0\0\0\x82\x86", Sniff::Other);
+        check(b"\0\0\x08\x06\0\0\0\0\x01abcdefg", Sniff::Other);
+        check(b"\0\0\x26\x01\x05\x80\0\0\x05\x82\x86", Sniff::Other);
+        check(b"\0\0\x04\x0a\0\0\0\0\0\0\0\xff\xff", Sniff::Other);
+        check(b"\0\0\x12\x04\0\0\0\0", Sniff::Other);
     }
 
     #[test]

@@ -178,7 +178,7 @@ fn look(transfer: &Transfer, state: &mut ConnState, bytes: &Bytes) -> Result<(),
     let sends = transfer.flow as u32 == Flow::Sent as u32;
     let requests = seen & REQUESTS != 0;
     let verdict = (seen & VERDICT) as u32;
-    let verdict = if verdict == OPEN && state.transfers > 1 {
+    let verdict = if verdict == OPEN && seen & FRAMES == 0 && state.transfers > 1 {
         UNDECIDED
     } else {
         verdict
@@ -215,6 +215,8 @@ fn look(transfer: &Transfer, state: &mut ConnState, bytes: &Bytes) -> Result<(),
 pub(crate) const VERDICT: u64 = 3;
 /// See [`VERDICT`].
 const REQUESTS: u64 = 4;
+/// A frame of HTTP/2 could begin here, also where a conn goes on: the agent looks further.
+const FRAMES: u64 = 8;
 
 /// Guesses from the `len` bytes at `at` in the process's memory.
 ///
@@ -236,7 +238,9 @@ pub(crate) extern "C" fn eaves_guess(at: u64, len: u64) -> u64 {
     match sniff(&head, len as usize) {
         Sniff::Request if certain => u64::from(CERTAIN) | REQUESTS,
         Sniff::Request => u64::from(LIKELY) | REQUESTS,
-        Sniff::Http2 | Sniff::Proxy => u64::from(LIKELY) | REQUESTS,
+        Sniff::Http2 => u64::from(CERTAIN) | REQUESTS,
+        Sniff::Proxy => u64::from(LIKELY) | REQUESTS,
+        Sniff::Frames => u64::from(OPEN) | FRAMES,
         Sniff::Response => u64::from(CERTAIN),
         Sniff::Open => u64::from(OPEN),
         Sniff::Other => u64::from(UNDECIDED),

@@ -201,7 +201,9 @@ impl Consumer for Conn {
     fn is_busy(&self) -> bool {
         let streams = self.http2.as_ref().map(|http2| http2.streams());
         streams.is_some_and(|streams| !streams.is_empty())
-            || !self.pairs.open.is_empty() || self.requests.in_head() || !self.early.chunks.is_empty()
+            || !self.pairs.open.is_empty()
+            || self.requests.in_head()
+            || !self.early.chunks.is_empty()
     }
 
     fn deadline(&self) -> Option<Ktime> {

@@ -46,7 +46,8 @@ pub fn opening(bytes: &[u8]) -> Opening {
         Sniff::Response => Opening::Response,
         Sniff::Http2 => Opening::Http2,
         Sniff::Proxy => Opening::Proxy,
-        Sniff::Other => frames(bytes),
+        Sniff::Frames => frames(bytes),
+        Sniff::Other => Opening::Other,
         Sniff::Open if bytes.len() < SNIFF_BYTES => Opening::Short,
         Sniff::Open => long_method(bytes),
     }

@@ -426,7 +426,9 @@ impl<C: Consumer> Stage<C> {
                 asked(flow)
             }
             Opening::Response | Opening::FramesToClient => asked(opposite(flow)),
-            Opening::Short | Opening::Settings if fits => return prefix.bytes.extend_from_slice(bytes),
+            Opening::Short | Opening::Settings if fits => {
+                return prefix.bytes.extend_from_slice(bytes);
+            }
             _ => {
                 prefix.forget(counters);
                 return counters.add(Counter::StreamBytesUndecided, bytes.len() as u64);

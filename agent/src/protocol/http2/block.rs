@@ -57,7 +57,9 @@ impl Block {
             self.anomalies.add(Anomaly::OddPseudoField);
         }
         if name == b":status" {
-            let status = str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+            let status = str::from_utf8(value)
+                .ok()
+                .and_then(|text| text.parse().ok());
             let status = status.filter(|status| value.len() == 3 && *status >= 100);
             let odd = self.status.is_some() || status.is_none();
             if odd {

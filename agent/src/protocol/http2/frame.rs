@@ -91,9 +91,7 @@ impl Header {
     pub(super) const fn is_plausible(&self) -> bool {
         let flags = match self.kind {
             kind::DATA => flag::END_STREAM | flag::PADDED,
-            kind::HEADERS => {
-                flag::END_STREAM | flag::END_HEADERS | flag::PADDED | flag::PRIORITY
-            }
+            kind::HEADERS => flag::END_STREAM | flag::END_HEADERS | flag::PADDED | flag::PRIORITY,
             kind::SETTINGS | kind::PING => flag::ACK,
             kind::PUSH_PROMISE => flag::END_HEADERS | flag::PADDED,
             kind::CONTINUATION => flag::END_HEADERS,

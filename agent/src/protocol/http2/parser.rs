@@ -358,9 +358,7 @@ impl Parser {
                 None
             }
             State::Header => self.header(input, counters),
-            State::Payload(frame) if frame.header.kind == kind::DATA => {
-                self.data(input, counters)
-            }
+            State::Payload(frame) if frame.header.kind == kind::DATA => self.data(input, counters),
             State::Payload(_) => self.payload(input, limits, counters),
             State::Seeking(_) | State::Over => None,
         }

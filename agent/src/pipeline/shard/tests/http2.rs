@@ -62,7 +62,9 @@ fn records(log: &Log, lost: Option<(Flow, std::ops::Range<usize>)>) -> Vec<Vec<u
         let end = start + bytes.len();
         passed[*flow as usize % 2] = end;
         let hole = match &lost {
-            Some((of, range)) if of == flow => range.start.clamp(start, end)..range.end.clamp(start, end),
+            Some((of, range)) if of == flow => {
+                range.start.clamp(start, end)..range.end.clamp(start, end)
+            }
             _ => end..end,
         };
         let front = &bytes[..hole.start - start];
@@ -101,22 +103,34 @@ fn agrees(half: &Half, truth: &Half, what: &str) {
     ] {
         assert!(have.is_empty() || have == want, "{what}");
     }
-    let spans = |half: &Half| [half.head.scheme, half.head.authority].map(|span| span.map(|span| part(half, span)));
+    let spans = |half: &Half| {
+        [half.head.scheme, half.head.authority].map(|span| span.map(|span| part(half, span)))
+    };
     for (have, want) in spans(half).into_iter().zip(spans(truth)) {
         assert!(have.is_none() || have == want, "{what}");
     }
     assert!(half.status == 0 || half.status == truth.status, "{what}");
     let mut rest = truth.head.fields();
     for field in half.head.fields() {
-        assert!(rest.any(|one| one == field), "{what}: {:?}", field.0.escape_ascii());
+        assert!(
+            rest.any(|one| one == field),
+            "{what}: {:?}",
+            field.0.escape_ascii()
+        );
     }
     let content = &truth.body.content;
     assert!(content.starts_with(&half.body.content), "{what}: body");
     let total = half.body.total_bytes;
-    assert!(total.is_none() || total == truth.body.total_bytes, "{what}: length");
+    assert!(
+        total.is_none() || total == truth.body.total_bytes,
+        "{what}: length"
+    );
     if let Some(trailers) = &half.trailers {
         let mut rest = truth.trailers.as_ref().unwrap().fields();
-        assert!(trailers.fields().all(|field| rest.any(|one| one == field)), "{what}");
+        assert!(
+            trailers.fields().all(|field| rest.any(|one| one == field)),
+            "{what}"
+        );
     }
 }
 
@@ -126,11 +140,23 @@ fn check(reported: &[Exchange], truth: &BTreeMap<u32, Exchange>, what: &str) {
     let mut halves = std::collections::HashSet::new();
     for exchange in reported {
         let stream = exchange.stream.unwrap();
-        let true_one = truth.get(&stream).unwrap_or_else(|| panic!("{what}: {stream} was none"));
+        let true_one = truth
+            .get(&stream)
+            .unwrap_or_else(|| panic!("{what}: {stream} was none"));
         let what = format!("{what}, stream {stream}: {}", line(exchange));
         for (half, want, seen, side) in [
-            (&exchange.request, &true_one.request, exchange.request_seen, 0),
-            (&exchange.response, &true_one.response, exchange.response_seen, 1),
+            (
+                &exchange.request,
+                &true_one.request,
+                exchange.request_seen,
+                0,
+            ),
+            (
+                &exchange.response,
+                &true_one.response,
+                exchange.response_seen,
+                1,
+            ),
         ] {
             let Some(half) = half else {
                 assert_ne!(seen, Seen::Whole, "{what}");
@@ -181,7 +207,11 @@ fn a_recorded_connection_is_heard_as_it_was() {
     assert_eq!(lines(LOGS[1]).len(), 5);
     assert!(lines(LOGS[1])[1].ends_with("GET /made 0 whole | 201 8 whole 0+0"));
     assert_eq!(lines(LOGS[2]).len(), 24);
-    assert!(lines(LOGS[2]).iter().all(|line| line.contains(" whole | 20")));
+    assert!(
+        lines(LOGS[2])
+            .iter()
+            .all(|line| line.contains(" whole | 20"))
+    );
 }
 
 #[test]
@@ -230,7 +260,11 @@ fn whatever_bytes_are_lost_what_is_reported_is_true() {
                 let what = format!("log {number} {flow:?} without {range:?}");
                 let (out, _) = run(&records(&log, Some((flow, range))));
                 check(&out.exchanges, &truth, &what);
-                reported += out.exchanges.iter().filter(|one| one.request.is_some()).count();
+                reported += out
+                    .exchanges
+                    .iter()
+                    .filter(|one| one.request.is_some())
+                    .count();
                 trials += truth.len();
             }
         }
@@ -251,9 +285,17 @@ fn joined_anywhere_what_is_reported_is_true() {
                 records.push(conn.data(*flow, bytes));
             }
             let (out, _) = run(&records);
-            check(&out.exchanges, &truth, &format!("log {number} from {skipped}"));
+            check(
+                &out.exchanges,
+                &truth,
+                &format!("log {number} from {skipped}"),
+            );
             most = most.max(out.exchanges.len());
         }
-        assert!(most * 2 > truth.len() || truth.len() < 7, "{most} of {}", truth.len());
+        assert!(
+            most * 2 > truth.len() || truth.len() < 7,
+            "{most} of {}",
+            truth.len()
+        );
     }
 }

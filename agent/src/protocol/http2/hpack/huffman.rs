@@ -104,7 +104,11 @@ pub(super) fn decode(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Broken> {
         if length > have {
             // Padding: less than a byte, all ones (RFC 7541 §5.2).
             let padding = have < 8 && bits >> (64 - have) == (1 << have) - 1;
-            return if padding { Ok(()) } else { Err(Broken::Huffman) };
+            return if padding {
+                Ok(())
+            } else {
+                Err(Broken::Huffman)
+            };
         }
         if symbol == END {
             return Err(Broken::Huffman);

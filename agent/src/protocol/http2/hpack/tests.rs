@@ -326,7 +326,12 @@ fn a_bomb_takes_no_more_than_the_limits() {
     let mut decoder = Decoder::new();
     assert_eq!(decode(&mut decoder, b"\x3f\xe1\xff\xff\x0f").0, Ok(()));
     for at in 0..200_u32 {
-        let entry = [b"\x40\x01n\x7f\xb1\x1e", &[b'v'; 4012][..], &at.to_be_bytes()].concat();
+        let entry = [
+            b"\x40\x01n\x7f\xb1\x1e",
+            &[b'v'; 4012][..],
+            &at.to_be_bytes(),
+        ]
+        .concat();
         assert_eq!(decode(&mut decoder, &entry).0, Ok(()));
     }
     assert!(decoder.bytes() < 80 * 1024, "{}", decoder.bytes());
