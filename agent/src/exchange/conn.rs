@@ -1,5 +1,8 @@
 //! One conn's chunks: both parsers, and what they find put into exchanges.
 
+mod early;
+mod switch;
+
 use std::mem;
 use std::sync::Arc;
 
@@ -15,6 +18,7 @@ use crate::protocol::http1::{Asked, Ending, Framing, Limits, Message, Parser, Pl
 use crate::protocol::{Anomalies, Anomaly, Opening, opening};
 use crate::stream::{self, Chunk, Consumer, Direction, GapReason, Parting, Piece};
 use crate::telemetry::Counter;
+use early::Early;
 
 /// Bytes of a conn, no message among them, after which it is not HTTP.
 const NO_MESSAGE_BYTES: u64 = 256 * 1024;
@@ -105,13 +109,6 @@ pub struct Conn {
     /// its head, it answered HEAD; after a hole the body may have been in it.
     hollow: bool,
     over: bool,
-}
-
-#[derive(Debug, Default)]
-struct Early {
-    chunks: Vec<(Ktime, bool, Vec<u8>)>,
-    bytes: usize,
-    deadline: Option<Ktime>,
 }
 
 impl Consumer for Conn {
@@ -281,44 +278,6 @@ impl Consumer for Conn {
 }
 
 impl Conn {
-    /// Sets bytes to the client aside if no request is there that they could answer; whether it did.
-    fn comes_early(&mut self, chunk: &Chunk<'_>, context: &Context) -> bool {
-        let Piece::Bytes(bytes) = chunk.piece else {
-            return false;
-        };
-        let waits = !self.early.chunks.is_empty();
-        let early = self.info.role == Role::Client
-            && self.http2.is_none()
-            && (waits
-                || (self.responses.is_between()
-                    && !self.responses.is_lost()
-                    && !self.pairs.expects_response()));
-        if !early || self.early.bytes + bytes.len() > context.options.early_bytes {
-            return false;
-        }
-        self.early.bytes += bytes.len();
-        self.early
-            .chunks
-            .push((chunk.time, chunk.first, bytes.to_vec()));
-        let deadline = chunk.time.plus(context.options.early_ns);
-        self.early.deadline.get_or_insert(deadline);
-        true
-    }
-
-    /// Takes what was set aside.
-    fn late(&mut self, books: &mut Books<'_>) {
-        if self.early.chunks.is_empty() {
-            return;
-        }
-        let now = books.now;
-        let early = mem::take(&mut self.early);
-        for (time, first, bytes) in early.chunks {
-            books.now = time;
-            self.bytes_came(Direction::ToClient, first, &bytes, books);
-        }
-        books.now = now;
-    }
-
     fn take(&mut self, chunk: Chunk<'_>, books: &mut Books<'_>) {
         let direction = chunk.direction;
         match chunk.piece {
@@ -512,45 +471,6 @@ impl Conn {
             self.requests.finish();
             self.over = true;
         }
-    }
-
-    /// Whether a conn of which nothing was heard yet speaks HTTP/2, which began before it was joined.
-    fn is_late_http2(&self, first: bool, bytes: &[u8]) -> bool {
-        let frames = |opening| matches!(opening, Opening::FramesToServer | Opening::FramesToClient);
-        first && !self.http && self.http2.is_none() && frames(opening(bytes))
-    }
-
-    /// Bytes of HTTP/2 came.
-    fn frames_came(
-        &mut self,
-        direction: Direction,
-        first: bool,
-        bytes: &[u8],
-        books: &mut Books<'_>,
-    ) {
-        let Some(http2) = &mut self.http2 else {
-            return;
-        };
-        http2.bytes_came(direction, first, bytes, &self.info, books);
-        self.over |= http2.unheard() > NO_MESSAGE_BYTES;
-    }
-
-    /// Goes over to HTTP/2 if this response says so (RFC 7540 §3.2): then the request is answered on
-    /// the first stream.
-    fn upgrades(&mut self, message: &Message, books: &mut Books<'_>) -> bool {
-        let upgrade = message.head.field("upgrade").unwrap_or_default();
-        if message.status != 101 || !upgrade.eq_ignore_ascii_case(b"h2c") {
-            return false;
-        }
-        let Some(open) = self.pairs.take_asked() else {
-            return false;
-        };
-        books.counters.add(Counter::ProtocolInterims, 1);
-        books.counters.add(Counter::ProtocolHttp2, 1);
-        let mut http2 = Http2::begun(0, self.pairs.next);
-        http2.streams_mut().adopt(1, open);
-        self.http2 = Some(Box::new(http2));
-        true
     }
 
     /// The framing is lost.

@@ -4,6 +4,10 @@
 //! unless requests were lost there. A half whose rest a loss may have hidden is given up at once:
 //! its end would not be known from another's. One of which nothing has come yet may still come.
 
+mod loss;
+
+pub(super) use loss::Hole;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -12,20 +16,17 @@ use super::conn::Books;
 use super::expiry::{Closing, close};
 use super::pair::Open;
 use super::{ConnInfo, Options, Reason, Seen};
-use crate::clock::Ktime;
 use crate::protocol::http1::{Framing, Message};
 use crate::protocol::http2::Block;
-use crate::protocol::{Anomalies, Anomaly, Version};
+use crate::protocol::{Anomaly, Version};
 use crate::stream::Direction;
 use crate::telemetry::Counter;
+use loss::Doubt;
 
 /// Streams of a conn that are under way at once; servers allow 100 to 256. Beyond, the oldest goes.
 const OPEN_MAX: usize = 1024;
 /// Streams that were reset of which frames may still come, remembered.
 const RESETS_MAX: usize = 128;
-/// How long a response waits that a loss may have hidden: longer than servers let requests take.
-const DOUBT_NS: u64 = 60_000_000_000;
-
 /// The exchanges of one conn that are under way, by stream.
 #[derive(Debug)]
 pub(super) struct Streams {
@@ -45,21 +46,6 @@ pub(super) struct Streams {
     /// Responses may have passed unseen: those of the first loss, and of the last.
     doubt: Option<Doubt>,
     doubt_again: Option<Doubt>,
-}
-
-/// What is missing: why, or else what was wrong.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Hole {
-    pub(super) reason: Option<Reason>,
-    pub(super) anomalies: Anomalies,
-}
-
-/// Responses up to the stream `newest` may have passed unseen: `until` when they may still come.
-#[derive(Clone, Copy, Debug)]
-struct Doubt {
-    newest: u32,
-    until: Ktime,
-    hole: Hole,
 }
 
 impl Streams {
@@ -267,47 +253,6 @@ impl Streams {
         }
     }
 
-    /// Frames of a direction may have passed unseen.
-    pub(super) fn lost(&mut self, direction: Direction, hole: Hole, books: &mut Books<'_>) {
-        let arriving = |open: &mut Open| open.side(direction).0.progress == Progress::Arriving;
-        let ids: Vec<u32> = self
-            .open
-            .iter_mut()
-            .filter_map(|(id, open)| arriving(open).then_some(*id))
-            .collect();
-        for stream in ids {
-            let Some(open) = self.open.get_mut(&stream) else {
-                continue;
-            };
-            let (arrival, half) = open.side(direction);
-            arrival.anomalies.absorb(hole.anomalies);
-            arrival.hide(0, hole.reason);
-            arrival.end(half, false, books.now);
-            self.report_if_done(stream, books);
-        }
-        match direction {
-            Direction::ToServer => {
-                let from = self.unseen.map_or(self.newest + 1, |(from, _)| from);
-                self.unseen = Some((from, u32::MAX));
-                self.unseen_hole = Some(hole);
-            }
-            Direction::ToClient => {
-                let waits = |open: &Open| open.response.progress == Progress::Waiting;
-                if self.open.values().any(|open| waits(open)) {
-                    let doubt = Doubt {
-                        newest: self.newest,
-                        until: books.now.plus(DOUBT_NS),
-                        hole,
-                    };
-                    match self.doubt {
-                        None => self.doubt = Some(doubt),
-                        Some(_) => self.doubt_again = Some(doubt),
-                    }
-                }
-            }
-        }
-    }
-
     /// A direction ended.
     pub(super) fn cut(
         &mut self,
@@ -358,31 +303,6 @@ impl Streams {
         }
         self.doubt = None;
         self.doubt_again = None;
-    }
-
-    /// When [`Streams::wake`] has something to do.
-    pub(super) fn deadline(&self) -> Option<Ktime> {
-        self.doubt.map(|doubt| doubt.until)
-    }
-
-    /// Gives up responses that a loss has hidden.
-    pub(super) fn wake(&mut self, books: &mut Books<'_>) {
-        let Some(doubt) = self.doubt.filter(|doubt| doubt.until <= books.now) else {
-            return;
-        };
-        self.doubt = self.doubt_again.take();
-        let waits = |open: &Open| open.response.progress == Progress::Waiting;
-        let ids: Vec<u32> = self
-            .open
-            .range(..=doubt.newest)
-            .filter_map(|(id, open)| waits(open).then_some(*id))
-            .collect();
-        for stream in ids {
-            if let Some(open) = self.open.get_mut(&stream) {
-                open.response.hide(0, doubt.hole.reason);
-            }
-            self.close_one(stream, Closing::Hidden, books);
-        }
     }
 
     /// Whether a block ends a message rather than begins one.
@@ -527,56 +447,6 @@ impl Streams {
         }
     }
 
-    /// Whether a response on a stream that is not open answers a request that was not seen.
-    fn can_answer(&self, stream: u32) -> bool {
-        if stream > self.newest && stream % 2 == 1 {
-            return true;
-        }
-        let unseen = self.unseen.is_some_and(|(from, until)| {
-            // Streams of promises have ids of their own, of which none is known to be over.
-            stream % 2 == 1 && (from..until).contains(&stream)
-        });
-        unseen && !self.resets.contains(&stream)
-    }
-
-    /// The request of `stream` has begun: no older one is to come.
-    fn asked(&mut self, stream: u32, books: &mut Books<'_>) {
-        if let Some((from, u32::MAX)) = self.unseen {
-            self.unseen = Some((from, stream));
-        }
-        self.settle_unasked(stream, books);
-        self.newest = self.newest.max(stream);
-    }
-
-    /// Requests before `stream` that have not come were not seen.
-    fn settle_unasked(&mut self, stream: u32, books: &mut Books<'_>) {
-        if self.newest.saturating_add(2) >= stream {
-            return;
-        }
-        let waits = |open: &Open| open.request.progress == Progress::Waiting;
-        let ids: Vec<u32> = self
-            .open
-            .range(..stream)
-            .filter_map(|(id, open)| waits(open).then_some(*id))
-            .collect();
-        for id in ids {
-            if let Some(open) = self.open.get_mut(&id) {
-                open.request = never(self.unseen.is_some(), self.unseen_hole);
-            }
-            self.report_if_done(id, books);
-        }
-    }
-
-    /// A response came on `stream`, whose request was not seen: it may still come if it is newer than
-    /// all that were.
-    fn unasked(&mut self, stream: u32) {
-        if stream <= self.newest
-            && let Some(open) = self.open.get_mut(&stream)
-        {
-            open.request = never(self.unseen.is_some(), self.unseen_hole);
-        }
-    }
-
     /// Begins an exchange, unless one is open there.
     fn push(&mut self, stream: u32, info: &Arc<ConnInfo>, books: &mut Books<'_>) {
         if self.open.contains_key(&stream) {
@@ -608,17 +478,6 @@ impl Streams {
             self.close_one(stream, Closing::Done, books);
         }
     }
-}
-
-/// A request that was not seen: lost, if some were, or from before the conn was joined.
-fn never(unseen: bool, hole: Option<Hole>) -> Arrival {
-    let mut request = Arrival::NEVER;
-    match hole {
-        Some(hole) => request.hide(0, hole.reason),
-        None if unseen => request.seen = Seen::JoinedLate,
-        None => {}
-    }
-    request
 }
 
 /// Bytes kept of the bodies of a direction.

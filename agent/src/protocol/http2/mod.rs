@@ -9,12 +9,13 @@
 
 mod block;
 mod frame;
+mod gather;
 mod hpack;
 mod parser;
 mod seek;
-#[cfg(test)]
-mod tests;
+mod step;
 
 pub use block::Block;
-pub use parser::{Parser, Step};
+pub use parser::Parser;
 pub use seek::{Evidence, evidence};
+pub use step::Step;

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::mem;
 
-use super::block::Block;
-use super::frame::{HEADER_BYTES, Header, PREFACE, flag, kind, unpadded};
+use super::frame::{HEADER_BYTES, Header, PREFACE, flag, kind};
+use super::gather::Pending;
 use super::hpack::Decoder;
 use super::seek::Seek;
+use super::step::Step;
 use crate::protocol::http1::Limits;
 use crate::protocol::{Anomalies, Anomaly};
 use crate::telemetry::{Counter, Counters};
@@ -14,85 +15,15 @@ use crate::telemetry::{Counter, Counters};
 /// Bytes kept of frames of which only the front is read: RST_STREAM, GOAWAY.
 const FRONT_BYTES: usize = 8;
 
-/// What a parser found.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Step<'a> {
-    /// Nothing more in this input.
-    More,
-    /// A block of fields: a head, or trailers.
-    Head {
-        /// Its stream.
-        stream: u32,
-        /// The fields.
-        block: Box<Block>,
-        /// Nothing follows it on its stream.
-        over: bool,
-        /// Bytes of its frames.
-        bytes: u64,
-    },
-    /// The server is about to answer a request that the client has not sent.
-    Promise {
-        /// The stream of the answer.
-        stream: u32,
-        /// The request.
-        block: Box<Block>,
-        /// Bytes of its frames.
-        bytes: u64,
-    },
-    /// A block of fields that cannot be read: some of it is missing, or it is none.
-    HeadLost {
-        /// Its stream.
-        stream: u32,
-        /// Nothing follows it on its stream.
-        over: bool,
-        /// What was wrong, unless bytes are missing.
-        anomalies: Anomalies,
-    },
-    /// Bytes of a stream's body.
-    Data {
-        /// The stream.
-        stream: u32,
-        /// The bytes.
-        bytes: Cow<'a, [u8]>,
-    },
-    /// Bytes of a stream's body never came.
-    Missing {
-        /// The stream.
-        stream: u32,
-        /// How many; `None` if padding may be among them.
-        bytes: Option<u64>,
-    },
-    /// Nothing follows on this stream.
-    End {
-        /// The stream.
-        stream: u32,
-    },
-    /// The stream is given up.
-    Reset {
-        /// The stream.
-        stream: u32,
-    },
-    /// The sender ends the conn and has looked at no stream beyond this.
-    GoAway {
-        /// The last stream.
-        last: u32,
-    },
-    /// Frames may have passed unseen.
-    Lost {
-        /// What was wrong, unless bytes are missing.
-        anomalies: Anomalies,
-    },
-}
-
 /// Reads what one end sends.
 #[derive(Debug)]
 pub struct Parser {
     state: State,
-    decoder: Decoder,
+    pub(super) decoder: Decoder,
     /// Bytes of a frame's header, or of its payload, that came too few at a time.
     buffer: Vec<u8>,
     /// A block of which more frames are to come.
-    pending: Option<Box<Pending>>,
+    pub(super) pending: Option<Box<Pending>>,
     /// Bytes in which boundaries were found, to be read before all others, and how many were.
     again: Vec<u8>,
     again_read: usize,
@@ -113,29 +44,16 @@ enum State {
 
 /// A frame under way.
 #[derive(Clone, Copy, Debug)]
-struct Frame {
-    header: Header,
+pub(super) struct Frame {
+    pub(super) header: Header,
     /// Bytes of payload to come.
     left: u32,
     /// Bytes of DATA's padding at the end; `None` until that is known.
     padding: Option<u32>,
     /// Bytes of the payload are missing.
-    holes: bool,
+    pub(super) holes: bool,
     /// It carries more of a block than is kept.
-    cut: bool,
-}
-
-/// A block under way over several frames (RFC 9113 §6.10).
-#[derive(Debug)]
-struct Pending {
-    stream: u32,
-    promised: bool,
-    over: bool,
-    fragments: Vec<u8>,
-    frames_bytes: u64,
-    holes: bool,
-    /// More came than is kept.
-    cut: bool,
+    pub(super) cut: bool,
 }
 
 impl Parser {
@@ -224,7 +142,7 @@ impl Parser {
         let again = mem::take(&mut self.again);
         let mut rest = again.get(self.again_read..).unwrap_or_default();
         let step = self.advance(&mut rest, limits, &mut Counters::default());
-        let step = step.map(owned);
+        let step = step.map(Step::owned);
         let read = again.len() - rest.len();
         if self.is_in_step() && read < again.len() {
             self.again_read = read;
@@ -315,7 +233,7 @@ impl Parser {
         matches!(&self.state, State::Payload(frame) if frame.left == 0)
     }
 
-    fn lost(&mut self, anomaly: Option<Anomaly>) -> Step<'static> {
+    pub(super) fn lost(&mut self, anomaly: Option<Anomaly>) -> Step<'static> {
         let was_seeking = !self.is_in_step();
         if matches!(self.state, State::Over) {
             return Step::More;
@@ -504,166 +422,6 @@ impl Parser {
         self.buffer.clear();
         self.buffer.shrink_to(1024);
         step
-    }
-
-    /// A frame that carries a part of a block is over.
-    fn fragment(
-        &mut self,
-        frame: &Frame,
-        payload: &[u8],
-        limits: &Limits,
-    ) -> Option<Step<'static>> {
-        let header = &frame.header;
-        let mut fragment = payload;
-        let mut promised = None;
-        if header.kind != kind::CONTINUATION {
-            let own = unpadded(header, payload);
-            let own = match header.kind {
-                kind::PUSH_PROMISE => own.and_then(|own| {
-                    let (id, rest) = own.split_first_chunk::<4>()?;
-                    promised = Some(u32::from_be_bytes(*id) & 0x7fff_ffff);
-                    Some(rest)
-                }),
-                _ => own,
-            };
-            match own {
-                Some(own) => fragment = own,
-                None if frame.holes => fragment = &[],
-                None => return Some(self.lost(Some(Anomaly::InvalidFrame))),
-            }
-        }
-        let frame_bytes = HEADER_BYTES as u64 + u64::from(header.length);
-        let ends = header.has(flag::END_HEADERS);
-        let mut pending = match self.pending.take() {
-            Some(pending) => pending,
-            None if ends && !frame.holes && !frame.cut => {
-                let pending = Pending::new(header, promised, frame_bytes);
-                return Some(self.whole(&pending, fragment, limits));
-            }
-            None => Box::new(Pending::new(header, promised, 0)),
-        };
-        pending.frames_bytes += frame_bytes;
-        pending.holes |= frame.holes;
-        let room = limits.head_bytes.saturating_sub(pending.fragments.len());
-        let kept = fragment.get(..room.min(fragment.len())).unwrap_or_default();
-        if !pending.cut && !pending.holes {
-            pending.fragments.extend_from_slice(kept);
-        }
-        pending.cut |= frame.cut || kept.len() < fragment.len();
-        if !ends {
-            self.pending = Some(pending);
-            return None;
-        }
-        let fragments = mem::take(&mut pending.fragments);
-        Some(self.whole(&pending, &fragments, limits))
-    }
-
-    /// All frames of a block have come, or as much of them as is kept.
-    fn whole(&mut self, pending: &Pending, bytes: &[u8], limits: &Limits) -> Step<'static> {
-        let (stream, over) = (pending.stream, pending.over);
-        if pending.holes {
-            self.decoder.forget();
-            let mut anomalies = Anomalies::NONE;
-            if pending.cut {
-                anomalies.add(Anomaly::HeadTooLong);
-            }
-            return Step::HeadLost {
-                stream,
-                over,
-                anomalies,
-            };
-        }
-        let mut block = Box::<Block>::default();
-        let decoded = self.decoder.decode(bytes, limits, &mut block);
-        if pending.cut {
-            self.decoder.forget();
-            block.anomalies.add(Anomaly::HeadTooLong);
-        } else if decoded.is_err() {
-            return Step::HeadLost {
-                stream,
-                over,
-                anomalies: Anomaly::InvalidHeaderBlock.into(),
-            };
-        }
-        let bytes = pending.frames_bytes;
-        if pending.promised {
-            return Step::Promise {
-                stream,
-                block,
-                bytes,
-            };
-        }
-        Step::Head {
-            stream,
-            block,
-            over,
-            bytes,
-        }
-    }
-
-    /// Whether no field can be unknown.
-    #[must_use]
-    pub const fn knows_table(&self) -> bool {
-        self.decoder.is_whole()
-    }
-}
-
-impl Pending {
-    fn new(header: &Header, promised: Option<u32>, frames_bytes: u64) -> Self {
-        Self {
-            stream: promised.unwrap_or(header.stream),
-            promised: promised.is_some(),
-            over: header.kind == kind::HEADERS && header.has(flag::END_STREAM),
-            fragments: Vec::new(),
-            frames_bytes,
-            holes: false,
-            cut: false,
-        }
-    }
-}
-
-/// The same, its bytes copied.
-fn owned(step: Step<'_>) -> Step<'static> {
-    match step {
-        Step::Data { stream, bytes } => Step::Data {
-            stream,
-            bytes: Cow::Owned(bytes.into_owned()),
-        },
-        Step::More => Step::More,
-        Step::Head {
-            stream,
-            block,
-            over,
-            bytes,
-        } => Step::Head {
-            stream,
-            block,
-            over,
-            bytes,
-        },
-        Step::Promise {
-            stream,
-            block,
-            bytes,
-        } => Step::Promise {
-            stream,
-            block,
-            bytes,
-        },
-        Step::HeadLost {
-            stream,
-            over,
-            anomalies,
-        } => Step::HeadLost {
-            stream,
-            over,
-            anomalies,
-        },
-        Step::Missing { stream, bytes } => Step::Missing { stream, bytes },
-        Step::End { stream } => Step::End { stream },
-        Step::Reset { stream } => Step::Reset { stream },
-        Step::GoAway { last } => Step::GoAway { last },
-        Step::Lost { anomalies } => Step::Lost { anomalies },
     }
 }
 

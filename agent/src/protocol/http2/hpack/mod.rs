@@ -101,6 +101,7 @@ impl Decoder {
     }
 
     /// Whether every index can be resolved.
+    #[cfg(test)]
     pub(super) const fn is_whole(&self) -> bool {
         self.table.is_whole()
     }

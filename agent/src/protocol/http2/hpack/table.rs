@@ -129,6 +129,7 @@ impl Table {
     }
 
     /// Whether nothing of it is unknown.
+    #[cfg(test)]
     pub(super) const fn is_whole(&self) -> bool {
         self.whole
     }
