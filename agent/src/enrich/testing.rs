@@ -56,6 +56,7 @@ pub(super) fn exchange(request: Half, response: Option<Half>) -> Exchange {
             proxied: None,
         }),
         ordinal: 0,
+        stream: None,
         request: Some(request),
         response_seen: response.as_ref().map_or(Seen::None, |_| Seen::Whole),
         response,

@@ -232,12 +232,11 @@ fn it_is_the_same_cut_anywhere() {
 
 /// The exchange without its times.
 fn timeless(mut exchange: Exchange) -> Exchange {
-    for half in [&mut exchange.request, &mut exchange.response] {
-        if let Some(half) = half {
-            half.began = crate::clock::Ktime(0);
-            half.ended = crate::clock::Ktime(0);
-            half.head.buffer.shrink_to_fit();
-        }
+    let halves = [&mut exchange.request, &mut exchange.response];
+    for half in halves.into_iter().flatten() {
+        half.began = crate::clock::Ktime(0);
+        half.ended = crate::clock::Ktime(0);
+        half.head.buffer.shrink_to_fit();
     }
     exchange.ordinal = 0;
     exchange
