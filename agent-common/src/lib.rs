@@ -15,8 +15,8 @@ mod sniff;
 pub use counter::{Counter, DropReason};
 pub use key::{COMM_BYTES, ConnId, ReachKey, ReachValue, ReaderState, comm_key};
 pub use limits::{
-    CAPTURE_MAX_BYTES, CGROUP_LEVELS_MAX, COPIES_MAX, COUNTER_ROWS, EXCLUDES_MAX, PAYLOAD_CLASSES,
-    POINTS, REACH_MAX_BYTES, SNIFF_BYTES, UNIX_PATH_BYTES, VECTORS_MAX, work_rows,
+    CAPTURE_MAX_BYTES, CGROUP_LEVELS_MAX, COPIES_MAX, COUNTER_ROWS, ENDS_MAX, EXCLUDES_MAX,
+    PAYLOAD_CLASSES, POINTS, REACH_MAX_BYTES, SNIFF_BYTES, UNIX_PATH_BYTES, VECTORS_MAX, work_rows,
 };
 pub use record::{
     Address, DataRecord, EndReason, EndRecord, Family, Flow, Missing, OpenRecord, RecordHeader,

@@ -24,11 +24,15 @@ pub const REACH_MAX_BYTES: u64 = 1 << 30;
 /// Entries in each of the exclusion maps (ports, process names, cgroups).
 pub const EXCLUDES_MAX: u32 = 256;
 
+/// Ends of conns that are kept while the ring has no room for them.
+pub const ENDS_MAX: u32 = 4096;
+
 /// Copies of one program that may stand behind each other at a tracepoint.
 pub const COPIES_MAX: u32 = 3;
 
-/// Points at which the programs of a tap hang: what is sent, what is received, changes of state.
-pub const POINTS: u32 = 3;
+/// Points at which the programs of a tap hang: what is sent, what is received, changes of state, the
+/// end of socks.
+pub const POINTS: u32 = 4;
 
 /// Rows of counters: one for each point, those of the copies behind, and one for a change of state
 /// that interrupts another.

@@ -172,8 +172,6 @@ offsets! {
     sock_kern_byte: "sock", "sk_kern_sock";
     /// Mask of that bit in its byte.
     sock_kern_mask: "sock", "sk_kern_sock@mask";
-    /// Packets whose bytes the process has not read yet.
-    sock_receive_queue: "sock", "sk_receive_queue";
 }
 
 // SAFETY: `repr(C)`, only `u32`, no padding (asserted above), every bit pattern is a value.
@@ -194,6 +192,6 @@ mod tests {
         assert_eq!(offsets.get(1), Some(2));
         assert_eq!(offsets.get(Offsets::MEMBERS.len()), None);
         assert_eq!(offsets.task_thread_info, 1);
-        assert_eq!(offsets.sock_receive_queue as usize, Offsets::MEMBERS.len());
+        assert_eq!(offsets.sock_kern_mask as usize, Offsets::MEMBERS.len());
     }
 }

@@ -4,11 +4,13 @@
 //! | --- | --- | --- | --- |
 //! | `sock_send` | tp_btf `sock_send_length` | 6.3 | `socket/length.rs` |
 //! | `sock_recv` | tp_btf `sock_recv_length` | 6.3 | `socket/length.rs` |
-//! | `sock_state` | tp_btf `inet_sock_set_state` | 5.5 | `conn.rs` |
+//! | `sock_state` | tp_btf `inet_sock_set_state` | 5.5 | `end.rs` |
+//! | `sock_destroy` | tp_btf `tcp_destroy_sock` | 5.5 | `end.rs` |
 //! | `sys_exit` | tp_btf `sys_exit` | 5.5 | `syscall/exit.rs` |
-//! | `sys_state` | raw_tp `inet_sock_set_state` | 4.17 | `conn.rs` |
+//! | `sys_state` | raw_tp `inet_sock_set_state` | 4.17 | `end.rs` |
+//! | `sys_destroy` | raw_tp `tcp_destroy_sock` | 4.17 | `end.rs` |
 //!
-//! The first three are the socket tap, the last two the syscall tap. They load one by one, and any
+//! The first four are the socket tap, the last three the syscall tap. They load one by one, and any
 //! may be missing. Each is there three times, the copies named `_2` and `_3`: see `turn.rs`. Fields
 //! of kernel structures lie where [`eaves_common::Offsets`] says.
 #![no_std]
@@ -18,6 +20,7 @@
 mod arch;
 mod conn;
 mod emit;
+mod end;
 mod filter;
 mod log;
 mod maps;

@@ -3,18 +3,19 @@
 //! | map | key → value | entries | written by | evicted by |
 //! | --- | --- | --- | --- | --- |
 //! | `RECORDS` | – | ring, size by option | taps | the agent's reading |
-//! | `COUNTERS` | row → slots | 10 rows a CPU | each program its own row | never |
+//! | `ENDS` | – → end record | 4 096 | taps, what the ring has no room for | the agent's reading |
+//! | `COUNTERS` | row → slots | 13 rows a CPU | each program its own row | never |
 //! | `STORAGE` | sock → `ConnState` | – | socket tap | the sock's end |
 //! | `CONNS` | sock address → `ConnState` | by option | syscall tap | least recently used |
 //! | `REACH` | `ReachKey` → `ReachValue` | by option | agent | least recently used; agent |
-//! | `WORK` | row → `Work` | 2 rows a CPU; 8 with copies | each program its own row | never |
+//! | `WORK` | row → `Work` | 2 rows a CPU; 10 with copies | each program its own row | never |
 //! | `MMSG` | pid_tgid → `Progress` | 1 024 | socket tap | the call's end; least recently used |
 //! | `EXCL_PORTS` | port → 1 | 256 | agent, before attaching | never |
 //! | `EXCL_COMMS` | name → 1 | 256 | agent, before attaching | never |
 //! | `EXCL_CGROUPS` | cgroup id → 1 | 256 | agent, before attaching | never |
 //! | `READER` | 0 → `Reader` | 1 | agent sets, taps clear | never |
 //! | `NEWS` | 0 → count | 1 | agent, with a word in `REACH` that is not to wait | never |
-//! | `TURNS` | `Point` → words | 3 a CPU | each program its own word (`turn.rs`) | never |
+//! | `TURNS` | `Point` → words | 4 a CPU | each program its own word (`turn.rs`) | never |
 
 use core::ffi::c_void;
 
@@ -22,10 +23,10 @@ use aya_ebpf::bindings::BPF_SK_STORAGE_GET_F_CREATE;
 use aya_ebpf::btf_maps::SkStorage;
 use aya_ebpf::helpers::bpf_sk_storage_get;
 use aya_ebpf::macros::{btf_map, map};
-use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, Queue, RingBuf};
 use eaves_common::{
-    COMM_BYTES, COPIES_MAX, COUNTER_ROWS, Counter, DropReason, EXCLUDES_MAX, ReachKey, ReachValue,
-    ReaderState, work_rows,
+    COMM_BYTES, COPIES_MAX, COUNTER_ROWS, Counter, DropReason, ENDS_MAX, EXCLUDES_MAX, EndRecord,
+    ReachKey, ReachValue, ReaderState, work_rows,
 };
 
 use crate::log::log;
@@ -36,6 +37,9 @@ use crate::work::Work;
 
 #[map]
 pub(crate) static RECORDS: RingBuf = RingBuf::with_byte_size(8 << 20, 0);
+
+#[map]
+pub(crate) static ENDS: Queue<EndRecord> = Queue::with_max_entries(ENDS_MAX, 0);
 
 #[map]
 static COUNTERS: PerCpuArray<Slots> = PerCpuArray::with_max_entries(COUNTER_ROWS, 0);

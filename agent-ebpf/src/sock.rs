@@ -26,6 +26,8 @@ const SEND_SHUTDOWN: u8 = 2;
 pub(crate) mod tcp {
     /// ESTABLISHED.
     pub(crate) const ESTABLISHED: u32 = 1;
+    /// SYN_SENT.
+    pub(crate) const SYN_SENT: u32 = 2;
     /// FIN_WAIT1: a FIN is about to be sent.
     pub(crate) const FIN_WAIT1: u32 = 4;
     /// CLOSE.
@@ -162,29 +164,10 @@ fn before_fin(sk: u64, copied: u32) -> Result<u32, DropReason> {
     })
 }
 
-/// Whether bytes that came before the end of a TCP conn still wait for the process to read them.
-///
-/// A close in FIN_WAIT2 and a reset end the conn, and leave what lies in the queue to be read. A
-/// process that closes throws the queue away first.
+/// Whether a process holds the sock, if only in the middle of closing it.
 #[inline(always)]
-pub(crate) fn has_unread(sk: u64, state: &ConnState, error: u32) -> bool {
-    if state.sequence == 0 {
-        return false;
-    }
-    let queue = sk + u64::from(offset!(sock_receive_queue));
-    // A list: empty if its first word points to itself.
-    if kernel::<u64>(queue).is_ok_and(|first| first == queue) {
-        return false;
-    }
-    let (Ok(next), Ok(copied)) = (
-        kernel::<u32>(sk + u64::from(offset!(tcp_rcv_nxt))),
-        kernel::<u32>(sk + u64::from(offset!(tcp_copied_seq))),
-    ) else {
-        return false;
-    };
-    // A conn that ends in good order has the other end's FIN counted.
-    let fin = u32::from(error == 0);
-    next.wrapping_sub(copied).wrapping_sub(fin) as i32 > 0
+pub(crate) fn is_held(sk: u64) -> bool {
+    kernel::<u64>(sk + u64::from(offset!(sock_sk_socket))).unwrap_or(0) != 0
 }
 
 /// Whether nothing more will be received.

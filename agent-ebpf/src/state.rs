@@ -69,10 +69,10 @@ pub(crate) struct ConnState {
     pub(crate) lost: u32,
     /// Not 0 if positions are TCP's own.
     pub(crate) sequence: u32,
-    /// Bits by flow: its end was told.
+    /// Bits by flow: its end was told; and [`GONE`].
     pub(crate) ended: u32,
-    /// The conn is gone, but bytes of it wait to be read: the `EndReason` to be told behind them;
-    /// 0 if not.
+    /// The conn is gone, but its process holds it yet: the `EndReason` to be told when it lets go,
+    /// or has read all; 0 if not.
     pub(crate) parting: u32,
     /// What `news` gave when the agent's word was last asked for.
     pub(crate) news: u32,
@@ -111,6 +111,9 @@ impl ConnState {
         dropped
     }
 }
+
+/// In [`ConnState::ended`]: the end of the conn was told.
+pub(crate) const GONE: u32 = 4;
 
 /// The bit of `flow` in [`ConnState::lost`] and [`ConnState::ended`].
 #[inline(always)]

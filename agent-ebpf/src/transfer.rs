@@ -120,6 +120,9 @@ pub(crate) fn hear(
             state.lost |= bit(transfer.flow);
             return Err(DropReason::RingFull.into());
         }
+        if state.announced == 0 {
+            state.ended = 0;
+        }
         state.announced = tgid;
     }
     send(transfer, state, counters, bytes, end, skip)

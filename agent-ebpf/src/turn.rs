@@ -47,6 +47,8 @@ pub(crate) enum Point {
     Receive = 1,
     /// Changes of state, in a task or in an interrupt.
     State = 2,
+    /// The end of socks, in either too.
+    Destroy = 3,
 }
 
 /// Row of what is interrupted by its like: see [`Turn::take`].
@@ -100,7 +102,7 @@ impl Turn {
         let word = unsafe { words.add(COPY as usize) };
         // SAFETY: as above; this copy alone writes a task there.
         let last = unsafe { word.read_volatile() };
-        if point as u32 == Point::State as u32 && last != 0 && last & DONE == 0 {
+        if point as u32 >= Point::State as u32 && last != 0 && last & DONE == 0 {
             turn.row = NESTED;
         }
         // SAFETY: as above.
@@ -130,5 +132,5 @@ impl Turn {
 /// Whether nothing stands behind the programs at `point`, nor within them.
 #[inline(always)]
 fn is_alone(point: Point) -> bool {
-    point as u32 != Point::State as u32 && setting!(copies) < 2
+    (point as u32) < Point::State as u32 && setting!(copies) < 2
 }

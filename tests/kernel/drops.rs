@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::net::TcpListener;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -11,7 +12,7 @@ use eaves_tests::disk::Tmpfs;
 use eaves_tests::event::Exchange;
 use eaves_tests::load::{Random, body};
 use eaves_tests::peer::{Nginx, nginx, python_server};
-use eaves_tests::sandbox::Sandbox;
+use eaves_tests::sandbox::{Sandbox, port};
 use eaves_tests::trial::under_both_taps;
 use eaves_tests::wait;
 use eaves_tests::wire::{connect, drip, join, read_response, read_to_end, read_until, serve};
@@ -24,6 +25,7 @@ use crate::lifecycle::{at, entry, get, to_file};
 pub(crate) fn trials() -> Vec<Trial> {
     [
         under_both_taps("drops::a_full_ring_is_counted_and_marked", full_ring),
+        under_both_taps("drops::ends_survive_a_full_ring", ends_in_full_ring),
         under_both_taps("drops::garbage_on_an_http_port_harms_nothing", garbage),
         under_both_taps("drops::a_head_of_a_megabyte_harms_nothing", long_head),
         under_both_taps("drops::a_chunk_of_2_to_64_harms_nothing", long_chunk),
@@ -107,6 +109,61 @@ fn full_ring(sandbox: &Sandbox, mode: Mode) -> Result<()> {
             .iter()
             .any(|one| one.reasons.iter().any(|reason| reason == "ring_full")),
         "no exchange says that bytes of it were lost"
+    );
+    report.balanced()
+}
+
+/// Conns that end while the ring has no room are over all the same: what was under way on them is
+/// told at once and says what is missing, and nothing that was lost is taken for their end.
+fn ends_in_full_ring(sandbox: &Sandbox, mode: Mode) -> Result<()> {
+    const CONNS: usize = 100;
+    let filler = nginx(sandbox, "nginx", &Nginx::default())?;
+    let port = port()?;
+    let listener = TcpListener::bind(("127.0.0.1", port))?;
+    let events = sandbox.file("events.jsonl");
+    let yaml = to_file(mode, "  ring: 256KiB", "", &events);
+    let mut agent = Agent::run(sandbox, &yaml, &events)?;
+    let mut conns = Vec::new();
+    for number in 0..CONNS {
+        let mut client = connect(port)?;
+        let (mut server, _) = listener.accept()?;
+        write!(client, "GET /{number} HTTP/1.0\r\n\r\n")?;
+        read_until(&mut server, b"\r\n\r\n")?;
+        server.write_all(b"HTTP/1.0 200 OK\r\n\r\nthis much is heard")?;
+        conns.push((client, server));
+    }
+    agent.process().signal(Signal::STOP)?;
+    let mut fill = connect(filler.place().port()?)?;
+    for number in 0..600 {
+        get(&mut fill, &format!("/size/180?id=fill-{number}"))?;
+    }
+    for (mut client, mut server) in conns {
+        server.write_all(b", and this is not")?;
+        drop(server);
+        read_to_end(&mut client)?;
+    }
+    agent.process().signal(Signal::CONT)?;
+    agent.settle(|reported| at(reported, port).len() >= CONNS)?;
+    let reported = at(agent.reported()?, port);
+    ensure!(reported.len() == CONNS, "{} reported", reported.len());
+    let lost = reported
+        .iter()
+        .filter(|one| one.reasons.iter().any(|reason| reason == "ring_full"))
+        .count();
+    ensure!(lost > CONNS / 2, "{lost} say that bytes were lost");
+    for exchange in &reported {
+        let seen = (exchange.response_seen.as_str(), exchange.response_bytes);
+        ensure!(
+            matches!(seen, ("gap", Some(35)) | ("whole", Some(35))),
+            "{}",
+            exchange.line()
+        );
+    }
+    let report = agent.stop()?;
+    let ledger = report.ledger()?;
+    ensure!(
+        ledger.get("kernel", "records_lost")? > 0,
+        "the ring of 256 KiB did not fill"
     );
     report.balanced()
 }

@@ -12,7 +12,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use eaves_common::{DropReason, Flow, Missing, Transport};
 
 use crate::arch::{self, Shape, reg};
-use crate::conn::{parted, received_all};
+use crate::end::{parted, received_all};
 use crate::filter::{self, offset};
 use crate::maps::{Counters, MMSG, Progress, storage};
 use crate::read::{typed, user};
@@ -138,7 +138,8 @@ fn length(
     };
     if result <= 0 {
         if result < 0 {
-            if state.parting != 0 {
+            // What is left in the queue can be read when nothing can be sent any more.
+            if state.parting != 0 && flow as u32 == Flow::Received as u32 {
                 parted(sk as u64, state, counters);
             }
         } else if flow as u32 == Flow::Received as u32 {

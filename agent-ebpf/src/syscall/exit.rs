@@ -8,7 +8,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use eaves_common::{Counter, DropReason, Flow, Missing, Transport};
 
 use crate::arch::{self, Shape, reg};
-use crate::conn::{parted, received_all};
+use crate::end::{parted, received_all};
 use crate::filter::{self, offset};
 use crate::maps::{CONNS, Counters};
 use crate::read::{kernel, typed};
@@ -184,7 +184,8 @@ impl Call {
         // SAFETY: null or a value of the map.
         if let Some(state) = unsafe { known.as_mut() } {
             if self.result < 0 {
-                if state.parting != 0 {
+                // What is left in the queue can be read when nothing can be sent any more.
+                if state.parting != 0 && flow as u32 == Flow::Received as u32 {
                     parted(socket.sk, state, counters);
                 }
             } else if self.shape == Shape::Shutdown {

@@ -2,7 +2,7 @@
 
 use eaves_common::{DropReason, EndReason, Flow, Transport};
 
-use crate::conn::{end, end_now};
+use crate::end::{end, end_now};
 use crate::maps::Counters;
 use crate::state::{ConnState, bit};
 use crate::syscall::fd::{self, Socket};

@@ -260,6 +260,7 @@ impl Consumer for Conn {
         let closing = match parting {
             Parting::Ended => Closing::Ended,
             Parting::Reset => Closing::Reset,
+            Parting::Unheard => Closing::Unheard,
             Parting::Evicted => Closing::Shed,
             Parting::Stop => Closing::Stop,
         };

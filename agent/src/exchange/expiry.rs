@@ -17,6 +17,8 @@ pub(super) enum Closing {
     Ended,
     /// The conn was reset.
     Reset,
+    /// The conn is gone, nobody knows how.
+    Unheard,
     /// Nothing came for too long.
     Timeout,
     /// It had to make room.
@@ -29,7 +31,7 @@ impl Closing {
     /// What it says of halves that are not over.
     const fn reason(self) -> Option<Reason> {
         match self {
-            Self::Done | Self::Hidden | Self::Ended | Self::Stop => None,
+            Self::Done | Self::Hidden | Self::Ended | Self::Unheard | Self::Stop => None,
             Self::Reset => Some(Reason::Reset),
             Self::Timeout => Some(Reason::Timeout),
             Self::Shed => Some(Reason::Shed),

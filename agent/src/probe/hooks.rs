@@ -37,7 +37,15 @@ pub(super) struct Hook {
 
 /// All of them, in the order in which they are attached: a tap's transfers last, so that no conn
 /// is heard whose end would go unseen.
-const HOOKS: [Hook; 5] = [
+const HOOKS: [Hook; 7] = [
+    Hook {
+        tap: Tap::Socket,
+        programs: ["sock_destroy", "sock_destroy_2", "sock_destroy_3"],
+        point: "tcp_destroy_sock",
+        kind: Kind::TypedTracepoint,
+        needed: false,
+        lost: "when a conn ends that was reset, other than by what is read from it",
+    },
     Hook {
         tap: Tap::Socket,
         programs: ["sock_state", "sock_state_2", "sock_state_3"],
@@ -61,6 +69,14 @@ const HOOKS: [Hook; 5] = [
         kind: Kind::TypedTracepoint,
         needed: true,
         lost: "what processes send",
+    },
+    Hook {
+        tap: Tap::Syscall,
+        programs: ["sys_destroy", "sys_destroy_2", "sys_destroy_3"],
+        point: "tcp_destroy_sock",
+        kind: Kind::RawTracepoint,
+        needed: false,
+        lost: "when a conn ends that was reset, other than by what is read from it",
     },
     Hook {
         tap: Tap::Syscall,

@@ -1,10 +1,10 @@
 //! Typed handles to the maps.
 
 use aya::Ebpf;
-use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, Queue, RingBuf};
 use eaves_common::{
-    COMM_BYTES, COUNTER_ROWS, ConnId, DropReason, EXCLUDES_MAX, Flow, ReachKey, ReachValue,
-    ReaderState,
+    COMM_BYTES, COUNTER_ROWS, ConnId, DropReason, EXCLUDES_MAX, EndRecord, Flow, ReachKey,
+    ReachValue, ReaderState,
 };
 
 use super::{Options, ProbeError};
@@ -12,9 +12,13 @@ use crate::capture::KernelCounters;
 
 type Slots = [u64; DropReason::SLOTS as usize];
 
+/// An end record as words.
+type EndWords = [u64; size_of::<EndRecord>() / 8];
+
 /// Every map the agent reads or writes while it hears.
 pub(super) struct Maps {
     pub(super) records: RingBuf<MapData>,
+    ends: Queue<MapData, EndWords>,
     reader: Array<MapData, ReaderState>,
     counters: PerCpuArray<MapData, Slots>,
     reach: HashMap<MapData, ReachKey, ReachValue>,
@@ -28,6 +32,7 @@ impl Maps {
     pub(super) fn take(kernel: &mut Ebpf) -> Result<Self, ProbeError> {
         Ok(Self {
             records: take(kernel, "RECORDS")?,
+            ends: take(kernel, "ENDS")?,
             reader: take(kernel, "READER")?,
             counters: take(kernel, "COUNTERS")?,
             reach: take(kernel, "REACH")?,
@@ -39,6 +44,16 @@ impl Maps {
     /// Says what the reader waits for. A word that does not arrive costs a later wake-up only.
     pub(super) fn set_reader(&mut self, state: ReaderState) {
         let _ = self.reader.set(0, state, 0);
+    }
+
+    /// The next end for which the ring had no room: the bytes of its record.
+    pub(super) fn next_end(&mut self) -> Option<[u8; size_of::<EndRecord>()]> {
+        let words = self.ends.pop(0).ok()?;
+        let mut record = [0; size_of::<EndRecord>()];
+        for (to, from) in record.chunks_exact_mut(8).zip(words) {
+            to.copy_from_slice(&from.to_ne_bytes());
+        }
+        Some(record)
     }
 
     /// What the kernel programs counted so far; what cannot be read counts 0.

@@ -15,7 +15,12 @@ pub(super) struct Ring {
     /// Tells wake-ups, and nothing else: data that is there already does not make it ready.
     epoll: OwnedFd,
     pace: Pace,
+    /// When the queue of ends was looked at.
+    looked: Instant,
 }
+
+/// How often the queue of ends that the ring had no room for is looked at while records come.
+const ENDS_EVERY: Duration = Duration::from_millis(100);
 
 impl Ring {
     pub(super) fn new(maps: &Maps) -> Result<Self, ProbeError> {
@@ -31,6 +36,7 @@ impl Ring {
         Ok(Self {
             epoll,
             pace: Pace::new(),
+            looked: Instant::now(),
         })
     }
 
@@ -56,6 +62,14 @@ impl Ring {
                 {
                     maps.set_reader(state);
                 }
+            }
+        }
+        // They are later than all that is in the ring of their conns.
+        if count < BATCH_MAX && (count == 0 || now.duration_since(self.looked) >= ENDS_EVERY) {
+            self.looked = now;
+            while let Some(record) = maps.next_end() {
+                each(&record);
+                count += 1;
             }
         }
         Ok(count)

@@ -100,6 +100,8 @@ pub enum Parting {
     Ended,
     /// It was reset.
     Reset,
+    /// It is gone, but nobody told how it ended.
+    Unheard,
     /// It made room for another.
     Evicted,
     /// The agent stops.

@@ -181,7 +181,7 @@ impl<C: Consumer> Table<C> {
         if let Some(at) = self.by_sock.get(&sock).copied() {
             // A sock's address comes back only when the one before it is gone.
             env.counters.add(Counter::StreamConnsReplaced, 1);
-            self.remove(at as usize, Parting::Ended, env);
+            self.remove(at as usize, Parting::Unheard, env);
         }
         if self.by_sock.len() >= self.options.conns {
             self.evict(env);
@@ -303,7 +303,7 @@ impl<C: Consumer> Table<C> {
         let quiet = now.since(conn.last);
         if quiet >= self.options.forget_ns {
             env.counters.add(Counter::StreamConnsForgotten, 1);
-            self.forget(at, Parting::Ended, env);
+            self.forget(at, Parting::Unheard, env);
         } else if quiet >= self.options.idle_ns && !conn.expired {
             self.with(at, env, |conn, env| conn.expire(now, env));
         }

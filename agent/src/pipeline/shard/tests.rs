@@ -523,6 +523,17 @@ fn a_sock_whose_address_comes_back_is_another_conn() {
 }
 
 #[test]
+fn an_end_that_nobody_told_does_not_make_a_response_whole() {
+    let mut conn = ConnBuilder::unix(1, 2);
+    let mut records = vec![conn.open(), conn.data(Flow::Received, GET)];
+    records.push(conn.data(Flow::Sent, b"HTTP/1.0 200 OK\r\n\r\nabc"));
+    let mut next = ConnBuilder::unix(1, 2);
+    next.conn.inode = 8;
+    records.push(next.open());
+    check(&records, &["GET /a 0 whole | 200 3 unfinished"]);
+}
+
+#[test]
 fn the_end_of_a_unix_conn_is_told_by_its_sock_alone() {
     let mut conn = ConnBuilder::unix(1, 2);
     let mut records = vec![conn.open(), conn.data(Flow::Received, GET)];

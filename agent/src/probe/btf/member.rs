@@ -93,7 +93,6 @@ const FACTS: &[(&str, u64, Need)] = &[
     ("unix_address_name", 0, UNIX),
     ("sock_kern_byte", 1, Need::Always),
     ("sock_kern_mask", 1, Need::Always),
-    ("sock_receive_queue", 0, Need::Always),
 ];
 
 /// Where a member lies in its structure.

@@ -39,11 +39,12 @@ enum Wanted {
 }
 
 /// Tracepoints that taps hang on, and whose.
-const TRACEPOINTS: [(&str, &str); 4] = [
+const TRACEPOINTS: [(&str, &str); 5] = [
     ("sock_send_length", "socket tap, Linux 6.3 and later"),
     ("sock_recv_length", "socket tap, Linux 6.3 and later"),
     ("sys_exit", "syscall tap"),
     ("inet_sock_set_state", "both taps, for the end of conns"),
+    ("tcp_destroy_sock", "both taps, for the end of conns"),
 ];
 
 /// A file's text without the line's end; `None` if it cannot be read.

@@ -23,6 +23,8 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("half_close", half_close),
     Case::new("reset", reset),
     Case::new("reset_before_read", reset_before_read),
+    Case::new("reset_during_write", reset_during_write),
+    Case::new("reset_during_read", reset_during_read),
     Case::new("closed_unread", closed_unread),
     Case::new("exit_without_close", exit_without_close),
     Case::new("exit_midway", exit_midway),
@@ -165,6 +167,100 @@ fn reset_before_read(stage: &mut Stage) -> io::Result<()> {
         return Err(io::Error::other("the conn was not reset"));
     }
     Ok(())
+}
+
+/// The client hangs up while the server is in the middle of a write: the call is told when the conn
+/// is gone, and has sent a part.
+fn reset_during_write(stage: &mut Stage) -> io::Result<()> {
+    const MORE_THAN_FITS: usize = 32 << 20;
+    let link = stage.tcp()?;
+    link.plain(stage)?;
+    let target = stage.target();
+    let request = request_head(&target, 0);
+    let (to, from) = (link.client.as_fd(), link.server.as_fd());
+    transfer((to, Send::Write), (from, Recv::Read), &request)?;
+    let (head, body) = (response_head(MORE_THAN_FITS), body(MORE_THAN_FITS));
+    let response = [&*head, &body].concat();
+    for (role, pid) in [("server", link.server_pid), ("client", link.client_pid)] {
+        stage.expect(Expected {
+            request: Half::whole(&[]),
+            reasons: vec!["reset".to_owned()],
+            ..link.expected(role, pid, &target)
+        });
+    }
+    let Link { client, server, .. } = link;
+    let sent = thread::scope(|scope| {
+        let writer = scope.spawn(|| sys::write(server.as_fd(), &response));
+        await_standstill(client.as_fd())?;
+        sys::reset_on_close(client.as_fd())?;
+        drop(client);
+        let sent = writer.join();
+        sent.map_err(|_| io::Error::other("the writer panicked"))?
+    })?;
+    let part = sent.checked_sub(head.len()).and_then(|len| body.get(..len));
+    let part = part.ok_or_else(|| io::Error::other("not even a head was sent"))?;
+    stage.last_two(|server, client| {
+        server.response = Half {
+            seen: "unfinished".to_owned(),
+            ..Half::whole(part)
+        };
+        server.reasons.insert(0, "body_limit".to_owned());
+        (client.status, client.response) = (None, Half::none());
+    })
+}
+
+/// Waits until no more bytes come to lie in a socket's buffer.
+fn await_standstill(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let mut before = 0;
+    for _ in 0..500 {
+        thread::sleep(Duration::from_millis(20));
+        let waiting = sys::waiting(fd)?;
+        if waiting > 0 && waiting == before {
+            return Ok(());
+        }
+        before = waiting;
+    }
+    Err(io::ErrorKind::TimedOut.into())
+}
+
+/// The client hangs up while the server waits for the rest of a body: the call is told when the
+/// conn is gone, and has read a part.
+fn reset_during_read(stage: &mut Stage) -> io::Result<()> {
+    let link = stage.tcp()?;
+    link.plain(stage)?;
+    let target = stage.target();
+    let asked = [request_head(&target, 1000), body(PART)].concat();
+    for (role, pid) in [("server", link.server_pid), ("client", link.client_pid)] {
+        stage.expect(Expected {
+            status: None,
+            request: Half {
+                seen: "unfinished".to_owned(),
+                ..Half::whole(&body(PART))
+            },
+            response: Half::none(),
+            reasons: vec!["reset".to_owned()],
+            ..link.expected(role, pid, &target)
+        });
+    }
+    let Link { client, server, .. } = link;
+    let came = thread::scope(|scope| {
+        let mut into = [0; 2000];
+        let fd = server.as_fd();
+        let reader = scope.spawn(move || sys::recvfrom(fd, &mut into, libc::MSG_WAITALL));
+        send_all(client.as_fd(), Send::Write, &asked)?;
+        // Until the reader has taken it.
+        while sys::waiting(server.as_fd())? > 0 {
+            thread::yield_now();
+        }
+        sys::reset_on_close(client.as_fd())?;
+        drop(client);
+        let came = reader.join();
+        came.map_err(|_| io::Error::other("the reader panicked"))?
+    })?;
+    if came == asked.len() {
+        return Ok(());
+    }
+    Err(io::Error::other("the reader did not get what was sent"))
 }
 
 /// The server answers before it has read all of the request, and closes: what it never read it

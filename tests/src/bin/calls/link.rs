@@ -62,6 +62,21 @@ impl Stage {
         self.expected.push(expected);
     }
 
+    /// Corrects the last two that were expected.
+    ///
+    /// # Errors
+    /// There are no two.
+    pub(crate) fn last_two(
+        &mut self,
+        correct: impl FnOnce(&mut Expected, &mut Expected),
+    ) -> io::Result<()> {
+        let [.., one, other] = self.expected.as_mut_slice() else {
+            return Err(io::Error::other("no two were expected"));
+        };
+        correct(one, other);
+        Ok(())
+    }
+
     /// Does something of which nothing must be reported.
     ///
     /// # Errors
