@@ -23,14 +23,47 @@ pub(crate) fn trials() -> Vec<Trial> {
     under_both_taps("plaintext::every_call_is_reported_as_it_was", every_call)
 }
 
+/// Runs a case may take on a kernel that passes programs over: what it missed and counted may be
+/// any case's, and no case may fail each time.
+const ROUNDS: usize = 3;
+
 fn every_call(sandbox: &Sandbox, mode: Mode) -> Result<()> {
+    let mut cases = cases()?;
+    for round in 1..=ROUNDS {
+        let name = format!("round-{round}");
+        let (faults, missed) = hear(sandbox, &name, mode, &cases)?;
+        if faults.is_empty() {
+            return Ok(());
+        }
+        let mut text = String::new();
+        for (name, differences) in &faults {
+            let _ = write!(text, "{name}:\n{differences}");
+        }
+        ensure!(
+            missed > 0 && round < ROUNDS,
+            "not reported as it was, and {missed} calls missed\n{text}"
+        );
+        eprintln!("{missed} calls missed, once more:\n{text}");
+        cases.retain(|(name, _)| faults.iter().any(|(faulty, _)| faulty == name));
+    }
+    Ok(())
+}
+
+/// Runs these cases; gives those that were not reported as they were, with the differences, and how
+/// many calls the kernel is known to have passed over.
+fn hear(
+    sandbox: &Sandbox,
+    round: &str,
+    mode: Mode,
+    cases: &[(String, bool)],
+) -> Result<(Vec<(String, String)>, u64)> {
     let excluded = port()?;
-    let cases = cases()?;
+    let folder = |name: &str| folder(sandbox, &format!("{round}/{name}"));
     let mut early = Vec::new();
     for (name, _) in cases.iter().filter(|(_, early)| *early) {
-        early.push((name, Early::start(sandbox, name, mode, excluded)?));
+        early.push((name, Early::start(&folder(name)?, name, mode, excluded)?));
     }
-    let events = sandbox.file("events.jsonl");
+    let events = sandbox.file(&format!("{round}.jsonl"));
     let yaml = format!(
         "capture:\n  mode: {}\n  ring: 64MiB\n  roles: [server, client]\n  exclude:\n    ports: [{excluded}]\n\
          sinks:\n  events:\n    file:\n      path: {}\n",
@@ -43,7 +76,7 @@ fn every_call(sandbox: &Sandbox, mode: Mode) -> Result<()> {
         outcomes.push((name, case.go_on()?));
     }
     for (name, _) in cases.iter().filter(|(_, early)| !*early) {
-        outcomes.push((name, run(sandbox, name, mode, excluded)?));
+        outcomes.push((name, run(&folder(name)?, name, mode, excluded)?));
     }
     let expected = outcomes
         .iter()
@@ -51,18 +84,18 @@ fn every_call(sandbox: &Sandbox, mode: Mode) -> Result<()> {
         .sum();
     agent.settle(|reported| reported.len() >= expected)?;
     let report = agent.stop()?;
-    let mut faults = String::new();
+    let mut faults = Vec::new();
     for (name, outcome) in outcomes {
         if let Some(why) = &outcome.skipped {
             eprintln!("{name}: skipped: {why}");
         }
         let differences = outcome.differences(&report.exchanges);
         if !differences.is_empty() {
-            let _ = write!(faults, "{name}:\n{differences}");
+            faults.push((name.clone(), differences));
         }
     }
-    ensure!(faults.is_empty(), "not reported as it was\n{faults}");
-    report.balanced()
+    report.balanced()?;
+    Ok((faults, report.ledger()?.get("kernel", "missed")?))
 }
 
 /// Names of the cases, and whether they begin before the agent.
@@ -96,8 +129,8 @@ fn folder(sandbox: &Sandbox, name: &str) -> Result<std::path::PathBuf> {
 }
 
 /// Runs one case to its end.
-fn run(sandbox: &Sandbox, name: &str, mode: Mode, excluded: u16) -> Result<Outcome> {
-    let output = command(&folder(sandbox, name)?, name, mode, excluded)
+fn run(folder: &Path, name: &str, mode: Mode, excluded: u16) -> Result<Outcome> {
+    let output = command(folder, name, mode, excluded)
         .stdin(Stdio::null())
         .output()?;
     if !output.status.success() {
@@ -117,8 +150,8 @@ struct Early {
 }
 
 impl Early {
-    fn start(sandbox: &Sandbox, name: &str, mode: Mode, excluded: u16) -> Result<Self> {
-        let mut child = command(&folder(sandbox, name)?, name, mode, excluded)
+    fn start(folder: &Path, name: &str, mode: Mode, excluded: u16) -> Result<Self> {
+        let mut child = command(folder, name, mode, excluded)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

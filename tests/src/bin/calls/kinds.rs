@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::AsFd as _;
 
-use eaves_tests::expect::{Expected, Half, body};
+use eaves_tests::expect::{Expected, Half, Tap, body};
 
 use crate::Case;
 use crate::link::{Leg, Link, Place, Stage, request_head, response_head};
@@ -34,6 +34,10 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("unix_abstract", unix_abstract),
     Case::new("unix_pair", |stage| calls(stage, &stage.pair()?)),
     Case::new("unix_sendfile", unix_sendfile),
+    Case::new("unix_splice_from", unix_splice_from),
+    Case::new("mptcp_splice_from", |stage| {
+        splice_from(stage, &mptcp_link()?)
+    }),
     Case::new("no_stream", no_stream),
     Case::new("no_http", no_http),
     Case::new("excluded_port", excluded_port),
@@ -110,6 +114,10 @@ fn fast_open(stage: &mut Stage) -> io::Result<()> {
 }
 
 fn mptcp(stage: &mut Stage) -> io::Result<()> {
+    calls(stage, &mptcp_link()?)
+}
+
+fn mptcp_link() -> io::Result<Link> {
     if let Err(error) = sys::socket(libc::AF_INET, libc::SOCK_STREAM, IPPROTO_MPTCP) {
         return Err(io::Error::new(
             io::ErrorKind::Unsupported,
@@ -117,10 +125,7 @@ fn mptcp(stage: &mut Stage) -> io::Result<()> {
         ));
     }
     let listen = Address::loopback(libc::AF_INET, 0);
-    calls(
-        stage,
-        &Link::internet(libc::AF_INET, IPPROTO_MPTCP, &listen, libc::AF_INET)?,
-    )
+    Link::internet(libc::AF_INET, IPPROTO_MPTCP, &listen, libc::AF_INET)
 }
 
 /// A conn to a Unix listener of this name.
@@ -159,6 +164,29 @@ fn unix_sendfile(stage: &mut Stage) -> io::Result<()> {
         link.plain(stage)?;
     }
     Ok(())
+}
+
+/// No tracepoint at the socket layer tells of it, and there is no counter to show it.
+fn unix_splice_from(stage: &mut Stage) -> io::Result<()> {
+    if stage.tap == Tap::Socket {
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "the socket tap is not told of a splice from a Unix socket",
+        ));
+    }
+    let link = stage.pair()?;
+    splice_from(stage, &link)
+}
+
+/// Bodies that go from a socket into a pipe, on conns that have no counter of their own.
+fn splice_from(stage: &mut Stage, link: &Link) -> io::Result<()> {
+    link.plain(stage)?;
+    let leg = Leg::plain(5000).received(Recv::Splice).body_only();
+    link.exchange(stage, Leg::plain(0), leg)?;
+    link.plain(stage)?;
+    link.exchange(stage, leg, Leg::plain(100))?;
+    link.plain(stage)?;
+    link.plain(stage)
 }
 
 const REQUEST: &[u8] = b"GET /no_stream HTTP/1.1\r\nhost: calls\r\n\r\n";
