@@ -24,8 +24,8 @@ pub(super) struct Conn<C> {
     pub(super) last: Ktime,
     /// Whether `expire` was called since.
     pub(super) expired: bool,
-    /// Whether the table has it on its list of conns with a deadline.
-    pub(super) waits: bool,
+    /// Its earliest deadline among those the table keeps.
+    pub(super) waits: Option<Ktime>,
     sent: Order,
     received: Order,
     stage: Stage<C>,
@@ -58,7 +58,7 @@ impl<C: Consumer> Conn<C> {
             id: open.conn,
             last: open.time,
             expired: false,
-            waits: false,
+            waits: None,
             sent: Order::default(),
             received: Order::default(),
             stage: Stage::Undecided(Box::new(Undecided {

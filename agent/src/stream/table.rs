@@ -1,6 +1,7 @@
 //! All conns of a shard: found by their sock, bounded in number and bytes, forgotten when idle.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use super::conn::Conn;
@@ -60,10 +61,9 @@ pub struct Table<C> {
     by_sock: HashMap<u64, u32, BuildHasherDefault<SockHasher>>,
     /// Bytes of all slots.
     bytes: usize,
-    /// Conns with a deadline; those that lost it leave when it is looked through.
-    waiting: Vec<u32>,
-    /// Earliest deadline among them, or earlier.
-    deadline: Option<Ktime>,
+    /// Deadlines and whose they are, the earliest first. One that is no longer its conn's is passed
+    /// over when its time comes.
+    deadlines: BinaryHeap<Reverse<(Ktime, u32)>>,
     /// Where the look-over, and the search for something to give up, go on.
     hand: usize,
     now: Ktime,
@@ -85,8 +85,7 @@ impl<C: Consumer> Table<C> {
             free: Vec::new(),
             by_sock: HashMap::default(),
             bytes: 0,
-            waiting: Vec::new(),
-            deadline: None,
+            deadlines: BinaryHeap::new(),
             hand: 0,
             now: Ktime::default(),
             swept: Ktime::default(),
@@ -235,13 +234,12 @@ impl<C: Consumer> Table<C> {
         let bytes = conn.bytes();
         self.bytes = self.bytes - slot.bytes + bytes;
         slot.bytes = bytes;
-        if let Some(deadline) = conn.deadline() {
-            let earliest = self.deadline.map_or(deadline, |had| had.min(deadline));
-            self.deadline = Some(earliest);
-            if !conn.waits {
-                conn.waits = true;
-                self.waiting.extend(u32::try_from(at));
-            }
+        if let Some(deadline) = conn.deadline()
+            && conn.waits.is_none_or(|until| deadline < until)
+            && let Ok(at) = u32::try_from(at)
+        {
+            conn.waits = Some(deadline);
+            self.deadlines.push(Reverse((deadline, at)));
         }
         Some(result)
     }
@@ -280,17 +278,20 @@ impl<C: Consumer> Table<C> {
     /// Moves the clock on and serves deadlines.
     fn pass_time(&mut self, now: Ktime, env: &mut Env<'_, C>) {
         self.now = self.now.max(now);
-        if self.deadline.is_none_or(|deadline| deadline > self.now) {
-            return;
-        }
-        self.deadline = None;
-        for at in std::mem::take(&mut self.waiting) {
-            let now = self.now;
-            self.with(at as usize, env, |conn, env| {
-                // On the list again only if a deadline is left.
-                conn.waits = false;
-                conn.wake(now, env);
-            });
+        let now = self.now;
+        while let Some(Reverse((deadline, at))) = self.deadlines.peek().copied()
+            && deadline <= now
+        {
+            self.deadlines.pop();
+            let at = at as usize;
+            let conn = self.slots.get_mut(at).and_then(|slot| slot.conn.as_mut());
+            if let Some(conn) = conn
+                && conn.waits == Some(deadline)
+            {
+                // On the heap again only if a deadline is left.
+                conn.waits = None;
+                self.with(at, env, |conn, env| conn.wake(now, env));
+            }
         }
     }
 
@@ -403,3 +404,6 @@ impl Hasher for SockHasher {
         self.0
     }
 }
+
+#[cfg(test)]
+mod tests;
