@@ -312,17 +312,23 @@ fn one_line(text: &str) -> String {
     text.replace('\n', " ").replace('|', "\\|")
 }
 
-/// `text` within a sentence: without a capital, unless its first word is one of capitals.
+/// `text` within a sentence: without a capital, unless it begins with a name: a word of capitals, or
+/// one with another that has a capital behind it.
 fn lower_first(text: &str) -> String {
     let text = text.trim_end_matches('.');
-    let mut chars = text.chars();
-    match (chars.next(), chars.next()) {
-        (Some(first), Some(second)) if !second.is_uppercase() => {
-            let rest = text.chars().skip(1);
-            first.to_lowercase().chain(rest).collect()
-        }
-        _ => text.to_owned(),
+    let mut words = text.split(' ');
+    let (first, next) = (words.next().unwrap_or_default(), words.next());
+    let begins_upper = |word: &str| word.starts_with(char::is_uppercase);
+    let is_name = match first.chars().nth(1) {
+        Some(second) => second.is_uppercase() || next.is_some_and(begins_upper),
+        None => false,
+    };
+    if is_name {
+        return text.to_owned();
     }
+    let mut chars = text.chars();
+    let lower = chars.next().into_iter().flat_map(char::to_lowercase);
+    lower.chain(chars).collect()
 }
 
 #[cfg(test)]
@@ -348,6 +354,19 @@ mod tests {
     fn pages_say_what_the_types_say() {
         check("configuration.md", &super::configuration());
         check("events.md", &super::events());
+    }
+
+    #[test]
+    fn names_keep_their_capital_within_a_sentence() {
+        for (text, expected) in [
+            ("A Unix stream socket.", "a Unix stream socket"),
+            ("The socket tap", "the socket tap"),
+            ("OCSF 1.8", "OCSF 1.8"),
+            ("Elastic Common Schema 9", "Elastic Common Schema 9"),
+            ("", ""),
+        ] {
+            assert_eq!(super::lower_first(text), expected);
+        }
     }
 
     #[test]
