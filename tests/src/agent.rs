@@ -48,6 +48,19 @@ impl Mode {
         }
     }
 
+    /// Those that this kernel has; of the others it prints why not.
+    #[must_use]
+    pub fn present() -> Vec<Self> {
+        let is_here = |mode: &Self| match mode.must_exist() {
+            Ok(()) => true,
+            Err(why) => {
+                println!("skipped: {}: {why:#}", mode.name());
+                false
+            }
+        };
+        Self::ALL.into_iter().filter(is_here).collect()
+    }
+
     /// Checks that this kernel has it.
     ///
     /// # Errors

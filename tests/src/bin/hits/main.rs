@@ -16,10 +16,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use eaves_tests::agent::{Mode, command};
+use eaves_tests::agent::{Agent, Mode, command};
 use eaves_tests::process::Process;
 use eaves_tests::sandbox::Sandbox;
-use eaves_tests::wait;
 
 use table::Table;
 
@@ -64,16 +63,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         (arguments.rounds, arguments.milliseconds)
     };
     let time = Duration::from_millis(time);
-    let taps: Vec<Mode> = Mode::ALL
-        .into_iter()
-        .filter(|mode| match mode.must_exist() {
-            Ok(()) => true,
-            Err(why) => {
-                println!("skipped: {}: {why:#}", mode.name());
-                false
-            }
-        })
-        .collect();
+    let taps = Mode::present();
     let sandbox = Sandbox::new()?;
     let mut table = Table::new(&taps);
     for round in 1..=rounds {
@@ -90,7 +80,8 @@ fn run(arguments: &Arguments) -> Result<()> {
                 }
             }
             if let Some(mut agent) = agent {
-                agent.stop().context("Eaves does not stop")?;
+                let stopped = agent.process().stop();
+                stopped.context("Eaves does not stop")?;
             }
         }
     }
@@ -109,12 +100,8 @@ fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// Eaves with one tap, reading and counting.
-fn start(sandbox: &Sandbox, tap: Mode) -> Result<Process> {
+fn start(sandbox: &Sandbox, tap: Mode) -> Result<Agent> {
     let command = command(["record", "--raw", "--mode", tap.name(), "/dev/null"])?;
-    let mut process = Process::start(sandbox, "agent", command)?;
-    wait::until_true("the agent's taps", || {
-        process.must_live()?;
-        Ok(process.stderr().contains("hearing"))
-    })?;
-    Ok(process)
+    let process = Process::start(sandbox, "agent", command)?;
+    Agent::hearing(process, sandbox.file("nothing"))
 }

@@ -124,15 +124,8 @@ fn run(arguments: &Arguments) -> Result<()> {
 /// Both taps, capture alone and everything.
 fn settings() -> Vec<Setting> {
     let both = [Depth::Capture, Depth::Everything];
-    Mode::ALL
+    Mode::present()
         .into_iter()
-        .filter(|mode| match mode.must_exist() {
-            Ok(()) => true,
-            Err(why) => {
-                println!("skipped: {}: {why:#}", mode.name());
-                false
-            }
-        })
         .flat_map(|mode| both.map(|depth| Setting { mode, depth }))
         .collect()
 }
