@@ -105,10 +105,23 @@ pub(crate) fn end_now(sk: u64, state: &ConnState, reason: u16) -> End {
     }
 }
 
+/// A read moved nothing: tells what has ended with that.
+///
+/// The two are called from here, not one by the other: older kernels count the stack of all
+/// functions under way, and leave the tap of all calls no room for both.
+#[inline(always)]
+pub(crate) fn received_nothing(sk: u64, state: &mut ConnState, counters: Counters) {
+    if state.parting == 0 {
+        received_all(sk, state, counters);
+    } else if sock::receives_no_more(sk) {
+        parted(sk, state, counters);
+    }
+}
+
 /// A read found the end of the other's stream: tells it once, and for a Unix socket that the
 /// other end is gone or sends no more. The socket tap has no hook for either.
 #[inline(never)]
-pub(crate) fn received_all(sk: u64, state: &mut ConnState, counters: Counters) -> u32 {
+fn received_all(sk: u64, state: &mut ConnState, counters: Counters) -> u32 {
     let heard = state.announced != 0;
     let is_unix = state.transport == Transport::Unix as u32;
     let passed_over = is_unix && state.dropped == DropReason::Role.slot();
@@ -117,9 +130,6 @@ pub(crate) fn received_all(sk: u64, state: &mut ConnState, counters: Counters) -
         || !sock::receives_no_more(sk)
     {
         return 0;
-    }
-    if state.parting != 0 {
-        return parted(sk, state, counters);
     }
     if heard && state.dropped == 0 {
         let told = end_now(sk, state, EndReason::ReceivedFinished as u16);
@@ -390,11 +400,14 @@ fn changed(sk: u64, state: &mut ConnState, old: u32, new: u32, counters: Counter
         }
         return;
     }
-    if state.announced == 0 {
+    // A close after a shutdown comes here again, from the same state.
+    if state.announced == 0 || state.ended & bit(Flow::Sent) != 0 {
         return;
     }
-    let told = end_now(sk, state, EndReason::SentFinished as u16);
-    if !end(&told, counters) {
-        state.lost |= bit(Flow::Sent) | bit(Flow::Received);
+    if end(
+        &end_now(sk, state, EndReason::SentFinished as u16),
+        counters,
+    ) {
+        state.ended |= bit(Flow::Sent);
     }
 }

@@ -12,7 +12,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use eaves_common::{DropReason, Flow, Missing, Transport};
 
 use crate::arch::{self, Shape, reg};
-use crate::end::{parted, received_all};
+use crate::end::{parted, received_nothing};
 use crate::filter::{self, offset};
 use crate::maps::{Counters, MMSG, Progress, storage};
 use crate::read::{typed, user};
@@ -143,7 +143,7 @@ fn length(
                 parted(sk as u64, state, counters);
             }
         } else if flow as u32 == Flow::Received as u32 {
-            received_all(sk as u64, state, counters);
+            received_nothing(sk as u64, state, counters);
         }
         return Err(DropReason::Nothing.into());
     }

@@ -8,7 +8,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use eaves_common::{Counter, DropReason, Flow, Missing, Transport};
 
 use crate::arch::{self, Shape, reg};
-use crate::end::{parted, received_all};
+use crate::end::{parted, received_nothing};
 use crate::filter::{self, offset};
 use crate::maps::{CONNS, Counters};
 use crate::read::{kernel, typed};
@@ -191,7 +191,7 @@ impl Call {
             } else if self.shape == Shape::Shutdown {
                 path::shutdown(socket.sk, state, counters, self.arg(reg::RSI));
             } else if flow as u32 == Flow::Received as u32 && self.flags() & MSG_OTHER == 0 {
-                received_all(socket.sk, state, counters);
+                received_nothing(socket.sk, state, counters);
             }
         }
         Err(DropReason::Nothing.into())
