@@ -23,13 +23,40 @@ const LOOKS_MAX: u32 = 64;
 const ASK_EVERY: u32 = 64;
 
 /// Where a transfer's bytes lie.
-pub(crate) enum Bytes {
-    /// In one buffer, at this address.
-    Buffer(u64),
+///
+/// All of it is set, whichever way they lie: of an enum the compiler copies the parts that a variant
+/// does not have along, out of registers that nothing was put in, and the verifier refuses.
+pub(crate) struct Bytes {
+    /// A [`Missing`] as its number: why the tap cannot read them.
+    missing: u64,
+    /// The buffers; none if they are missing.
+    vectors: Vectors,
+}
+
+impl Bytes {
+    /// In one buffer of so many bytes, at this address.
+    #[inline(always)]
+    pub(crate) const fn buffer(at: u64, bytes: u64) -> Self {
+        Self::vectors(Vectors::buffer(at, bytes))
+    }
+
     /// In several.
-    Vectors(Vectors),
+    #[inline(always)]
+    pub(crate) const fn vectors(vectors: Vectors) -> Self {
+        Self {
+            missing: Missing::None as u64,
+            vectors,
+        }
+    }
+
     /// Where the tap cannot read them.
-    Missing(Missing),
+    #[inline(always)]
+    pub(crate) const fn missing(why: Missing) -> Self {
+        Self {
+            missing: why as u64,
+            vectors: Vectors::NONE,
+        }
+    }
 }
 
 /// What a tap knows of a transfer.
@@ -110,6 +137,7 @@ pub(crate) fn hear(
         state.sock = transfer.sk;
         let sock = anew(&state.sock);
         let flags = if state.announced == 0 {
+            state.ended = 0;
             u64::from(open_flag::AFRESH)
         } else {
             0
@@ -119,9 +147,6 @@ pub(crate) fn hear(
             counters.add(Counter::BytesLost, transfer.bytes);
             state.lost |= bit(transfer.flow);
             return Err(DropReason::RingFull.into());
-        }
-        if state.announced == 0 {
-            state.ended = 0;
         }
         state.announced = tgid;
     }
@@ -167,16 +192,18 @@ fn process(transfer: &Transfer, state: &mut ConnState) -> Result<(), Dropped> {
 /// Looks at the first bytes of a conn that is not known to be HTTP, and whose end it is.
 #[inline(always)]
 fn look(transfer: &Transfer, state: &mut ConnState, bytes: &Bytes) -> Result<(), Dropped> {
-    let seen = match bytes {
-        Bytes::Buffer(at) => eaves_guess(*at, transfer.bytes),
-        Bytes::Vectors(vectors) => vectors.guess(transfer.bytes),
-        Bytes::Missing(Missing::Compat) if state.verdict == UNDECIDED => {
-            return Err(DropReason::Compat.into());
+    let seen = if bytes.missing == Missing::None as u64 {
+        if bytes.vectors.len == 0 {
+            bytes.vectors.guess(transfer.bytes)
+        } else {
+            eaves_guess(bytes.vectors.base, transfer.bytes)
         }
-        Bytes::Missing(_) if state.verdict == UNDECIDED => {
-            return Err(DropReason::Undecided.into());
-        }
-        Bytes::Missing(_) => return Ok(()),
+    } else if state.verdict != UNDECIDED {
+        return Ok(());
+    } else if bytes.missing == Missing::Compat as u64 {
+        return Err(DropReason::Compat.into());
+    } else {
+        return Err(DropReason::Undecided.into());
     };
     let sends = transfer.flow as u32 == Flow::Sent as u32;
     let requests = seen & REQUESTS != 0;
@@ -319,11 +346,7 @@ fn send(
         flow: transfer.flow as u64,
         flags: forget(u64::from(flags), time),
     };
-    let (vectors, missing) = match bytes {
-        Bytes::Missing(missing) => (Vectors::NONE, missing as u64),
-        Bytes::Buffer(at) => (Vectors::buffer(at, transfer.bytes), Missing::None as u64),
-        Bytes::Vectors(vectors) => (vectors, Missing::None as u64),
-    };
+    let Bytes { missing, vectors } = bytes;
     let missing = if missing == Missing::None as u64 && skip >= transfer.bytes {
         Missing::Skipped as u64
     } else {

@@ -41,7 +41,9 @@ impl Project {
 
 /// Cargo itself: the one that runs us, else the one in `PATH`.
 pub(crate) fn cargo() -> PathBuf {
-    env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
+    let ours = env::var_os("CARGO").map(PathBuf::from);
+    ours.or_else(|| which("cargo"))
+        .unwrap_or_else(|| PathBuf::from("cargo"))
 }
 
 /// Whether a file that can be executed answers to `name` in `PATH` or where Debian keeps what

@@ -161,7 +161,7 @@ fn length(
     let dry = flags & MSG_TRUNC != 0 && transport as u32 != Transport::Unix as u32;
     hear(&transfer, state, counters, || {
         if dry && flow as u32 == Flow::Received as u32 {
-            Bytes::Missing(Missing::UnseenPath)
+            Bytes::missing(Missing::UnseenPath)
         } else {
             call.bytes(flow, transfer.bytes, message)
         }
@@ -292,17 +292,19 @@ impl Call {
     #[inline(always)]
     fn bytes(&self, flow: Flow, bytes: u64, message: u64) -> Bytes {
         if self.compat {
-            return Bytes::Missing(Missing::Compat);
+            return Bytes::missing(Missing::Compat);
         }
         if self.sends != (flow as u32 == Flow::Sent as u32) {
-            return Bytes::Missing(Missing::UnseenPath);
+            return Bytes::missing(Missing::UnseenPath);
         }
         match self.shape {
-            Shape::Buffer if self.arg(reg::RDX) >= bytes => Bytes::Buffer(self.arg(reg::RSI)),
-            Shape::Vectors => Bytes::Vectors(Vectors::row(self.arg(reg::RSI), self.arg(reg::RDX))),
-            Shape::Message => Bytes::Vectors(Vectors::message(self.arg(reg::RSI))),
-            Shape::Messages if message != 0 => Bytes::Vectors(Vectors::message(message)),
-            _ => Bytes::Missing(Missing::UnseenPath),
+            Shape::Buffer if self.arg(reg::RDX) >= bytes => {
+                Bytes::buffer(self.arg(reg::RSI), bytes)
+            }
+            Shape::Vectors => Bytes::vectors(Vectors::row(self.arg(reg::RSI), self.arg(reg::RDX))),
+            Shape::Message => Bytes::vectors(Vectors::message(self.arg(reg::RSI))),
+            Shape::Messages if message != 0 => Bytes::vectors(Vectors::message(message)),
+            _ => Bytes::missing(Missing::UnseenPath),
         }
     }
 }

@@ -165,9 +165,9 @@ impl Call {
         let dry = flags & MSG_TRUNC != 0 && state.transport != Transport::Unix as u32;
         hear(&transfer, state, counters, || {
             if dry {
-                Bytes::Missing(Missing::UnseenPath)
+                Bytes::missing(Missing::UnseenPath)
             } else {
-                self.bytes()
+                self.bytes(transfer.bytes)
             }
         })
     }
@@ -228,17 +228,17 @@ impl Call {
         eaves_messages(self.arg(reg::RSI), self.result as u64)
     }
 
-    /// Where its bytes lie.
+    /// Where its bytes lie; so many were moved.
     #[inline(always)]
-    fn bytes(&self) -> Bytes {
+    fn bytes(&self, bytes: u64) -> Bytes {
         match self.shape {
-            Shape::Buffer => Bytes::Buffer(self.arg(reg::RSI)),
-            Shape::Vectors => Bytes::Vectors(Vectors::row(self.arg(reg::RSI), self.arg(reg::RDX))),
-            Shape::Message => Bytes::Vectors(Vectors::message(self.arg(reg::RSI))),
+            Shape::Buffer => Bytes::buffer(self.arg(reg::RSI), bytes),
+            Shape::Vectors => Bytes::vectors(Vectors::row(self.arg(reg::RSI), self.arg(reg::RDX))),
+            Shape::Message => Bytes::vectors(Vectors::message(self.arg(reg::RSI))),
             Shape::Messages => {
-                Bytes::Vectors(Vectors::messages(self.arg(reg::RSI), self.result as u64))
+                Bytes::vectors(Vectors::messages(self.arg(reg::RSI), self.result as u64))
             }
-            _ => Bytes::Missing(Missing::UnseenPath),
+            _ => Bytes::missing(Missing::UnseenPath),
         }
     }
 }

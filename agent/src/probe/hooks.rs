@@ -302,4 +302,5 @@ fn is_statistics(line: &str) -> bool {
         || line.starts_with("processed ")
         || line.starts_with("verification time")
         || line.starts_with("stack depth")
+        || line.starts_with("subprog ")
 }
