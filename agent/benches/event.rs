@@ -12,9 +12,10 @@ use std::sync::Arc;
 
 use eaves::capture::{ConnOpen, Origin};
 use eaves::clock::{BootTime, Ktime, WallTime};
+use eaves::content::Parts;
 use eaves::event::write_line;
 use eaves::exchange::{Body, ConnInfo, Exchange, Half, Head, Known, Seen, Span, Version};
-use eaves::redact::{SealContext, seal};
+use eaves::redact::{Marker, Masked, SealContext, seal};
 use eaves_common::{ConnId, Role, Transport};
 use measure::{Bench, Cost, cost};
 
@@ -134,8 +135,15 @@ fn main() {
         boot: BootTime(WallTime(1_795_240_000_000_000_000)),
         run: 7,
     });
+    let mut exchange = exchange;
+    let parts = exchange.parts(Parts::new());
+    let marks = Marker::new().mark(context.redactor(), &parts);
+    drop(parts);
+    exchange.known.marks = Some(marks);
+    let mut masked = Masked::new();
+    masked.fill(&exchange, context.redactor());
     let mut line = Vec::new();
-    write_line(&seal(&exchange, &context), &mut line).expect("it is JSON");
+    write_line(&seal(&exchange, &masked, &context), &mut line).expect("it is JSON");
     let length = line.len();
     if std::env::args().any(|arg| arg == "--show") {
         print!("{}", String::from_utf8_lossy(&line));
@@ -143,7 +151,8 @@ fn main() {
     let mut other = Vec::new();
     let by_serde_json = many(|| {
         other.clear();
-        serde_json::to_writer(&mut other, &seal(black_box(&exchange), &context)).expect("JSON");
+        serde_json::to_writer(&mut other, &seal(black_box(&exchange), &masked, &context))
+            .expect("JSON");
         black_box(&other);
     });
     let bench = Bench::against(
@@ -151,12 +160,13 @@ fn main() {
         by_serde_json,
     );
     bench.step("seal", || {
-        many(|| drop(black_box(seal(black_box(&exchange), &context))))
+        many(|| drop(black_box(seal(black_box(&exchange), &masked, &context))))
     });
     bench.step("seal and encode", || {
         many(|| {
             line.clear();
-            write_line(&seal(black_box(&exchange), &context), &mut line).expect("it is JSON");
+            write_line(&seal(black_box(&exchange), &masked, &context), &mut line)
+                .expect("it is JSON");
             black_box(&line);
         })
     });

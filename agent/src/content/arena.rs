@@ -57,6 +57,7 @@ pub(super) struct Entry<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// `request.` or `response.`, and what is in the message.
+    Authority,
     Path(u32),
     Query,
     Fragment,

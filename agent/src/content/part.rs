@@ -16,7 +16,8 @@ pub struct Part<'p, 'a> {
 
 /// The name of a part, or of what parts lie in: a step, and those above it.
 ///
-/// Its `Display` is the spelling of EVENTS: `request.query.id`, `request.body:$.user.name`.
+/// Its `Display` is the spelling of EVENTS: `request.query.id`, `request.body:$.user.name`; with `#`
+/// in the format it says `[*]` for every number.
 #[derive(Clone, Copy)]
 pub struct Name<'p, 'a> {
     parts: &'p Parts<'a>,
@@ -204,6 +205,12 @@ impl<'p, 'a> Name<'p, 'a> {
         matches!(self.entry.step, Step::JsonRoot | Step::Key | Step::Index(_))
     }
 
+    /// Whether JSON begins here.
+    #[must_use]
+    pub const fn is_root(self) -> bool {
+        matches!(self.entry.step, Step::JsonRoot)
+    }
+
     /// Whether its word is a name that the sender chose freely, not one of a header field.
     #[must_use]
     pub const fn is_free(self) -> bool {
@@ -245,6 +252,8 @@ impl<'p, 'a> Name<'p, 'a> {
     fn write(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = Word(self.word());
         match self.entry.step {
+            Step::Authority => f.write_str("authority"),
+            Step::Path(_) if f.alternate() => f.write_str("path[*]"),
             Step::Path(at) => write!(f, "path[{at}]"),
             Step::Query => write!(f, "query.{word}"),
             Step::Fragment => write!(f, "fragment.{word}"),
@@ -257,6 +266,7 @@ impl<'p, 'a> Name<'p, 'a> {
             Step::JsonRoot => f.write_str(":$"),
             Step::Key if is_plain(self.word()) => write!(f, ".{word}"),
             Step::Key => write!(f, "['{word}']"),
+            Step::Index(_) if f.alternate() => f.write_str("[*]"),
             Step::Index(at) => write!(f, "[{at}]"),
             Step::XmlRoot => f.write_str(":"),
             Step::Element => write!(f, "/{word}"),

@@ -1,7 +1,7 @@
 //! Where a part stands.
 
 /// Which message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Side {
     /// The request.
     #[default]
@@ -22,7 +22,7 @@ impl Side {
 }
 
 /// The bytes of a message that a span counts in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Container {
     /// The request target.
     #[default]
@@ -101,4 +101,12 @@ pub enum BodyForm {
     GrpcWebText,
     /// Not text: nothing in it was looked at.
     Binary,
+}
+
+impl BodyForm {
+    /// Whether nothing in it was looked at.
+    #[must_use]
+    pub const fn is_binary(self) -> bool {
+        matches!(self, Self::Binary)
+    }
 }

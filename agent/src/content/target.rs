@@ -23,6 +23,15 @@ pub(super) fn walk<'a>(walk: &mut Walk<'_, 'a>, target: &'a [u8]) {
         depth: 0,
     };
     let path_from = authority_end(target).unwrap_or(0);
+    if path_from > 0 && memchr(b'@', source.get(0..path_from)).is_some() {
+        // User and password stand in front of the host (RFC 3986 §3.2.1).
+        let name = walk.wordless(NONE, Step::Authority);
+        walk.push(
+            source,
+            0..path_from,
+            Value::text(name, Place::Text, Coding::None),
+        );
+    }
     let behind = target.get(path_from..).unwrap_or_default();
     let path_to = path_from + memchr(b'?', behind).unwrap_or(behind.len());
     segments(walk, source, path_from, path_to);

@@ -138,7 +138,11 @@ fn the_target_gives_segments_parameters_and_query() {
         "https://u@h:1/a?b=c",
         &[],
         Body::default(),
-        &["request.path[0] = a", "request.query.b = c"],
+        &[
+            "request.authority = https://u@h:1",
+            "request.path[0] = a",
+            "request.query.b = c",
+        ],
     );
     check("*", &[], Body::default(), &["request.path[0] = *"]);
 }

@@ -129,10 +129,12 @@ pub struct Response<'a> {
 /// A body as far as it was kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Body<'a> {
-    /// Its first bytes.
-    pub content: Content<'a>,
+    /// Its first bytes; absent if they are such as cannot be searched for secrets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<Content<'a>>,
     /// How `content` is written.
-    pub encoding: BodyEncoding,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<BodyEncoding>,
     /// Bytes kept.
     pub captured_bytes: u64,
     /// What the Content-Type field says, without its parameters, in lower case.
@@ -141,19 +143,16 @@ pub struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    /// A body of which `content` was kept; `None` if that is nothing.
+    /// A body of which `captured` bytes were kept, and are told as `content`, if at all.
     #[must_use]
-    pub fn new(content: &'a [u8], media_type: Option<Lower<'a>>) -> Option<Self> {
-        if content.is_empty() {
-            return None;
-        }
-        let content = Content::new(content);
-        Some(Self {
+    pub fn new(content: Option<&'a [u8]>, captured: usize, media_type: Option<Lower<'a>>) -> Self {
+        let content = content.map(Content::new);
+        Self {
             content,
-            encoding: content.encoding(),
-            captured_bytes: content.bytes().len() as u64,
+            encoding: content.map(Content::encoding),
+            captured_bytes: captured as u64,
             media_type,
-        })
+        }
     }
 }
 
@@ -189,12 +188,6 @@ impl<'a> Content<'a> {
         match self {
             Self::Text(_) => BodyEncoding::Text,
             Self::Base64(_) => BodyEncoding::Base64,
-        }
-    }
-
-    fn bytes(self) -> &'a [u8] {
-        match self {
-            Self::Text(Text(bytes)) | Self::Base64(bytes) => bytes,
         }
     }
 }
@@ -283,9 +276,9 @@ mod tests {
     #[test]
     fn content_is_text_where_it_is_utf8_but_for_a_cut_end() {
         let check = |bytes: &[u8], expected| {
-            assert_eq!(Body::new(bytes, None).map(|b| b.encoding), expected);
+            assert_eq!(Body::new(Some(bytes), 9, None).encoding, expected);
         };
-        check(b"", None);
+        assert_eq!(Body::new(None, 9, None).encoding, None);
         check(
             "{\"name\":\"Zo\u{eb}\"}".as_bytes(),
             Some(BodyEncoding::Text),

@@ -35,7 +35,7 @@ pub use notice::{
 pub use party::{Address, Client, Endpoint, Host, Network, Role, Transport};
 pub use place::{Container, Kubernetes, Labels, Owner, Parent, Process};
 pub use signal::{Signal, Signals};
-pub use text::{Lower, Text};
+pub use text::{Lines, Lower, Text};
 pub use time::{STAMP_BYTES, parse_stamp, stamp};
 pub use user::{AgentClass, User, UserAgent};
 
@@ -103,6 +103,9 @@ pub struct ApiEvent<'a> {
     /// What kind of API event it is, each once.
     #[serde(skip_serializing_if = "Signals::is_empty")]
     pub signals: Signals,
+    /// What of it is sensitive, `PART:TYPE`, each once, up to 64; every number in a part is `*`.
+    #[serde(skip_serializing_if = "Lines::is_empty")]
+    pub sensitive: Lines<'a>,
 }
 
 /// The word `exchange`.

@@ -17,6 +17,36 @@ pub struct Text<'a>(pub &'a [u8]);
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Lower<'a>(pub &'a [u8]);
 
+/// Texts, each on a line of one, written as a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lines<'a>(pub &'a str);
+
+impl Lines<'_> {
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Lines<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(self.0.lines())
+    }
+}
+
+impl JsonSchema for Lines<'_> {
+    fn schema_name() -> Cow<'static, str> {
+        "Lines".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "array", "items": { "type": "string" } })
+    }
+}
+
 /// Name under which [`Lower`] goes to an encoder that lowers what it wrote.
 pub(super) const LOWER: &str = "Lower";
 

@@ -3,6 +3,7 @@
 
 mod client;
 mod device;
+mod marks;
 mod novelty;
 mod route;
 mod user;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 pub use client::Client;
 pub use device::Device;
+pub use marks::{Mark, Marks, Secret};
 pub use novelty::{Novel, Novelty};
 pub use route::Route;
 pub use user::User;
@@ -32,6 +34,8 @@ pub struct Known {
     pub route: Option<Route>,
     /// What kind of API event it is.
     pub signals: Signals,
+    /// What of it is sensitive. `None` if nobody looked.
+    pub marks: Option<Marks>,
     /// What of it was seen for the first time.
     pub novelty: Novelty,
     /// The process and where it runs; absent where nothing is looked up. Its command line and labels
@@ -43,6 +47,6 @@ impl Known {
     /// Memory it holds beyond its own size, in bytes; what is shared with a table is the table's.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.client.as_ref().map_or(0, Client::bytes)
+        self.client.as_ref().map_or(0, Client::bytes) + self.marks.as_ref().map_or(0, Marks::bytes)
     }
 }

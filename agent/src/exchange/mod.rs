@@ -14,7 +14,10 @@ mod streams;
 mod turns;
 
 pub use conn::{Conn, Context, Options};
-pub use known::{AgentClass, Client, Device, Known, Novel, Novelty, Route, Signal, Signals, User};
+pub use known::{
+    AgentClass, Client, Device, Known, Mark, Marks, Novel, Novelty, Route, Secret, Signal, Signals,
+    User,
+};
 
 use std::net::IpAddr;
 use std::sync::Arc;

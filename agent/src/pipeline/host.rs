@@ -1,6 +1,7 @@
 //! The sealing side: exchanges in the order they ended, as events to the outputs, on one thread.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use crate::enrich::{Enrich, place};
 use crate::event::{ApiEvent, Count, Detail, Notice, Severity, write_line};
 use crate::exchange::Exchange;
 use crate::lookup::{Asking, Places};
-use crate::redact::{SealContext, seal};
+use crate::redact::{Masked, Redactor, SealContext, seal};
 use crate::telemetry::{Counter, Counters};
 
 /// How long is waited for exchanges before requests are looked at.
@@ -70,6 +71,7 @@ pub struct Host<'a> {
     places: Option<Places>,
     asking: Option<Asking>,
     context: &'a SealContext,
+    masked: Masked,
     counters: Counters,
     counted: Counted,
     told: Vec<Count>,
@@ -97,6 +99,7 @@ impl<'a> Host<'a> {
             places: None,
             asking: None,
             context,
+            masked: Masked::new(),
             counters: Counters::default(),
             counted: Counted::default(),
             told: Vec::new(),
@@ -115,6 +118,11 @@ impl<'a> Host<'a> {
             recorded: true,
             ..self
         }
+    }
+
+    /// What is masked.
+    pub(super) const fn redactor(&self) -> &Arc<Redactor> {
+        self.context.redactor()
     }
 
     /// Keeps all events in a journal too.
@@ -224,7 +232,8 @@ impl<'a> Host<'a> {
     }
 
     fn exchange(&mut self, exchange: &Exchange) -> io::Result<()> {
-        let event = seal(exchange, self.context);
+        self.masked.fill(exchange, self.context.redactor());
+        let event = seal(exchange, &self.masked, self.context);
         self.line.clear();
         if self.lines {
             write_line(&event, &mut self.line).map_err(io::Error::other)?;

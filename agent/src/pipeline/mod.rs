@@ -16,6 +16,7 @@ mod sinks;
 mod stop;
 
 use std::io;
+use std::sync::Arc;
 use std::thread;
 
 use crate::capture::{KernelCounters, Source};
@@ -105,7 +106,7 @@ pub fn run<S: Source + Send>(
     requests: &Requests,
 ) -> Result<(), RunError> {
     let (queue_in, queue_out) = queue::queue(options.queue_bytes);
-    let shard = Shard::new(&options.shard);
+    let shard = Shard::new(&options.shard).marking(Arc::clone(host.redactor()));
     let asking = host.take_asking();
     thread::scope(|scope| {
         let capture = thread::Builder::new()

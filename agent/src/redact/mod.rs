@@ -1,22 +1,47 @@
-//! [`Exchange`] → [`ApiEvent`].
+//! Secrets and personal data are found, and masked: [`Exchange`] → [`ApiEvent`].
 //!
-//! [`seal`] alone turns raw bytes into what may leave the agent. It reports what was heard and
-//! copies no payload. It masks nothing.
+//! First mark, then seal. A [`Marker`] looks at the parts of an exchange and says what is sensitive,
+//! by name, by shape and by the configuration ([`Options`]); the bytes stay, for those who look for
+//! attacks in them. [`seal`] alone turns raw bytes into what may leave the agent: it writes for each
+//! mark what stands for it ([`Masked`]), and leaves out bodies that nobody can look into. What was not
+//! marked is marked then: nothing leaves that was not looked at.
+//!
+//! Masked text is `[masked:TYPE:hmac:XXXXXXXXXXXXXXXX]`; the hash is keyed ([`HashKey`]), so that two
+//! sightings of one value can be matched and none can be looked up.
+//!
+//! [`HashKey`]: crate::keyed::HashKey
 
 mod arguments;
+mod marker;
+mod masked;
+mod names;
+mod options;
+mod path;
 mod place;
+mod pseudonym;
+mod redactor;
+mod rules;
+mod shape;
 mod target;
 
+pub use marker::{Explained, Marker};
+pub use masked::Masked;
+pub use options::{Options, Pattern, RoutePattern, Rules};
+pub use path::Path;
+pub use redactor::Redactor;
+
 use std::net::IpAddr;
+use std::sync::Arc;
 
 pub use arguments::{WriteMask, mask_arguments, mask_label};
 
 use crate::capture::Origin;
 use crate::clock::BootTime;
+use crate::content::{Container, Side};
 use crate::event::{
     self, Address, ApiEvent, Client, Completeness, ConnName, Endpoint, ExchangeKind, Field, Host,
-    Http, HttpVersion, Ids, Lower, Network, Protocol, ProtocolName, Request, Response, SCHEMA,
-    Text, User, UserAgent,
+    Http, HttpVersion, Ids, Lines, Lower, Network, Protocol, ProtocolName, Request, Response,
+    SCHEMA, Text, User, UserAgent,
 };
 use crate::exchange::{Body, ConnInfo, Exchange, Half, Head, Seen, Version};
 use eaves_common::Transport;
@@ -28,10 +53,11 @@ pub struct SealContext {
     host_name: String,
     host_id: String,
     boot: BootTime,
+    redactor: Arc<Redactor>,
 }
 
 impl SealContext {
-    /// For exchanges heard at `origin`.
+    /// For exchanges heard at `origin`, redacted by the built-in rules, hashed with a key of the origin.
     #[must_use]
     pub fn new(origin: &Origin) -> Self {
         Self {
@@ -39,7 +65,20 @@ impl SealContext {
             host_name: origin.host_name.clone(),
             host_id: origin.host_id.clone(),
             boot: origin.boot,
+            redactor: Arc::new(Redactor::of_origin(origin, Options::default())),
         }
+    }
+
+    /// The same, redacted by `redactor`.
+    #[must_use]
+    pub fn redacting(self, redactor: Arc<Redactor>) -> Self {
+        Self { redactor, ..self }
+    }
+
+    /// What is masked.
+    #[must_use]
+    pub const fn redactor(&self) -> &Arc<Redactor> {
+        &self.redactor
     }
 
     /// The host, as events name it.
@@ -64,9 +103,13 @@ impl SealContext {
     }
 }
 
-/// The event that reports `exchange`.
+/// The event that reports `exchange`; `masked` was filled from it.
 #[must_use]
-pub fn seal<'a>(exchange: &'a Exchange, context: &'a SealContext) -> ApiEvent<'a> {
+pub fn seal<'a>(
+    exchange: &'a Exchange,
+    masked: &'a Masked,
+    context: &'a SealContext,
+) -> ApiEvent<'a> {
     let Exchange {
         conn,
         request,
@@ -82,9 +125,15 @@ pub fn seal<'a>(exchange: &'a Exchange, context: &'a SealContext) -> ApiEvent<'a
         heard_ns: conn.open.time.0,
     };
     let (local, remote) = ends(conn);
-    let (client, server) = match conn.role {
-        eaves_common::Role::Server => (remote, local),
-        eaves_common::Role::Client => (local, remote),
+    let redactor = &*context.redactor;
+    let (client, peer, server) = match conn.role {
+        eaves_common::Role::Server => {
+            let remote = remote.map(|end| pseudonym_of(end, redactor));
+            (remote, remote, local)
+        }
+        eaves_common::Role::Client => {
+            (local.map(|end| pseudonym_of(end, redactor)), remote, remote)
+        }
     };
     ApiEvent {
         kind: ExchangeKind::Exchange,
@@ -117,21 +166,21 @@ pub fn seal<'a>(exchange: &'a Exchange, context: &'a SealContext) -> ApiEvent<'a
                 .connection(context.boot.date(conn.open.time), name),
             stream: exchange.stream,
         },
-        client: client_of(exchange).or_else(|| client.map(Client::from)),
-        peer: remote,
+        client: client_of(exchange, masked, redactor).or_else(|| client.map(Client::from)),
+        peer,
         server,
-        url: request.map(|m| target::url(&m.head)),
+        url: request.map(|m| target::url(&m.head, masked)),
         http: Http {
             route: exchange.known.route.as_ref().map(|r| &*r.template),
-            request: request.map(sealed_request),
-            response: response.map(sealed_response),
+            request: request.map(|m| sealed_request(m, masked)),
+            response: response.map(|m| sealed_response(m, masked)),
         },
         user: exchange.known.user.as_ref().map(|user| User {
-            id: user.id.as_deref().map(Text),
+            id: masked.user().or(user.id.as_deref()).map(Text),
             source: &user.source,
             credential: user.credential,
         }),
-        user_agent: user_agent(exchange),
+        user_agent: user_agent(exchange, masked),
         process: place::process(exchange, context.boot),
         container: place::container(exchange),
         kubernetes: place::kubernetes(exchange),
@@ -139,20 +188,42 @@ pub fn seal<'a>(exchange: &'a Exchange, context: &'a SealContext) -> ApiEvent<'a
         completeness: completeness(exchange),
         anomalies: &exchange.anomalies,
         signals: exchange.known.signals,
+        sensitive: Lines(masked.told()),
     }
 }
 
 /// Who asked, if that is known better than by the socket's end.
-fn client_of(exchange: &Exchange) -> Option<Client<'_>> {
-    exchange.known.client.as_ref().map(|client| Client {
+fn client_of<'a>(
+    exchange: &'a Exchange,
+    masked: &'a Masked,
+    redactor: &Redactor,
+) -> Option<Client<'a>> {
+    let client = exchange.known.client.as_ref()?;
+    let end = Endpoint {
         address: Address::Ip(client.address),
         port: client.port,
-        via: &client.via,
+    };
+    Some(Client {
+        address: pseudonym_of(end, redactor).address,
+        port: client.port,
+        via: masked.via().unwrap_or(&client.via),
     })
 }
 
-fn user_agent(exchange: &Exchange) -> Option<UserAgent<'_>> {
-    let original = exchange.request.as_ref()?.head.field("user-agent")?;
+/// The end under another address, if clients are pseudonymised.
+fn pseudonym_of<'a>(end: Endpoint<'a>, redactor: &Redactor) -> Endpoint<'a> {
+    match end.address {
+        Address::Ip(address) if redactor.pseudonymises_client() => Endpoint {
+            address: Address::Ip(pseudonym::address(address, redactor.key())),
+            ..end
+        },
+        _ => end,
+    }
+}
+
+fn user_agent<'a>(exchange: &'a Exchange, masked: &'a Masked) -> Option<UserAgent<'a>> {
+    let head = &exchange.request.as_ref()?.head;
+    let original = masked.field(Side::Request, head, "user-agent")?;
     let device = exchange.known.device.as_deref();
     Some(UserAgent {
         original: Text(original),
@@ -197,40 +268,57 @@ fn ends(conn: &ConnInfo) -> (Option<Endpoint<'_>>, Option<Endpoint<'_>>) {
     (open.local.map(inet), open.remote.map(inet))
 }
 
-fn sealed_request(message: &Half) -> Request<'_> {
+fn sealed_request<'a>(message: &'a Half, masked: &'a Masked) -> Request<'a> {
+    let side = Side::Request;
     Request {
         method: Some(message.head.get(message.head.word))
             .filter(|method| !method.is_empty())
             .map(Text),
-        headers: fields(&message.head),
+        headers: fields(&message.head, masked, side, Container::Field),
         header_bytes: message.header_bytes,
         body_bytes: message.body.total_bytes,
-        body: body(&message.body, &message.head),
-        trailers: trailers(message),
+        body: body(&message.body, &message.head, masked, side),
+        trailers: trailers(message, masked, side),
     }
 }
 
-fn sealed_response(message: &Half) -> Response<'_> {
+fn sealed_response<'a>(message: &'a Half, masked: &'a Masked) -> Response<'a> {
+    let side = Side::Response;
     Response {
         status_code: (message.status != 0).then_some(message.status),
-        headers: fields(&message.head),
+        headers: fields(&message.head, masked, side, Container::Field),
         header_bytes: message.header_bytes,
         body_bytes: message.body.total_bytes,
-        body: body(&message.body, &message.head),
-        trailers: trailers(message),
+        body: body(&message.body, &message.head, masked, side),
+        trailers: trailers(message, masked, side),
     }
 }
 
-fn fields(head: &Head) -> Vec<Field<'_>> {
-    let pair = |(name, value)| (Lower(name), Text(value));
-    head.fields().map(pair).collect()
+fn fields<'a>(
+    head: &'a Head,
+    masked: &'a Masked,
+    side: Side,
+    container: fn(u16) -> Container,
+) -> Vec<Field<'a>> {
+    let pair = |(number, (name, value))| {
+        let value = masked.or(side, container(number), value);
+        (Lower(name), Text(value))
+    };
+    // A head has fewer fields than that by its own limit.
+    (0..u16::MAX).zip(head.fields()).map(pair).collect()
 }
 
-fn trailers(message: &Half) -> Vec<Field<'_>> {
+fn trailers<'a>(message: &'a Half, masked: &'a Masked, side: Side) -> Vec<Field<'a>> {
+    let fields = |head| fields(head, masked, side, Container::Trailer);
     message.trailers.as_deref().map(fields).unwrap_or_default()
 }
 
-fn body<'a>(body: &'a Body, head: &'a Head) -> Option<event::Body<'a>> {
+fn body<'a>(
+    body: &'a Body,
+    head: &'a Head,
+    masked: &'a Masked,
+    side: Side,
+) -> Option<event::Body<'a>> {
     if body.content.is_empty() {
         return None;
     }
@@ -240,7 +328,9 @@ fn body<'a>(body: &'a Body, head: &'a Head) -> Option<event::Body<'a>> {
         .map(<[u8]>::trim_ascii)
         .filter(|value| !value.is_empty())
         .map(Lower);
-    event::Body::new(&body.content, media_type)
+    let content = masked.or(side, Container::Body, &body.content);
+    let content = (!masked.leaves_out(side)).then_some(content);
+    Some(event::Body::new(content, body.content.len(), media_type))
 }
 
 fn completeness(exchange: &Exchange) -> Completeness {

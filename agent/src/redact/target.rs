@@ -1,14 +1,18 @@
 //! A request's target and Host field, or HTTP/2's `:scheme`, `:authority` and `:path`, → [`Url`]
 //! (RFC 9112 §3.2, RFC 9113 §8.3.1).
 
+use super::Masked;
+use crate::content::{Container, Side};
 use crate::event::{Lower, Text, Url};
 use crate::exchange::Head;
 
 /// What was asked for, as far as target and Host field say.
-pub(super) fn url(head: &Head) -> Url<'_> {
-    let target = head.get(head.target);
+pub(super) fn url<'a>(head: &'a Head, masked: &'a Masked) -> Url<'a> {
+    let target = masked.or(Side::Request, Container::Target, head.get(head.target));
     if head.get(head.word) == b"CONNECT" && head.scheme.is_none() {
         let target = head.authority.map_or(target, |span| head.get(span));
+        // A user and a password in front of the host are not told.
+        let target = target.rsplit(|byte| *byte == b'@').next().unwrap_or(target);
         let (domain, port) = authority(target);
         return Url {
             domain,
@@ -27,7 +31,7 @@ pub(super) fn url(head: &Head) -> Url<'_> {
         (url.domain, url.port) = authority(host);
         url.original = Some(Text(target));
         rest = behind;
-    } else if let Some(host) = head.host() {
+    } else if let Some(host) = host(head, masked) {
         (url.domain, url.port) = authority(host.trim_ascii());
     }
     let (path, query) = match rest.iter().position(|byte| *byte == b'?') {
@@ -37,6 +41,12 @@ pub(super) fn url(head: &Head) -> Url<'_> {
     url.path = path.filter(|path| !path.is_empty()).map(Text);
     url.query = query.map(Text);
     url
+}
+
+/// The host asked for: `:authority`, or else the Host field.
+fn host<'a>(head: &'a Head, masked: &'a Masked) -> Option<&'a [u8]> {
+    let authority = head.authority.map(|span| head.get(span));
+    authority.or_else(|| masked.field(Side::Request, head, "host"))
 }
 
 /// Scheme, authority and the rest of a target in absolute form.

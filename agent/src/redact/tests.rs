@@ -1,4 +1,4 @@
-use super::{SealContext, seal};
+use super::{Masked, Options, Redactor, SealContext, seal};
 use crate::capture::{ConnOpen, Origin};
 use crate::clock::{BootTime, Ktime, WallTime};
 use crate::event::write_line;
@@ -7,6 +7,9 @@ use eaves_common::{ConnId, Role, Transport};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::sync::Arc;
+
+mod masks;
+mod pii;
 
 fn head(word: &[u8], target: &[u8], fields: &[(&[u8], &[u8])]) -> Head {
     let mut buffer = Vec::new();
@@ -97,19 +100,27 @@ fn ok(content: &[u8]) -> Half {
     half(head(b"OK", b"", fields), 200, content, 2000)
 }
 
+/// As if nothing were masked: these tests are of the rest.
 fn context() -> SealContext {
-    SealContext::new(&Origin {
+    let origin = Origin {
         host_name: "web-3".into(),
         host_id: "4c4c".into(),
         boot: BootTime(WallTime(1_795_240_931_123_456_000)),
         run: 7,
-    })
+    };
+    let off = Options {
+        is_off: true,
+        ..Options::default()
+    };
+    SealContext::new(&origin).redacting(Arc::new(Redactor::of_origin(&origin, off)))
 }
 
 fn line(exchange: &Exchange) -> String {
     let mut line = Vec::new();
     let context = context();
-    let event = seal(exchange, &context);
+    let mut masked = Masked::new();
+    masked.fill(exchange, context.redactor());
+    let event = seal(exchange, &masked, &context);
     write_line(&event, &mut line).unwrap();
     let line = String::from_utf8(line).unwrap();
     let ours: Value = serde_json::from_str(&line).unwrap();

@@ -90,6 +90,7 @@ fn event() -> ApiEvent<'static> {
         },
         anomalies: &[],
         signals: crate::event::Signals::NONE,
+        sensitive: Default::default(),
     }
 }
 

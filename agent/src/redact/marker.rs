@@ -1,0 +1,516 @@
+//! Finds what is sensitive in the parts of an exchange: by name, by the configuration, by shape.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use memchr::{memchr2, memchr3};
+
+use super::Redactor;
+use super::names::{Means, holds, meaning};
+use super::rules::{Rule, Ruleset, Why};
+use super::shape::{self, Hit, SHORTEST, Text};
+use crate::content::{Container, Decoder, Kind, Name, Part, Parts, Place, Side};
+use crate::exchange::{Mark, Marks, Secret};
+
+/// Lines that `sensitive` has at most.
+const MOST_TOLD: usize = 64;
+
+/// Marks exchange after exchange; it keeps its memory.
+#[derive(Debug, Default)]
+pub struct Marker {
+    hits: Vec<Hit>,
+    found: Vec<Found>,
+    /// What each name says.
+    names: Vec<Said>,
+    /// Names that have something sensitive in their words.
+    hidden: Vec<bool>,
+    decoder: Decoder,
+    line: String,
+}
+
+/// What a name says of the values under it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Said {
+    means: Option<Means>,
+    why: Why,
+}
+
+/// One find.
+#[derive(Clone, Debug)]
+struct Found {
+    mark: Mark,
+    /// The number of the name it is told under.
+    name: usize,
+    rule: Rule,
+}
+
+/// A find, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explained {
+    /// Where: the part's name.
+    pub part: String,
+    /// Its type.
+    pub kind: String,
+    /// Which rule found it.
+    pub rule: String,
+    /// Where in the message.
+    pub mark: Mark,
+}
+
+impl Marker {
+    /// One that holds nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What is sensitive in `parts`.
+    pub fn mark(&mut self, redactor: &Redactor, parts: &Parts<'_>) -> Marks {
+        self.mark_by(redactor, redactor.rules(), parts)
+    }
+
+    pub(super) fn mark_by(
+        &mut self,
+        redactor: &Redactor,
+        rules: &Ruleset,
+        parts: &Parts<'_>,
+    ) -> Marks {
+        self.find(redactor, rules, parts);
+        let mut marks = Marks {
+            list: Vec::with_capacity(self.found.len()),
+            told: String::new(),
+            request_is_binary: parts.form(Side::Request).is_binary(),
+            response_is_binary: parts.form(Side::Response).is_binary(),
+        };
+        let mut told = 0;
+        for at in 0..self.found.len() {
+            let Some(found) = self.found.get(at) else {
+                break;
+            };
+            marks.list.push(found.mark);
+            if found.mark.secret == Secret::Binary || told >= MOST_TOLD {
+                continue;
+            }
+            self.line.clear();
+            tell(&mut self.line, parts, found.name, &self.hidden);
+            self.line.push(':');
+            self.line.push_str(redactor.type_name(found.mark.secret));
+            if !marks.told.lines().any(|line| line == self.line) {
+                if told > 0 {
+                    marks.told.push('\n');
+                }
+                marks.told.push_str(&self.line);
+                told += 1;
+            }
+        }
+        marks
+    }
+
+    /// The same, each find with its rule.
+    pub fn explain(&mut self, redactor: &Redactor, parts: &Parts<'_>) -> Vec<Explained> {
+        self.find(redactor, redactor.rules(), parts);
+        let explained = |found: &Found| {
+            let mut part = String::new();
+            tell(&mut part, parts, found.name, &self.hidden);
+            Explained {
+                part,
+                kind: redactor.type_name(found.mark.secret).to_owned(),
+                rule: found.rule.to_string(),
+                mark: found.mark,
+            }
+        };
+        self.found.iter().map(explained).collect()
+    }
+
+    fn find(&mut self, redactor: &Redactor, rules: &Ruleset, parts: &Parts<'_>) {
+        self.found.clear();
+        self.names.clear();
+        self.hidden.clear();
+        if redactor.is_off() {
+            return;
+        }
+        let mut work = Work {
+            redactor,
+            rules,
+            hits: &mut self.hits,
+            found: &mut self.found,
+            names: &mut self.names,
+            hidden: &mut self.hidden,
+            decoder: &mut self.decoder,
+        };
+        for name in parts.names() {
+            work.name(name);
+        }
+        for part in parts.iter() {
+            work.part(part);
+        }
+        merge(&mut self.found);
+    }
+}
+
+/// Spells the name of this number, or the nearest above it that has nothing sensitive in its words.
+fn tell(out: &mut String, parts: &Parts<'_>, number: usize, hidden: &[bool]) {
+    let mut name = parts.name(number);
+    let mut above = name;
+    // The highest one that is hidden hides all below it.
+    while let Some(one) = above {
+        if hidden.get(one.number()).copied().unwrap_or(false) {
+            name = one.parent();
+        }
+        above = one.parent();
+    }
+    if let Some(name) = name {
+        // Writing to a `String` does not fail.
+        let _ = write!(out, "{name:#}");
+    }
+}
+
+/// Puts finds in order and takes out those that lie in others; two that overlap become one.
+fn merge(found: &mut Vec<Found>) {
+    let key = |found: &Found| {
+        let mark = &found.mark;
+        (mark.side, mark.container, mark.start, u32::MAX - mark.end)
+    };
+    if !found.is_sorted_by_key(key) {
+        found.sort_by_key(key);
+    }
+    found.dedup_by(|later, earlier| {
+        let (mark, next) = (&mut earlier.mark, later.mark);
+        let is_in =
+            (mark.side, mark.container) == (next.side, next.container) && next.start < mark.end;
+        if is_in && later.rule == Rule::Name && (mark.start, mark.end) == (next.start, next.end) {
+            // A part within another has the more telling name.
+            std::mem::swap(earlier, later);
+        } else if is_in {
+            mark.is_bare &= next.end <= mark.end;
+            mark.end = mark.end.max(next.end);
+        }
+        is_in
+    });
+}
+
+struct Work<'w> {
+    redactor: &'w Redactor,
+    rules: &'w Ruleset,
+    hits: &'w mut Vec<Hit>,
+    found: &'w mut Vec<Found>,
+    names: &'w mut Vec<Said>,
+    hidden: &'w mut Vec<bool>,
+    decoder: &'w mut Decoder,
+}
+
+impl Work<'_> {
+    /// What a name says, and whether it is sensitive itself.
+    fn name(&mut self, name: Name<'_, '_>) {
+        let word = name.word();
+        let mut said = Said::default();
+        if !word.is_empty() {
+            let is_header = !name.is_free();
+            if self.rules.has_name(word) {
+                said = Said {
+                    means: Some(Means::This(Secret::Secret)),
+                    why: Why::Configured,
+                };
+            } else if let Some(means) = meaning(word, is_header) {
+                said = Said {
+                    means: Some(means),
+                    why: Why::Name,
+                };
+            }
+            if self.rules.allows_name(word) {
+                said = Said {
+                    means: None,
+                    why: Why::Allowed,
+                };
+            }
+        }
+        if said.means.is_none()
+            && said.why != Why::Allowed
+            && let Some(above) = name.parent_number().and_then(|above| self.names.get(above))
+            // A field of an object called `code` is no code; one of `credentials` is.
+            && (matches!(above.means, Some(Means::This(_))) || name.index().is_some() || above.why == Why::Allowed)
+        {
+            said = *above;
+        }
+        self.names.push(said);
+        let is_hidden = name.is_free() && self.name_is_sensitive(name);
+        self.hidden.push(is_hidden);
+    }
+
+    /// Looks at a name by its shape: an e-mail address may be a key.
+    fn name_is_sensitive(&mut self, name: Name<'_, '_>) -> bool {
+        let word = name.word();
+        let may = |byte: &u8| byte.is_ascii_digit() || *byte == b'@';
+        if word.len() < SHORTEST || !word.iter().any(may) {
+            return false;
+        }
+        self.scan(word, false);
+        let mut is_sensitive = false;
+        for at in 0..self.hits.len() {
+            let Some(hit) = self.hits.get(at).cloned() else {
+                break;
+            };
+            let above = name.parent_number().unwrap_or(name.number());
+            let value = word.get(hit.range.clone()).unwrap_or_default();
+            if let Some(span) = name.span_of(hit.range) {
+                self.add(name.side(), span, hit.secret, value, above, Rule::Shape);
+                is_sensitive = true;
+            }
+        }
+        is_sensitive
+    }
+
+    fn part(&mut self, part: Part<'_, '_>) {
+        let value = part.value();
+        match part.kind() {
+            Kind::Binary if self.redactor.keeps_binary() => return,
+            Kind::Binary => {
+                let number = part.name_number();
+                return self.add(
+                    part.side(),
+                    part.span(),
+                    Secret::Binary,
+                    b"",
+                    number,
+                    Rule::Binary,
+                );
+            }
+            Kind::Word => return,
+            Kind::Number if value.len() < 2 => return,
+            Kind::Number | Kind::Text if value.is_empty() => return,
+            Kind::Number | Kind::Text => {}
+        }
+        let said = self
+            .names
+            .get(part.name_number())
+            .copied()
+            .unwrap_or_default();
+        if said.why == Why::Allowed || self.rules.allows(part) {
+            return;
+        }
+        if let Some((range, secret, rule)) = self.named(part, said) {
+            return self.add_part(part, range, secret, rule);
+        }
+        if self.rules.has_path(part) {
+            return self.add_part(part, 0..value.len(), Secret::Secret, Rule::Path);
+        }
+        self.custom(part);
+        self.shapes(part);
+    }
+
+    /// What the name of a part makes of its value.
+    fn named(&self, part: Part<'_, '_>, said: Said) -> Option<(Range<usize>, Secret, Rule)> {
+        let value = part.value();
+        let rule = match said.why {
+            Why::Configured => Rule::Configured,
+            _ => Rule::Name,
+        };
+        if part.place() == Place::Cookie {
+            let secret = Secret::Cookie;
+            return self
+                .redactor
+                .masks(secret)
+                .then_some((0..value.len(), secret, rule));
+        }
+        if part.place() == Place::Jwt {
+            // The token is masked as a whole.
+            return None;
+        }
+        let name = part.name()?;
+        if part.place() == Place::Header && !part.is_nested() {
+            let word = name.word();
+            if is_credentials(word) {
+                let (range, secret) = credentials(value);
+                let masks = self.redactor.masks(secret) && !range.is_empty();
+                return masks.then_some((range, secret, rule));
+            }
+            if self.redactor.pseudonymises_client() && names_client(word) {
+                return Some((0..value.len(), Secret::IpAddress, Rule::Client));
+            }
+        }
+        if self.redactor.pseudonymises_user() && names_user(name.last_word()) {
+            return Some((0..value.len(), Secret::User, Rule::User));
+        }
+        let is_number = part.kind() == Kind::Number;
+        let secret = holds(said.means?, value, is_number, name.last_word())?;
+        self.redactor
+            .masks(secret)
+            .then_some((0..value.len(), secret, rule))
+    }
+
+    /// What the patterns of the configuration find.
+    fn custom(&mut self, part: Part<'_, '_>) {
+        let value = part.value();
+        for (number, pattern) in self.rules.patterns() {
+            for range in pattern.find_all(value) {
+                self.add_part(part, range, Secret::Custom(number), Rule::Pattern);
+            }
+        }
+    }
+
+    fn shapes(&mut self, part: Part<'_, '_>) {
+        let value = part.value();
+        if value.len() < SHORTEST {
+            return;
+        }
+        self.scan(value, part.is_cut());
+        // A bare number has neither a name nor a coding in it.
+        if part.kind() == Kind::Text {
+            if memchr2(b'=', b':', value).is_some() {
+                let text = self.text(value, part.is_cut());
+                shape::pairs(text, self.hits);
+            }
+            if memchr3(b'%', b'&', b'\\', value).is_some() || !value.is_ascii() {
+                self.further(part);
+            }
+        }
+        for at in 0..self.hits.len() {
+            let Some(hit) = self.hits.get(at).cloned() else {
+                break;
+            };
+            if self.redactor.masks(hit.secret) {
+                self.add_part(part, hit.range, hit.secret, Rule::Shape);
+            }
+        }
+    }
+
+    /// Looks at the forms that a value has once it is decoded again; what is found there takes all
+    /// of the value.
+    fn further(&mut self, part: Part<'_, '_>) {
+        let mut secret = None;
+        let mut hits = Vec::new();
+        let addresses = self.redactor.masks_addresses();
+        self.decoder.forms(part.value(), part.layers(), |form, _| {
+            hits.clear();
+            let text = Text {
+                bytes: form,
+                is_cut: false,
+                addresses,
+            };
+            shape::scan(text, &mut hits);
+            shape::pairs(text, &mut hits);
+            let found = hits.iter().find(|hit| self.redactor.masks(hit.secret));
+            secret = secret.or(found.map(|hit| hit.secret));
+        });
+        if let Some(secret) = secret {
+            self.hits.clear();
+            self.hits.push(Hit {
+                range: 0..part.value().len(),
+                secret,
+            });
+        }
+    }
+
+    fn text<'t>(&self, bytes: &'t [u8], is_cut: bool) -> Text<'t> {
+        Text {
+            bytes,
+            is_cut,
+            addresses: self.redactor.masks_addresses(),
+        }
+    }
+
+    fn scan(&mut self, bytes: &[u8], is_cut: bool) {
+        self.hits.clear();
+        let text = self.text(bytes, is_cut);
+        shape::scan(text, self.hits);
+    }
+
+    fn add_part(&mut self, part: Part<'_, '_>, range: Range<usize>, secret: Secret, rule: Rule) {
+        let value = part.value().get(range.clone()).unwrap_or_default();
+        let is_whole = range == (0..part.value().len());
+        let span = part.span_of(range);
+        self.add(part.side(), span, secret, value, part.name_number(), rule);
+        if is_whole
+            && part.kind() == Kind::Number
+            && !part.is_nested()
+            && part.place() == Place::Json
+            && let Some(found) = self.found.last_mut()
+        {
+            found.mark.is_bare = true;
+        }
+    }
+
+    fn add(
+        &mut self,
+        side: Side,
+        (container, range): (Container, Range<usize>),
+        secret: Secret,
+        value: &[u8],
+        name: usize,
+        rule: Rule,
+    ) {
+        let mark = Mark {
+            side,
+            container,
+            start: range.start as u32,
+            end: range.end as u32,
+            secret,
+            hash: self.redactor.key().hash(value),
+            is_bare: false,
+        };
+        self.found.push(Found { mark, name, rule });
+    }
+}
+
+/// Whether a header field holds credentials behind the name of their scheme (RFC 9110 §11.6.2).
+fn is_credentials(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"authorization") || name.eq_ignore_ascii_case(b"proxy-authorization")
+}
+
+/// Whether a header field says who the client is.
+fn names_client(name: &[u8]) -> bool {
+    let names: [&[u8]; 8] = [
+        b"x-forwarded-for",
+        b"forwarded",
+        b"x-real-ip",
+        b"true-client-ip",
+        b"cf-connecting-ip",
+        b"x-client-ip",
+        b"x-cluster-client-ip",
+        b"fastly-client-ip",
+    ];
+    names.iter().any(|one| name.eq_ignore_ascii_case(one))
+}
+
+/// Whether a field says who the user is.
+fn names_user(name: &[u8]) -> bool {
+    let names: [&[u8]; 8] = [
+        b"user",
+        b"username",
+        b"user_name",
+        b"user_id",
+        b"userid",
+        b"login",
+        b"x-user-id",
+        b"x-remote-user",
+    ];
+    names.iter().any(|one| name.eq_ignore_ascii_case(one))
+}
+
+/// Which bytes of the value are the credentials, and of what type they are. The scheme stays.
+fn credentials(value: &[u8]) -> (Range<usize>, Secret) {
+    let blank = |byte: &u8| *byte == b' ' || *byte == b'\t';
+    let Some(end) = value.iter().position(blank) else {
+        return (0..value.len(), Secret::Credential);
+    };
+    let scheme = value.get(..end).unwrap_or_default();
+    let behind = value.get(end..).unwrap_or_default();
+    let from = end + behind.iter().take_while(|byte| blank(byte)).count();
+    let secret = if scheme.eq_ignore_ascii_case(b"bearer") {
+        Secret::Bearer
+    } else if scheme.eq_ignore_ascii_case(b"basic") {
+        Secret::Basic
+    } else {
+        Secret::Credential
+    };
+    // A scheme is short and a token of letters; what is not may be the secret itself.
+    let is_scheme = scheme.len() <= 32
+        && scheme
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
+    if is_scheme {
+        (from..value.len(), secret)
+    } else {
+        (0..value.len(), secret)
+    }
+}

@@ -1,0 +1,198 @@
+//! The messages of an exchange with what is marked in them masked.
+
+use std::net::IpAddr;
+use std::ops::Range;
+
+use super::{Marker, Redactor, pseudonym};
+use crate::content::{Container, Parts, Side};
+use crate::exchange::{Exchange, Head, Mark, Marks, Secret, Span};
+
+/// What stays of a value whose form is kept.
+const LAST: usize = 4;
+
+/// Copies of those pieces of an exchange in which something is masked; the others are as they were.
+/// It keeps its memory, so seal one exchange after the other with the same.
+#[derive(Debug, Default)]
+pub struct Masked {
+    bytes: Vec<u8>,
+    pieces: Vec<(Side, Container, Range<usize>)>,
+    told: String,
+    /// Whether the bodies of request and response are left out.
+    left_out: [bool; 2],
+    /// Pseudonyms, where the configuration asks for them.
+    user: Option<String>,
+    via: Option<Vec<IpAddr>>,
+    marker: Marker,
+}
+
+impl Masked {
+    /// One that holds nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes over the marks of `exchange`. Where it has none yet, or its route has rules of its own,
+    /// it is marked here: what nobody looked at is never written.
+    pub fn fill(&mut self, exchange: &Exchange, redactor: &Redactor) {
+        self.bytes.clear();
+        self.pieces.clear();
+        self.told.clear();
+        self.left_out = [false; 2];
+        self.pseudonyms(exchange, redactor);
+        let of_route = redactor.rules_of(exchange);
+        match (&exchange.known.marks, of_route) {
+            (Some(marks), None) => self.take(exchange, marks, redactor),
+            (_, rules) => {
+                let rules = rules.unwrap_or(redactor.rules());
+                let parts = exchange.parts(Parts::new());
+                let marks = self.marker.mark_by(redactor, rules, &parts);
+                self.take(exchange, &marks, redactor);
+            }
+        }
+    }
+
+    fn pseudonyms(&mut self, exchange: &Exchange, redactor: &Redactor) {
+        let known = &exchange.known;
+        let user = known.user.as_ref().and_then(|user| user.id.as_deref());
+        self.user = user
+            .filter(|_| redactor.pseudonymises_user())
+            .map(|user| redactor.key().hash(user).to_string());
+        let via = known.client.as_ref().map(|client| client.via.iter());
+        self.via = via.filter(|_| redactor.pseudonymises_client()).map(|via| {
+            via.map(|address| pseudonym::address(*address, redactor.key()))
+                .collect()
+        });
+    }
+
+    /// What stands for the user's id, if users are pseudonymised.
+    pub(super) fn user(&self) -> Option<&[u8]> {
+        self.user.as_deref().map(str::as_bytes)
+    }
+
+    /// What stands for the proxies, if clients are pseudonymised.
+    pub(super) fn via(&self) -> Option<&[IpAddr]> {
+        self.via.as_deref()
+    }
+
+    /// The first value of the header field `name` that may leave.
+    pub(super) fn field<'a>(&'a self, side: Side, head: &'a Head, name: &str) -> Option<&'a [u8]> {
+        let is_it = |(_, (have, _)): &(u16, (&[u8], _))| have.eq_ignore_ascii_case(name.as_bytes());
+        let (number, (_, value)) = (0..u16::MAX).zip(head.fields()).find(is_it)?;
+        Some(self.or(side, Container::Field(number), value))
+    }
+
+    fn take(&mut self, exchange: &Exchange, marks: &Marks, redactor: &Redactor) {
+        let keeps = redactor.keeps_binary() || redactor.is_off();
+        self.left_out = [Side::Request, Side::Response].map(|side| marks.is_binary(side) && !keeps);
+        self.told.push_str(&marks.told);
+        let mut rest = marks.list.as_slice();
+        while let Some(first) = rest.first() {
+            let same = |mark: &&Mark| (mark.side, mark.container) == (first.side, first.container);
+            let count = rest.iter().take_while(same).count();
+            let (these, behind) = rest.split_at_checked(count).unwrap_or((rest, &[]));
+            let raw = piece(exchange, first.side, first.container);
+            let start = self.bytes.len();
+            self.copy(raw, these, redactor);
+            let piece = (first.side, first.container, start..self.bytes.len());
+            self.pieces.push(piece);
+            rest = behind;
+        }
+    }
+
+    fn copy(&mut self, raw: &[u8], marks: &[Mark], redactor: &Redactor) {
+        let mut at = 0;
+        for mark in marks {
+            let (start, end) = (mark.start as usize, mark.end as usize);
+            let plain = raw.get(at..start).unwrap_or_default();
+            self.bytes.extend_from_slice(plain);
+            let value = raw.get(start..end).unwrap_or_default();
+            if mark.is_bare {
+                self.bytes.push(b'"');
+            }
+            write(&mut self.bytes, mark, value, redactor);
+            if mark.is_bare {
+                self.bytes.push(b'"');
+            }
+            at = end;
+        }
+        self.bytes
+            .extend_from_slice(raw.get(at..).unwrap_or_default());
+    }
+
+    /// The bytes of a piece that may leave: `raw`, if nothing in it is masked.
+    pub(super) fn or<'a>(&'a self, side: Side, container: Container, raw: &'a [u8]) -> &'a [u8] {
+        let is_it =
+            |piece: &&(Side, Container, Range<usize>)| (piece.0, piece.1) == (side, container);
+        match self.pieces.iter().find(is_it) {
+            Some((_, _, range)) => self.bytes.get(range.clone()).unwrap_or_default(),
+            None => raw,
+        }
+    }
+
+    /// What is told of it (`sensitive`), a line each.
+    pub(super) fn told(&self) -> &str {
+        &self.told
+    }
+
+    /// Whether a body is left out, since it cannot be scanned.
+    pub(super) const fn leaves_out(&self, side: Side) -> bool {
+        let [request, response] = self.left_out;
+        match side {
+            Side::Request => request,
+            Side::Response => response,
+        }
+    }
+}
+
+/// What stands for the value of `mark`.
+fn write(out: &mut Vec<u8>, mark: &Mark, value: &[u8], redactor: &Redactor) {
+    if mark.secret == Secret::Binary {
+        out.extend_from_slice(format!("[binary:{}]", value.len()).as_bytes());
+        return;
+    }
+    if redactor.leaves_last_four(mark.secret) && keep_form(out, value) {
+        return;
+    }
+    out.extend_from_slice(b"[masked:");
+    out.extend_from_slice(redactor.type_name(mark.secret).as_bytes());
+    out.push(b':');
+    out.extend_from_slice(&mark.hash.to_text());
+    out.push(b']');
+}
+
+/// Stars for letters and digits but for the last four; false if that would hide less than half.
+fn keep_form(out: &mut Vec<u8>, value: &[u8]) -> bool {
+    let is_word = |byte: &&u8| byte.is_ascii_alphanumeric();
+    let count = value.iter().filter(is_word).count();
+    if count < 2 * LAST || !value.is_ascii() || value.contains(&b'%') || value.contains(&b'\\') {
+        return false;
+    }
+    let mut left = count - LAST;
+    for byte in value {
+        let hides = byte.is_ascii_alphanumeric() && left > 0;
+        left -= usize::from(hides);
+        out.push(if hides { b'*' } else { *byte });
+    }
+    true
+}
+
+/// The raw bytes of a piece.
+fn piece(exchange: &Exchange, side: Side, container: Container) -> &[u8] {
+    let half = match side {
+        Side::Request => exchange.request.as_ref(),
+        Side::Response => exchange.response.as_ref(),
+    };
+    let Some(half) = half else { return b"" };
+    let field = |head: &Head, at: u16| -> Option<Span> {
+        head.fields.get(usize::from(at)).map(|(_, value)| *value)
+    };
+    match container {
+        Container::Target => half.head.get(half.head.target),
+        Container::Field(at) => field(&half.head, at).map_or(b"", |span| half.head.get(span)),
+        Container::Body => &half.body.content,
+        Container::Trailer(at) => half.trailers.as_deref().map_or(b"", |head| {
+            field(head, at).map_or(b"", |span| head.get(span))
+        }),
+    }
+}

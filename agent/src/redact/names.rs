@@ -1,0 +1,346 @@
+//! What a name says of its value.
+
+use crate::exchange::Secret;
+
+/// How much a name says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Means {
+    /// The value is that, whatever it looks like.
+    This(Secret),
+    /// It is, if it looks like something made by a machine: `code`, `key`, `session`.
+    Maybe(Secret),
+    /// It is, if it has at least so many digits: `phone`, `card`.
+    Digits(Secret, usize),
+}
+
+/// Words of a name that are kept in mind.
+const MOST_WORDS: usize = 8;
+
+/// Longest word that means something.
+const LONGEST: usize = 16;
+
+/// What `name` says: `accessToken`, `user[new-password]`, `X-Api-Key`. `is_header`: it is a field's,
+/// where `key`, `code` and `session` alone mean other things.
+pub(super) fn meaning(name: &[u8], is_header: bool) -> Option<Means> {
+    let mut words = Words::of(name);
+    let mut means = None;
+    let mut before = Word::default();
+    let mut last = Word::default();
+    while let Some(word) = words.next_word() {
+        let found = of_pair(before.get(), word.get()).or_else(|| of_word(word.get()));
+        means = match (means, found) {
+            (Some(Means::This(secret)), _) => Some(Means::This(secret)),
+            (_, Some(found)) => Some(found),
+            (means, None) => means,
+        };
+        before = word;
+        last = word;
+    }
+    let is_id = last.get() == b"id"
+        && matches!(
+            means,
+            Some(Means::Digits(Secret::Phone | Secret::PaymentCard, _))
+        );
+    if is_about(last.get()) || is_id {
+        return None;
+    }
+    means.filter(|means| !is_header || matches!(means, Means::This(_)))
+}
+
+/// Whether a name that ends with `word` is about a secret and holds none: `token_type`.
+fn is_about(word: &[u8]) -> bool {
+    matches!(
+        word,
+        b"type"
+            | b"types"
+            | b"count"
+            | b"length"
+            | b"len"
+            | b"size"
+            | b"limit"
+            | b"expires"
+            | b"expiry"
+            | b"expiration"
+            | b"expire"
+            | b"in"
+            | b"at"
+            | b"date"
+            | b"time"
+            | b"ttl"
+            | b"url"
+            | b"uri"
+            | b"endpoint"
+            | b"policy"
+            | b"strength"
+            | b"enabled"
+            | b"required"
+            | b"valid"
+            | b"status"
+            | b"usage"
+            | b"used"
+            | b"name"
+            | b"label"
+            | b"error"
+            | b"errors"
+            | b"message"
+            | b"algorithm"
+            | b"alg"
+            | b"format"
+            | b"version"
+            | b"prefix"
+            | b"title"
+            | b"description"
+            | b"scope"
+            | b"scopes"
+            | b"age"
+            | b"changed"
+            | b"websocket"
+            | b"policies"
+    )
+}
+
+fn of_word(word: &[u8]) -> Option<Means> {
+    Some(match word {
+        b"password" | b"passwords" | b"passwd" | b"passwort" | b"kennwort" | b"pwd" | b"pass"
+        | b"passphrase" | b"passcode" | b"motdepasse" | b"contrasena" | b"senha" | b"userpass" => {
+            Means::This(Secret::Password)
+        }
+        b"secret" | b"secrets" | b"clientsecret" => Means::This(Secret::Secret),
+        b"token" | b"tokens" | b"accesstoken" | b"refreshtoken" | b"idtoken" | b"authtoken"
+        | b"csrf" | b"xsrf" | b"csrftoken" | b"xsrftoken" | b"bearer" | b"jwt" => {
+            Means::This(Secret::Token)
+        }
+        b"apikey" | b"apikeys" | b"accesskey" | b"secretkey" | b"privatekey" | b"authkey" => {
+            Means::This(Secret::ApiKey)
+        }
+        b"credential" | b"credentials" | b"authorization" => Means::This(Secret::Credential),
+        b"sessionid" | b"sessid" | b"phpsessid" | b"jsessionid" | b"sessionkey" => {
+            Means::This(Secret::Session)
+        }
+        b"cvv" | b"cvc" | b"cvv2" | b"cvc2" | b"csc" => Means::This(Secret::CardCode),
+        b"otp" | b"totp" => Means::This(Secret::Code),
+        b"ssn" | b"pesel" | b"cpf" | b"nino" | b"aadhaar" => Means::Digits(Secret::NationalId, 6),
+        b"iban" => Means::Digits(Secret::Iban, 8),
+        b"pan" | b"card" | b"cardnumber" | b"ccnumber" | b"creditcard" | b"cc" => {
+            Means::Digits(Secret::PaymentCard, 12)
+        }
+        b"phone" | b"telephone" | b"tel" | b"mobile" | b"cellphone" | b"msisdn" | b"fax"
+        | b"phonenumber" => Means::Digits(Secret::Phone, 7),
+        b"session" | b"sid" => Means::Maybe(Secret::Session),
+        b"code" | b"pin" => Means::Maybe(Secret::Code),
+        b"key" | b"auth" | b"sig" | b"signature" => Means::Maybe(Secret::ApiKey),
+        _ => return None,
+    })
+}
+
+/// What two words behind each other mean.
+fn of_pair(first: &[u8], second: &[u8]) -> Option<Means> {
+    Some(match (first, second) {
+        (
+            b"api" | b"access" | b"private" | b"secret" | b"auth" | b"encryption" | b"signing"
+            | b"master" | b"license" | b"subscription" | b"functions" | b"account" | b"shared"
+            | b"storage" | b"app" | b"client",
+            b"key" | b"keys",
+        ) => Means::This(Secret::ApiKey),
+        (
+            b"auth" | b"authorization" | b"verification" | b"security" | b"reset" | b"confirmation"
+            | b"login" | b"sms" | b"backup" | b"recovery" | b"invite" | b"activation" | b"device"
+            | b"otp" | b"pin" | b"access" | b"factor" | b"2fa" | b"mfa",
+            b"code" | b"codes",
+        ) => Means::This(Secret::Code),
+        (b"session", b"id" | b"key" | b"cookie") => Means::This(Secret::Session),
+        (b"security" | b"card", b"code" | b"cvv" | b"cvc") => Means::This(Secret::CardCode),
+        (b"national" | b"tax", b"id") => Means::Digits(Secret::NationalId, 6),
+        _ => return None,
+    })
+}
+
+/// A word in lower case; one that is too long is none.
+#[derive(Clone, Copy, Default)]
+struct Word {
+    bytes: [u8; LONGEST],
+    len: usize,
+}
+
+impl Word {
+    fn get(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// The words of a name: parted by what is no letter or digit, and where small letters turn great.
+struct Words<'n> {
+    rest: &'n [u8],
+    left: usize,
+}
+
+impl<'n> Words<'n> {
+    fn of(name: &'n [u8]) -> Self {
+        Self {
+            rest: name,
+            left: MOST_WORDS,
+        }
+    }
+
+    fn next_word(&mut self) -> Option<Word> {
+        self.left = self.left.checked_sub(1)?;
+        let start = self.rest.iter().position(u8::is_ascii_alphanumeric)?;
+        self.rest = self.rest.get(start..)?;
+        let mut word = Word::default();
+        let mut before = b' ';
+        let mut len = 0;
+        for (at, byte) in self.rest.iter().enumerate() {
+            let after = self.rest.get(at + 1).copied().unwrap_or(b' ');
+            let turns = byte.is_ascii_uppercase()
+                && (before.is_ascii_lowercase()
+                    || (before.is_ascii_uppercase() && after.is_ascii_lowercase()));
+            if !byte.is_ascii_alphanumeric() || (at > 0 && turns) {
+                break;
+            }
+            if let Some(place) = word.bytes.get_mut(at) {
+                *place = byte.to_ascii_lowercase();
+            }
+            before = *byte;
+            len = at + 1;
+        }
+        word.len = if len <= LONGEST { len } else { 0 };
+        self.rest = self.rest.get(len..)?;
+        Some(word)
+    }
+}
+
+/// Whether a value may be what its name means.
+pub(super) fn holds(means: Means, value: &[u8], is_number: bool, name: &[u8]) -> Option<Secret> {
+    let value = value.trim_ascii();
+    match means {
+        Means::This(secret) => {
+            let is_nothing = matches!(value, b"" | b"null" | b"true" | b"false" | b"undefined");
+            // Of language models: how many, not which.
+            let is_count = is_number && (name.ends_with(b"okens") || name.ends_with(b"eys"));
+            (!is_nothing && !is_count).then_some(secret)
+        }
+        Means::Maybe(secret) => is_made(value).then_some(secret),
+        Means::Digits(secret, least) => {
+            let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
+            (digits >= least && value.len() <= 64).then_some(secret)
+        }
+    }
+}
+
+/// Whether a value looks made by a machine: no spaces, and digits or a mix of small and great
+/// letters in it, or long.
+fn is_made(value: &[u8]) -> bool {
+    if value.len() < 4 || value.iter().any(u8::is_ascii_whitespace) {
+        return false;
+    }
+    let has_digit = value.iter().any(u8::is_ascii_digit);
+    let has_small = value.iter().any(u8::is_ascii_lowercase);
+    let has_great = value.iter().any(u8::is_ascii_uppercase);
+    let has_mark = value.iter().any(|byte| !byte.is_ascii_alphanumeric());
+    has_digit || (has_small && has_great && !has_mark && value.len() >= 12) || value.len() >= 24
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Means, holds, meaning};
+    use crate::exchange::Secret;
+
+    #[track_caller]
+    fn check(name: &str, value: &str, expected: Option<Secret>) {
+        let found = meaning(name.as_bytes(), false)
+            .and_then(|means| holds(means, value.as_bytes(), false, name.as_bytes()));
+        assert_eq!(found, expected, "{name}={value}");
+    }
+
+    #[test]
+    fn names_in_any_spelling() {
+        for name in [
+            "password",
+            "PASSWORD",
+            "newPassword",
+            "user[password]",
+            "user.pwd",
+            "db-passwd",
+            "confirm_password",
+        ] {
+            check(name, "x", Some(Secret::Password));
+        }
+        for name in [
+            "token",
+            "access_token",
+            "accessToken",
+            "id-token",
+            "csrfmiddlewaretoken",
+        ] {
+            let expected = (name != "csrfmiddlewaretoken").then_some(Secret::Token);
+            check(name, "x", expected);
+        }
+        check("APIKey", "x", Some(Secret::ApiKey));
+        check("x-api-key", "x", Some(Secret::ApiKey));
+        check("client_secret", "x", Some(Secret::Secret));
+        check("sessionId", "x", Some(Secret::Session));
+        check("cvv", "123", Some(Secret::CardCode));
+        check("verification_code", "x", Some(Secret::Code));
+    }
+
+    #[test]
+    fn names_about_a_secret_hold_none() {
+        for name in [
+            "token_type",
+            "password_changed_at",
+            "tokenExpiresIn",
+            "secret_name",
+            "password_policy",
+            "secretary",
+            "tokenizer",
+            "monkey",
+            "keyboard",
+            "passenger",
+            "compass",
+            "codec",
+            "author",
+            "session_count",
+        ] {
+            check(name, "abc123def456", None);
+        }
+        check("password", "", None);
+        check("password", "null", None);
+        let tokens = meaning(b"max_tokens", false).unwrap();
+        assert_eq!(holds(tokens, b"4096", true, b"max_tokens"), None);
+    }
+
+    #[test]
+    fn words_of_two_meanings_need_a_value_that_was_made() {
+        check("code", "SplxlOBeZQQYbYS6WxSjWA", Some(Secret::Code));
+        check("code", "482913", Some(Secret::Code));
+        check("code", "not_found", None);
+        check("code", "US", None);
+        check("key", "color", None);
+        check("key", "9f86d081884c", Some(Secret::ApiKey));
+        check("phone", "call me", None);
+        check("phone", "0171 2345678", Some(Secret::Phone));
+        check("card", "Visa", None);
+    }
+
+    #[test]
+    fn header_fields_need_a_clear_name() {
+        let secret = |name: &[u8]| match meaning(name, true) {
+            Some(Means::This(secret)) => Some(secret),
+            _ => None,
+        };
+        assert_eq!(secret(b"X-Api-Key"), Some(Secret::ApiKey));
+        assert_eq!(secret(b"X-Auth-Token"), Some(Secret::Token));
+        assert_eq!(secret(b"X-Amz-Security-Token"), Some(Secret::Token));
+        assert_eq!(secret(b"X-CSRFToken"), Some(Secret::Token));
+        assert_eq!(secret(b"Ocp-Apim-Subscription-Key"), Some(Secret::ApiKey));
+        for plain in [
+            "Sec-WebSocket-Key",
+            "Idempotency-Key",
+            "X-Request-Id",
+            "Accept",
+            "Authority",
+        ] {
+            assert_eq!(secret(plain.as_bytes()), None, "{plain}");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The options, made ready to be asked, with the key of the hashes.
+
+use super::options::{Options, RoutePattern, Rules};
+use super::rules::Ruleset;
+use crate::capture::Origin;
+use crate::exchange::{Exchange, Secret};
+use crate::keyed::HashKey;
+
+/// What is masked on this host, and the key that hashes are made with. Shared by all who mark and
+/// seal.
+#[derive(Clone, Debug)]
+pub struct Redactor {
+    key: HashKey,
+    options: Options,
+    rules: Ruleset,
+    routes: Vec<(RoutePattern, Ruleset)>,
+    /// Names of the types that patterns find.
+    customs: Vec<String>,
+}
+
+impl Redactor {
+    /// Redacts as `options` say, hashing with `key`.
+    #[must_use]
+    pub fn new(options: Options, key: HashKey) -> Self {
+        let routes = options.routes.iter().map(|(_, rules)| rules);
+        let mut customs: Vec<String> = std::iter::once(&options.rules)
+            .chain(routes)
+            .flat_map(|rules| rules.patterns.keys().cloned())
+            .collect();
+        customs.sort();
+        customs.dedup();
+        let number = |name: &str| {
+            let at = customs.iter().position(|custom| custom == name);
+            u16::try_from(at.unwrap_or_default()).unwrap_or(u16::MAX)
+        };
+        let common = &options.rules;
+        let set = |rules: &[&Rules]| {
+            let all = rules.iter().map(|rules| (*rules).clone()).collect();
+            Ruleset::new(all, number)
+        };
+        Self {
+            rules: set(&[common]),
+            routes: options
+                .routes
+                .iter()
+                .map(|(pattern, rules)| (pattern.clone(), set(&[common, rules])))
+                .collect(),
+            key,
+            customs: customs.clone(),
+            options,
+        }
+    }
+
+    /// The built-in rules, with a key of the recording at `origin`: each replay of it gives the same
+    /// hashes, and no other recording does.
+    #[must_use]
+    pub fn of_origin(origin: &Origin, options: Options) -> Self {
+        let secret = format!("{}\0{}", origin.host_id, origin.run);
+        Self::new(options, HashKey::new(secret.as_bytes()))
+    }
+
+    /// The key of all hashes.
+    #[must_use]
+    pub const fn key(&self) -> &HashKey {
+        &self.key
+    }
+
+    pub(super) const fn is_off(&self) -> bool {
+        self.options.is_off
+    }
+
+    pub(super) const fn rules(&self) -> &Ruleset {
+        &self.rules
+    }
+
+    /// The rules of the exchange's route, if it has any of its own.
+    pub(super) fn rules_of(&self, exchange: &Exchange) -> Option<&Ruleset> {
+        if self.routes.is_empty() {
+            return None;
+        }
+        let request = exchange.request.as_ref()?;
+        let host = request.head.host().unwrap_or_default();
+        let host = String::from_utf8_lossy(host).to_ascii_lowercase();
+        let host = host.rsplit_once(':').map_or(&*host, |(host, _)| host);
+        let route = &exchange.known.route.as_ref()?.template;
+        let of_this = |(pattern, _): &&(RoutePattern, Ruleset)| pattern.matches(host, route);
+        self.routes.iter().find(of_this).map(|(_, rules)| rules)
+    }
+
+    /// The name of a type, as events have it.
+    pub(super) fn type_name(&self, secret: Secret) -> &str {
+        match secret {
+            Secret::Custom(number) => self
+                .customs
+                .get(usize::from(number))
+                .map_or(secret.as_str(), String::as_str),
+            _ => secret.as_str(),
+        }
+    }
+
+    /// Whether values of this type are masked.
+    pub(super) fn masks(&self, secret: Secret) -> bool {
+        let name = secret.as_str();
+        (secret != Secret::IpAddress || self.masks_addresses())
+            && !self.options.leave.iter().any(|leave| leave == name)
+    }
+
+    pub(super) const fn masks_addresses(&self) -> bool {
+        self.options.ip_addresses
+    }
+
+    pub(super) const fn keeps_binary(&self) -> bool {
+        self.options.binary_bodies
+    }
+
+    pub(super) const fn pseudonymises_client(&self) -> bool {
+        self.options.pseudonymise_client
+    }
+
+    pub(super) const fn pseudonymises_user(&self) -> bool {
+        self.options.pseudonymise_user
+    }
+
+    /// Whether the last four characters of this type are left.
+    pub(super) fn leaves_last_four(&self, secret: Secret) -> bool {
+        let name = self.type_name(secret);
+        self.options.last_four.iter().any(|one| one == name)
+    }
+}

@@ -1,0 +1,161 @@
+//! What the shape of a text says: card numbers, addresses, keys, wherever they stand.
+//!
+//! One pass over the bytes by their class is the gate: at a digit that begins a number, a letter
+//! that begins a word, and at `@ + ( : -` the check functions are asked. Each looks a bounded way
+//! back, and on as far as what it finds, so that no text costs more than linear time.
+
+mod check;
+mod digits;
+mod mail;
+mod national;
+mod number;
+mod pair;
+mod vendor;
+mod word;
+
+use std::ops::Range;
+
+use crate::exchange::Secret;
+
+pub(super) use pair::pairs;
+
+/// Something found in a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hit {
+    pub(super) range: Range<usize>,
+    pub(super) secret: Secret,
+}
+
+/// What is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Text<'t> {
+    pub(super) bytes: &'t [u8],
+    /// Whether it may go on behind its end.
+    pub(super) is_cut: bool,
+    /// Whether IP addresses are looked for.
+    pub(super) addresses: bool,
+}
+
+impl<'t> Text<'t> {
+    fn get(self, range: Range<usize>) -> &'t [u8] {
+        self.bytes.get(range).unwrap_or_default()
+    }
+
+    fn from(self, at: usize) -> &'t [u8] {
+        self.bytes.get(at..).unwrap_or_default()
+    }
+
+    fn at(self, at: usize) -> Option<u8> {
+        self.bytes.get(at).copied()
+    }
+
+    fn before(self, at: usize) -> Option<u8> {
+        self.at(at.checked_sub(1)?)
+    }
+
+    /// Whether what ends at `end` may have been cut there.
+    fn may_go_on(self, end: usize) -> bool {
+        self.is_cut && end >= self.bytes.len()
+    }
+}
+
+/// Shortest text that may hold something: `a@b.co`.
+pub(super) const SHORTEST: usize = 6;
+
+/// What a byte may begin.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Nothing,
+    Digit,
+    Letter,
+    Sign,
+}
+
+const CLASSES: [Class; 256] = {
+    let mut classes = [Class::Nothing; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let letter = byte as u8;
+        let class = match letter {
+            b'0'..=b'9' => Class::Digit,
+            b'a'..=b'z' | b'A'..=b'Z' => Class::Letter,
+            b'@' | b'+' | b'(' | b':' | b'-' => Class::Sign,
+            _ => Class::Nothing,
+        };
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "a constant, whose bounds the compiler proves"
+        )]
+        {
+            classes[byte] = class;
+        }
+        byte += 1;
+    }
+    classes
+};
+
+/// Appends what `text` holds to `hits`, in order, none overlapping another.
+pub(super) fn scan(text: Text<'_>, hits: &mut Vec<Hit>) {
+    if text.bytes.len() < SHORTEST {
+        return;
+    }
+    let first = hits.len();
+    let mut at = 0;
+    while let Some(byte) = text.at(at) {
+        let class = CLASSES
+            .get(usize::from(byte))
+            .copied()
+            .unwrap_or(Class::Nothing);
+        let found = match class {
+            Class::Nothing => {
+                at += 1;
+                continue;
+            }
+            Class::Digit => number::at(text, at),
+            Class::Letter => word::at(text, at, byte),
+            Class::Sign => sign(text, at, byte),
+        };
+        match found {
+            Found::Hit(hit) => {
+                // What an address has in front of its `@` may have been looked at before.
+                while hits.len() > first
+                    && hits
+                        .last()
+                        .is_some_and(|have| have.range.end > hit.range.start)
+                {
+                    hits.pop();
+                }
+                at = hit.range.end.max(at + 1);
+                hits.push(hit);
+            }
+            Found::Nothing(next) => at = next.max(at + 1),
+        }
+    }
+}
+
+/// What a check says.
+enum Found {
+    Hit(Hit),
+    /// Nothing begins before there.
+    Nothing(usize),
+}
+
+impl Found {
+    fn hit(range: Range<usize>, secret: Secret) -> Self {
+        Self::Hit(Hit { range, secret })
+    }
+}
+
+fn sign(text: Text<'_>, at: usize, byte: u8) -> Found {
+    let next_is_digit = || text.at(at + 1).is_some_and(|next| next.is_ascii_digit());
+    match byte {
+        b'@' => mail::at(text, at),
+        b'+' | b'(' if next_is_digit() || text.at(at + 1) == Some(b'+') => number::at(text, at),
+        b':' if text.get(at..at + 3) == b"://" => word::user_info(text, at + 3),
+        b'-' if text.get(at..at + 11) == b"-----BEGIN " => word::private_key(text, at),
+        _ => Found::Nothing(at + 1),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,210 @@
+//! What begins with a digit, `+` or `(`: payment cards, national ids, telephone numbers, addresses.
+
+use super::digits::{Digits, Group};
+use super::{Found, Text, check, national};
+use crate::exchange::Secret;
+
+/// What a number at `at` is.
+pub(super) fn at(text: Text<'_>, at: usize) -> Found {
+    let marks = text
+        .from(at)
+        .iter()
+        .take(3)
+        .take_while(|byte| b"+(".contains(byte));
+    let from = at + marks.count();
+    let digits = Digits::read(text, from);
+    let first_end = digits
+        .groups()
+        .first()
+        .map_or(from, |group| group.start + group.len);
+    if digits.count < 7 {
+        return Found::Nothing(first_end);
+    }
+    // A number that is the middle of a longer word, an id in hexadecimal or a serial number, is none.
+    let before = text.before(at);
+    let glued = before.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"_.".contains(&byte))
+        || (before == Some(b'-') && is_word(text.before(at - 1)));
+    let after = text.at(digits.end);
+    let runs_on = is_word(after)
+        || (after.is_some_and(|byte| b"-_".contains(&byte)) && is_word(text.at(digits.end + 1)));
+    if glued {
+        return Found::Nothing(first_end);
+    }
+    if let Some(found) = card(text, &digits) {
+        return found;
+    }
+    if text.addresses && digits.is_address(text) {
+        return Found::hit(at..digits.end, Secret::IpAddress);
+    }
+    if let Some(end) = national::of_digits(text, &digits) {
+        return Found::hit(at..end, Secret::NationalId);
+    }
+    let end = extension(text, digits.end);
+    if (!runs_on || end > digits.end) && phone(text, at, &digits) {
+        return Found::hit(at..end, Secret::Phone);
+    }
+    Found::Nothing(first_end)
+}
+
+/// Where a telephone number that goes on as `x123` ends.
+fn extension(text: Text<'_>, end: usize) -> usize {
+    if !matches!(text.at(end), Some(b'x' | b'X')) {
+        return end;
+    }
+    let digits = text.from(end + 1).iter().take(6);
+    match digits.take_while(|byte| byte.is_ascii_digit()).count() {
+        count @ 1..=5 => end + 1 + count,
+        _ => end,
+    }
+}
+
+fn is_word(byte: Option<u8>) -> bool {
+    byte.is_some_and(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// The longest card number that begins with the first group.
+fn card(text: Text<'_>, digits: &Digits) -> Option<Found> {
+    let groups = digits.groups();
+    let start = groups.first()?.start;
+    let mut count = 0;
+    let mut longest = None;
+    let separator = groups.get(1).map_or(0, |group| group.separator);
+    for (place, group) in groups.iter().enumerate() {
+        if place > 0 && (group.separator != separator || !b" -.".contains(&separator)) {
+            break;
+        }
+        count += group.len;
+        let end = group.start + group.len;
+        let number = digits.values.get(..count)?;
+        if is_word(text.at(end)) {
+            break;
+        }
+        if is_issued(number) && is_grouped(groups.get(..=place)?) && check::luhn(number) {
+            longest = Some(end);
+        } else if text.may_go_on(end) && count >= 8 && issuer(number).is_some() {
+            // What is missing may be what makes it one.
+            longest = Some(end);
+        }
+    }
+    longest.map(|end| Found::hit(start..end, Secret::PaymentCard))
+}
+
+/// Cards are written in one run, or in groups of three to seven, the first of four.
+fn is_grouped(groups: &[Group]) -> bool {
+    match groups {
+        [_] => true,
+        [first, rest @ ..] => {
+            first.len == 4 && rest.iter().all(|group| (2..=7).contains(&group.len))
+        }
+        [] => false,
+    }
+}
+
+/// Whether an issuer gives out numbers like this.
+fn is_issued(number: &[u8]) -> bool {
+    issuer(number).is_some_and(|lengths| lengths.contains(&number.len()))
+}
+
+/// Lengths of the numbers of the issuer whose first digits these are (ISO/IEC 7812, and the
+/// networks' own publications).
+fn issuer(number: &[u8]) -> Option<&'static [usize]> {
+    let first = |count: usize| {
+        let digits = number.get(..count)?;
+        Some(
+            digits
+                .iter()
+                .fold(0_u32, |value, digit| value * 10 + u32::from(*digit)),
+        )
+    };
+    let (two, three, four) = (first(2)?, first(3)?, first(4)?);
+    Some(match (two, three, four) {
+        (40..=49, ..) => &[13, 16, 19],
+        (51..=55, ..) | (_, _, 2221..=2720) => &[16],
+        (34 | 37, ..) => &[15],
+        (36 | 38 | 39, ..) | (_, 300..=305 | 309, _) => &[14, 16, 19],
+        (_, _, 3528..=3589) => &[16, 17, 18, 19],
+        (_, _, 2131 | 1800) => &[15],
+        (_, _, 6011) | (65, ..) | (_, 644..=649, _) => &[16, 17, 18, 19],
+        (62 | 81, ..) => &[16, 17, 18, 19],
+        (_, _, 2200..=2204) => &[16, 17, 18, 19],
+        (50 | 56..=58 | 60 | 63 | 67, ..) | (_, _, 6304 | 6390) => {
+            &[12, 13, 14, 15, 16, 17, 18, 19]
+        }
+        _ => return None,
+    })
+}
+
+impl Digits {
+    /// Four numbers up to 255, parted by dots, and nothing more of the kind behind.
+    fn is_address(&self, text: Text<'_>) -> bool {
+        let groups = self.groups();
+        groups.len() == 4
+            && groups.iter().skip(1).all(|group| group.separator == b'.')
+            && groups.iter().all(|group| {
+                let digits = text.get(group.start..group.start + group.len);
+                digits.len() <= 3
+                    && digits
+                        .iter()
+                        .fold(0, |value, byte| value * 10 + u32::from(byte - b'0'))
+                        <= 255
+            })
+    }
+}
+
+/// Whether a number is written as telephone numbers are, and no date, price or id is.
+fn phone(text: Text<'_>, at: usize, digits: &Digits) -> bool {
+    let groups = digits.groups();
+    let count = digits.count;
+    if !(7..=15).contains(&count) {
+        return false;
+    }
+    let international = text.at(at) == Some(b'+') || text.at(at + 1) == Some(b'+');
+    if international {
+        return count >= 8;
+    }
+    let bracket =
+        text.at(at) == Some(b'(') && groups.get(1).is_some_and(|group| group.separator == b')');
+    if bracket {
+        return groups
+            .first()
+            .is_some_and(|group| (2..=5).contains(&group.len));
+    }
+    let separators = groups.iter().skip(1).map(|group| group.separator);
+    let same = separators
+        .clone()
+        .all(|one| Some(one) == groups.get(1).map(|group| group.separator));
+    let one = groups.get(1).map_or(0, |group| group.separator);
+    // Bare digits are ids more often than telephone numbers.
+    if groups.len() < 2 || !same || !b" -.".contains(&one) || is_date(digits) {
+        return false;
+    }
+    let lengths = |at: usize| groups.get(at).map_or(0, |group| group.len);
+    let [first, second, third] = [lengths(0), lengths(1), lengths(2)];
+    match groups.len() {
+        // North America: 3-3-4, with 1 in front 1-3-3-4.
+        3 if (first, second, third) == (3, 3, 4) => digits
+            .all()
+            .first()
+            .is_some_and(|digit| *digit > 1 || one != b' '),
+        4 if (first, second, third, lengths(3)) == (1, 3, 3, 4) => digits.all().first() == Some(&1),
+        // Elsewhere a national number begins with 0, and the groups behind are not all single.
+        _ => {
+            digits.all().first() == Some(&0)
+                && (9..=14).contains(&count)
+                && (2..=6).contains(&first)
+                && one != b'.'
+                && groups.iter().skip(1).all(|group| group.len >= 2)
+        }
+    }
+}
+
+/// A year, a month and a day in this or the other order.
+fn is_date(digits: &Digits) -> bool {
+    let year = |at: usize| matches!(digits.all().get(at..at + 2), Some([1, 9] | [2, 0]));
+    (digits.group_count >= 3)
+        && match digits.groups() {
+            [a, b, c, ..] if (a.len, b.len, c.len) == (4, 2, 2) => year(0),
+            [a, b, c, ..] if (a.len, b.len, c.len) == (2, 2, 4) => year(4),
+            _ => false,
+        }
+}

@@ -1,0 +1,146 @@
+//! Keys of clouds and other vendors, known by how they begin. A table to be kept up: a line for each
+//! form that a vendor documents.
+
+/// What may follow a prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Chars {
+    /// Letters and digits.
+    Alphanumeric,
+    /// Great letters and digits.
+    Upper,
+    /// Hexadecimal digits.
+    Hex,
+    /// Letters, digits, `-`, `_`, `.`, `/`, `+`, `=`.
+    Wide,
+}
+
+impl Chars {
+    pub(super) const fn has(self, byte: u8) -> bool {
+        match self {
+            Self::Alphanumeric => byte.is_ascii_alphanumeric(),
+            Self::Upper => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
+            Self::Hex => byte.is_ascii_hexdigit(),
+            Self::Wide => {
+                byte.is_ascii_alphanumeric()
+                    || matches!(byte, b'-' | b'_' | b'.' | b'/' | b'+' | b'=')
+            }
+        }
+    }
+}
+
+/// A form of key.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Form {
+    pub(super) prefix: &'static [u8],
+    pub(super) chars: Chars,
+    /// Fewest characters behind the prefix.
+    pub(super) least: usize,
+}
+
+const fn form(prefix: &'static [u8], chars: Chars, least: usize) -> Form {
+    Form {
+        prefix,
+        chars,
+        least,
+    }
+}
+
+use Chars::{Alphanumeric, Hex, Upper, Wide};
+
+/// All forms, by first letter.
+pub(super) const FORMS: [Form; 73] = [
+    // Amazon: IAM identifiers.
+    form(b"AKIA", Upper, 16),
+    form(b"ASIA", Upper, 16),
+    form(b"ABIA", Upper, 16),
+    form(b"ACCA", Upper, 16),
+    // age.
+    form(b"AGE-SECRET-KEY-1", Upper, 40),
+    // Google: API keys; OAuth.
+    form(b"AIza", Wide, 30),
+    form(b"AAAA", Wide, 120),
+    // Alibaba Cloud.
+    form(b"LTAI", Alphanumeric, 12),
+    form(b"EAACEdEose0cBA", Alphanumeric, 8),
+    form(b"EAA", Alphanumeric, 60),
+    form(b"FLWSECK-", Wide, 16),
+    form(b"FLWSECK_", Wide, 16),
+    form(b"GOCSPX-", Wide, 20),
+    form(b"NRAK-", Upper, 20),
+    form(b"NRJS-", Hex, 16),
+    form(b"PMAK-", Wide, 30),
+    form(b"SG.", Wide, 40),
+    form(b"SK", Hex, 32),
+    form(b"AC", Hex, 32),
+    form(b"ATATT3", Wide, 60),
+    form(b"ATBB", Alphanumeric, 24),
+    form(b"CFPAT-", Wide, 30),
+    form(b"dapi", Hex, 32),
+    form(b"dckr_pat_", Wide, 20),
+    form(b"dop_v1_", Hex, 40),
+    form(b"doo_v1_", Hex, 40),
+    form(b"dor_v1_", Hex, 40),
+    form(b"dp.pt.", Alphanumeric, 30),
+    form(b"duffel_test_", Wide, 30),
+    form(b"duffel_live_", Wide, 30),
+    form(b"ghp_", Alphanumeric, 30),
+    form(b"gho_", Alphanumeric, 30),
+    form(b"ghu_", Alphanumeric, 30),
+    form(b"ghs_", Alphanumeric, 30),
+    form(b"ghr_", Alphanumeric, 30),
+    form(b"github_pat_", Wide, 30),
+    form(b"glpat-", Wide, 18),
+    form(b"gldt-", Wide, 18),
+    form(b"glrt-", Wide, 18),
+    form(b"glptt-", Wide, 18),
+    form(b"glsa_", Wide, 30),
+    form(b"hf_", Alphanumeric, 30),
+    form(b"hvs.", Wide, 20),
+    form(b"hvb.", Wide, 20),
+    form(b"key-", Hex, 32),
+    form(b"lin_api_", Alphanumeric, 30),
+    form(b"lsv2_", Wide, 30),
+    form(b"mfa.", Wide, 60),
+    form(b"npm_", Alphanumeric, 30),
+    form(b"pat-na1-", Wide, 30),
+    form(b"pk_live_", Alphanumeric, 16),
+    form(b"pplx-", Alphanumeric, 30),
+    form(b"pscale_tkn_", Wide, 30),
+    form(b"pscale_pw_", Wide, 30),
+    form(b"pypi-AgEI", Wide, 40),
+    form(b"r8_", Alphanumeric, 30),
+    form(b"rk_live_", Alphanumeric, 16),
+    form(b"rk_test_", Alphanumeric, 16),
+    form(b"rubygems_", Hex, 40),
+    form(b"shpat_", Hex, 30),
+    form(b"shpca_", Hex, 30),
+    form(b"shppa_", Hex, 30),
+    form(b"shpss_", Hex, 30),
+    form(b"sk-ant-", Wide, 30),
+    form(b"sk-proj-", Wide, 30),
+    form(b"sk-", Alphanumeric, 30),
+    form(b"sk_live_", Alphanumeric, 16),
+    form(b"sk_test_", Alphanumeric, 16),
+    form(b"sq0atp-", Wide, 20),
+    form(b"sq0csp-", Wide, 30),
+    form(b"xkeysib-", Wide, 40),
+    form(b"xox", Wide, 20),
+    form(b"ya29.", Wide, 20),
+];
+
+/// For each byte whether a form begins with it: most words end here.
+pub(super) const BEGINS: [bool; 256] = {
+    let mut begins = [false; 256];
+    let mut at = 0;
+    while at < FORMS.len() {
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "a constant, whose bounds the compiler proves"
+        )]
+        {
+            begins[FORMS[at].prefix[0] as usize] = true;
+        }
+        at += 1;
+    }
+    begins
+};

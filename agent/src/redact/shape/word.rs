@@ -1,0 +1,199 @@
+//! What begins with a letter: keys by their prefix, tokens, IBANs, national ids; and what stands in
+//! a URL in front of its host.
+
+use memchr::memmem;
+
+use super::national;
+use super::vendor::{BEGINS, FORMS};
+use super::{Found, Text};
+use crate::exchange::Secret;
+
+/// Longest user and password of a URL.
+const USER_INFO: usize = 256;
+
+/// Shortest bearer token that is taken for one in running text.
+const BEARER: usize = 12;
+
+/// Shortest JWT: three parts, of which the first is `{"alg":…}`.
+const JWT: usize = 24;
+
+/// What a word that begins with the letter `first` at `at` is. Words end where letters and digits do.
+pub(super) fn at(text: Text<'_>, at: usize, first: u8) -> Found {
+    let bytes = text.from(at);
+    let len = bytes
+        .iter()
+        .take_while(|byte| byte.is_ascii_alphanumeric())
+        .count();
+    let end = at + len;
+    if first == b'e'
+        && bytes.starts_with(b"eyJ")
+        && let Some(found) = jwt(text, at)
+    {
+        return found;
+    }
+    if matches!(first, b'B' | b'b')
+        && matches!(len, 5 | 6)
+        && let Some(found) = scheme(text, at, len)
+    {
+        return found;
+    }
+    if BEGINS.get(usize::from(first)) == Some(&true)
+        && let Some(found) = vendor(text, at)
+    {
+        return found;
+    }
+    let has_digit = bytes.get(2).is_some_and(u8::is_ascii_digit)
+        && bytes.get(3).is_some_and(u8::is_ascii_digit);
+    if has_digit && let Some(found) = iban(text, at) {
+        return found;
+    }
+    if matches!(len, 9 | 16) && national::of_word(bytes.get(..len).unwrap_or_default()) {
+        return Found::hit(at..end, Secret::NationalId);
+    }
+    Found::Nothing(end)
+}
+
+fn run(text: Text<'_>, at: usize, is_part: impl Fn(u8) -> bool) -> usize {
+    let bytes = text.from(at).iter();
+    at + bytes.take_while(|byte| is_part(**byte)).count()
+}
+
+fn is_url_safe(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
+}
+
+/// Two or three runs of base64url between dots, the first of an object.
+fn jwt(text: Text<'_>, at: usize) -> Option<Found> {
+    let header = run(text, at, is_url_safe);
+    if text.at(header) != Some(b'.') {
+        return (text.may_go_on(header) && header - at >= 10)
+            .then(|| Found::hit(at..header, Secret::Jwt));
+    }
+    // Five parts, if it is encrypted (RFC 7516 §7.1).
+    let end = run(text, header + 1, |byte| is_url_safe(byte) || byte == b'.');
+    (end - at >= JWT || text.may_go_on(end)).then(|| Found::hit(at..end, Secret::Jwt))
+}
+
+/// What follows `Bearer` or `Basic`.
+fn scheme(text: Text<'_>, at: usize, len: usize) -> Option<Found> {
+    let name = text.get(at..at + len);
+    let is_bearer = name.eq_ignore_ascii_case(b"bearer");
+    if !is_bearer && !name.eq_ignore_ascii_case(b"basic") {
+        return None;
+    }
+    let blank = |byte: u8| byte == b' ' || byte == b'+';
+    let from = run(text, at + len, blank);
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    let end = run(text, from, is_token);
+    let token = text.get(from..end);
+    // A word of the language has no digit, and no great letter behind a small one.
+    let turns = token
+        .windows(2)
+        .any(|pair| matches!(pair, [a, b] if a.is_ascii_lowercase() && b.is_ascii_uppercase()));
+    let is_made = token.iter().any(u8::is_ascii_digit) || turns || token.len() >= 32;
+    if from == at + len || !is_made {
+        return None;
+    }
+    if is_bearer {
+        let long = token.len() >= BEARER || text.may_go_on(end);
+        return long.then(|| Found::hit(from..end, Secret::Bearer));
+    }
+    (token.len() >= 8).then(|| Found::hit(from..end, Secret::Basic))
+}
+
+fn vendor(text: Text<'_>, at: usize) -> Option<Found> {
+    let bytes = text.from(at);
+    for form in FORMS {
+        if !bytes.starts_with(form.prefix) {
+            continue;
+        }
+        let from = at + form.prefix.len();
+        let end = run(text, from, |byte| form.chars.has(byte));
+        // A sentence may end behind it.
+        let dots = text
+            .get(from..end)
+            .iter()
+            .rev()
+            .take_while(|byte| **byte == b'.');
+        let end = end - dots.count();
+        let whole = end - from >= form.least;
+        let is_cut = text.may_go_on(end) && form.prefix.len() >= 4;
+        if whole || is_cut {
+            return Some(Found::hit(at..end, Secret::CloudKey));
+        }
+    }
+    None
+}
+
+/// Letters and digits, in one run or in groups of four.
+fn iban(text: Text<'_>, at: usize) -> Option<Found> {
+    let country = text.get(at..at + 2);
+    let &[first, second] = country else {
+        return None;
+    };
+    let len = national::iban_len([first.to_ascii_uppercase(), second.to_ascii_uppercase()])?;
+    let mut bytes = [0; 34];
+    let mut count = 0;
+    let mut end = at;
+    while count < len {
+        let byte = text.at(end);
+        match byte {
+            Some(byte) if byte.is_ascii_alphanumeric() => {
+                if let Some(place) = bytes.get_mut(count) {
+                    *place = byte;
+                }
+                count += 1;
+            }
+            Some(b' ' | b'-')
+                if count > 0
+                    && text
+                        .at(end + 1)
+                        .is_some_and(|next| next.is_ascii_alphanumeric()) => {}
+            _ => break,
+        }
+        end += 1;
+    }
+    let is_word = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
+    let whole = national::is_iban(bytes.get(..count)?) && !is_word(text.at(end));
+    let is_cut = text.may_go_on(end) && count >= 8 && count < len;
+    (whole || is_cut).then(|| Found::hit(at..end, Secret::Iban))
+}
+
+/// The password of `user:password@host`, which begins at `at`.
+pub(super) fn user_info(text: Text<'_>, at: usize) -> Found {
+    let nothing = Found::Nothing(at);
+    let rest = text.from(at);
+    let mut colon = None;
+    for (offset, byte) in rest.iter().take(USER_INFO).enumerate() {
+        match byte {
+            b':' if colon.is_none() => colon = Some(offset),
+            b'@' => {
+                let from = colon.map_or(0, |colon| colon + 1);
+                if offset > from && colon.is_some() {
+                    return Found::hit(at + from..at + offset, Secret::Password);
+                }
+                return nothing;
+            }
+            b'/' | b'?' | b'#' | b'"' | b'<' | b'>' => return nothing,
+            _ if byte.is_ascii_whitespace() => return nothing,
+            _ => {}
+        }
+    }
+    nothing
+}
+
+/// All of a key in PEM (RFC 7468), from `-----BEGIN`, if it is a private one.
+pub(super) fn private_key(text: Text<'_>, at: usize) -> Found {
+    let head = text.get(at..(at + 64).min(text.bytes.len()));
+    if memmem::find(head, b"PRIVATE KEY").is_none() {
+        return Found::Nothing(at + 11);
+    }
+    let rest = text.from(at);
+    let end = memmem::find(rest, b"-----END ")
+        .and_then(|end| {
+            let behind = rest.get(end + 9..)?;
+            Some(end + 9 + memmem::find(behind, b"-----")? + 5)
+        })
+        .unwrap_or(rest.len());
+    Found::hit(at..at + end, Secret::PrivateKey)
+}
