@@ -5,6 +5,7 @@
 //! and masks nothing, and concludes nothing from bytes that were not seen.
 
 mod facts;
+pub mod score;
 
 pub use facts::{Cost, Facts, Hit, Mark, Marks, ObjectId, Place, Sensitive, Shown};
 

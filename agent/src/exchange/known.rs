@@ -6,6 +6,7 @@ mod device;
 mod marks;
 mod novelty;
 mod route;
+mod score;
 mod user;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ pub use device::Device;
 pub use marks::{Mark, Marks, Secret};
 pub use novelty::{Novel, Novelty};
 pub use route::Route;
+pub use score::{ScoreHit, Scores};
 pub use user::User;
 
 pub use crate::event::{AgentClass, Signal, Signals};
@@ -41,12 +43,16 @@ pub struct Known {
     /// The process and where it runs; absent where nothing is looked up. Its command line and labels
     /// are masked already.
     pub place: Option<Arc<Place>>,
+    /// What the stateless detectors found in its content.
+    pub scores: Scores,
 }
 
 impl Known {
     /// Memory it holds beyond its own size, in bytes; what is shared with a table is the table's.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.client.as_ref().map_or(0, Client::bytes) + self.marks.as_ref().map_or(0, Marks::bytes)
+        self.client.as_ref().map_or(0, Client::bytes)
+            + self.marks.as_ref().map_or(0, Marks::bytes)
+            + self.scores.bytes()
     }
 }

@@ -15,7 +15,8 @@ mod turns;
 
 pub use conn::{Conn, Context, Options};
 pub use known::{
-    AgentClass, Client, Device, Known, Mark, Marks, Novel, Novelty, Route, Secret, Signal, Signals,
+    AgentClass, Client, Device, Known, Mark, Marks, Novel, Novelty, Route, ScoreHit, Scores, Secret,
+    Signal, Signals,
     User,
 };
 

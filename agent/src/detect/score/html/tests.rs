@@ -1,0 +1,78 @@
+use super::super::tests::{quiet, score};
+use super::super::{Class, THRESHOLD};
+
+#[track_caller]
+fn check(values: &[&str]) {
+    for value in values {
+        assert!(
+            score(Class::Html, value) >= THRESHOLD,
+            "{value}: {}",
+            score(Class::Html, value)
+        );
+    }
+}
+
+#[test]
+fn what_a_browser_runs_is_found() {
+    check(&[
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        "<svg/onload=confirm`1`>",
+        "<a href=\"javascript:alert(1)\">x</a>",
+        "<iframe srcdoc='<b>'></iframe>",
+        "<div style=\"width:expression(alert(1))\">",
+        "\" onmouseover=\"alert(1)",
+        "<object data=x>",
+        "</textarea><b>",
+        "<math><mi xlink:href=\"data:text/html,x\">",
+        "<body/onpageshow = 'x()'>",
+    ]);
+}
+
+#[test]
+fn scripts_without_tags_are_found() {
+    check(&[
+        "';alert(document.cookie)//",
+        "javascript:alert(1)",
+        "top['al'+'ert'](1)",
+        "[].constructor.constructor('x')()",
+        "eval(atob('x'))",
+        "-prompt(1)-",
+        "document.location='//h'",
+        "import('//h/x.js')",
+    ]);
+}
+
+#[test]
+fn what_hides_it_does_not_help() {
+    check(&[
+        "<scr\u{0}ipt>alert(1)</script>",
+        "<IMG SRC=\"jav&Tab;ascript:alert(1)\">",
+        "<img/src=`x`onerror=alert(1)>",
+        "<\u{0}script>x",
+        "<x onClIcK\n=\n'a()'>",
+        "\u{ff1c}script\u{ff1e}alert(1)",
+        "<a href=' &#10;javascript&colon;alert(1)'>",
+    ]);
+}
+
+#[test]
+fn content_and_code_are_not() {
+    for value in [
+        "<p>Hello <b>world</b>, see <a href=\"https://example.com\">this</a><br/></p>",
+        "<span class=\"show-text\">regardez</span>",
+        "<img src=\"https://cdn.example.com/a.png\" alt=\"a\">",
+        "a < b and c > d",
+        "Vec<T>, Option<i32>, HashMap<String, u8>",
+        "I <3 you",
+        "Please confirm the order and alert me. I have no objection to it.",
+        "Call `alert('hi')` in the page to see whether the script was loaded by the browser.",
+        "Use `<script>` tags at the end of the body so that the page is shown first.",
+        "<h2>News</h2><ul><li>one</li><li>two</li></ul>",
+        "function names in a document are not a window to the world",
+        "on = off",
+        "confirmation prompt",
+    ] {
+        quiet(value);
+    }
+}

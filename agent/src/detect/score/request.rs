@@ -1,0 +1,312 @@
+//! One request: its values and names through the grammars, weights added up.
+
+use std::ops::Range;
+
+use super::{CLASSES, Class, Place, Scorer, THRESHOLD, Told, text};
+use crate::content::{self, BodyForm, Container, Kind, Layers, Name, Part, Parts, Side};
+use crate::exchange::Exchange;
+use crate::exchange::{ScoreHit, Scores};
+
+/// Bytes of a value that grammars see at once; longer ones come in pieces, so that a grammar that
+/// reads only the beginning of a value sees every place of it.
+const PIECE_BYTES: usize = 1 << 13;
+
+/// Bytes by which pieces overlap.
+const OVERLAP_BYTES: usize = 256;
+
+/// Bytes of a fragment that are kept (DETECTION 5).
+const FRAGMENT_BYTES: usize = 200;
+
+/// Bytes that are kept from before the place.
+const FRAGMENT_LEAD: usize = 40;
+
+/// A value that is heavy enough to add to others.
+const ADDS: u8 = 4;
+
+/// Header fields that a client's library writes, and whose grammar is their own.
+const PLAIN_FIELDS: &[&str] = &[
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "authorization",
+    "cache-control",
+    "connection",
+    "content-length",
+    "content-type",
+    "date",
+    "dnt",
+    "etag",
+    "expect",
+    "host",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "keep-alive",
+    "origin",
+    "pragma",
+    "proxy-authorization",
+    "range",
+    "sec-ch-ua",
+    "sec-ch-ua-mobile",
+    "sec-ch-ua-platform",
+    "sec-fetch-dest",
+    "sec-fetch-mode",
+    "sec-fetch-site",
+    "sec-fetch-user",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "upgrade-insecure-requests",
+    "via",
+];
+
+/// What is told of one value, and where it stands.
+struct Seen<'p, 'a> {
+    name: Option<Name<'p, 'a>>,
+    part: Option<Part<'p, 'a>>,
+    /// The name to give where there is none.
+    label: &'static str,
+    layers: Layers,
+}
+
+/// The sums of a request.
+struct Sums {
+    best: [Option<(u8, ScoreHit)>; CLASSES],
+    sum: [u8; CLASSES],
+}
+
+impl Scorer {
+    /// Looks at the request of `exchange`, whose parts are `parts`.
+    #[must_use]
+    pub fn request(&mut self, exchange: &Exchange, parts: &Parts<'_>) -> Scores {
+        let Some(request) = exchange.request.as_ref() else {
+            return Scores::default();
+        };
+        let mut sums = Sums {
+            best: [const { None }; CLASSES],
+            sum: [0; CLASSES],
+        };
+        self.whole_path(request.head.get(request.head.target), &mut sums);
+        for name in parts
+            .names()
+            .filter(|name| name.side() == Side::Request && name.is_free())
+        {
+            self.free_name(name, &mut sums);
+        }
+        for part in parts.iter().filter(|part| part.side() == Side::Request) {
+            self.part(part, &mut sums);
+        }
+        // Entities and the like are gone from the values of a document once it is read.
+        if matches!(parts.form(Side::Request), BodyForm::Xml | BodyForm::Text) {
+            let seen = Seen {
+                name: None,
+                part: None,
+                label: "request.body",
+                layers: Layers::NONE,
+            };
+            self.forms(
+                Place::Body,
+                b"",
+                &request.body.content,
+                false,
+                &seen,
+                &mut sums,
+            );
+        }
+        sums.scores()
+    }
+
+    /// Separators and dots count as they were sent, over all segments.
+    fn whole_path(&mut self, target: &[u8], sums: &mut Sums) {
+        let path = target.split(|byte| *byte == b'?').next().unwrap_or(target);
+        let seen = Seen {
+            name: None,
+            part: None,
+            label: "request.path",
+            layers: Layers::NONE,
+        };
+        self.forms(Place::Path, b"", path, true, &seen, sums);
+    }
+
+    fn free_name(&mut self, name: Name<'_, '_>, sums: &mut Sums) {
+        let seen = Seen {
+            name: Some(name),
+            part: None,
+            label: "",
+            layers: Layers::NONE,
+        };
+        self.name(name.word(), |class, told| {
+            sums.add(class, told, name.word(), 0, &seen)
+        });
+    }
+
+    fn part(&mut self, part: Part<'_, '_>, sums: &mut Sums) {
+        if !matches!(part.kind(), Kind::Text) {
+            return;
+        }
+        let Some(name) = part.name() else { return };
+        let Some(place) = place(part, name) else {
+            return;
+        };
+        let seen = Seen {
+            name: Some(name),
+            part: Some(part),
+            label: "",
+            layers: part.layers(),
+        };
+        self.forms(place, name.last_word(), part.value(), true, &seen, sums);
+    }
+
+    /// A value, and all it becomes decoded once more.
+    fn forms(
+        &mut self,
+        place: Place,
+        name: &[u8],
+        value: &[u8],
+        deep: bool,
+        seen: &Seen<'_, '_>,
+        sums: &mut Sums,
+    ) {
+        self.pieces(place, name, value, seen, sums);
+        if !deep {
+            return;
+        }
+        let mut decoder = std::mem::take(&mut self.decoder);
+        decoder.forms(value, seen.layers, |form, layers| {
+            self.pieces(place, name, form, &Seen { layers, ..*seen }, sums);
+        });
+        self.decoder = decoder;
+    }
+
+    fn pieces(
+        &mut self,
+        place: Place,
+        name: &[u8],
+        value: &[u8],
+        seen: &Seen<'_, '_>,
+        sums: &mut Sums,
+    ) {
+        let mut start = 0;
+        loop {
+            let piece = text::slice(value, start, start + PIECE_BYTES);
+            self.value(place, name, piece, |class, told| {
+                sums.add(class, told, value, start, seen)
+            });
+            start += PIECE_BYTES - OVERLAP_BYTES;
+            if start + OVERLAP_BYTES >= value.len() {
+                return;
+            }
+        }
+    }
+}
+
+/// What grammars must know of the place; `None` where nothing is looked for.
+fn place(part: Part<'_, '_>, name: Name<'_, '_>) -> Option<Place> {
+    Some(match part.place() {
+        content::Place::Path => Place::Path,
+        content::Place::Query | content::Place::Fragment if in_header(name) => Place::Referer,
+        content::Place::Query
+        | content::Place::Fragment
+        | content::Place::Form
+        | content::Place::Cookie => Place::Query,
+        content::Place::Header => {
+            let word = name.last_word();
+            let is = |have: &str| word.eq_ignore_ascii_case(have.as_bytes());
+            if is("user-agent") {
+                Place::Agent
+            } else if is("referer") {
+                Place::Referer
+            } else if PLAIN_FIELDS.iter().any(|have| is(have)) && !is_odd(part.value()) {
+                return None;
+            } else {
+                Place::Header
+            }
+        }
+        _ => Place::Body,
+    })
+}
+
+/// Whether a field of a library's own holds what no library writes.
+fn is_odd(value: &[u8]) -> bool {
+    value
+        .iter()
+        .any(|byte| matches!(byte, b'<' | b'{' | b'(' | b'\'' | b'`' | b'$' | b'|'))
+}
+
+/// Whether the value lies in a header field, as the query of a Referer does.
+fn in_header(name: Name<'_, '_>) -> bool {
+    let mut root = name;
+    while let Some(parent) = root.parent() {
+        root = parent;
+    }
+    !root.is_free() && root.word().eq_ignore_ascii_case(b"referer")
+}
+
+impl Sums {
+    fn add(&mut self, class: Class, told: Told, value: &[u8], start: usize, seen: &Seen<'_, '_>) {
+        let (Some(best), Some(sum)) = (
+            self.best.get_mut(class as usize),
+            self.sum.get_mut(class as usize),
+        ) else {
+            return;
+        };
+        let have = best.as_ref().map_or(0, |(score, _)| *score);
+        if told.score <= have {
+            return;
+        }
+        // One value in several forms is one value: what it says heaviest counts.
+        let other = best
+            .as_ref()
+            .is_some_and(|(_, hit)| *hit.part != *seen.label_or_name());
+        *sum = told
+            .score
+            .saturating_add(if other && have >= ADDS { have / 2 } else { 0 });
+        let range = start + told.start..start + told.end.max(told.start);
+        *best = Some((told.score, seen.hit(class, told, value, range)));
+    }
+
+    fn scores(self) -> Scores {
+        let highest = self.sum.iter().copied().max().unwrap_or(0);
+        let hits = self
+            .best
+            .into_iter()
+            .zip(self.sum)
+            .filter(|(_, sum)| *sum >= THRESHOLD)
+            .filter_map(|(best, sum)| best.map(|(_, hit)| ScoreHit { score: sum, ..hit }))
+            .collect();
+        Scores { highest, hits }
+    }
+}
+
+impl Seen<'_, '_> {
+    fn label_or_name(&self) -> String {
+        self.name
+            .map_or_else(|| self.label.to_owned(), |name| name.to_string())
+    }
+
+    fn hit(&self, class: Class, told: Told, value: &[u8], range: Range<usize>) -> ScoreHit {
+        let from = range.start.saturating_sub(FRAGMENT_LEAD);
+        let fragment = text::slice(value, from, from + FRAGMENT_BYTES);
+        let (container, place) = match (self.part, self.name) {
+            // Decoded once more, a place in the value is no place in the message.
+            (Some(part), _) if part.layers() == self.layers => {
+                part.span_of(range.start.min(part.value().len())..range.end.min(part.value().len()))
+            }
+            (Some(part), _) => part.span(),
+            (None, Some(name)) => name.span_of(0..name.word().len()).unwrap_or_default(),
+            (None, None) => (Container::default(), range),
+        };
+        ScoreHit {
+            detector: class.id(),
+            rule: told.rule,
+            score: told.score,
+            part: self.label_or_name().into(),
+            container,
+            range: place,
+            fragment: fragment.into(),
+            layers: self.layers,
+        }
+    }
+}

@@ -1,0 +1,543 @@
+//! INJ-03, commands for a shell: a separator, substitution or line end and behind it a program with
+//! arguments as programs have them. A program's name alone, or in a sentence, is a word.
+
+mod words;
+
+use super::text::{among, at, from, is_space, is_word, run, skip_space, slice, starts, trim};
+use super::{Class, Found, Place, View};
+use words::{ALONE, SURE, WORDS};
+
+/// Places of a value where a command may begin that are looked at.
+const PLACES: usize = 64;
+
+/// What opens this grammar; separators are looked for by byte.
+pub(super) const GATE: &[&str] = &[
+    "$(",
+    "${ifs",
+    "$ifs",
+    "/bin/",
+    "/etc/",
+    "/dev/tcp",
+    "cmd /",
+    "cmd.exe",
+    "powershell",
+    "invoke-",
+    "whoami",
+    "curl ",
+    "wget ",
+    "uname",
+    "net user",
+    "net localgroup",
+    "reg add",
+    "ping -",
+    "nc -",
+    "system32",
+    "%systemroot%",
+    "sh -c",
+    "bash",
+    "/tmp/",
+    "|sh",
+    "| sh",
+    "cat ",
+    "systeminfo",
+    "ipconfig",
+    "ifconfig",
+    "netstat",
+    "sleep ",
+    "nslookup",
+    "id;",
+    "type c:",
+    "type %",
+    "c:\\win",
+    "|dir",
+    "dir c:",
+    "ls -",
+    "ls /",
+    "rm -",
+    "python",
+    "perl -",
+    "php -",
+    "ruby -",
+    "&&",
+    "||",
+    "{cat,",
+    "{echo,",
+    "<<<",
+    "for /",
+    "mshta",
+    "certutil",
+    "schtasks",
+    "tasklist",
+    "printf ",
+    "time ",
+    "<(",
+    ">(",
+    "|rev",
+    "xterm",
+    "~+",
+    "~-",
+    "$@",
+    "$shell",
+    "/usr/",
+    "chmod ",
+    "echo ",
+    "base64 -",
+    "(){",
+    "{l,",
+    "c{a",
+    "/???/",
+    "awk ",
+    "dir ",
+    "\\n",
+    "system(",
+];
+
+/// Names of programs that open this grammar where a space follows.
+pub(super) fn programs() -> impl Iterator<Item = &'static str> {
+    SURE.iter().copied().filter(|name| name.len() >= 4)
+}
+
+/// Looks for commands.
+pub(super) fn look(view: &View<'_>, found: &mut Found) {
+    let mut best: Option<(u8, &'static str, usize, usize)> = None;
+    let mut take = |score: u8, rule: &'static str, start: usize, end: usize| {
+        if score > 0 && best.is_none_or(|(have, ..)| have < score) {
+            best = Some((score, rule, start, end));
+        }
+    };
+    let low = view.low;
+    let mut places = 0;
+    let begins = skip_space(low, 0);
+    // The value may be a command as a whole.
+    let first = run(low, 0, |byte| {
+        is_space(byte) || matches!(byte, b'"' | b'\'' | b'+')
+    });
+    if !matches!(view.place, Place::Agent | Place::Path) {
+        let (score, end) = command(view, first, Before::Start);
+        take(score, "command_alone", first, end);
+    }
+    for here in 0..low.len() {
+        let before = match (at(low, here), at(low, here + 1)) {
+            (b'|', b'|') | (b'&', b'&') => Before::Double,
+            (b'&', _) if here == begins => Before::Semicolon,
+            (b'|' | b'&', _) if here > 0 && at(low, here - 1) == at(low, here) => Before::Double,
+            (b'|', _) => Before::Pipe,
+            (b';', _) => Before::Semicolon,
+            (b'&', _) => Before::And,
+            (b'\n' | b'\r', _) => Before::Line,
+            (b'`', _) => Before::Tick,
+            (b'$', b'(') | (b'<' | b'>', b'(') => Before::Substitution,
+            _ => continue,
+        };
+        places += 1;
+        if places > PLACES {
+            break;
+        }
+        let width = if before == Before::Substitution { 2 } else { 1 };
+        let start = skip_separators(low, here + width);
+        let (score, end) = command(view, start, before);
+        take(score, before.rule(), here, end);
+    }
+    for (needle, score, rule) in TELLING {
+        if let Some(place) = memchr::memmem::find(low, needle.as_bytes()) {
+            let score = if view.prose >= 8 && *score < 6 {
+                score / 2
+            } else {
+                *score
+            };
+            take(score, rule, place, place + needle.len());
+        }
+    }
+    take(hidden_word(view), "hidden_word", 0, low.len().min(80));
+    if let Some((score, rule, start, end)) = best {
+        found.add(Class::Shell, rule, score, start, end);
+    }
+}
+
+/// What no ordinary value holds.
+const TELLING: &[(&str, u8, &str)] = &[
+    ("${ifs", 6, "ifs_as_space"),
+    ("$ifs", 6, "ifs_as_space"),
+    ("/dev/tcp/", 6, "network_by_file"),
+    ("/dev/udp/", 6, "network_by_file"),
+    ("/bin/sh", 5, "shell_by_path"),
+    ("/bin/bash", 5, "shell_by_path"),
+    ("/bin/cat", 5, "program_by_path"),
+    ("/bin/ls", 5, "program_by_path"),
+    ("/usr/bin/id", 5, "program_by_path"),
+    ("/usr/bin/env", 3, "program_by_path"),
+    ("%systemroot%", 5, "windows_variable"),
+    ("%comspec%", 5, "windows_variable"),
+    ("system32\\cmd", 5, "windows_shell"),
+    ("cmd.exe /c", 6, "windows_shell"),
+    ("cmd /c", 5, "windows_shell"),
+    ("powershell -e", 6, "windows_shell"),
+    ("invoke-expression", 5, "windows_shell"),
+    ("invoke-webrequest", 5, "windows_shell"),
+    ("net localgroup ", 5, "windows_accounts"),
+    ("\\currentcontrolset\\", 5, "windows_registry"),
+    ("\\repair\\sam", 5, "windows_accounts"),
+    ("\\repair\\system", 5, "windows_accounts"),
+    ("(){ :", 6, "fork_bomb"),
+    ("(){:|", 6, "fork_bomb"),
+    ("|f& }", 6, "fork_bomb"),
+    ("|base64 -d", 6, "decoded_and_run"),
+    ("| base64 -d", 6, "decoded_and_run"),
+    ("| sh", 4, "piped_to_shell"),
+    ("|sh", 4, "piped_to_shell"),
+    ("| bash", 5, "piped_to_shell"),
+    ("|bash", 5, "piped_to_shell"),
+    ("mkfifo /", 6, "backpipe"),
+    ("nc -e", 6, "reverse_shell"),
+    ("bash -i", 6, "reverse_shell"),
+    ("sh -c ", 5, "shell_by_name"),
+    ("<<<\"", 3, "here_string"),
+    ("\\033[", 5, "terminal_escape"),
+    ("$shell ", 5, "shell_by_variable"),
+    ("{cat,", 6, "braces_as_space"),
+    ("{ls,", 6, "braces_as_space"),
+    ("{l,", 5, "braces_as_space"),
+    (",echo,", 5, "braces_as_space"),
+];
+
+/// What stands before a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Before {
+    Start,
+    Line,
+    Semicolon,
+    Pipe,
+    And,
+    Double,
+    Tick,
+    Substitution,
+}
+
+impl Before {
+    const fn rule(self) -> &'static str {
+        match self {
+            Self::Start => "command_alone",
+            Self::Line => "command_on_line",
+            Self::Semicolon => "command_after_semicolon",
+            Self::Pipe => "command_after_pipe",
+            Self::And | Self::Double => "command_after_and",
+            Self::Tick => "command_in_backticks",
+            Self::Substitution => "command_substitution",
+        }
+    }
+}
+
+fn skip_separators(low: &[u8], here: usize) -> usize {
+    run(low, here, |byte| {
+        is_space(byte)
+            || matches!(
+                byte,
+                b'|' | b'&' | b';' | b'(' | b'{' | b'`' | b'"' | b'\'' | b'@' | b'!' | b'+' | b'.'
+            )
+    })
+}
+
+/// A program's name as it is written.
+struct Program {
+    name: [u8; 24],
+    length: usize,
+    /// Where it ends.
+    end: usize,
+    /// Quotes, backslashes or empty variables stand within it.
+    hidden: bool,
+    /// A path stands before it.
+    path: bool,
+}
+
+/// Reads a name: a path before it, and quotes or backslashes within it, are taken off.
+fn program(low: &[u8], start: usize) -> Program {
+    let mut program = Program {
+        name: [0; 24],
+        length: 0,
+        end: start,
+        hidden: false,
+        path: false,
+    };
+    while program.end < low.len() {
+        let here = program.end;
+        let byte = at(low, here);
+        let before = here.checked_sub(1).map_or(0, |before| at(low, before));
+        let behind = at(low, here + 1);
+        match byte {
+            b'/' | b'\\' if here == start => {
+                program.path = byte == b'/';
+                program.length = 0;
+            }
+            b'/' if is_word(before) && behind.is_ascii_alphabetic() => {
+                program.path = true;
+                program.length = 0;
+            }
+            b'\'' | b'"' | b'\\'
+                if here > start
+                    && (is_word(behind) || behind == byte)
+                    && (is_word(before) || before == byte) =>
+            {
+                program.hidden = true;
+            }
+            b'$' if behind == b'@' => {
+                program.hidden = true;
+                program.end += 1;
+            }
+            _ if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.') => {
+                if let Some(slot) = program.name.get_mut(program.length) {
+                    *slot = byte;
+                }
+                program.length += 1;
+            }
+            _ => break,
+        }
+        program.end += 1;
+    }
+    program
+}
+
+/// Weighs what begins at `start`, and where its first word ends.
+fn command(view: &View<'_>, start: usize, before: Before) -> (u8, usize) {
+    let low = view.low;
+    let program = program(low, start);
+    let next = program.end;
+    if program.length == 0 || program.length > program.name.len() {
+        return (0, next);
+    }
+    let name = slice(&program.name, 0, program.length);
+    let name = name.strip_suffix(b".exe").unwrap_or(name);
+    let name = name.strip_suffix(b".").unwrap_or(name);
+    let versioned =
+        name.starts_with(b"python") || name.starts_with(b"perl") || name.starts_with(b"php");
+    let sure = among(SURE, name)
+        || versioned && name.len() < 12 && at(name, name.len() - 1).is_ascii_digit();
+    let word = among(WORDS, name);
+    if !sure && !word {
+        return (0, next);
+    }
+    let rest = from(low, next);
+    let argument = argument(rest);
+    let option = memchr::memmem::find(slice(rest, 0, 120), b" /").is_some();
+    let clean = trim(rest).is_empty()
+        || trim(rest).iter().all(|byte| {
+            matches!(
+                byte,
+                b';' | b'|' | b'&' | b'`' | b')' | b'#' | b'"' | b'\'' | b'}' | b' '
+            )
+        });
+    let score = weigh(&Judged {
+        sure,
+        word,
+        hidden: program.hidden,
+        path: program.path,
+        argument,
+        clean,
+        before,
+        prose: view.prose,
+        shown: view.is_shown(start),
+        short: name.len() <= 2,
+        option,
+        alone: among(ALONE, name),
+        tells: matches!(
+            name,
+            b"date"
+                | b"dir"
+                | b"env"
+                | b"export"
+                | b"false"
+                | b"history"
+                | b"true"
+                | b"users"
+                | b"ver"
+                | b"who"
+        ),
+    });
+    (score, next)
+}
+
+struct Judged {
+    sure: bool,
+    word: bool,
+    hidden: bool,
+    path: bool,
+    argument: Argument,
+    /// Nothing but separators follows.
+    clean: bool,
+    before: Before,
+    prose: usize,
+    shown: bool,
+    short: bool,
+    /// An option as Windows writes them stands somewhere behind.
+    option: bool,
+    /// The name is a word in no language.
+    alone: bool,
+    /// The name of a program that tells of the host without arguments.
+    tells: bool,
+}
+
+fn weigh(judged: &Judged) -> u8 {
+    let prose = judged.prose >= 6;
+    let strong = judged.argument == Argument::Command;
+    let base = match judged.before {
+        Before::Start => match (judged.sure, judged.argument) {
+            _ if judged.hidden || judged.path && judged.sure => 5,
+            (true, Argument::Command) => 5,
+            (false, Argument::Command) if judged.word => {
+                if judged.option {
+                    5
+                } else {
+                    4
+                }
+            }
+            _ if judged.alone && judged.clean => 5,
+            _ => 0,
+        },
+        // Lines of text begin with any word.
+        Before::Line => match (judged.sure, strong) {
+            _ if judged.hidden || judged.path && judged.sure => 5,
+            (true, true) => 5,
+            (true, false) if judged.clean && !judged.short => 4,
+            _ => 0,
+        },
+        // Markdown writes names of programs so.
+        Before::Tick => match (judged.sure, strong, judged.clean) {
+            _ if prose || judged.shown => 1,
+            (true, ..) => 5,
+            (false, true, _) | (false, _, true) if judged.word => 5,
+            _ => 0,
+        },
+        Before::Substitution => match (judged.sure, strong, judged.clean) {
+            (true, _, _) => 6,
+            (false, true, _) | (false, _, true) => 5,
+            _ => 2,
+        },
+        Before::Semicolon | Before::Pipe | Before::Double | Before::And => {
+            match (judged.sure, judged.argument, judged.clean) {
+                _ if judged.hidden => 6,
+                (true, Argument::Word, _) if judged.alone => 5,
+                (true, Argument::Command, _) => 6,
+                (true, _, true) => 5,
+                (true, Argument::Word, _) => {
+                    if judged.before == Before::And {
+                        2
+                    } else {
+                        4
+                    }
+                }
+                (true, Argument::None, _) => 3,
+                (false, Argument::Command, _) => 5,
+                (false, _, true) if judged.tells && judged.prose <= 2 => 5,
+                _ => 1,
+            }
+        }
+    };
+    if prose && base < 6 {
+        base * 3 / 5
+    } else {
+        base
+    }
+}
+
+/// What follows a program's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Argument {
+    None,
+    /// A word as any text has.
+    Word,
+    /// An option, path, address, redirection, variable or separator.
+    Command,
+}
+
+fn argument(rest: &[u8]) -> Argument {
+    let spaces = skip_space(rest, 0);
+    if spaces == 0 {
+        return match at(rest, 0) {
+            b'<' | b'>' | b'$' => Argument::Command,
+            b'+' if matches!(at(rest, 1), b'c' | b'd' | b'/' | b'-') => Argument::Command,
+            _ => Argument::None,
+        };
+    }
+    let rest = from(rest, spaces);
+    let end = run(rest, 0, |byte| !is_space(byte));
+    let word = slice(rest, 0, end);
+    let first = at(word, 0);
+    let second = at(word, 1);
+    let is_command = match first {
+        b'-' => second.is_ascii_alphabetic() && word.len() <= 24 || starts(word, "--"),
+        b'/' => word.len() > 1 && second != b' ',
+        b'|' | b'>' | b'<' | b'$' | b'`' | b'~' | b'%' => word.len() > 1 || end < rest.len(),
+        b'&' => second == b'&',
+        b'.' => matches!(second, b'/' | b'.'),
+        b'c' | b'd' if second == b':' => true,
+        b'0'..=b'9' => end >= trim(rest).len() && word.iter().all(u8::is_ascii_digit),
+        _ => {
+            starts(word, "http://")
+                || starts(word, "https://")
+                || starts(word, "ftp://")
+                || word.iter().any(|byte| matches!(byte, b'$' | b'`')) && word.len() < 64
+                || word.len() > 3
+                    && word.first().is_some_and(u8::is_ascii_lowercase)
+                    && memchr::memchr(b'/', word).is_some_and(|n| n > 0)
+                    && !word.contains(&b'(')
+                    && is_file(word)
+        }
+    };
+    let later = || {
+        let line = slice(rest, 0, 160);
+        memchr::memmem::find(line, b" /add").is_some()
+            || memchr::memmem::find(line, b" -c ").is_some()
+            || memchr::memmem::find(line, b" | ").is_some()
+                && memchr::memmem::find(line, b"/").is_some()
+    };
+    if is_command || later() {
+        Argument::Command
+    } else {
+        Argument::Word
+    }
+}
+
+/// A path of a system: `etc/passwd`, `../x`.
+fn is_file(word: &[u8]) -> bool {
+    ["etc/", "bin/", "tmp/", "var/", "usr/", "dev/"]
+        .iter()
+        .any(|root| starts(word, root))
+}
+
+/// A program's name that quotes, globs or variables hide: `c''at`, `/???/c?t`, `cu$v\rl`.
+fn hidden_word(view: &View<'_>) -> u8 {
+    let low = view.low;
+    if view.prose >= 6 || low.len() > 512 {
+        return 0;
+    }
+    let globs = low
+        .windows(3)
+        .filter(|three| match three {
+            [b'/', b'?' | b'[' | b'*', _] => true,
+            [b'/', second, b'?' | b'['] => is_word(*second),
+            _ => false,
+        })
+        .count();
+    let empty = low
+        .windows(4)
+        .filter(|four| match four {
+            [first, b'\'', b'\'', last] | [first, b'"', b'"', last] => {
+                is_word(*first) && is_word(*last)
+            }
+            _ => false,
+        })
+        .count();
+    let set = memchr::memchr(b'=', low).is_some_and(|n| n < 24)
+        && memchr::memchr(b'$', low).is_some()
+        && memchr::memchr2(b';', b'&', low).is_some()
+        && starts(from(low, run(low, 0, is_word)), "=");
+    match (globs, empty, set) {
+        (2.., ..) => 5,
+        (1, ..) if memchr::memchr(b' ', low).is_some() => 4,
+        (_, 2.., _) => 5,
+        (_, _, true) => 4,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests;

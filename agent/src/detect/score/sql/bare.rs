@@ -1,0 +1,541 @@
+//! SQL without a quote to break out of: what no sentence, search or filter language writes.
+
+use super::super::text::{among, at, slice};
+use super::super::{Class, Found, Hits, View};
+use super::lex::{Folded, Kind, Token};
+use super::statement::is_statement;
+use super::words::{CALLS, LOUD_CALLS, Word};
+
+/// Names side by side from which on a value is prose: SQL writes that for an alias alone.
+const PROSE_PAIRS: usize = 4;
+
+/// Weighs the tokens of a whole value.
+pub(super) fn look(
+    view: &View<'_>,
+    tokens: &[Token],
+    folded: Folded,
+    hits: Hits,
+    found: &mut Found,
+) {
+    let bare = Bare {
+        low: view.low,
+        tokens,
+    };
+    let pairs = bare.pairs();
+    let mut sum = Sum {
+        score: 0,
+        best: 0,
+        rule: "sql",
+        start: 0,
+        end: 0,
+    };
+    for here in 0..tokens.len() {
+        bare.weigh(here, &mut sum);
+    }
+    bare.calls(&mut sum);
+    bare.sum_with_comment(&mut sum);
+    bare.comparison_alone(&mut sum);
+    if hits.catalogue {
+        let known = tokens.iter().any(|token| {
+            matches!(
+                token.kind,
+                Kind::Key(Word::Select | Word::From | Word::Run | Word::Waitfor | Word::Where)
+                    | Kind::Call
+                    | Kind::Comment
+                    | Kind::Compare
+            )
+        });
+        sum.add(
+            if known || tokens.len() <= 3 { 5 } else { 3 },
+            "catalogue_name",
+            hits.at,
+            hits.at,
+        );
+    }
+    if folded.executed {
+        sum.add(4, "executed_comment", 0, view.low.len().min(64));
+    }
+    if sum.score >= 2 && folded.comment {
+        sum.score += 2;
+    }
+    if sum.score >= 2
+        && tokens
+            .last()
+            .is_some_and(|token| token.kind == Kind::Comment)
+    {
+        sum.score += 2;
+    }
+    let score = if pairs >= PROSE_PAIRS || view.name == b"sql" {
+        sum.score.min(6) * 3 / 5
+    } else {
+        sum.score
+    };
+    if score > 0 {
+        found.add(Class::Sql, sum.rule, score.min(8), sum.start, sum.end);
+    }
+}
+
+/// Signals added up, the heaviest as evidence.
+struct Sum {
+    score: u8,
+    best: u8,
+    rule: &'static str,
+    start: usize,
+    end: usize,
+}
+
+impl Sum {
+    fn add(&mut self, score: u8, rule: &'static str, start: usize, end: usize) {
+        if score > self.best {
+            // The heaviest counts whole, each other by half.
+            self.score = self.score.saturating_sub(self.best - self.best / 2);
+            self.score = self.score.saturating_add(score);
+            (self.best, self.rule, self.start, self.end) = (score, rule, start, end);
+        } else {
+            self.score = self.score.saturating_add(score / 2);
+        }
+    }
+}
+
+/// The items of a SELECT.
+struct List {
+    /// How much of it only an expression has.
+    rich: u8,
+    /// Names side by side.
+    pairs: u8,
+    /// Where FROM stands.
+    from: Option<usize>,
+    /// Where it ends otherwise.
+    end: usize,
+}
+
+struct Bare<'a> {
+    low: &'a [u8],
+    tokens: &'a [Token],
+}
+
+impl Bare<'_> {
+    fn kind(&self, at: usize) -> Option<Kind> {
+        self.tokens.get(at).map(|token| token.kind)
+    }
+
+    fn before(&self, at: usize) -> Option<Kind> {
+        at.checked_sub(1).and_then(|at| self.kind(at))
+    }
+
+    fn text(&self, at: usize) -> &[u8] {
+        self.tokens
+            .get(at)
+            .map_or(&[][..], |token| slice(self.low, token.start, token.end))
+    }
+
+    fn span(&self, from: usize, to: usize) -> (usize, usize) {
+        let start = self.tokens.get(from).map_or(0, |token| token.start);
+        let end = self
+            .tokens
+            .get(to)
+            .or(self.tokens.last())
+            .map_or(start, |token| token.end);
+        (start, end)
+    }
+
+    /// How often two names stand side by side.
+    fn pairs(&self) -> usize {
+        let mut pairs = 0;
+        let mut before = None;
+        let mut last = None;
+        for token in self.tokens {
+            let alias = matches!(
+                before,
+                Some(Kind::Key(Word::From | Word::As) | Kind::Comma | Kind::Right | Kind::Dot)
+            );
+            pairs += usize::from(token.kind == Kind::Name && last == Some(Kind::Name) && !alias);
+            (before, last) = (last, Some(token.kind));
+        }
+        pairs
+    }
+
+    fn weigh(&self, here: usize, sum: &mut Sum) {
+        match self.kind(here) {
+            Some(Kind::Key(Word::Union)) => self.union(here, sum),
+            Some(Kind::Key(Word::Select)) => self.select(here, sum),
+            Some(Kind::Key(Word::Or | Word::And | Word::Logic) | Kind::Double) => {
+                self.logic(here, sum);
+            }
+            Some(Kind::Key(Word::Sort)) if self.kind(here + 1) == Some(Kind::Key(Word::By)) => {
+                self.sort(here, sum);
+            }
+            Some(Kind::Key(Word::Having)) if self.condition(here + 1) >= 4 => {
+                self.tell(5, "having_condition", here, here + 3, sum);
+            }
+            Some(Kind::Key(Word::Waitfor)) => {
+                let quoted = matches!(self.kind(here + 2), Some(Kind::Text | Kind::Open));
+                if matches!(self.text(here + 1), b"delay" | b"time") {
+                    self.tell(if quoted { 6 } else { 4 }, "waitfor", here, here + 2, sum);
+                }
+            }
+            Some(Kind::Key(Word::Change | Word::Run)) => {
+                let opens = matches!(
+                    self.before(here),
+                    None | Some(Kind::Semicolon | Kind::Right)
+                );
+                let rest = self.tokens.get(here..).unwrap_or_default();
+                if opens && is_statement(self.low, rest) {
+                    self.tell(5, "statement", here, here + 3, sum);
+                }
+            }
+            Some(Kind::Key(Word::Clause)) => {
+                let text = (self.text(here), self.text(here + 1));
+                if matches!(
+                    text,
+                    (b"into", b"outfile" | b"dumpfile") | (b"procedure", b"analyse")
+                ) {
+                    self.tell(5, "into_file", here, here + 1, sum);
+                }
+            }
+            Some(Kind::Number) if self.text(here).ends_with(b".e") => {
+                if matches!(
+                    self.kind(here + 1),
+                    Some(Kind::Left | Kind::Name | Kind::Call | Kind::Right)
+                ) {
+                    self.tell(5, "number_as_space", here, here + 1, sum);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn tell(&self, score: u8, rule: &'static str, from: usize, to: usize, sum: &mut Sum) {
+        let (start, end) = self.span(from, to);
+        sum.add(score, rule, start, end);
+    }
+
+    fn union(&self, here: usize, sum: &mut Sum) {
+        let mut next = here + 1;
+        while matches!(self.kind(next), Some(Kind::Key(Word::All) | Kind::Left)) {
+            next += 1;
+        }
+        if self.kind(next) != Some(Kind::Key(Word::Select)) {
+            return;
+        }
+        let mut item = next + 1;
+        while self.kind(item) == Some(Kind::Key(Word::All)) {
+            item += 1;
+        }
+        let score = match (self.kind(item), self.kind(item + 1)) {
+            (Some(Kind::Name), Some(Kind::Name)) => 2,
+            (Some(Kind::Name), _) | (None, _) => 5,
+            (Some(Kind::Key(word)), _)
+                if !matches!(
+                    word,
+                    Word::Literal | Word::Case | Word::Before | Word::Noun | Word::From
+                ) =>
+            {
+                3
+            }
+            _ => 6,
+        };
+        self.tell(score, "union_select", here, item + 2, sum);
+    }
+
+    /// SELECT must have an expression list behind it.
+    fn select(&self, here: usize, sum: &mut Sum) {
+        let list = self.list(here);
+        let opened = matches!(
+            self.before(here),
+            None | Some(
+                Kind::Left
+                    | Kind::Semicolon
+                    | Kind::Number
+                    | Kind::Right
+                    | Kind::Key(Word::Union | Word::All)
+                    | Kind::Sum
+                    | Kind::Comma
+                    | Kind::Compare
+                    | Kind::Double
+            )
+        );
+        let rich = list.rich > 0;
+        let score = match list.from {
+            _ if list.pairs > 1 => 0,
+            Some(at) => self.behind_from(here, at, rich, opened),
+            None if list.rich >= 2 && opened => 5,
+            None if rich && opened && self.before(here).is_some() => 4,
+            None => 0,
+        };
+        if score > 0 {
+            let end = list.from.map_or(list.end, |at| at + 1);
+            self.tell(score, "select_list", here, end, sum);
+        }
+    }
+
+    /// The items between SELECT and FROM.
+    fn list(&self, here: usize) -> List {
+        let mut list = List {
+            rich: 0,
+            pairs: 0,
+            from: None,
+            end: here + 1,
+        };
+        while list.end < here + 64 {
+            let text = self.text(list.end);
+            match self.kind(list.end) {
+                Some(Kind::Key(Word::From)) => {
+                    list.from = Some(list.end);
+                    break;
+                }
+                Some(Kind::Number | Kind::Variable | Kind::Text | Kind::Comma) => list.rich += 1,
+                Some(Kind::Call) => {
+                    list.rich += 1 + u8::from(among(CALLS, text) || among(LOUD_CALLS, text));
+                }
+                Some(Kind::Sum) if text == b"*" => list.rich += 1,
+                Some(Kind::Name) if self.kind(list.end + 1) == Some(Kind::Name) => list.pairs += 1,
+                Some(
+                    Kind::Key(
+                        Word::Where | Word::Union | Word::Change | Word::Run | Word::Or | Word::And,
+                    )
+                    | Kind::Semicolon
+                    | Kind::Comment
+                    | Kind::Other,
+                )
+                | None => break,
+                _ => {}
+            }
+            list.end += 1;
+        }
+        list
+    }
+
+    /// Weighs SELECT … FROM by what stands behind `from`.
+    fn behind_from(&self, here: usize, from: usize, rich: bool, opened: bool) -> u8 {
+        let filtered = (from + 1..from + 8).any(|at| {
+            matches!(
+                self.kind(at),
+                Some(Kind::Key(
+                    Word::Where | Word::Limit | Word::Sort | Word::Having | Word::Join
+                ))
+            ) && self.kind(at + 1).is_some()
+        });
+        let target = matches!(
+            self.kind(from + 1),
+            None | Some(
+                Kind::Name | Kind::Call | Kind::Left | Kind::Variable | Kind::Key(Word::Noun)
+            )
+        );
+        let behind = (self.kind(from + 2), self.kind(from + 3));
+        let prose = matches!(behind, (Some(Kind::Name), Some(Kind::Name)));
+        match (rich, opened && target && !prose) {
+            (true, true) => 6,
+            (true, false) if filtered => 5,
+            (true, false) => 3,
+            (false, true) if filtered || self.before(here) == Some(Kind::Left) => 5,
+            (false, true) => 3,
+            (false, false) => 1,
+        }
+    }
+
+    /// OR must join two comparables.
+    fn logic(&self, here: usize, sum: &mut Sum) {
+        let weight = self.condition(here + 1);
+        let opened = matches!(
+            self.before(here),
+            None | Some(Kind::Number | Kind::Right | Kind::Text | Kind::Name)
+        );
+        if weight > 0 && opened {
+            self.tell(weight, "condition", here, here + 3, sum);
+        }
+    }
+
+    /// How much a condition from `here` on weighs.
+    fn condition(&self, here: usize) -> u8 {
+        let mut left = here;
+        while matches!(
+            self.kind(left),
+            Some(Kind::Left | Kind::Sum | Kind::Key(Word::Before))
+        ) {
+            left += 1;
+        }
+        let call = matches!(self.kind(left), Some(Kind::Call));
+        if call && among(CALLS, self.text(left)) {
+            return 4;
+        }
+        let mut operator = left + 1;
+        while matches!(
+            self.kind(operator),
+            Some(Kind::Right | Kind::Key(Word::Before))
+        ) {
+            operator += 1;
+        }
+        let equal = matches!(self.kind(operator), Some(Kind::Compare));
+        if !equal && !matches!(self.kind(operator), Some(Kind::Key(Word::Compare))) {
+            return 0;
+        }
+        let mut right = operator + 1;
+        while matches!(
+            self.kind(right),
+            Some(Kind::Left | Kind::Sum | Kind::Key(Word::Before))
+        ) {
+            right += 1;
+        }
+        if self.kind(right) == Some(Kind::Key(Word::Select)) {
+            return 6;
+        }
+        let literal = |kind| {
+            matches!(
+                kind,
+                Some(Kind::Number | Kind::Text | Kind::Open | Kind::Key(Word::Literal))
+            )
+        };
+        let same = !self.text(left).is_empty() && self.text(left) == self.text(right);
+        match (literal(self.kind(left)), literal(self.kind(right))) {
+            (true, true) if equal && same => 6,
+            (true, true) if equal => 5,
+            (true, true) => 4,
+            _ if equal && same => 5,
+            (false, true) if matches!(self.kind(left), Some(Kind::Variable)) => 4,
+            (false, true) if equal && self.kind(left) == Some(Kind::Name) => 2,
+            (true, false) if matches!(self.kind(right), Some(Kind::Variable | Kind::Call)) => 4,
+            _ => 0,
+        }
+    }
+
+    fn sort(&self, here: usize, sum: &mut Sum) {
+        let item = here + 2;
+        if self.kind(item) != Some(Kind::Number) {
+            return;
+        }
+        let score = match (self.before(here), self.kind(item + 1)) {
+            (Some(_), None) | (_, Some(Kind::Comment | Kind::Comma | Kind::Semicolon)) => 5,
+            _ => 3,
+        };
+        self.tell(score, "sort_by_number", here, item, sum);
+    }
+
+    /// A sum or call of literals alone, and a comment behind it: `1*1--`, `( cos ( 'b' ) ) --`.
+    fn sum_with_comment(&self, sum: &mut Sum) {
+        let Some((last, rest)) = self.tokens.split_last() else {
+            return;
+        };
+        let dashes =
+            last.kind == Kind::Comment && slice(self.low, last.start, last.start + 2) != b"/*";
+        let literal = |token: &Token| {
+            matches!(
+                token.kind,
+                Kind::Number
+                    | Kind::Text
+                    | Kind::Variable
+                    | Kind::Left
+                    | Kind::Right
+                    | Kind::Sum
+                    | Kind::Compare
+                    | Kind::Comma
+                    | Kind::Key(
+                        Word::Before
+                            | Word::Or
+                            | Word::And
+                            | Word::Logic
+                            | Word::Literal
+                            | Word::Compare
+                            | Word::Div
+                    )
+            ) || token.kind == Kind::Call && among(CALLS, slice(self.low, token.start, token.end))
+        };
+        if dashes && !rest.is_empty() && rest.iter().all(literal) {
+            let score = if rest.len() > 1 { 5 } else { 3 };
+            self.tell(score, "sum_with_comment", 0, self.tokens.len(), sum);
+        }
+    }
+
+    /// A value that is a comparison of two numbers: true or false, and nothing else.
+    fn comparison_alone(&self, sum: &mut Sum) {
+        let numbers = |at| matches!(self.kind(at), Some(Kind::Number | Kind::Text));
+        let (end, compare) = match self.kind(2) {
+            Some(Kind::Key(Word::Before)) => (3, 1),
+            Some(Kind::Key(Word::Compare)) => (3, 2),
+            _ => (2, 1),
+        };
+        let equal = matches!(self.kind(compare), Some(Kind::Key(Word::Compare)))
+            || matches!(self.text(compare), b"=" | b"!=" | b"<>" | b"<=>" | b"==");
+        if self.tokens.len() == end + 1
+            && numbers(0)
+            && numbers(end)
+            && equal
+            && self.kind(0) == self.kind(end)
+        {
+            self.tell(5, "comparison_alone", 0, end, sum);
+        }
+    }
+
+    /// Calls of functions that only a database has.
+    fn calls(&self, sum: &mut Sum) {
+        let (mut known, mut built, mut first) = (0_u8, 0_u8, None);
+        for here in 0..self.tokens.len() {
+            let text = self.text(here);
+            let called = self.kind(here + 1) == Some(Kind::Left);
+            if !called || matches!(self.before(here), Some(Kind::Dot)) && !text.starts_with(b"dbms")
+            {
+                continue;
+            }
+            let inside = self.kind(here + 2);
+            if among(LOUD_CALLS, text) && !matches!(inside, None | Some(Kind::Right)) {
+                self.tell(5, "database_call", here, here + 3, sum);
+            } else if text == b"sleep" && inside == Some(Kind::Number) {
+                let score = if self.tokens.len() <= 4 || here > 0 {
+                    5
+                } else {
+                    3
+                };
+                self.tell(score, "sleep_call", here, here + 3, sum);
+            } else if among(CALLS, text) || matches!(text, b"if" | b"mod") {
+                known += 1;
+                first.get_or_insert(here);
+                let number = matches!(inside, Some(Kind::Number));
+                built += u8::from(matches!(text, b"char" | b"chr") && number);
+                // A literal of hexadecimal digits in a call is a string in disguise.
+                let hidden = self.text(here + 2).starts_with(b"0x")
+                    || self.text(here + 4).starts_with(b"0x");
+                built += 2 * u8::from(hidden);
+                let empty = inside == Some(Kind::Right);
+                built += u8::from(
+                    empty
+                        && matches!(
+                            text,
+                            b"version"
+                                | b"database"
+                                | b"user"
+                                | b"current_database"
+                                | b"pi"
+                                | b"schema"
+                                | b"connection_id"
+                                | b"session_user"
+                                | b"system_user"
+                        ),
+                );
+            }
+            known = known.min(100);
+            built = built.min(100);
+        }
+        let Some(first) = first else { return };
+        let ended = self
+            .tokens
+            .last()
+            .is_some_and(|token| token.kind == Kind::Comment);
+        let score = match (built, known) {
+            (2.., 2..) => 5,
+            (1.., 2..) => {
+                if self.tokens.len() <= 9 {
+                    5
+                } else {
+                    4
+                }
+            }
+            (0, 3..) if ended => 4,
+            (0, 1..) if ended => 3,
+            (2.., _) => 3,
+            _ => 0,
+        };
+        if score > 0 && at(self.low, 0) != b'$' {
+            self.tell(score, "nested_calls", first, first + 4, sum);
+        }
+    }
+}

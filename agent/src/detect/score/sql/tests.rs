@@ -1,0 +1,93 @@
+use super::super::tests::{quiet, score};
+use super::super::{Class, THRESHOLD};
+
+#[track_caller]
+fn check(values: &[&str]) {
+    for value in values {
+        assert!(
+            score(Class::Sql, value) >= THRESHOLD,
+            "{value}: {}",
+            score(Class::Sql, value)
+        );
+    }
+}
+
+#[test]
+fn strings_that_are_left_are_found() {
+    check(&[
+        "1' or '1'='1",
+        "x' AND 3>2 --",
+        "admin'--",
+        "admin' #",
+        "') or ('a'='a",
+        "\" or \"\"=\"",
+        "aa' LIKE 'b",
+        "'||'",
+        "' is not null or 'a",
+        "x'; drop table users--",
+        "' order by 3-- -",
+        "1' having 1=1--",
+        "';waitfor delay '0:0:5'--",
+        "1')) as q where 7=7 union all select null--",
+    ]);
+}
+
+#[test]
+fn statements_without_a_quote_are_found() {
+    check(&[
+        "-1 union all select 1,2,version()",
+        "1 or 1=1",
+        "1) and (5=5",
+        "(select count(*) from information_schema.tables)",
+        "1;drop table x",
+        "if(benchmark(3000000,md5(1)),null,null)",
+        "1 and sleep(5)",
+        "select * from users where id=1",
+        "1 order by 4#",
+        "char(113)||char(98)||char(101)",
+        "exec xp_cmdshell 'dir'",
+        "insert into users (a, b) values (1, 2)",
+    ]);
+}
+
+#[test]
+fn what_hides_it_does_not_help() {
+    check(&[
+        "1/**/uNiOn/**/sElEcT/**/1,2,3",
+        "1 /*!50000union*/ /*!50000select*/ 1,2",
+        "1\u{b}union\u{b}select 1,2",
+        "It is a long and harmless beginning, isn't it, of 'some' text' or 1=1 -- ",
+        "1.e(ascii 1.e(substring(1.e(select 1",
+        "1\u{2019} or \u{2019}1\u{2019}=\u{2019}1",
+        "0x31 oR\n1=1",
+        "-1 --\n union select 1,2",
+        "x' && 'a'='a",
+    ]);
+}
+
+#[test]
+fn people_and_shops_are_not() {
+    for value in [
+        "O'Brien",
+        "Conan O'Brien and Sinéad O'Connor",
+        "it's 5 o'clock or 6",
+        "rock 'n' roll or 'pop'",
+        "select a plan from the list below and update it where needed",
+        "Union of select committees; drop us a line or call",
+        "\"SWEATER DRESS\" AND \"CHRISTMAS\"",
+        "36\" x 48\" frame",
+        "the dogs' and cats' food",
+        "d'Artagnan, l'été et l'hiver -- c'est tout",
+        "Ladies' & Men's",
+        "status = 'active' and price > 5",
+        "Insert coin into the slot. Delete from cart. Create table reservations",
+        "2-3/4 CELLO BAGS",
+        "#1 in sales -- the 'best' #2",
+        "L'utente ha scelto l'opzione 'uno' o 'due' e l'ha salvata",
+        "don\u{2019}t or won\u{2019}t",
+        "We use `SELECT * FROM users WHERE id = 1` in the example above to show what is read.",
+        "order by phone or group by city",
+    ] {
+        quiet(value);
+    }
+}

@@ -1,0 +1,124 @@
+//! INJ-08, documents that make their reader fetch: external and parameter entities, inclusion,
+//! style sheets that read files. Told of the bytes of a body, since parsing takes them away.
+
+use super::rules::{Rule, Rules, rule};
+use super::{Class, Found, View};
+
+/// What opens this grammar.
+pub(super) const GATE: &[&str] = &[
+    "<!entity",
+    "<!doctype",
+    "xinclude",
+    "xi:include",
+    "<xsl:",
+    "xmldecoder",
+    "<!attlist",
+    "<!notation",
+    "jar:",
+    "<!element",
+    "xsi:schemalocation",
+    "xml-stylesheet",
+    "+adwaiq-",
+    "<\0!",
+    "datasrc",
+    "pingback.ping",
+    "xlink:href",
+    "<x:xmpmeta",
+    "<![cdata[",
+    "<xml src",
+    "<xml id",
+];
+
+const RULES: &[Rule] = &[
+    rule(
+        "external_entity",
+        7,
+        r#"<!entity\s+(?:%|&#37;|&#x25;)?\s*\S*\s*(?:system|public)\s*["'&]"#,
+    ),
+    rule("entity", 5, r"<!entity\s+\S"),
+    rule(
+        "external_subset",
+        5,
+        r#"<!doctype\s+[\w:.-]+\s+system\s*["'](?:file|https?|ftp|php|jar|gopher|expect|netdoc|data)?:?/"#,
+    ),
+    rule(
+        "inclusion",
+        6,
+        r#"<xi:include\b|xmlns:xi\s*=\s*["']http://www\.w3\.org/2001/xinclude"#,
+    ),
+    rule(
+        "style_sheet_reads",
+        6,
+        r#"<xsl:(?:copy-of|value-of|include|import)[^>]{0,120}(?:document\(|unparsed-text\(|php:function|system-property|href\s*=\s*["']?(?:https?|file|/)|select\s*=\s*["'](?:php|rt:|ob:))|xmlns:(?:php|rt|jv|ptswarm|java)\s*=\s*["']http://(?:php\.net/xsl|xml\.apache)"#,
+    ),
+    rule(
+        "style_sheet_named",
+        4,
+        r#"<\?xml-stylesheet[^>]*href\s*=\s*["'](?:https?|file|data|javascript)"#,
+    ),
+    rule("pingback", 4, r"<methodname>\s*pingback\.ping"),
+    rule("attribute_list", 4, r"<!attlist\s+\S"),
+    rule(
+        "data_island",
+        5,
+        r"<xml\s+(?:src|id)\s*=|\bdatasrc\s*=\s*#?\w",
+    ),
+    rule("split_tag", 4, r"<!\[cdata\[\s*<\s*\]\]>"),
+];
+
+/// The rules.
+#[derive(Debug)]
+pub(super) struct Xml {
+    rules: Rules,
+}
+
+impl Xml {
+    pub(super) fn new() -> Result<Self, regex::Error> {
+        Ok(Self {
+            rules: Rules::new(RULES)?,
+        })
+    }
+
+    /// Looks for documents that fetch.
+    pub(super) fn look(&self, view: &View<'_>, found: &mut Found) {
+        self.rules.each_match(view.bytes, |rule, start, end| {
+            let shown = view.is_shown(start) || view.prose >= 12;
+            let score = if shown {
+                rule.score * 3 / 5
+            } else {
+                rule.score
+            };
+            found.add(Class::Xml, rule.name, score, start, end);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Class;
+    use super::super::tests::{quiet, score};
+
+    #[test]
+    fn entities_are_found() {
+        for value in [
+            "<!DOCTYPE a [<!ENTITY x SYSTEM \"file:///etc/passwd\">]><a>&x;</a>",
+            "<!DOCTYPE a [<!ENTITY % x SYSTEM 'http://h/x.dtd'> %x;]>",
+            "<!DOCTYPE l [<!ENTITY a \"ha\"><!ENTITY b \"&a;&a;\">]>",
+            "<a xmlns:xi=\"http://www.w3.org/2001/XInclude\"><xi:include href=\"/etc/hosts\"/></a>",
+        ] {
+            assert!(score(Class::Xml, value) >= 5, "{value}");
+        }
+    }
+
+    #[test]
+    fn documents_are_not() {
+        for value in [
+            "<!DOCTYPE html><html><body><p>Hi</p></body></html>",
+            "<?xml version=\"1.0\"?><order id=\"1\"><item>2</item></order>",
+            "<note><![CDATA[fish & chips]]></note>",
+        ] {
+            assert_eq!(score(Class::Xml, value), 0, "{value}");
+        }
+        quiet("the entity relationship model");
+    }
+}
