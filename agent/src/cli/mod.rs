@@ -6,6 +6,7 @@
 mod capture;
 mod completions;
 mod config;
+mod detect;
 mod doctor;
 mod exit;
 mod lines;
@@ -158,6 +159,8 @@ pub enum Command {
     Record(record::Args),
     /// Put the exchanges of a recording together again, without root and without a kernel
     Replay(replay::Args),
+    /// Run the detectors over recorded requests
+    Detect(detect::Args),
     /// Prove that the journal is whole: nothing altered, removed or in another order
     Verify(verify::Args),
     /// Say what this host lets Eaves hear, by trying, and why not the rest
@@ -224,6 +227,7 @@ impl Command {
             Self::Query(args) => query::run(args, globals),
             Self::Record(args) => record::run(args),
             Self::Replay(args) => replay::run(args, globals),
+            Self::Detect(args) => detect::run(args, globals),
             Self::Verify(args) => verify::run(args),
             Self::Doctor(args) => doctor::run(args, globals),
             Self::Sinks(args) => sinks::run(args),
@@ -237,7 +241,8 @@ impl Command {
         match self {
             Self::Run(_) => "info",
             Self::Watch(_) | Self::Query(_) | Self::Record(_) | Self::Replay(_) => "warn",
-            Self::Verify(_)
+            Self::Detect(_)
+            | Self::Verify(_)
             | Self::Doctor(_)
             | Self::Sinks(_)
             | Self::Config(_)

@@ -15,9 +15,8 @@ mod turns;
 
 pub use conn::{Conn, Context, Options};
 pub use known::{
-    AgentClass, Client, Device, Known, Mark, Marks, Novel, Novelty, Route, ScoreHit, Scores, Secret,
-    Signal, Signals,
-    User,
+    AgentClass, Client, Device, Known, Mark, Marks, Novel, Novelty, Route, ScoreHit, Scores,
+    Secret, Signal, Signals, User,
 };
 
 use std::net::IpAddr;

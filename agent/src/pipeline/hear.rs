@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::queue::QueueIn;
 use super::shard::{Outcome, Shard};
-use super::{Counted, Requests};
+use super::{Counted, Reading, Requests};
 use crate::capture::Source;
 use crate::clock::Ktime;
 use crate::lookup::Asking;
@@ -31,6 +31,7 @@ const QUIET_READS: u32 = 3;
 pub(super) fn hear(
     source: &mut dyn Source,
     mut shard: Shard,
+    mut reading: Reading,
     mut queue: QueueIn,
     asking: Option<Asking>,
     requests: &Requests,
@@ -38,6 +39,7 @@ pub(super) fn hear(
     let mut side = Side {
         source,
         shard: &mut shard,
+        reading: &mut reading,
         queue: &mut queue,
         asking,
         out: Outcome::default(),
@@ -57,6 +59,7 @@ pub(super) fn hear(
 struct Side<'a> {
     source: &'a mut dyn Source,
     shard: &'a mut Shard,
+    reading: &'a mut Reading,
     queue: &'a mut QueueIn,
     asking: Option<Asking>,
     out: Outcome,
@@ -129,6 +132,9 @@ impl Side<'_> {
             if let Some(asking) = &mut self.asking {
                 asking.ask(key);
             }
+        }
+        for exchange in &mut self.out.exchanges {
+            self.reading.read(exchange);
         }
         self.queue.push(&mut self.out.exchanges);
     }

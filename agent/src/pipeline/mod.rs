@@ -10,6 +10,8 @@ mod keep;
 mod ledger;
 mod masks;
 mod queue;
+mod reading;
+pub mod recorded;
 mod route;
 mod shard;
 mod sinks;
@@ -22,12 +24,14 @@ use std::thread;
 use crate::capture::{KernelCounters, Source};
 use crate::clock::Ktime;
 use crate::config::Config;
+use crate::detect::score::ScorerError;
 use crate::telemetry::Counters;
 
 pub use host::{Host, Output};
 pub use keep::Keep;
 pub use ledger::{Ledger, Sum};
 pub use masks::Masks;
+pub use reading::Reading;
 pub use route::Route;
 pub use shard::{Options as ShardOptions, Outcome, Shard};
 pub use sinks::{Sinks, SinksError};
@@ -89,6 +93,9 @@ pub enum RunError {
     /// An output has nobody who reads it.
     #[error("an output is closed")]
     Output(#[source] io::Error),
+    /// The grammars of the detectors could not be built.
+    #[error("the detectors cannot be built")]
+    Detectors(#[from] ScorerError),
     /// A thread could not be started, or ended as it should not.
     #[error("the capture thread {0}")]
     Thread(&'static str),
@@ -108,11 +115,12 @@ pub fn run<S: Source + Send>(
     let (queue_in, queue_out) = queue::queue(options.queue_bytes);
     let shard = Shard::new(&options.shard).marking(Arc::clone(host.redactor()));
     let asking = host.take_asking();
+    let reading = Reading::new()?;
     thread::scope(|scope| {
         let capture = thread::Builder::new()
             .name("eaves-capture".into())
             .spawn_scoped(scope, move || {
-                hear::hear(source, shard, queue_in, asking, requests)
+                hear::hear(source, shard, reading, queue_in, asking, requests)
             })
             .map_err(|_| RunError::Thread("could not be started"))?;
         let sealed = host.run(queue_out, requests).map_err(RunError::Output);

@@ -1,0 +1,118 @@
+//! `requests`: one JSON object a line, as test sets of requests are kept.
+
+use std::net::IpAddr;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Recorded, Row, RowError};
+use crate::clock::WallTime;
+use crate::event::parse_stamp;
+
+/// A line. What it has beyond these is left aside.
+#[derive(Deserialize)]
+struct Line {
+    id: Option<Value>,
+    ts: Option<Value>,
+    method: Option<String>,
+    path: String,
+    headers: Option<Value>,
+    body: Option<Value>,
+    status: Option<u16>,
+    client_ip: Option<String>,
+    ua: Option<String>,
+    req_bytes: Option<f64>,
+    resp_bytes: Option<f64>,
+    lat_ms: Option<f64>,
+    resp_headers: Option<Value>,
+    resp_body: Option<Value>,
+}
+
+/// Reads the line of this `number`.
+///
+/// # Errors
+/// [`RowError`] if it is no such object.
+pub fn requests(line: &[u8], number: u64) -> Result<Row, RowError> {
+    let line: Line = serde_json::from_slice(line)?;
+    let mut fields = fields(line.headers);
+    let has_agent = fields
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case(b"user-agent"));
+    if let Some(agent) = line.ua.filter(|_| !has_agent) {
+        fields.push((b"user-agent".to_vec(), agent.into_bytes()));
+    }
+    let recorded = Recorded {
+        id: line.id.map(text).and_then(|id| String::from_utf8(id).ok()),
+        time: line.ts.as_ref().and_then(date),
+        duration_ns: line.lat_ms.map_or(0, |ms| whole(ms * 1e6)),
+        client: line
+            .client_ip
+            .and_then(|address| address.parse::<IpAddr>().ok()),
+        method: line.method.unwrap_or_else(|| "GET".to_owned()).into_bytes(),
+        target: line.path.into_bytes(),
+        fields,
+        body: line.body.map(text).unwrap_or_default(),
+        body_bytes: line.req_bytes.map(whole),
+        status: line.status,
+        reply_fields: self::fields(line.resp_headers),
+        reply: line.resp_body.map(text).unwrap_or_default(),
+        reply_bytes: line.resp_bytes.map(whole),
+    };
+    Ok(recorded.into_row(number))
+}
+
+/// A string as its bytes, `null` as none, anything else as JSON.
+pub(super) fn text(value: Value) -> Vec<u8> {
+    match value {
+        Value::Null => Vec::new(),
+        Value::String(text) => text.into_bytes(),
+        other => other.to_string().into_bytes(),
+    }
+}
+
+/// `{name: value}`, `{name: [value…]}`, `[[name, value]…]` or `[{name, value}…]`.
+pub(super) fn fields(value: Option<Value>) -> Vec<(Vec<u8>, Vec<u8>)> {
+    match value {
+        Some(Value::Object(map)) => map
+            .into_iter()
+            .flat_map(|(name, value)| {
+                let values = match value {
+                    Value::Array(values) => values,
+                    one => vec![one],
+                };
+                values
+                    .into_iter()
+                    .map(move |value| (name.clone().into_bytes(), text(value)))
+            })
+            .collect(),
+        Some(Value::Array(list)) => list.into_iter().filter_map(pair).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn pair(value: Value) -> Option<(Vec<u8>, Vec<u8>)> {
+    match value {
+        Value::Array(pair) => {
+            let mut pair = pair.into_iter();
+            Some((text(pair.next()?), text(pair.next()?)))
+        }
+        Value::Object(mut map) => Some((text(map.remove("name")?), text(map.remove("value")?))),
+        _ => None,
+    }
+}
+
+/// RFC 3339, or seconds since 1970.
+fn date(value: &Value) -> Option<WallTime> {
+    match value {
+        Value::String(text) => parse_stamp(text.as_bytes()),
+        Value::Number(number) => number
+            .as_f64()
+            .map(|seconds| WallTime(whole(seconds * 1e9))),
+        _ => None,
+    }
+}
+
+/// Not below 0, and as much as fits.
+fn whole(number: f64) -> u64 {
+    number as u64
+}
