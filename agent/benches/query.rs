@@ -28,6 +28,15 @@ const ROUNDS: usize = 3;
 /// What nothing but reading every line can answer.
 const PATH: &str = "path ~ \"^/api/v1/users/12[0-9]+7$\"";
 
+/// Numbers that look random and are the same in every run (SplitMix64: Steele, Lea, Flood, "Fast
+/// Splittable Pseudorandom Number Generators", 2014).
+fn random(number: u64) -> u64 {
+    let mut z = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (z ^ (z >> 31)) >> 20
+}
+
 fn write(dir: &Path) {
     let key = KeyPlace {
         credential: None,
@@ -37,8 +46,7 @@ fn write(dir: &Path) {
     let begun = Moment::now();
     let mut journal = Journal::open(options, Arc::new(RealDisk), begun).expect("a journal");
     for number in 0..EVENTS {
-        // Numbers that look random and are the same in every run (a multiplicative hash, Knuth).
-        let random = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
+        let random = random(number);
         let now = Moment {
             steady: Ktime(begun.steady.0 + number * 50_000),
             date: WallTime(begun.date.0 + number * 50_000),

@@ -82,7 +82,13 @@ impl Counts {
 }
 
 /// Bytes of an index before its filter.
-const FIXED_BYTES: usize = 40;
+const FIXED_BYTES: usize = 44;
+
+/// Bytes of an index that its own checksum is of, before the filter, which it is of too.
+const SUMMED_BYTES: usize = 40;
+
+/// Bytes of a line's check.
+const CHECK_BYTES: usize = 2;
 
 /// Bits of the filter for each value that is in it: with [`PROBES`] one value in 120 that is not
 /// there seems to be (Bloom, 1970: (1 - e^(-7/10))^7 = 0.8 %).
@@ -135,13 +141,30 @@ impl<'a> Index<'a> {
             .map(|pair| u16::from_le_bytes(*pair))
     }
 
+    /// Bytes of the front of an index of `body_bytes` in all, of `records` records: all but the checks.
+    pub(super) const fn front_bytes(body_bytes: usize, records: u32) -> Option<usize> {
+        body_bytes.checked_sub(CHECK_BYTES * records as usize)
+    }
+
     /// Reads the body of a data link.
     ///
     /// # Errors
     /// [`FormatError`] if it is no index of `records` records.
     pub(super) fn decode(body: &'a [u8], records: u32) -> Result<Self, FormatError> {
+        let bytes = Self::front_bytes(body.len(), records);
+        let front = bytes.and_then(|bytes| body.split_at_checked(bytes));
+        let (front, checks) = front.ok_or(FormatError::Altered("an index"))?;
+        let index = Self::decode_front(front, records)?;
+        Ok(Self { checks, ..index })
+    }
+
+    /// Reads its front alone: all that tells whether a frame is wanted.
+    ///
+    /// # Errors
+    /// As for [`Index::decode`].
+    pub(super) fn decode_front(front: &'a [u8], records: u32) -> Result<Self, FormatError> {
         let altered = FormatError::Altered("an index");
-        let mut take = Take(body);
+        let mut take = Take(front);
         let (first, last) = (take.u64()?, take.u64()?);
         let counts = Counts {
             exchanges: take.u32()?,
@@ -151,9 +174,10 @@ impl<'a> Index<'a> {
         let severity = take.u32()?;
         let raw_bytes = take.u32()?;
         let filter_bytes = take.u32()? as usize;
+        let sum = take.u32()?;
         let filter = take.slice(filter_bytes)?;
-        let checks = take.slice(records as usize * 2)?;
-        if counts.total() != records || !take.0.is_empty() {
+        let summed = front.get(..SUMMED_BYTES).unwrap_or_default();
+        if counts.total() != records || !take.0.is_empty() || sum != checksum(summed, filter) {
             return Err(altered);
         }
         Ok(Self {
@@ -163,9 +187,17 @@ impl<'a> Index<'a> {
             severity: severity_of(severity),
             raw_bytes,
             filter,
-            checks,
+            checks: &[],
         })
     }
+}
+
+/// By which a front is known to be as it was written where the rest of the seal is not read.
+fn checksum(summed: &[u8], filter: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(summed);
+    hasher.update(filter);
+    hasher.finalize()
 }
 
 /// Sixteen bits by which an altered line is told from its neighbours.
@@ -312,6 +344,7 @@ impl IndexBuilder {
                 }
             }
         }
+        let begin = out.len();
         out.reserve(FIXED_BYTES + self.filter.len() + self.checks.len());
         out.extend_from_slice(&self.first.to_le_bytes());
         out.extend_from_slice(&self.last.to_le_bytes());
@@ -325,6 +358,8 @@ impl IndexBuilder {
         ] {
             out.extend_from_slice(&word.to_le_bytes());
         }
+        let sum = checksum(out.get(begin..).unwrap_or_default(), &self.filter);
+        out.extend_from_slice(&sum.to_le_bytes());
         out.extend_from_slice(&self.filter);
         out.extend_from_slice(&self.checks);
         self.checks.clear();
@@ -387,6 +422,26 @@ mod tests {
         let body = index(&[("", "", None)]);
         let index = Index::decode(&body, 1).unwrap();
         assert!(!index.may_contain(Key::Status, b"404"));
+    }
+
+    #[test]
+    fn a_front_tells_what_the_whole_does_and_when_it_is_altered() {
+        let body = index(&[("a", "10.0.0.1", Some(404)), ("b", "", Some(200))]);
+        let front = Index::front_bytes(body.len(), 2).unwrap();
+        let front = &body[..front];
+        let whole = Index::decode(&body, 2).unwrap();
+        let index = Index::decode_front(front, 2).unwrap();
+        assert_eq!((index.first, index.counts), (whole.first, whole.counts));
+        assert!(index.may_contain(Key::Client, b"10.0.0.1"));
+        assert_eq!(
+            (index.check(0), whole.check(0)),
+            (None, Some(super::check_of(b"a")))
+        );
+        for bit in 0..front.len() * 8 {
+            let mut altered = front.to_vec();
+            altered[bit / 8] ^= 1 << (bit % 8);
+            assert!(Index::decode_front(&altered, 2).is_err(), "bit {bit}");
+        }
     }
 
     #[test]

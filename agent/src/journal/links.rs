@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::disk::{DiskFile, read_up_to};
+use super::index::Index;
 use super::segment::{FormatError, HEAD_BYTES, Head, LEAD_BYTES, Lead, Seal, leads_in};
 
 /// Bytes that are searched at once for a lead.
@@ -73,6 +74,26 @@ impl Links {
         self.buffer = buffer;
         let seal = self.buffer.get(..read?).unwrap_or_default();
         Ok(Seal::decode(lead, seal)?)
+    }
+
+    /// The front of the index of the link whose lead is next: no more is read, and it has a checksum of
+    /// its own.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub(super) fn front(&mut self, lead: Lead) -> Result<&[u8], LinkError> {
+        let (at, body) = Seal::body_of(&lead)?;
+        let front = Index::front_bytes(body, lead.records);
+        let front = front.ok_or(FormatError::Altered("an index"))?;
+        let at = self.at + (LEAD_BYTES + lead.data_bytes as usize + at) as u64;
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.resize(front, 0);
+        let read = self.read(&mut buffer, at);
+        self.buffer = buffer;
+        if read? < front {
+            return Err(FormatError::Short("a seal").into());
+        }
+        Ok(&self.buffer)
     }
 
     /// The data of the link whose lead is next, without moving on. It is not checked.

@@ -532,12 +532,16 @@ fn look(
     wants: &mut dyn FnMut(&Index<'_>) -> bool,
     bytes_read: &mut u64,
 ) -> Result<Option<Found>, LinkError> {
-    *bytes_read += u64::from(lead.seal_bytes) + super::segment::LEAD_BYTES as u64;
-    let seal = links.seal(lead)?;
-    let index = Index::decode(seal.body, lead.records)?;
-    if !wants(&index) {
+    let front = links.front(lead)?;
+    let front_bytes = front.len() as u64;
+    *bytes_read += super::segment::LEAD_BYTES as u64 + front_bytes;
+    if !wants(&Index::decode_front(front, lead.records)?) {
         return Ok(None);
     }
+    // Of what is wanted the seal must be there to its end, and right.
+    *bytes_read += u64::from(lead.seal_bytes).saturating_sub(front_bytes);
+    let seal = links.seal(lead)?;
+    let index = Index::decode(seal.body, lead.records)?;
     Ok(Some(Found {
         cursor: Cursor {
             segment,

@@ -319,6 +319,16 @@ impl<'a> Seal<'a> {
         SKIPPABLE_BYTES + body_bytes + HASHES_BYTES + kind.signature_bytes() + LENGTH_BYTES
     }
 
+    /// Where in a seal of `lead` its body lies, and how long it is.
+    ///
+    /// # Errors
+    /// [`FormatError`] if there is no room for one.
+    pub(super) fn body_of(lead: &Lead) -> Result<(usize, usize), FormatError> {
+        let body = (lead.seal_bytes as usize).checked_sub(Self::bytes(lead.kind, 0));
+        let body = body.ok_or(FormatError::Altered("a seal"))?;
+        Ok((SKIPPABLE_BYTES, body))
+    }
+
     /// Reads the seal that is all of `bytes`, and checks that its own hash is right. Whether
     /// the data is that of which it speaks, [`Seal::fits`] says.
     ///
