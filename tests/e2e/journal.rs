@@ -85,6 +85,7 @@ fn killed_at_any_time_it_keeps_what_was_durable_and_goes_on() {
         let trust = Trust {
             key: key.and_then(|key| PublicKey::parse(&key)),
             checkpoints: Vec::new(),
+            put_back: Vec::new(),
         };
         let report = verify(&dir, &trust, |_, _| ()).unwrap();
         assert_eq!(report.found, None, "kill {kill}");

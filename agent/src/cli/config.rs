@@ -51,6 +51,16 @@ complete its keys and mark its mistakes.")]
 struct FileArg {
     /// The file; by default /etc/eaves/eaves.yaml, or the defaults if that is not there
     file: Option<PathBuf>,
+
+    /// The file, as other commands take it
+    #[arg(long, short, value_name = "FILE", conflicts_with = "file")]
+    config: Option<PathBuf>,
+}
+
+impl FileArg {
+    fn file(&self) -> Option<&Path> {
+        self.file.as_deref().or(self.config.as_deref())
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -67,8 +77,8 @@ struct SchemaArgs {
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     match &args.command {
         Command::Check(arg) => {
-            load(arg.file.as_deref())?;
-            let name = match &arg.file {
+            load(arg.file())?;
+            let name = match arg.file() {
                 Some(file) => file.display().to_string(),
                 None if Path::new(DEFAULT_FILE).exists() => DEFAULT_FILE.to_owned(),
                 None => format!("{DEFAULT_FILE} is not there; the defaults"),
@@ -76,7 +86,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
             output::to_stderr(format!("{name}: no mistakes"));
         }
         Command::Show(arg) => {
-            let yaml = load(arg.file.as_deref())?.to_yaml()?;
+            let yaml = load(arg.file())?.to_yaml()?;
             output::to_stdout(yaml.as_bytes())?;
         }
         Command::Schema(arg) => {
@@ -97,6 +107,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// The journal's folder by the configuration in `file`, or in the default file; or where it lies by default.
+///
+/// # Errors
+/// As for [`load`].
+pub(super) fn journal_dir(file: Option<&Path>) -> anyhow::Result<PathBuf> {
+    Ok(load(file)?.journal.unwrap_or_default().dir)
 }
 
 /// The configuration in `file`, or in the default file if that is there, or else the defaults.

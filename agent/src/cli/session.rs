@@ -39,6 +39,11 @@ impl HearArgs {
         self.capture.config()
     }
 
+    /// Whether anything but the configuration says how to listen: that asks for a tap of its own.
+    pub(super) fn chooses(&self) -> bool {
+        self.capture.chooses() || self.ebpf_object.is_some()
+    }
+
     /// Attaches the tap.
     ///
     /// # Errors
@@ -220,6 +225,7 @@ impl Session<'_> {
             Ok(()) => pipeline::run(source, &mut host, &self.options, requests),
             Err(error) => Err(RunError::Output(error)),
         };
+        host.settle();
         let counted = host.counted();
         let ledger = counted.ledger();
         let reason = match &ran {

@@ -38,6 +38,11 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
 
+    /// Link before which the journal was put back from a copy, as told by a run without this: that is then
+    /// no break. May be given more than once
+    #[arg(long, value_name = "LINK")]
+    put_back: Vec<u64>,
+
     /// Public key that must have signed; by default this host's
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
@@ -51,7 +56,7 @@ pub struct Args {
     json: bool,
 
     /// Configuration file that names the journal
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
@@ -62,12 +67,7 @@ pub struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let dir = match &args.dir {
         Some(dir) => dir.clone(),
-        None => {
-            config::load(args.config.as_deref())?
-                .journal
-                .unwrap_or_default()
-                .dir
-        }
+        None => config::journal_dir(args.config.as_deref())?,
     };
     let place = KeyPlace::of(&dir);
     if args.print_key {
@@ -91,7 +91,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         .map(read)
         .transpose()?
         .unwrap_or_default();
-    let trust = Trust { key, checkpoints };
+    let trust = Trust {
+        key,
+        checkpoints,
+        put_back: args.put_back.clone(),
+    };
     let report = verify(&dir, &trust, |_, _| ())
         .with_context(|| format!("{} cannot be verified", dir.display()))?;
     if report.segments == 0 && report.torn_bytes == 0 && report.found.is_none() {
@@ -202,6 +206,17 @@ fn words(dir: &Path, report: &Report, knows_key: bool) -> String {
         )),
         None => say("  proved up to  nothing: there is no checkpoint".to_owned()),
     }
+    for one in &report.put_back {
+        say(format!(
+            "  put back      before link {}, found at the start of {}: links {} to {} are not there; if that was \
+             a copy of yours, --put-back {}",
+            one.link,
+            date(one.date),
+            one.missing,
+            one.signed,
+            one.link
+        ));
+    }
     if report.unsigned_links > 0 {
         say(format!(
             "  behind that   {} links that nobody has signed yet",
@@ -246,6 +261,13 @@ fn json(report: &Report) -> Value {
         "checkpoint": report.checkpoint.map(|(sequence, time)| {
             serde_json::json!({ "sequence": sequence, "time": date(time) })
         }),
+        "put_back": report.put_back.iter().map(|one| serde_json::json!({
+            "segment": one.segment,
+            "link": one.link,
+            "missing": one.missing,
+            "signed": one.signed,
+            "time": date(one.date),
+        })).collect::<Vec<_>>(),
         "unsigned_links": report.unsigned_links,
         "torn_bytes": report.torn_bytes,
         "key": report.key.map(|key| key.to_string()),

@@ -49,7 +49,8 @@
 //!            16  exchanges u32 │ findings u32 │ notices u32
 //!            28  severity u32                              0 none, 1 info … 5 critical: the worst
 //!            32  line bytes u32 │ filter bytes u32
-//!            40  filter                                    Bloom's: 10 bits a value, 7 probes; empty: all
+//!            40  crc32 u32                                 of bytes 0 to 39 and the filter
+//!            44  filter                                    Bloom's: 10 bits a value, 7 probes; empty: all
 //!             …  checks u16 each                           of each line, its CRC-32's low half
 //! body of 2   0  date u64 │ segment u64 │ records u64      records in the chain up to here
 //! body of 3   0  date u64 │ segment u64                    the segment that is deleted
@@ -99,11 +100,12 @@ pub use disk::{Disk, DiskFile, Open, RealDisk};
 pub use happened::{Checkpoint, Happened, RetireReason};
 pub use index::{Counts, Index, Key, Keys, RecordKind};
 pub use key::{CREDENTIAL, KeyPlace, PublicKey};
+pub use open::is_written;
 pub use reader::{Damage, Frame, Order, Reader};
 pub use segment::{FormatError, Hash, LINE_MAX_BYTES};
 pub use state::{Cursor, Saved, State};
 pub use sync::Synced;
-pub use verify::{Break, BreakKind, Report, Trust, verify};
+pub use verify::{Break, BreakKind, PutBack, Report, Trust, verify};
 pub use writer::{Journal, Pressure, Record};
 
 /// Where a journal lies if no other place is named.
@@ -116,6 +118,15 @@ pub const DEFAULT_DIR: &str = "/var/lib/eaves/journal";
 pub fn segments(dir: &Path) -> io::Result<Vec<(u64, u64)>> {
     let files = folder::list(&RealDisk, dir)?;
     Ok(files.iter().map(|file| (file.number, file.bytes)).collect())
+}
+
+/// Whether every segment in `dir` can be read by this process, as far as the newest tells.
+#[must_use]
+pub fn is_readable(dir: &Path) -> bool {
+    let newest = segments(dir)
+        .ok()
+        .and_then(|segments| segments.last().copied());
+    newest.is_some_and(|(number, _)| std::fs::File::open(folder::path(dir, number)).is_ok())
 }
 
 /// Bytes of lines at which a frame closes.

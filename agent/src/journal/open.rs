@@ -2,8 +2,11 @@
 
 use std::fs::{self, TryLockError};
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
+
+use rustix::fs::{major, minor};
 
 use super::JournalError;
 use super::chain::Chain;
@@ -107,9 +110,32 @@ fn nonce() -> io::Result<[u8; 16]> {
     Ok(nonce)
 }
 
+/// Name of the file that is locked by who writes.
+const LOCK: &str = "lock";
+
+/// Whether somebody writes to the journal in `dir` now, as far as the kernel's table of locks tells: nothing
+/// is locked to find out, or an agent that starts meanwhile would find its journal taken. Where a file system
+/// has other device numbers for files than for itself, as btrfs does, nobody seems to.
+#[must_use]
+pub fn is_written(dir: &Path) -> bool {
+    let Ok(about) = fs::metadata(dir.join(LOCK)) else {
+        return false;
+    };
+    let (dev, inode) = (about.dev(), about.ino());
+    let place = format!("{:02x}:{:02x}:{inode}", major(dev), minor(dev));
+    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+    locks.lines().any(|line| is_lock_of(line, &place))
+}
+
+/// Whether a line of `/proc/locks` (proc(5)) tells of a lock on the file at `place`.
+fn is_lock_of(line: &str, place: &str) -> bool {
+    let mut words = line.split_ascii_whitespace().skip(1);
+    words.next() == Some("FLOCK") && words.any(|word| word == place)
+}
+
 /// Keeps other writers out, as long as the file is open.
 fn lock(dir: &Path) -> Result<fs::File, JournalError> {
-    let path = dir.join("lock");
+    let path = dir.join(LOCK);
     let file = fs::OpenOptions::new()
         .write(true)
         .create(true)
@@ -122,5 +148,33 @@ fn lock(dir: &Path) -> Result<fs::File, JournalError> {
         }),
         // A file system without locks: nobody else can be kept out.
         Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_lock_of, is_written, lock};
+
+    #[test]
+    fn who_writes_is_seen_without_a_lock_of_ones_own() {
+        let dir = std::env::temp_dir().join(format!("eaves-lock-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        assert!(!is_written(&dir));
+        let locked = lock(&dir).unwrap();
+        assert!(is_written(&dir));
+        drop(locked);
+        assert!(!is_written(&dir));
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn locks_are_told_apart() {
+        let check = |line: &str, expected| {
+            assert_eq!(is_lock_of(line, "fe:01:77"), expected, "{line}");
+        };
+        check("1: FLOCK  ADVISORY  WRITE 812 fe:01:77 0 EOF", true);
+        check("1: FLOCK  ADVISORY  WRITE 812 fe:01:775 0 EOF", false);
+        check("2: POSIX  ADVISORY  WRITE 812 fe:01:77 0 EOF", false);
+        check("", false);
     }
 }

@@ -160,6 +160,7 @@ impl Rig {
         let trust = Trust {
             key: Some(self.key()),
             checkpoints: Vec::new(),
+            put_back: Vec::new(),
         };
         verify(self.dir(), &trust, |_, _| ()).unwrap()
     }

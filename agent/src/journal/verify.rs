@@ -30,6 +30,8 @@ pub struct Trust {
     pub key: Option<PublicKey>,
     /// Checkpoints that were seen elsewhere.
     pub checkpoints: Vec<Checkpoint>,
+    /// Links before which a person has put the journal back from a copy: [`PutBack::link`].
+    pub put_back: Vec<u64>,
 }
 
 /// What was found.
@@ -53,8 +55,52 @@ pub struct Report {
     pub torn_bytes: u64,
     /// The key that signed.
     pub key: Option<PublicKey>,
+    /// Places where the agent found the end of the chain gone, and went on.
+    pub put_back: Vec<PutBack>,
     /// The first thing that is wrong.
     pub found: Option<Break>,
+}
+
+/// A place where the agent found at a start that it had signed more than was there: a copy was put back, or
+/// the end was cut off. It went on with numbers that were never given, so nothing stands in two chains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PutBack {
+    /// Segment it is in.
+    pub segment: u64,
+    /// The first link behind it.
+    pub link: u64,
+    /// Where the chain that was found had ended: the first link that is not there.
+    pub missing: u64,
+    /// The last link that is known to have been signed and is not there.
+    pub signed: u64,
+    /// Records before it.
+    pub records: u64,
+    /// When the agent found it.
+    pub date: WallTime,
+}
+
+impl PutBack {
+    /// As a break in the chain, which it is until a person says that it was a copy.
+    fn to_break(self) -> Break {
+        let Self {
+            link,
+            missing,
+            signed,
+            ..
+        } = self;
+        let what = format!(
+            "at a start the agent found the chain to end before link {missing}, though it had signed link {signed}: \
+             its end was cut off, or a copy was put back; it went on with link {link}"
+        );
+        Break {
+            kind: BreakKind::CutTail,
+            segment: self.segment,
+            frame: Some(missing),
+            record: Some(self.records),
+            records: None,
+            what,
+        }
+    }
 }
 
 /// What is wrong, and where.
@@ -281,6 +327,12 @@ impl<'a> Walk<'a> {
     /// Takes a link whose own hashes are right.
     fn link(&mut self, seal: &Seal<'_>, segment: u64, at: u64) -> Result<(), Stop> {
         let lead = &seal.lead;
+        if lead.kind == Kind::Start
+            && let Ok(start) = body::Start::decode(seal.body)
+            && start.known > 0
+        {
+            self.put_back(&start, lead.sequence, segment)?;
+        }
         if lead.sequence != self.sequence {
             return Err(self.out_of_place(seal, segment)?);
         }
@@ -334,8 +386,7 @@ impl<'a> Walk<'a> {
                 Err(_) => return wrong(self, "its body is none"),
             },
             Kind::Start => match body::Start::decode(seal.body) {
-                Ok(start) if start.known == 0 => {}
-                Ok(start) => return Err(self.rewound(&start, segment)),
+                Ok(_) => {}
                 Err(_) => return wrong(self, "its body is none"),
             },
         }
@@ -355,7 +406,8 @@ impl<'a> Walk<'a> {
         if other.is_none() {
             return Ok(());
         }
-        let what = "the checkpoint that was seen of it has another seal: the chain before it was rewritten, or                     goes on from a copy that was put back";
+        let what = "the checkpoint that was seen of it has another seal: the chain before it was rewritten, or \
+                    goes on from a copy that was put back";
         Err(self.broken(
             BreakKind::Altered,
             segment,
@@ -368,13 +420,6 @@ impl<'a> Walk<'a> {
     fn out_of_place(&self, seal: &Seal<'_>, segment: u64) -> Result<Stop, io::Error> {
         let lead = &seal.lead;
         let (found, expected) = (lead.sequence, self.sequence);
-        if lead.kind == Kind::Start
-            && found > expected
-            && let Ok(start) = body::Start::decode(seal.body)
-            && start.known == found
-        {
-            return Ok(self.rewound(&start, segment));
-        }
         let moved = found < expected || self.is_elsewhere(expected)?;
         let kind = if moved {
             BreakKind::Reordered
@@ -385,13 +430,31 @@ impl<'a> Walk<'a> {
         Ok(self.broken(kind, segment, Some(expected), what))
     }
 
-    /// The agent itself found at a start that the chain had been longer.
-    fn rewound(&self, start: &body::Start, segment: u64) -> Stop {
-        let what = format!(
-            "at a start the agent found the chain to end here, though it had signed link {}: the end was cut              off, or a copy was put back",
-            start.known.saturating_sub(1)
-        );
-        self.broken(BreakKind::CutTail, segment, Some(self.sequence), what)
+    /// The agent itself found at a start that the chain had been longer: link `link` says so. The chain goes
+    /// on there, unless what is missing was seen elsewhere and no person has said that it was a copy.
+    fn put_back(&mut self, start: &body::Start, link: u64, segment: u64) -> Result<(), Stop> {
+        let found = PutBack {
+            segment,
+            link,
+            missing: self.sequence,
+            signed: start.known.saturating_sub(1),
+            records: self.records,
+            date: start.date,
+        };
+        if link != self.sequence && link != start.known || link < self.sequence {
+            // Not what the agent writes: it goes on with the number behind the last that was signed.
+            return Ok(());
+        }
+        self.report.put_back.push(found);
+        let lost = self.sequence..link;
+        let mut checkpoints = self.trust.checkpoints.iter();
+        let seen = checkpoints.find(|one| lost.contains(&one.sequence));
+        if let Some(seen) = seen.filter(|_| !self.trust.put_back.contains(&link)) {
+            let what = format!("link {} was signed and is not there", seen.sequence);
+            return Err(self.broken(BreakKind::CutTail, segment, Some(self.sequence), what));
+        }
+        self.sequence = link;
+        Ok(())
     }
 
     /// Whether a whole link with this number stands anywhere.
@@ -495,7 +558,12 @@ impl<'a> Walk<'a> {
         self.report.key = self.key;
         self.report.unsigned_links = self.sequence.saturating_sub(self.signed);
         if self.report.found.is_none() {
-            let found = self.deleted().or_else(|| self.cut(files));
+            let accepted = |one: &&PutBack| self.trust.put_back.contains(&one.link);
+            let put_back = self.report.put_back.iter().find(|one| !accepted(one));
+            let put_back = put_back.map(|one| one.to_break());
+            let found = put_back
+                .or_else(|| self.deleted())
+                .or_else(|| self.cut(files));
             self.report.found = found;
         }
     }

@@ -211,6 +211,19 @@ impl Journal {
         }
     }
 
+    /// Closes the frame and waits, at most `within`, until all that was accepted is durable: what is counted
+    /// then adds up.
+    pub fn settle(&mut self, within: Duration, now: Moment) {
+        self.close_frame(now);
+        self.sync(None);
+        if let Some(chain) = &self.chain {
+            let last = chain.sequence().saturating_sub(1);
+            // How far that came shows in what is counted.
+            let _ = self.syncer.synced().wait(last, within);
+        }
+        self.take_done(now);
+    }
+
     /// Ends in good order: closes the frame, signs and syncs. What cannot be written is counted as
     /// shed.
     pub fn close(&mut self, now: Moment) {

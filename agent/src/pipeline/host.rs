@@ -144,6 +144,13 @@ impl<'a> Host<'a> {
         self.asking.take()
     }
 
+    /// Lets the journal take in all it was given, so that a ledger that is taken now adds up.
+    pub fn settle(&mut self) {
+        if let Some(keep) = &mut self.keep {
+            keep.settle();
+        }
+    }
+
     /// Ends the journal in good order, with all it was given, and then the outputs.
     pub fn close(&mut self) {
         if let Some(keep) = &mut self.keep {

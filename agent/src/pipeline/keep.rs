@@ -1,10 +1,15 @@
 //! Events into the journal, and what it has to tell as notices.
 
+use std::time::Duration;
+
 use crate::clock::Moment;
 use crate::config::Bodies;
 use crate::event::{ApiEvent, Detail, JournalWhat, Lower, Notice, Severity, Text, write_line};
 use crate::journal::{Checkpoint, Happened, Journal, Keys, Pressure, Record, RecordKind, Synced};
 use crate::telemetry::Counters;
+
+/// How long is waited for the disk before the last ledger is taken.
+const SETTLE_WITHIN: Duration = Duration::from_secs(2);
 
 /// The journal of a running pipeline.
 pub struct Keep {
@@ -88,6 +93,11 @@ impl Keep {
     pub(super) fn tick(&mut self) -> Vec<(Severity, Detail<'static>)> {
         self.journal.tick(Moment::now());
         self.journal.happened().into_iter().map(told).collect()
+    }
+
+    /// Lets all that was given become durable, as far as that is soon: what is counted then adds up.
+    pub(super) fn settle(&mut self) {
+        self.journal.settle(SETTLE_WITHIN, Moment::now());
     }
 
     /// Ends in good order.

@@ -29,6 +29,14 @@ pub struct Sum {
 }
 
 impl Sum {
+    /// Whether it counts nothing, since nothing of its stage is there: a journal or sinks that are not
+    /// configured.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        let nothing = |counts: &[(_, u64)]| counts.iter().all(|(_, count)| *count == 0);
+        matches!(self.stage, "journal" | "sink") && nothing(&self.whole) && nothing(&self.parts)
+    }
+
     /// Whether it holds.
     #[must_use]
     pub fn holds(&self) -> bool {
@@ -162,7 +170,7 @@ impl fmt::Display for Ledger<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "ledger (in = out + dropped)")?;
         let mut last = "";
-        for sum in self.sums() {
+        for sum in self.sums().iter().filter(|sum| !sum.is_absent()) {
             let stage = if sum.stage == last { "" } else { sum.stage };
             last = sum.stage;
             write!(f, "  {stage:<9} ")?;

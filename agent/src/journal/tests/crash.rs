@@ -109,9 +109,15 @@ fn a_copy_that_is_put_back_does_not_fork_the_chain_unnoticed() {
     rig.close();
     let path = folder::path(rig.dir(), 1);
     let copy = fs::read(&path).unwrap();
+    rig.happened();
     rig.reopen();
     rig.frame(4);
     rig.close();
+    let signed = |one: Happened| match one {
+        Happened::Checkpoint(checkpoint) => Some(checkpoint),
+        _ => None,
+    };
+    let lost = rig.happened().into_iter().filter_map(signed).next_back();
     fs::write(&path, &copy).unwrap();
     assert_eq!(rig.verify().found, None);
     rig.happened();
@@ -122,6 +128,29 @@ fn a_copy_that_is_put_back_does_not_fork_the_chain_unnoticed() {
     rig.close();
     let found = rig.verify().found.unwrap();
     assert_eq!(found.kind, super::super::BreakKind::CutTail);
+    // All of it is proved, and a person may say that it was a copy; not if what is missing was seen elsewhere
+    // and nobody says so.
+    let report = rig.verify();
+    assert_eq!((report.records, report.unsigned_links), (5, 0));
+    let put_back = report.put_back[0];
+    assert!(put_back.missing < put_back.link && put_back.signed + 1 == put_back.link);
+    let trust = |put_back: &[u64], checkpoints: &[super::super::Checkpoint]| super::super::Trust {
+        key: None,
+        checkpoints: checkpoints.to_vec(),
+        put_back: put_back.to_vec(),
+    };
+    let found = |trust| {
+        super::super::verify(rig.dir(), &trust, |_, _| ())
+            .unwrap()
+            .found
+    };
+    assert_eq!(found(trust(&[put_back.link], &[])), None);
+    assert!(found(trust(&[put_back.link + 1], &[])).is_some());
+    let lost = lost.unwrap();
+    let kind = |found: Option<super::super::Break>| found.unwrap().kind;
+    let cut = super::super::BreakKind::CutTail;
+    assert_eq!(kind(found(trust(&[], &[lost.clone()]))), cut);
+    assert_eq!(found(trust(&[put_back.link], &[lost])), None);
     // No number is given twice: what sinks have seen stays behind their cursors.
     let read = read_all(rig.dir(), Order::OldestFirst);
     let numbers: Vec<_> = read.iter().map(|(_, line)| number(line)).collect();

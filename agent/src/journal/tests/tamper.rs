@@ -40,6 +40,7 @@ fn report(rig: &Rig, checkpoints: &[Checkpoint]) -> Report {
     let trust = Trust {
         key: Some(rig.key()),
         checkpoints: checkpoints.to_vec(),
+        put_back: Vec::new(),
     };
     verify(rig.dir(), &trust, |_, _| ()).unwrap()
 }
@@ -237,6 +238,7 @@ fn another_key_is_told() {
     let trust = Trust {
         key: Some(other),
         checkpoints: Vec::new(),
+        put_back: Vec::new(),
     };
     let found = verify(rig.dir(), &trust, |_, _| ()).unwrap().found.unwrap();
     assert_eq!(found.kind, BreakKind::WrongKey);
