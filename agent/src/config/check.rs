@@ -8,7 +8,7 @@ mod words;
 
 use serde_json::{Map, Value as Schema};
 
-use super::report::{Mistake, Mistakes, Place};
+use super::report::{Mistake, Mistakes, Place, SECRETS};
 use super::tree::{Node, Value};
 use crate::spelling::meant;
 use words::{list, shown};
@@ -83,7 +83,7 @@ impl Checker<'_> {
         match schema.get("type").and_then(Schema::as_str) {
             Some("object") => self.object(node, &schema),
             Some("array") => self.array(node, &schema),
-            _ => match leaf::value(node, &schema) {
+            _ => match self.leaf(node, &schema) {
                 Ok(value) => Some(value),
                 Err(what) => {
                     self.mistake(node.place, what);
@@ -91,6 +91,14 @@ impl Checker<'_> {
                 }
             },
         }
+    }
+
+    /// The value of a leaf; where a secret stands, a report does not show it.
+    fn leaf(&mut self, node: &Node, schema: &Map<String, Schema>) -> Result<Schema, String> {
+        if leaf::is_secret(&node.value, schema) {
+            self.mistakes.hide(node.place);
+        }
+        leaf::value(node, schema)
     }
 
     fn array(&mut self, node: &Node, schema: &Map<String, Schema>) -> Option<Schema> {
@@ -170,7 +178,13 @@ impl Checker<'_> {
                         sound.insert(name.to_owned(), value);
                     }
                 }
-                None => strangers = true,
+                None => {
+                    strangers = true;
+                    // A secret's key may be misspelt.
+                    if !meant(name, SECRETS).is_empty() {
+                        self.mistakes.hide(value.place);
+                    }
+                }
             }
             self.path.pop();
         }

@@ -24,6 +24,19 @@ pub struct Mistake {
     pub what: String,
 }
 
+/// Keys under which secrets stand, for files that cannot be read as YAML and keys that are misspelt.
+pub(super) const SECRETS: &[&str] = &[
+    "password",
+    "secret",
+    "token",
+    "bearer",
+    "routing_key",
+    "value",
+];
+
+/// What stands in a report for each character of a secret.
+const HIDDEN: char = '*';
+
 /// Mistakes that are told at most; beyond, only how many.
 const MISTAKES_MAX: usize = 100;
 
@@ -34,6 +47,8 @@ pub struct Mistakes {
     pub told: Vec<Mistake>,
     /// How many more there are.
     pub beyond: usize,
+    /// Where secrets stand, which no report shows.
+    hidden: Vec<Place>,
 }
 
 impl Mistakes {
@@ -44,6 +59,11 @@ impl Mistakes {
         } else {
             self.beyond += 1;
         }
+    }
+
+    /// Where a secret stands.
+    pub(super) fn hide(&mut self, place: Place) {
+        self.hidden.push(place);
     }
 
     /// Whether there are none.
@@ -77,10 +97,14 @@ impl Report {
         mistakes.told.sort_by_key(order);
         // Only lines up to the last that is shown are kept.
         let last = mistakes.told.last().map_or(0, |last| last.place.line);
+        let mut lines: Vec<String> = text.lines().take(last).map(shown).collect();
+        for place in &mistakes.hidden {
+            hide(&mut lines, *place);
+        }
         Self {
             file: file.to_owned(),
             mistakes,
-            lines: text.lines().take(last).map(shown).collect(),
+            lines,
         }
     }
 
@@ -104,8 +128,57 @@ impl Report {
     }
 }
 
+/// Hides what stands at `place`, on the lines behind too if it is that long.
+fn hide(lines: &mut [String], place: Place) {
+    let (mut skip, mut left) = (place.column.max(1) - 1, place.chars.max(1));
+    for line in lines.iter_mut().skip(place.line.max(1) - 1) {
+        let chars = line.chars().enumerate();
+        let hidden = chars.map(|(at, c)| {
+            let inside = at >= skip && at - skip < left && c != ' ';
+            if inside { HIDDEN } else { c }
+        });
+        let hidden: String = hidden.collect();
+        left = left.saturating_sub((line.chars().count() + 1).saturating_sub(skip));
+        *line = hidden;
+        skip = 0;
+        if left == 0 {
+            return;
+        }
+    }
+}
+
+/// Hides what stands behind a secret's key, as far as a line shows that without being understood.
+fn guarded(line: &str) -> String {
+    let mut out = line.to_owned();
+    for key in SECRETS {
+        let mut from = 0;
+        while let Some(at) = out.get(from..).and_then(|rest| rest.find(key)) {
+            from += at + key.len();
+            let rest = out.get(from..).unwrap_or_default();
+            let behind = rest.trim_start_matches(['"', '\'']).trim_start();
+            let Some(value) = behind.strip_prefix(':').map(str::trim_start) else {
+                continue;
+            };
+            if value.trim_start_matches(['"', '\'']).starts_with("${") {
+                continue;
+            }
+            let end = value.find([',', '}']).unwrap_or(value.len());
+            let start = out.len() - value.len();
+            let hidden = value.get(..end).unwrap_or_default().chars();
+            let hidden: String = hidden.map(|c| if c == ' ' { c } else { HIDDEN }).collect();
+            let mut guarded = out.get(..start).unwrap_or_default().to_owned();
+            guarded.push_str(&hidden);
+            from = guarded.len();
+            guarded.push_str(value.get(end..).unwrap_or_default());
+            out = guarded;
+        }
+    }
+    out
+}
+
 /// A line without what would move the cursor: one character stays one character.
 fn shown(line: &str) -> String {
+    let line = guarded(line);
     let plain = |c: char| match c {
         '\t' => ' ',
         c if c.is_control() => '\u{fffd}',

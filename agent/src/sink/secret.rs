@@ -111,7 +111,7 @@ impl JsonSchema for SecretText {
         true
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string" })
+        json_schema!({ "type": "string", "x-secret": true })
     }
 }
 

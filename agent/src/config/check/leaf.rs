@@ -31,7 +31,11 @@ fn form(why: impl ToString) -> Wrong {
 /// What is wrong with it, and what is allowed.
 pub(super) fn value(node: &Node, schema: &Map<String, Schema>) -> Result<Schema, String> {
     judged(&node.value, schema).map_err(|wrong| {
-        let value = shown(&node.value);
+        let value = if is_secret(&node.value, schema) {
+            "the value".to_owned()
+        } else {
+            shown(&node.value)
+        };
         let default = schema
             .get("default")
             .filter(|_| node.value == Value::Null)
@@ -42,6 +46,18 @@ pub(super) fn value(node: &Node, schema: &Map<String, Schema>) -> Result<Schema,
             Wrong::Bounds(why) => format!("{value} {why}; allowed: {}", range(schema)),
         }
     })
+}
+
+/// Whether `value` must not be shown: a secret that is written out, or an address that holds one.
+pub(super) fn is_secret(value: &Value, schema: &Map<String, Schema>) -> bool {
+    let text = match value {
+        Value::Text(text) => text.as_str(),
+        _ => "",
+    };
+    if schema.get("x-secret") == Some(&Schema::Bool(true)) {
+        return !text.starts_with("${");
+    }
+    schema.contains_key("x-check") && text.contains("://") && text.contains('@')
 }
 
 fn judged(value: &Value, schema: &Map<String, Schema>) -> Result<Schema, Wrong> {
