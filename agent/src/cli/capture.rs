@@ -31,6 +31,14 @@ pub struct CaptureArgs {
 }
 
 impl CaptureArgs {
+    /// Whether an option goes before the configuration.
+    pub fn chooses(&self) -> bool {
+        self.mode.is_some()
+            || self.bodies.is_some()
+            || !self.roles.is_empty()
+            || !self.exclude_port.is_empty()
+    }
+
     /// The configuration in force.
     ///
     /// # Errors

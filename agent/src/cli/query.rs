@@ -6,17 +6,17 @@ mod table;
 
 use std::io::{self, IsTerminal as _};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::{Exit, Globals, output};
+use super::{Exit, Globals, config, output};
 use crate::clock::WallTime;
 use crate::event::parse_stamp;
 use crate::filter::{Fields, Filter};
-use crate::journal::{JournalError, Order};
+use crate::journal::{self, Cursor, JournalError, Order};
 use crate::query::{Question, Scan, Step};
 use crate::units::Period;
 use answer::Answer;
@@ -50,9 +50,13 @@ pub struct Args {
     #[arg(value_name = "FILTER")]
     filter: Option<Filter>,
 
-    /// Folder of the journal
-    #[arg(long, value_name = "DIR", default_value = crate::journal::DEFAULT_DIR)]
-    dir: PathBuf,
+    /// Folder of the journal; by default that of the configuration
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    dir: Option<PathBuf>,
+
+    /// Configuration file that names the journal; by default /etc/eaves/eaves.yaml
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
 
     /// From this time on: so long ago, as in 2h, or a time or a day, as in 2026-11-21T06:00:00Z
     #[arg(long, value_name = "TIME")]
@@ -172,14 +176,19 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         } else {
             Order::OldestFirst
         },
+        from: Cursor::default(),
     };
-    let mut scan = Scan::new(&args.dir, question).map_err(|error| match &error {
+    let dir = match &args.dir {
+        Some(dir) => dir.clone(),
+        None => config::journal_dir(args.config.as_deref())?,
+    };
+    let mut scan = Scan::new(&dir, question).map_err(|error| match &error {
         JournalError::Io { .. } => anyhow::Error::new(error).context(Exit::Usage),
         _ => error.into(),
     })?;
     // Lines on a terminal and a line that is rewritten do not go together.
     let quiet = terminal && !answer.is_sum();
-    let mut progress = Progress::of(&args.dir, args.newest, quiet || args.follow);
+    let mut progress = Progress::of(&dir, args.newest, quiet || args.follow);
     let mut out = Vec::with_capacity(2 * OUTPUT_BYTES);
     answer.begin(&mut out);
     let damaged = read(args, &mut scan, &mut answer, &mut progress, &mut out)?;
@@ -195,6 +204,60 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
             "parts of the journal that cannot be read: {damaged}"
         )),
     }
+}
+
+/// Shows what is written to the journal in `dir` from now on, of what `filter` matches, until `stopping`; as
+/// JSON lines, or in columns for people.
+///
+/// # Errors
+/// The journal cannot be read, or standard output not be written.
+pub(super) fn follow(
+    dir: &Path,
+    filter: Option<&Filter>,
+    json: bool,
+    globals: &Globals,
+    stopping: impl Fn() -> bool,
+) -> anyhow::Result<()> {
+    let segments = journal::segments(dir)?;
+    let question = Question {
+        filter: filter.cloned(),
+        from: Cursor {
+            segment: segments.last().map_or(0, |(number, _)| *number),
+            ..Cursor::default()
+        },
+        ..Question::default()
+    };
+    let mut scan = Scan::new(dir, question)?;
+    while scan.skip_to_end().is_err() {}
+    let colours = globals.color.colours(io::stdout().is_terminal());
+    let mut answer = if json {
+        Answer::Whole
+    } else {
+        Answer::columns(colours)?
+    };
+    // People read of notices what was lost; how the agent fares they ask it.
+    let shown = Filter::parse("kind != notice or name == loss")?;
+    let mut out = Vec::new();
+    answer.begin(&mut out);
+    while !stopping() {
+        let step = scan.step(|line| {
+            if json || shown.matches(line) {
+                answer.line(line, &mut out);
+            }
+            ControlFlow::Continue(())
+        });
+        if let Err(damage) = &step {
+            output::to_stderr(format_args!("eaves: {damage}"));
+        }
+        if !matches!(step, Ok(Step::More)) || out.len() >= OUTPUT_BYTES {
+            output::to_stdout(&out)?;
+            out.clear();
+        }
+        if matches!(step, Ok(Step::End)) {
+            std::thread::sleep(FOLLOW_EVERY);
+        }
+    }
+    Ok(())
 }
 
 /// Reads to the end, or until there is enough. Answers with how many parts cannot be read.

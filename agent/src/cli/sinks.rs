@@ -10,12 +10,16 @@ use serde::Serialize;
 use super::output::{self, safe_text};
 use super::{Exit, config, run, session};
 use crate::clock::WallTime;
-use crate::config::{Config, Kind};
-use crate::event::stamp;
+use crate::config::{Config, Kind, SinkEntry};
+use crate::event::{Severity, stamp};
+use crate::filter::Filter;
 use crate::journal::{Counts, Cursor, Reader, State};
 use crate::pipeline::Sinks;
-use crate::sink::{DeadLetters, Kept, cursor_name, sink_name};
+use crate::sink::{DeadLetters, Head, Kept, cursor_name, is_wanted, sink_name};
 use crate::telemetry::Counter;
+
+/// Most events behind a cursor that a filter is asked about, one by one; a second's work.
+const LOOKED_AT_MAX: u64 = 500_000;
 
 /// Columns of an error that people are shown.
 const ERROR_COLUMNS: usize = 60;
@@ -66,8 +70,12 @@ struct Standing {
     configured: bool,
     failing: bool,
     cursor: Cursor,
-    /// Events behind the cursor, of the kinds that go there; a filter may leave some out.
+    /// Events behind the cursor that go there.
     lag_events: u64,
+    /// Whether those beyond the first [`LOOKED_AT_MAX`] are counted without their filter: then there are at
+    /// most so many.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    lag_at_most: bool,
     /// Age of the oldest of them, seconds.
     lag_s: u64,
     /// Events a second, lately.
@@ -177,9 +185,11 @@ fn standing(config: &Config, dir: &Path, name: &str) -> anyhow::Result<Standing>
     let saved = saved.context(Exit::Failed)?;
     let (cursor, kept) = saved.map_or_else(Default::default, |saved| (saved.cursor, saved.state));
     let entry = config.sinks.get(name);
-    let all = vec![Kind::Exchange, Kind::Finding, Kind::Notice];
-    let kinds = entry.map_or(all, |entry| entry.kinds());
-    let (lag_events, oldest) = behind(dir, cursor, &kinds)?;
+    let Lag {
+        events: lag_events,
+        oldest,
+        at_most,
+    } = behind(dir, cursor, &Wanted::of(entry));
     let now = WallTime::now().0;
     let age = oldest.map_or(0, |oldest| now.saturating_sub(oldest.0) / 1_000_000_000);
     let date = |ns| String::from_utf8_lossy(&stamp(WallTime(ns))).into_owned();
@@ -190,6 +200,7 @@ fn standing(config: &Config, dir: &Path, name: &str) -> anyhow::Result<Standing>
         failing: kept.failing,
         cursor,
         lag_events,
+        lag_at_most: at_most,
         lag_s: age,
         rate: kept.rate,
         accepted: kept.accepted,
@@ -201,24 +212,81 @@ fn standing(config: &Config, dir: &Path, name: &str) -> anyhow::Result<Standing>
     })
 }
 
-/// How many events of `kinds` lie behind `cursor`, and when the first of them was. Indexes alone are read.
-fn behind(dir: &Path, cursor: Cursor, kinds: &[Kind]) -> anyhow::Result<(u64, Option<WallTime>)> {
+/// What goes to a sink.
+struct Wanted {
+    kinds: Vec<Kind>,
+    least: Option<Severity>,
+    filter: Option<Filter>,
+}
+
+impl Wanted {
+    /// To one of the configuration; to another everything went.
+    fn of(entry: Option<&SinkEntry>) -> Self {
+        let all = || vec![Kind::Exchange, Kind::Finding, Kind::Notice];
+        Self {
+            kinds: entry.map_or_else(all, SinkEntry::kinds),
+            least: entry.and_then(|entry| entry.min_severity),
+            filter: entry.and_then(SinkEntry::filter),
+        }
+    }
+
+    /// Whether the kind alone tells.
+    fn is_plain(&self) -> bool {
+        self.least.is_none() && self.filter.is_none()
+    }
+
+    fn holds(&self, line: &[u8]) -> bool {
+        let head = Head::of(line);
+        head.is_some_and(|head| is_wanted(&head, &self.kinds, self.least))
+            && self
+                .filter
+                .as_ref()
+                .is_none_or(|filter| filter.matches(line))
+    }
+}
+
+/// What lies behind a cursor.
+#[derive(Debug, Default)]
+struct Lag {
+    events: u64,
+    /// When the first of them was.
+    oldest: Option<WallTime>,
+    at_most: bool,
+}
+
+/// What of `wanted` lies behind `cursor`. Where kinds alone tell, indexes alone are read.
+fn behind(dir: &Path, cursor: Cursor, wanted: &Wanted) -> Lag {
+    let mut lag = Lag::default();
     let Ok(mut reader) = Reader::forward(dir, cursor) else {
         // There is nothing yet.
-        return Ok((0, None));
+        return lag;
     };
-    let (mut count, mut oldest) = (0, None);
+    let mut looked_at = 0;
     loop {
         let looked = reader.next(|index| {
-            let some = of_kinds(&index.counts, kinds);
-            if some > 0 {
-                oldest.get_or_insert(index.first);
+            let some = of_kinds(&index.counts, &wanted.kinds);
+            if some == 0 {
+                return false;
             }
-            count += some;
+            if !wanted.is_plain() && looked_at < LOOKED_AT_MAX {
+                return true;
+            }
+            lag.at_most |= !wanted.is_plain();
+            lag.oldest.get_or_insert(index.first);
+            lag.events += some;
             false
         });
         match looked {
-            Ok(_) => return Ok((count, oldest)),
+            Ok(None) => return lag,
+            Ok(Some(frame)) => {
+                let lines = frame.records().map(|(_, line)| line);
+                let some = lines.filter(|line| wanted.holds(line)).count() as u64;
+                looked_at += u64::from(frame.counts.total());
+                if some > 0 {
+                    lag.oldest.get_or_insert(frame.first);
+                }
+                lag.events += some;
+            }
             // What cannot be read is passed over here as it is by the sink.
             Err(_) => continue,
         }
@@ -250,11 +318,13 @@ fn row(standing: &Standing, text: &mut String) {
         _ => "well",
     };
     let error = standing.last_error.as_deref().unwrap_or_default();
+    let most = if standing.lag_at_most { "≤" } else { "" };
+    let lag = format!("{most}{}", standing.lag_events);
     let _ = writeln!(
         text,
         "{:<16} {state:<8} {:>10} {:>7}s {:>9.1} {:>12} {:>6}  {}",
         standing.sink,
-        standing.lag_events,
+        lag,
         standing.lag_s,
         standing.rate,
         standing.accepted,

@@ -1,13 +1,18 @@
 //! `eaves watch`: live exchanges, one line each, all or those that a filter matches.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use super::lines::People;
 use super::matching::Matching;
 use super::session::{self, HearArgs, Session, Tapped};
-use super::{Exit, Globals};
-use crate::config::Kind;
+use super::signals::Signals;
+use super::{Exit, Globals, output, query};
+use crate::config::{Config, Kind};
 use crate::enrich::Enrich;
 use crate::filter::Filter;
-use crate::pipeline::{Output, Route};
+use crate::journal;
+use crate::pipeline::{Output, Requests, Route};
 use crate::sink::{Format, StdoutSink};
 
 /// Exchanges as they happen.
@@ -30,6 +35,10 @@ pub struct Args {
     /// Print events as JSON lines, as sinks get them
     #[arg(long)]
     json: bool,
+
+    /// Listen with a tap of its own, though an agent runs and its journal can be read
+    #[arg(long)]
+    tap: bool,
 }
 
 /// Hears until Ctrl-C.
@@ -38,6 +47,18 @@ pub struct Args {
 /// The configuration is wrong, or the host does not allow hearing.
 pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
     let config = args.hear.config()?;
+    if let Some(dir) = followed(args, &config) {
+        let requests = Arc::new(Requests::default());
+        let _signals = Signals::listen(&requests, true)?;
+        output::to_stderr(format_args!(
+            "eaves: from the journal of the agent that runs, {}; Ctrl-C ends it",
+            dir.display()
+        ));
+        let filter = args.filter.as_ref();
+        let stopping = || requests.stopping();
+        query::follow(dir, filter, args.json, globals, stopping)?;
+        return Ok(Exit::Done);
+    }
     let mut probe = args.hear.attach(&config)?;
     let tapped = Tapped::of(&probe);
     let session = Session {
@@ -52,6 +73,14 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         ledger: true,
     };
     session.hear(&mut probe, &tapped)
+}
+
+/// The journal to read instead of listening: that of an agent that runs, where it can be read and nothing
+/// is asked that only a tap of its own can do.
+fn followed<'c>(args: &Args, config: &'c Config) -> Option<&'c Path> {
+    let dir = config.journal.as_ref()?.dir.as_path();
+    let own = args.tap || args.hear.chooses();
+    (!own && journal::is_written(dir) && journal::is_readable(dir)).then_some(dir)
 }
 
 /// Standard output, for people or for machines: all exchanges, or those that `filter` matches.

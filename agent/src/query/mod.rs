@@ -37,6 +37,8 @@ pub struct Question {
     pub until: Option<WallTime>,
     /// In which order.
     pub order: Order,
+    /// Oldest first, from here on.
+    pub from: Cursor,
 }
 
 /// What was looked at so far.
@@ -82,7 +84,7 @@ impl Scan {
     /// The folder cannot be read.
     pub fn new(dir: &Path, question: Question) -> Result<Self, JournalError> {
         let cursor = match question.order {
-            Order::OldestFirst => Cursor::default(),
+            Order::OldestFirst => question.from,
             Order::NewestFirst => Cursor::END,
         };
         Ok(Self {
@@ -101,6 +103,14 @@ impl Scan {
             bytes: self.reader.bytes_read(),
             ..self.scanned
         }
+    }
+
+    /// Passes over all that is there now: what comes next is what is written from now on.
+    ///
+    /// # Errors
+    /// [`Damage`]: what cannot be read is passed over too; call again.
+    pub fn skip_to_end(&mut self) -> Result<(), Damage> {
+        self.reader.next(|_| false).map(|_| ())
     }
 
     /// The segment that was read last.

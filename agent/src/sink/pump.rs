@@ -560,11 +560,16 @@ impl Pump {
 
 impl PumpOptions {
     fn wants(&self, head: &Head<'_>, line: &[u8]) -> bool {
-        let severe = |least| head.severity.is_none_or(|severity| severity >= least);
-        self.kinds.contains(&head.kind)
-            && self.min_severity.is_none_or(severe)
+        is_wanted(head, &self.kinds, self.min_severity)
             && self.filter.as_ref().is_none_or(|filter| filter(line))
     }
+}
+
+/// Whether an event of this head goes to a sink of these kinds, as far as the head tells.
+#[must_use]
+pub fn is_wanted(head: &Head<'_>, kinds: &[Kind], least: Option<Severity>) -> bool {
+    let severe = |least| head.severity.is_none_or(|severity| severity >= least);
+    kinds.contains(&head.kind) && least.is_none_or(severe)
 }
 
 /// Waits until the phase is one of those, or nobody tells any more.

@@ -69,6 +69,18 @@ impl Answer {
         })
     }
 
+    /// The usual columns, for people.
+    ///
+    /// # Errors
+    /// Never: the fields are known.
+    pub(super) fn columns(colours: bool) -> anyhow::Result<Self> {
+        Ok(Self::Table(Table::new(
+            Fields::parse(COLUMNS)?,
+            true,
+            colours,
+        )?))
+    }
+
     /// Whether it is known only when all is read.
     pub(super) const fn is_sum(&self) -> bool {
         matches!(self, Self::Tally(..) | Self::Histogram(..))
