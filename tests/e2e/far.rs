@@ -19,7 +19,7 @@ use super::sinks::{all, check, configuration, id, journal, keep, sinks, standing
 
 /// What a far end gave; nothing if it cannot be had here and need not.
 #[track_caller]
-fn there<T>(far: Result<T>) -> Option<T> {
+pub(super) fn there<T>(far: Result<T>) -> Option<T> {
     match far {
         Ok(far) => Some(far),
         Err(error) if error.is::<Skip>() && !everything_is_required() => {
@@ -32,27 +32,27 @@ fn there<T>(far: Result<T>) -> Option<T> {
 
 /// Delivers all that the journal holds.
 #[track_caller]
-fn drain(file: &Path) {
+pub(super) fn drain(file: &Path) {
     sinks(file, &["drain"]).expect("a binary");
 }
 
 /// A drain that is under way.
 #[track_caller]
-fn draining(sandbox: &Sandbox, name: &str, file: &Path) -> Option<Process> {
+pub(super) fn draining(sandbox: &Sandbox, name: &str, file: &Path) -> Option<Process> {
     let file = file.to_str().unwrap();
     let command = eaves_command(&["sinks", "--config", file, "drain"])?;
     Some(Process::start(sandbox, name, command).unwrap())
 }
 
 #[track_caller]
-fn kill(mut process: Process) {
+pub(super) fn kill(mut process: Process) {
     process.signal(Signal::KILL).unwrap();
     process.wait().unwrap();
 }
 
 /// Waits until the sink says of its last error that `word`.
 #[track_caller]
-fn fails(file: &Path, word: &str) {
+pub(super) fn fails(file: &Path, word: &str) {
     until_true(&format!("the error says {word:?}"), || {
         let standing = standing(file);
         Ok(standing["last_error"]
@@ -63,7 +63,7 @@ fn fails(file: &Path, word: &str) {
 }
 
 /// Ids, each with how often.
-fn counted(ids: impl IntoIterator<Item = String>) -> BTreeMap<String, usize> {
+pub(super) fn counted(ids: impl IntoIterator<Item = String>) -> BTreeMap<String, usize> {
     let mut counted = BTreeMap::new();
     for id in ids {
         *counted.entry(id).or_default() += 1;
@@ -350,7 +350,12 @@ fn rsyslog_takes_messages_over_tls_from_those_it_knows() {
 }
 
 /// The line of a finding of an incident.
-fn finding(number: usize, incident: &str, state: &str, severity: &str) -> (RecordKind, String) {
+pub(super) fn finding(
+    number: usize,
+    incident: &str,
+    state: &str,
+    severity: &str,
+) -> (RecordKind, String) {
     let line = format!(
         "{{\"kind\":\"finding\",\"schema\":1,\"id\":\"{}\",\"time\":\"2026-11-21T06:02:11.000000000Z\",\"incident\":\"{incident}\",\"state\":\"{state}\",\"detector\":{{\"id\":\"auth-01\",\"name\":\"account brute force\",\"version\":1}},\"severity\":\"{severity}\",\"title\":\"record {number}\",\"actor\":{{\"user\":\"alice\",\"client\":\"203.0.113.7\"}}}}\n",
         id(number)
@@ -397,4 +402,38 @@ fn alertmanager_has_an_alert_an_incident_which_changes_and_resolves() {
         alert["annotations"].to_string().contains("record 2"),
         "{alert}"
     );
+}
+
+#[test]
+fn projections_fit_the_schemas_that_are_published() {
+    let sandbox = Sandbox::new().unwrap();
+    let events = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/format/events.jsonl");
+    let events = std::fs::read_to_string(events).unwrap();
+    let lines = events
+        .lines()
+        .map(|line| (RecordKind::Exchange, format!("{line}\n")));
+    keep(&sandbox, lines);
+    let formats = ["ecs", "ocsf", "otel"];
+    let sink = |format: &str| {
+        let out = sandbox.file(&format!("out.{format}"));
+        format!(
+            "  {format}: {{ file: {{ path: {} }}, format: {format} }}\n",
+            out.display()
+        )
+    };
+    let yaml = format!(
+        "journal: {{ dir: {}, min_free: 1MiB }}\nsinks:\n{}",
+        sandbox.file("journal").display(),
+        formats.map(sink).concat()
+    );
+    let file = sandbox.write("eaves.yaml", yaml).unwrap();
+    if sinks(&file, &["drain"]).is_none() {
+        return;
+    }
+    for format in formats {
+        let out = sandbox.file(&format!("out.{format}"));
+        let count = std::fs::read_to_string(&out).unwrap().lines().count();
+        assert_eq!(count, events.lines().count(), "{format}");
+        there(far::fits_schema(&sandbox, format, &out));
+    }
 }

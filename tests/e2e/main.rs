@@ -10,6 +10,8 @@ mod peers;
 mod query;
 mod replay;
 mod sinks;
+mod standins;
+mod ways;
 
 use std::process::{Command, Output};
 

@@ -1,5 +1,6 @@
 //! Real far ends of sinks that Debian does not package: a Kafka broker out of its jars, and Python's
-//! libraries that speak for ClickHouse, OpenTelemetry and librdkafka. Each is fetched once, by the ordinary
+//! libraries that speak for ClickHouse, OpenTelemetry and librdkafka; and the published schemas that projections
+//! are held against. Each is fetched once, by the ordinary
 //! client of its registry, into a folder of the target folder.
 
 use std::fs;
@@ -21,6 +22,10 @@ pub(crate) const PACKAGES: &[Package] = &[
     Package {
         name: "maven",
         programs: &["mvn"],
+    },
+    Package {
+        name: "npm",
+        programs: &["npm"],
     },
     Package {
         name: "python3-venv",
@@ -51,7 +56,18 @@ const PYTHON: &[&str] = &[
     "opentelemetry-proto==1.45.2",
     "protobuf==7.36.2",
     "confluent-kafka==2.16.1",
+    // The schemas of OCSF, and what holds JSON against them.
+    "ocsf-json-schema==1.2.0",
+    "jsonschema==4.26.0",
+    "jsonschema-specifications==2025.9.1",
+    "referencing==0.37.0",
+    "rpds-py==2026.9.1",
+    "attrs==26.1.0",
+    "typing_extensions==4.16.0",
 ];
+
+/// npm: Elastic's own list of the fields of ECS.
+const ECS: &str = "@elastic/ecs@9.4.0";
 
 /// Maven Central: the broker, with all that it needs.
 const KAFKA: &str = "4.1.1";
@@ -64,6 +80,7 @@ pub(crate) fn prepare(project: &Project) -> Result<PathBuf> {
     let folder = project.target.join("far-ends");
     once(&folder.join("python"), &PYTHON.join(" "), python)?;
     once(&folder.join("kafka"), KAFKA, kafka)?;
+    once(&folder.join("ecs"), ECS, ecs)?;
     Ok(folder)
 }
 
@@ -92,6 +109,19 @@ fn python(folder: &Path) -> Result<()> {
         "--disable-pip-version-check",
     ]);
     run_with_progress("pip install (far ends)", pip.args(PYTHON))
+}
+
+fn ecs(folder: &Path) -> Result<()> {
+    let mut npm = Command::new("npm");
+    npm.args([
+        "install",
+        "--silent",
+        "--no-audit",
+        "--no-fund",
+        "--ignore-scripts",
+    ]);
+    npm.arg("--prefix").arg(folder).arg(ECS);
+    run_with_progress("npm install (ECS)", &mut npm)
 }
 
 fn kafka(folder: &Path) -> Result<()> {

@@ -5,6 +5,7 @@
 //! `target/far-ends`, where `cargo xtask test e2e` fetches them.
 
 mod kafka;
+mod proxy;
 mod relay;
 
 use std::net::{Ipv4Addr, TcpStream};
@@ -18,6 +19,7 @@ use crate::sandbox::{Sandbox, Skip, port, program};
 use crate::wait;
 
 pub use kafka::{Kafka, Record};
+pub use proxy::Proxy;
 pub use relay::Relay;
 
 /// A far end that listens on a port of 127.0.0.1.
@@ -100,6 +102,61 @@ pub fn clickhouse(sandbox: &Sandbox, faults: &str) -> Result<Far> {
         .arg(sandbox.file("clickhouse"));
     command.arg(table).arg(faults);
     Far::start(sandbox, "clickhouse", command, port)
+}
+
+/// Holds records of `format`, one a line of `file`, against the schema that is published of it: `ecs`, `ocsf`
+/// or `otel`.
+///
+/// # Errors
+/// The schema is not here, or does not fit: with what is wrong.
+pub fn fits_schema(sandbox: &Sandbox, format: &str, file: &Path) -> Result<()> {
+    let mut command = if format == "ecs" {
+        let script = sandbox.write("ecs.js", include_str!("ecs.js"))?;
+        let mut command = Command::new(program("node", "nodejs")?);
+        let package = fetched("ecs")?.join("node_modules/@elastic/ecs");
+        command.arg(script).arg(package);
+        command
+    } else {
+        let mut command = python(sandbox, "schemas", include_str!("schemas.py"))?;
+        command.arg(format);
+        command
+    };
+    let output = command.arg(file).output()?;
+    if !output.status.success() {
+        let said = [output.stdout, output.stderr].concat();
+        bail!("{format}: {}", String::from_utf8_lossy(&said));
+    }
+    Ok(())
+}
+
+/// nginx that takes TLS from those alone whose certificate `authority` signed, and hands requests on to `behind`
+/// with the name in it as `X-Client`.
+///
+/// # Errors
+/// It is not installed, or does not come up.
+pub fn tls_front(sandbox: &Sandbox, authority: &Authority, behind: u16) -> Result<Far> {
+    let port = port()?;
+    let (certificate, key) = authority.sign("localhost")?;
+    let folder = sandbox.file("front");
+    std::fs::create_dir_all(&folder)?;
+    let config = format!(
+        "daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log; events {{}}
+http {{ access_log off; client_max_body_size 64m;
+client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {certificate}; ssl_certificate_key {key};
+ssl_client_certificate {authority}; ssl_verify_client on;
+location / {{ proxy_pass http://127.0.0.1:{behind}; proxy_set_header X-Client $ssl_client_s_dn; }} }} }}
+",
+        folder = folder.display(),
+        certificate = certificate.display(),
+        key = key.display(),
+        authority = authority.certificate.display(),
+    );
+    let config = sandbox.write("front.conf", config)?;
+    let mut command = Command::new(program("nginx", "nginx")?);
+    command.arg("-c").arg(config).args(["-e", "stderr"]);
+    Far::start(sandbox, "front", command, port)
 }
 
 /// An Alertmanager that tells nobody.

@@ -23,6 +23,19 @@ pub struct Got {
 }
 
 impl Got {
+    /// Its body as it was before compression.
+    ///
+    /// # Errors
+    /// It is not compressed as the field says.
+    pub fn plain(&self) -> Result<Vec<u8>> {
+        if self.header("content-encoding") != Some("gzip") {
+            return Ok(self.body.clone());
+        }
+        let mut body = Vec::new();
+        flate2::read::GzDecoder::new(self.body.as_slice()).read_to_end(&mut body)?;
+        Ok(body)
+    }
+
     /// The value of the header field `name`.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
