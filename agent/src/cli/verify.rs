@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{Exit, config, output};
 use crate::event::stamp;
-use crate::journal::{Checkpoint, KeyPlace, PublicKey, Report, Trust, verify};
+use crate::journal::{Checkpoint, KeyPlace, PublicKey, PutBack, Report, Trust, verify};
 
 /// Most bytes of checkpoints that are read.
 const CHECKPOINTS_MAX_BYTES: u64 = 64 << 20;
@@ -151,6 +151,22 @@ fn date(time: crate::clock::WallTime) -> String {
     String::from_utf8_lossy(&stamp(time)).into_owned()
 }
 
+/// Where a copy was put back, and how to say that it was.
+fn put_back(one: &PutBack) -> String {
+    let PutBack {
+        link,
+        missing,
+        signed,
+        date: found,
+        ..
+    } = one;
+    format!(
+        "  put back      before link {link}, found at the start of {}: links {missing} to {signed} are not there; \
+         if that was a copy of yours, --put-back {link}",
+        date(*found)
+    )
+}
+
 fn words(dir: &Path, report: &Report, knows_key: bool) -> String {
     let mut text = String::new();
     let mut say = |line: String| {
@@ -206,17 +222,7 @@ fn words(dir: &Path, report: &Report, knows_key: bool) -> String {
         )),
         None => say("  proved up to  nothing: there is no checkpoint".to_owned()),
     }
-    for one in &report.put_back {
-        say(format!(
-            "  put back      before link {}, found at the start of {}: links {} to {} are not there; if that was \
-             a copy of yours, --put-back {}",
-            one.link,
-            date(one.date),
-            one.missing,
-            one.signed,
-            one.link
-        ));
-    }
+    report.put_back.iter().for_each(|one| say(put_back(one)));
     if report.unsigned_links > 0 {
         say(format!(
             "  behind that   {} links that nobody has signed yet",

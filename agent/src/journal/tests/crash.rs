@@ -149,7 +149,7 @@ fn a_copy_that_is_put_back_does_not_fork_the_chain_unnoticed() {
     let lost = lost.unwrap();
     let kind = |found: Option<super::super::Break>| found.unwrap().kind;
     let cut = super::super::BreakKind::CutTail;
-    assert_eq!(kind(found(trust(&[], &[lost.clone()]))), cut);
+    assert_eq!(kind(found(trust(&[], std::slice::from_ref(&lost)))), cut);
     assert_eq!(found(trust(&[put_back.link], &[lost])), None);
     // No number is given twice: what sinks have seen stays behind their cursors.
     let read = read_all(rig.dir(), Order::OldestFirst);
