@@ -76,6 +76,7 @@ mod key;
 mod links;
 mod mend;
 mod open;
+mod put_back;
 mod reader;
 mod recover;
 mod retention;
@@ -101,11 +102,12 @@ pub use happened::{Checkpoint, Happened, RetireReason};
 pub use index::{Counts, Index, Key, Keys, RecordKind};
 pub use key::{CREDENTIAL, KeyPlace, PublicKey};
 pub use open::is_written;
+pub use put_back::PutBack;
 pub use reader::{Damage, Frame, Order, Reader};
 pub use segment::{FormatError, Hash, LINE_MAX_BYTES};
 pub use state::{Cursor, Saved, State};
 pub use sync::Synced;
-pub use verify::{Break, BreakKind, PutBack, Report, Trust, verify};
+pub use verify::{Break, BreakKind, Report, Trust, verify};
 pub use writer::{Journal, Pressure, Record};
 
 /// Where a journal lies if no other place is named.

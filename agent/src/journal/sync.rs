@@ -11,6 +11,8 @@ use std::time::Duration;
 use super::disk::{Disk, DiskFile};
 use super::folder;
 use super::state::replace;
+use super::writer::Journal;
+use crate::clock::Moment;
 
 /// How far the journal is synced: for sinks, which may pass on nothing else.
 #[derive(Clone)]
@@ -318,5 +320,20 @@ impl Worker {
             },
         }
         done
+    }
+}
+
+impl Journal {
+    /// Closes the frame and waits, at most `within`, until all is durable: what is counted then adds up.
+    pub fn settle(&mut self, within: Duration, now: Moment) {
+        self.close_frame(now);
+        self.sync(None);
+        if let Some(chain) = &self.chain {
+            let _ = self
+                .syncer
+                .synced()
+                .wait(chain.sequence().saturating_sub(1), within);
+        }
+        self.take_done(now);
     }
 }

@@ -211,19 +211,6 @@ impl Journal {
         }
     }
 
-    /// Closes the frame and waits, at most `within`, until all that was accepted is durable: what is counted
-    /// then adds up.
-    pub fn settle(&mut self, within: Duration, now: Moment) {
-        self.close_frame(now);
-        self.sync(None);
-        if let Some(chain) = &self.chain {
-            let last = chain.sequence().saturating_sub(1);
-            // How far that came shows in what is counted.
-            let _ = self.syncer.synced().wait(last, within);
-        }
-        self.take_done(now);
-    }
-
     /// Ends in good order: closes the frame, signs and syncs. What cannot be written is counted as
     /// shed.
     pub fn close(&mut self, now: Moment) {
@@ -342,7 +329,7 @@ impl Journal {
     }
 
     /// Seals what was appended, and writes it.
-    fn close_frame(&mut self, now: Moment) {
+    pub(super) fn close_frame(&mut self, now: Moment) {
         if self.lines.is_empty() || !self.flush(now) || !self.rotate(now) {
             return;
         }
@@ -471,7 +458,7 @@ impl Journal {
     }
 
     /// Asks that all that is written be synced.
-    fn sync(&mut self, last: Option<Vec<u8>>) {
+    pub(super) fn sync(&mut self, last: Option<Vec<u8>>) {
         if let Some(chain) = &mut self.chain
             && let Some((file, names)) = chain.file_to_sync()
         {
@@ -487,7 +474,7 @@ impl Journal {
     }
 
     /// Takes note of what the other thread has done.
-    fn take_done(&mut self, now: Moment) {
+    pub(super) fn take_done(&mut self, now: Moment) {
         let done = self.syncer.done();
         self.counters.add(Counter::JournalSyncs, done.syncs);
         let durable = done.records.saturating_sub(self.durable_records);
