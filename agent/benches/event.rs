@@ -1,4 +1,4 @@
-//! What sealing and encoding one small exchange costs, beside what serde_json takes to encode it and
+//! What enriching, sealing and encoding one small exchange costs, beside what serde_json takes to encode it and
 //! what copying the line takes.
 //!
 //! `cargo bench -p eaves --bench event -- --show` prints the line.
@@ -11,10 +11,13 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use eaves::capture::{ConnOpen, Origin};
+use eaves::catalog::Catalog;
 use eaves::clock::{BootTime, Ktime, WallTime};
 use eaves::content::Parts;
+use eaves::enrich::{Enrich, Identity};
 use eaves::event::write_line;
 use eaves::exchange::{Body, ConnInfo, Exchange, Half, Head, Known, Seen, Span, Version};
+use eaves::keyed::HashKey;
 use eaves::redact::{Marker, Masked, SealContext, seal};
 use eaves_common::{ConnId, Role, Transport};
 use measure::{Bench, Cost, cost};
@@ -169,6 +172,16 @@ fn main() {
                 .expect("it is JSON");
             black_box(&line);
         })
+    });
+    let (mut known, boot) = (exchange.clone(), context.boot());
+    let mut enrich = Enrich::new(Identity::default(), HashKey::new(b"key"));
+    bench.step("who asked, and for what", || {
+        many(|| enrich.exchange(black_box(&mut known), boot))
+    });
+    enrich.exchange(&mut known, boot);
+    let mut catalog = Catalog::default();
+    bench.step("the endpoint's row in the catalog", || {
+        many(|| catalog.exchange(black_box(&mut known), context.boot().0))
     });
     let (line, mut copy) = (line.clone(), Vec::new());
     bench.step("a copy of the line", || {

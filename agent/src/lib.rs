@@ -39,6 +39,7 @@ pub mod stream;
 
 pub mod exchange;
 
+pub mod catalog;
 pub mod detect;
 pub mod enrich;
 pub mod redact;

@@ -8,6 +8,7 @@ mod completions;
 mod config;
 mod detect;
 mod doctor;
+mod endpoints;
 mod exit;
 mod lines;
 mod man;
@@ -155,6 +156,8 @@ pub enum Command {
     Run(run::Args),
     /// Show records of the journal that match a filter, or count them
     Query(Box<query::Args>),
+    /// Show the endpoints that were seen: the API inventory
+    Endpoints(endpoints::Args),
     /// Record what the kernel hands over, to be put together later by `eaves replay`
     Record(record::Args),
     /// Put the exchanges of a recording together again, without root and without a kernel
@@ -225,6 +228,7 @@ impl Command {
             Self::Watch(args) => watch::run(args, globals),
             Self::Run(args) => run::run(args),
             Self::Query(args) => query::run(args, globals),
+            Self::Endpoints(args) => endpoints::run(args, globals),
             Self::Record(args) => record::run(args),
             Self::Replay(args) => replay::run(args, globals),
             Self::Detect(args) => detect::run(args, globals),
@@ -242,6 +246,7 @@ impl Command {
             Self::Run(_) => "info",
             Self::Watch(_) | Self::Query(_) | Self::Record(_) | Self::Replay(_) => "warn",
             Self::Detect(_)
+            | Self::Endpoints(_)
             | Self::Verify(_)
             | Self::Doctor(_)
             | Self::Sinks(_)

@@ -21,6 +21,7 @@ use crate::query::{Question, Scan, Step};
 use crate::units::Period;
 use answer::Answer;
 use progress::Progress;
+pub(super) use table::Table;
 
 /// How often a journal that is followed is looked at.
 const FOLLOW_EVERY: Duration = Duration::from_millis(200);

@@ -14,7 +14,6 @@ use super::session::{self, HearArgs, Session, Tapped};
 use super::signals::Signals;
 use crate::capture::{FileError, KernelCounters, Source, Writer};
 use crate::clock::Ktime;
-use crate::enrich::Enrich;
 use crate::pipeline::Requests;
 use crate::probe::Probe;
 use eaves_common::{ConnId, Counter, Flow};
@@ -70,11 +69,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         let session = Session {
             origin,
             options: (&config).into(),
-            enrich: Enrich::new(config.identity.clone()),
+            identity: config.identity().context(Exit::Usage)?,
             outputs: Vec::new(),
             lookup: None,
             recorded: false,
             keep: None,
+            dir: None,
             hangup_stops: true,
             ledger: true,
         };

@@ -10,7 +10,6 @@ use super::session::Session;
 use super::{Exit, Globals, config, watch};
 use crate::capture::{FileError, Reader, Replay};
 use crate::config::Role;
-use crate::enrich::Enrich;
 use crate::filter::Filter;
 use crate::pipeline::Requests;
 
@@ -64,16 +63,17 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
     let session = Session {
         origin: reader.origin().clone(),
         options: (&config).into(),
-        enrich: Enrich::new(config.identity.clone()),
+        identity: config.identity().context(Exit::Usage)?,
         outputs: vec![watch::to_stdout(args.json, args.filter.as_ref(), globals)],
         lookup: None,
         recorded: true,
         keep: None,
+        dir: None,
         hangup_stops: true,
         ledger: true,
     };
     let mut replay = Replay::new(reader, args.paced);
-    let exit = session.run(&mut replay, &Requests::default(), |_| Ok(()))?;
+    let (exit, _) = session.run(&mut replay, &Requests::default(), |_| Ok(()))?;
     match replay.error() {
         None => Ok(exit),
         Some(error) => Err(error).with_context(|| args.file.display().to_string()),

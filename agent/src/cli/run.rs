@@ -8,7 +8,6 @@ use super::Exit;
 use super::session::{self, HearArgs, Session, Tapped};
 use crate::clock::Moment;
 use crate::config::Config;
-use crate::enrich::Enrich;
 use crate::journal::{Journal, JournalError, RealDisk};
 use crate::pipeline::{Keep, Output, Route, Sinks};
 use crate::sink::cursor_name;
@@ -40,11 +39,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let session = Session {
         origin: session::origin(&probe),
         options: (&config).into(),
-        enrich: Enrich::new(config.identity.clone()),
+        identity: config.identity().context(Exit::Usage)?,
         outputs,
         lookup: session::look_up(&config)?,
         recorded: false,
         keep,
+        dir: config.journal.as_ref().map(|section| section.dir.clone()),
         hangup_stops: false,
         ledger: true,
     };

@@ -10,10 +10,12 @@ use super::Exit;
 use super::capture::CaptureArgs;
 use super::signals::Signals;
 use crate::capture::{Origin, Source};
+use crate::catalog::Catalog;
 use crate::clock::{BootTime, WallTime};
 use crate::config::Config;
-use crate::enrich::Enrich;
+use crate::enrich::{Enrich, Identity};
 use crate::event::{Detail, Severity, TapState};
+use crate::keyed::HashKey;
 use crate::lookup::{self, Asking, Places};
 use crate::pipeline::{self, Host, Keep, Masks, Output, Requests, RunError};
 use crate::probe::{self, Note, Probe, State};
@@ -173,8 +175,8 @@ pub(super) struct Session<'a> {
     pub(super) origin: Origin,
     /// How the pipeline is built.
     pub(super) options: pipeline::Options,
-    /// Finds who asked and for what.
-    pub(super) enrich: Enrich,
+    /// How it is known who asked and for what.
+    pub(super) identity: Identity,
     /// Where events go.
     pub(super) outputs: Vec<Box<dyn Output + 'a>>,
     /// What is known of processes of this host, where the records are its own.
@@ -183,6 +185,8 @@ pub(super) struct Session<'a> {
     pub(super) recorded: bool,
     /// Where all events are kept, too.
     pub(super) keep: Option<Keep>,
+    /// The journal's folder, where what is learnt is kept.
+    pub(super) dir: Option<PathBuf>,
     /// Whether a hang-up ends it.
     pub(super) hangup_stops: bool,
     /// Whether the ledger is printed at the end, for people.
@@ -201,10 +205,11 @@ impl Session<'_> {
     ) -> anyhow::Result<Exit> {
         let requests = Arc::new(Requests::default());
         let _signals = Signals::listen(&requests, self.hangup_stops)?;
-        self.run(source, &requests, |host| tapped.tell(host))
+        let ran = self.run(source, &requests, |host| tapped.tell(host));
+        ran.map(|(exit, _)| exit)
     }
 
-    /// Runs `source` to its end, or until a stop is asked for.
+    /// Runs `source` to its end, or until a stop is asked for; the endpoints that were seen.
     ///
     /// # Errors
     /// Hearing ended early.
@@ -213,10 +218,13 @@ impl Session<'_> {
         source: &mut S,
         requests: &Requests,
         begin: impl FnOnce(&mut Host<'_>) -> io::Result<()>,
-    ) -> anyhow::Result<Exit> {
+    ) -> anyhow::Result<(Exit, Catalog)> {
         let context = SealContext::new(&self.origin);
-        let mut host = Host::new(self.outputs, self.enrich, &context)
+        let key = HashKey::new(self.origin.host_id.as_bytes());
+        let enrich = Enrich::new(self.identity, key);
+        let mut host = Host::new(self.outputs, enrich, &context)
             .keeping(self.keep)
+            .learning(self.dir.as_deref())
             .looking_up(self.lookup);
         if self.recorded {
             host = host.of_recording();
@@ -250,6 +258,6 @@ impl Session<'_> {
         }
         ran?;
         said?;
-        Ok(Exit::Done)
+        Ok((Exit::Done, host.into_catalog()))
     }
 }

@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Context as _;
+
 use super::lines::People;
 use super::matching::Matching;
 use super::session::{self, HearArgs, Session, Tapped};
 use super::signals::Signals;
 use super::{Exit, Globals, output, query};
 use crate::config::{Config, Kind};
-use crate::enrich::Enrich;
 use crate::filter::Filter;
 use crate::journal;
 use crate::pipeline::{Output, Requests, Route};
@@ -64,11 +65,12 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
     let session = Session {
         origin: session::origin(&probe),
         options: (&config).into(),
-        enrich: Enrich::new(config.identity.clone()),
+        identity: config.identity().context(Exit::Usage)?,
         outputs: vec![to_stdout(args.json, args.filter.as_ref(), globals)],
         lookup: session::look_up(&config)?,
         recorded: false,
         keep: None,
+        dir: None,
         hangup_stops: true,
         ledger: true,
     };

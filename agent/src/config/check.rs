@@ -153,6 +153,11 @@ impl Checker<'_> {
             Value::Map(entries) => entries.as_slice(),
             // A section all of whose keys are comments.
             Value::Null => &[],
+            // A word that stands for a mapping with that one key.
+            Value::Text(word) if names(schema, "x-words").contains(&word.as_str()) => {
+                let inside = Map::from_iter([(word.clone(), Schema::Object(Map::new()))]);
+                return Some(Schema::Object(inside));
+            }
             other => {
                 let what = format!(
                     "{} is not a mapping; allowed: {}",

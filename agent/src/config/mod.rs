@@ -10,6 +10,7 @@ mod journal;
 mod limits;
 mod load;
 mod lookup;
+mod openapi;
 mod report;
 mod rooms;
 mod sinks;
@@ -25,6 +26,7 @@ pub use journal::{Bodies, Journal, Keep, Sync};
 pub use limits::Limits;
 pub use load::{ConfigError, FILE_MAX_BYTES, load, parse};
 pub use lookup::Lookup;
+pub use openapi::OpenapiError;
 pub use report::{Mistake, Mistakes, Place, Report};
 pub use rooms::CgroupError;
 pub use sinks::{BatchEntry, Compression, FileSink, From, SinkEntry, SinkKind, StdoutSink};
@@ -45,7 +47,7 @@ pub struct Config {
     pub capture: Capture,
     /// What Eaves may use at most.
     pub limits: Limits,
-    /// How it is known who asked: the client behind proxies.
+    /// How it is known who asked and for what: the client behind proxies, the account, the endpoint.
     pub identity: Identity,
     /// What is asked about the processes that are heard.
     pub lookup: Lookup,

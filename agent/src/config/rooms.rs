@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{Config, Mode, Period, Role, Size};
+use super::openapi::{self, OpenapiError};
+use super::{Config, Identity, Mode, Period, Role, Size};
 use crate::protocol::http1;
 use crate::{exchange, journal, probe, stream};
 
@@ -90,6 +91,18 @@ impl Config {
             clients: self.capture.roles.contains(&Role::Client),
             ..exchange::Options::default()
         }
+    }
+
+    /// How it is known who asked and for what, with the routes of the OpenAPI documents that are named.
+    ///
+    /// # Errors
+    /// [`OpenapiError`] if one of them cannot be read.
+    pub fn identity(&self) -> Result<Identity, OpenapiError> {
+        let mut identity = self.identity.clone();
+        for path in std::mem::take(&mut identity.openapi) {
+            identity.routes.extend(openapi::routes(&path)?);
+        }
+        Ok(identity)
     }
 
     /// Bytes of exchanges that may wait to be sealed.

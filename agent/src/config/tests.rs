@@ -247,6 +247,7 @@ fn the_check_knows_every_word_of_the_schema() {
         "x-min",
         "x-secret",
         "x-word",
+        "x-words",
     ];
     fn look(schema: &serde_json::Value) {
         for (key, below) in schema.as_object().into_iter().flatten() {
@@ -255,7 +256,7 @@ fn the_check_knows_every_word_of_the_schema() {
                 ("properties" | "$defs", serde_json::Value::Object(names)) => {
                     names.values().for_each(look);
                 }
-                ("default" | "x-exactly-one" | "required", _) => {}
+                ("default" | "x-exactly-one" | "x-words" | "required", _) => {}
                 (_, serde_json::Value::Array(items)) => items.iter().for_each(look),
                 _ => look(below),
             }

@@ -67,3 +67,8 @@ pub(super) fn exchange(request: Half, response: Option<Half>) -> Exchange {
         known: Known::default(),
     }
 }
+
+/// A response.
+pub(super) fn response(status: u16, fields: &[(&str, &str)], body: &[u8]) -> Half {
+    half("", "", status, fields, body)
+}

@@ -30,6 +30,8 @@ pub struct Known {
     pub client: Option<Client>,
     /// Whose account it was, or which credential.
     pub user: Option<User>,
+    /// The account that somebody tried to sign in as.
+    pub login: Option<Arc<[u8]>>,
     /// The client's program. `None` if the request says nothing of it.
     pub device: Option<Arc<Device>>,
     /// The endpoint. `None` without a request.

@@ -11,6 +11,7 @@ mod pair;
 mod parts;
 mod settle;
 mod streams;
+mod target;
 mod turns;
 
 pub use conn::{Conn, Context, Options};
@@ -18,6 +19,8 @@ pub use known::{
     AgentClass, Client, Device, Known, Mark, Marks, Novel, Novelty, Route, ScoreHit, Scores,
     Secret, Signal, Signals, User,
 };
+
+pub use target::{url, url_of};
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,19 +1,23 @@
 //! The sealing side: exchanges in the order they ended, as events to the outputs, on one thread.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
+use super::learnt::Learnt;
 use super::queue::{Message, QueueOut};
 use super::{Counted, Keep, Ledger, Requests};
+use crate::catalog::Catalog;
 use crate::clock::WallTime;
-use crate::enrich::{Enrich, place};
+use crate::enrich::{Enrich, Joined, place};
 use crate::event::{ApiEvent, Count, Detail, Notice, Severity, write_line};
 use crate::exchange::Exchange;
 use crate::lookup::{Asking, Places};
 use crate::redact::{Masked, Redactor, SealContext, seal};
 use crate::telemetry::{Counter, Counters};
+use eaves_common::Role;
 
 /// How long is waited for exchanges before requests are looked at.
 const WAIT: Duration = Duration::from_millis(200);
@@ -66,6 +70,8 @@ pub trait Output {
 pub struct Host<'a> {
     outputs: Vec<Box<dyn Output + 'a>>,
     enrich: Enrich,
+    catalog: Catalog,
+    learnt: Option<Learnt>,
     keep: Option<Keep>,
     kept: Instant,
     places: Option<Places>,
@@ -94,6 +100,8 @@ impl<'a> Host<'a> {
         Self {
             outputs,
             enrich,
+            catalog: Catalog::default(),
+            learnt: None,
             keep: None,
             kept: Instant::now(),
             places: None,
@@ -151,12 +159,34 @@ impl<'a> Host<'a> {
         }
     }
 
+    /// Goes on with what was learnt of endpoints when the journal in `dir` was written to last, and
+    /// keeps it there.
+    #[must_use]
+    pub fn learning(mut self, dir: Option<&Path>) -> Self {
+        self.learnt = dir.map(|dir| Learnt::begin(dir, &mut self.enrich, &mut self.catalog));
+        self
+    }
+
+    /// The endpoints that were seen.
+    #[must_use]
+    pub fn into_catalog(self) -> Catalog {
+        self.catalog
+    }
+
     /// Ends the journal in good order, with all it was given, and then the outputs.
     pub fn close(&mut self) {
         if let Some(keep) = &mut self.keep {
             keep.close();
         }
+        self.keep_learnt();
         self.outputs.iter_mut().for_each(|output| output.close());
+    }
+
+    /// Keeps what was learnt, as far as it stands for what the journal has for certain.
+    fn keep_learnt(&mut self) {
+        if let (Some(learnt), Some(keep)) = (&mut self.learnt, &self.keep) {
+            learnt.keep(&self.enrich, &self.catalog, keep.synced().before());
+        }
     }
 
     /// Lets the journal's time pass, and tells what it has to tell.
@@ -169,10 +199,28 @@ impl<'a> Host<'a> {
             return Ok(());
         };
         self.kept = Instant::now();
+        let due = self.learnt.as_ref().is_some_and(Learnt::is_due);
         let mut told = keep.tick();
         told.extend(self.outputs.iter_mut().flat_map(|output| output.news()));
+        if due {
+            self.keep_learnt();
+        }
         told.into_iter()
             .try_for_each(|(severity, detail)| self.notice(severity, detail))
+    }
+
+    /// Finds out who asked for what, and what is new about it.
+    fn enrich(&mut self, exchange: &mut Exchange) {
+        let boot = self.context.boot();
+        self.enrich.exchange(exchange, boot);
+        for Joined { host, from, to } in self.enrich.take_joined() {
+            self.catalog.joined(&host, &from, &to);
+        }
+        // What this host asks of others is no endpoint of its own.
+        if let (Role::Server, Some(request)) = (exchange.conn.role, &exchange.request) {
+            let time = boot.date(request.began);
+            self.catalog.exchange(exchange, time);
+        }
     }
 
     /// Runs until the capture side has ended and all it sent is handed over.
@@ -224,7 +272,7 @@ impl<'a> Host<'a> {
         let mut left = exchanges.len();
         let now = Instant::now();
         for mut exchange in exchanges {
-            self.enrich.exchange(&mut exchange);
+            self.enrich(&mut exchange);
             if let Some(places) = &mut self.places {
                 place(&mut exchange, places, now);
             }

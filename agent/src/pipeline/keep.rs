@@ -53,6 +53,8 @@ impl Keep {
             let _ = write_line(&event, &mut self.line);
         }
         let address = event.client.as_ref().map(|client| client.address.to_text());
+        let user = event.user.as_ref().and_then(|user| user.id);
+        let user = user.map(Text::to_text);
         let domain = event.url.and_then(|url| url.domain);
         let domain = domain.map(|Lower(name)| Text(name).to_text().to_ascii_lowercase());
         let record = Record {
@@ -62,9 +64,9 @@ impl Keep {
             line: if as_it_is { line } else { &self.line },
             keys: Keys {
                 host: domain.as_deref().unwrap_or_default().as_bytes(),
-                route: b"",
+                route: event.http.route.unwrap_or_default().as_bytes(),
                 client: address.as_deref().unwrap_or_default().as_bytes(),
-                user: b"",
+                user: user.as_deref().unwrap_or_default().as_bytes(),
                 status: event
                     .http
                     .response

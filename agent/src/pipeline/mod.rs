@@ -7,6 +7,7 @@
 mod hear;
 mod host;
 mod keep;
+mod learnt;
 mod ledger;
 mod masks;
 mod queue;
@@ -29,6 +30,7 @@ use crate::telemetry::Counters;
 
 pub use host::{Host, Output};
 pub use keep::Keep;
+pub use learnt::{Endpoints, Event};
 pub use ledger::{Ledger, Sum};
 pub use masks::Masks;
 pub use reading::Reading;

@@ -9,6 +9,7 @@ use crate::capture::ConnBuilder;
 use crate::capture::{Origin, Source};
 use crate::enrich::{Enrich, Identity};
 use crate::event::{ApiEvent, Notice};
+use crate::keyed::HashKey;
 use crate::redact::SealContext;
 use crate::telemetry::{Counter, Counters};
 use eaves_common::{EndReason, Flow};
@@ -93,7 +94,7 @@ fn hear(
     };
     let mut host = Host::new(
         vec![Box::new(kept.clone())],
-        Enrich::new(Identity::default()),
+        Enrich::new(Identity::default(), HashKey::new(b"key")),
         &context,
     );
     let options = Options {

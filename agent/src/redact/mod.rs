@@ -22,7 +22,6 @@ mod pseudonym;
 mod redactor;
 mod rules;
 mod shape;
-mod target;
 
 pub use marker::{Explained, Marker};
 pub use masked::Masked;
@@ -43,7 +42,7 @@ use crate::event::{
     Http, HttpVersion, Ids, Lines, Lower, Network, Protocol, ProtocolName, Request, Response,
     SCHEMA, Text, User, UserAgent,
 };
-use crate::exchange::{Body, ConnInfo, Exchange, Half, Head, Seen, Version};
+use crate::exchange::{Body, ConnInfo, Exchange, Half, Head, Seen, Version, url_of};
 use eaves_common::Transport;
 
 /// What sealing must know beside the exchange: whose it is, and when that host booted.
@@ -169,7 +168,10 @@ pub fn seal<'a>(
         client: client_of(exchange, masked, redactor).or_else(|| client.map(Client::from)),
         peer,
         server,
-        url: request.map(|m| target::url(&m.head, masked)),
+        url: request.map(|m| {
+            let sent = m.head.get(m.head.target);
+            url_of(&m.head, masked.or(Side::Request, Container::Target, sent))
+        }),
         http: Http {
             route: exchange.known.route.as_ref().map(|r| &*r.template),
             request: request.map(|m| sealed_request(m, masked)),

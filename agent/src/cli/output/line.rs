@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::safe;
+use super::{safe, safe_text};
 use crate::event::{
-    Address, ApiEvent, Detail, Endpoint, Extent, MissingReason, Notice, Role, Severity, Text, stamp,
+    Address, ApiEvent, Client, Detail, Endpoint, Extent, MissingReason, Notice, Role, Severity,
+    Signal, Text, stamp,
 };
 
 /// Width of the columns that never grow.
@@ -18,6 +19,9 @@ const DURATION: usize = 7;
 /// of 15 bytes with its process id.
 const PEER_MAX: usize = 48;
 const PROCESS_MAX: usize = 26;
+
+/// Most columns for the name of a user.
+const USER_MAX: usize = 32;
 
 /// Least columns for host and path, however narrow the terminal.
 const TARGET_MIN: usize = 20;
@@ -251,20 +255,24 @@ fn column(text: &str, width: usize, out: &mut String) {
     let _ = write!(out, "{:1$}", "", width - used + 1);
 }
 
-/// The other end; on a Unix socket, which one it is.
+/// Who asked, where proxies in between are believed; else the other end; on a Unix socket, which one it
+/// is.
 fn peer(event: &ApiEvent<'_>, text: &mut String) {
-    match event.peer.or(event.server) {
+    let asked = event.client.filter(|client| {
+        event.role == Role::Server && event.peer.is_none_or(|peer| peer.address != client.address)
+    });
+    let asked = asked.map(|Client { address, port, .. }| Endpoint { address, port });
+    match asked.or(event.peer).or(event.server) {
         Some(Endpoint {
             address: Address::Unix(name),
             ..
         }) => text.push_str(&Address::Unix(name).to_text()),
         Some(Endpoint { address, port }) => {
             let address = address.to_text();
-            let port = port.unwrap_or(0);
-            let _ = if address.contains(':') {
-                write!(text, "[{address}]:{port}")
-            } else {
-                write!(text, "{address}:{port}")
+            let _ = match port {
+                Some(port) if address.contains(':') => write!(text, "[{address}]:{port}"),
+                Some(port) => write!(text, "{address}:{port}"),
+                None => write!(text, "{address}"),
             };
         }
         None => text.push('-'),
@@ -292,9 +300,19 @@ fn target(event: &ApiEvent<'_>, text: &mut String) {
     }
 }
 
-/// What is not whole and what was odd, in words; empty if there is nothing to say.
+/// Who it was and what went wrong, what is not whole and what was odd, in words; empty if there is
+/// nothing to say.
 fn marks(event: &ApiEvent<'_>) -> String {
     let mut marks: Vec<String> = Vec::new();
+    if let Some(id) = event.user.and_then(|user| user.id) {
+        marks.push(format!("@{}", safe_text(&id.to_text(), USER_MAX)));
+    }
+    let signals = event.signals.iter().map(Signal::name);
+    marks.extend(
+        signals
+            .filter(|name| !name.contains(':'))
+            .map(str::to_owned),
+    );
     let seen = &event.completeness;
     for (half, extent) in [("request", seen.request), ("response", seen.response)] {
         let word = match extent {

@@ -82,16 +82,30 @@ impl Table {
             Some(json) => plain(json.as_bytes()).into_owned(),
             None => "-".to_owned(),
         };
-        let mut table = vec![names.to_vec()];
-        table.extend(rows.iter().map(|row| row.iter().map(text).collect()));
+        let texts = rows.iter().map(|row| row.iter().map(text).collect());
+        Self::all(names, texts.collect(), false, out);
+    }
+
+    /// Appends rows that are all known, as wide as they need be, below their titles.
+    pub(in super::super) fn all(
+        names: &[String],
+        rows: Vec<Vec<String>>,
+        colours: bool,
+        out: &mut Vec<u8>,
+    ) {
         let mut widths = vec![0; names.len()];
-        for row in &table {
+        for row in [names].into_iter().chain(rows.iter().map(Vec::as_slice)) {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = safe::width(cell).clamp(*width, WIDTH_MAX);
             }
         }
-        let mut text = String::new();
-        for row in &table {
+        let mut titles = String::new();
+        aligned(names, &widths, &mut titles);
+        if colours {
+            titles = format!("\x1b[1m{}\x1b[0m\n", titles.trim_end());
+        }
+        let mut text = titles;
+        for row in &rows {
             aligned(row, &widths, &mut text);
         }
         out.extend_from_slice(text.as_bytes());

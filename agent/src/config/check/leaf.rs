@@ -198,6 +198,9 @@ pub(super) fn by_name(check: &str, text: &str) -> Option<Cow<'static, str>> {
     }
     let why = match check {
         "addresses" => text.parse::<Addresses>().err(),
+        "route" if !is_route(text) => {
+            Some("is no path template such as /users/{id}, with or without a host in front")
+        }
         "absolute_path" if !text.starts_with('/') => {
             Some("is not a path from the root: one that begins with /")
         }
@@ -226,6 +229,20 @@ pub(super) fn by_name(check: &str, text: &str) -> Option<Cow<'static, str>> {
         _ => None,
     };
     why.map(Cow::Borrowed)
+}
+
+/// Whether `text` is a path whose segments are words, or names in braces.
+fn is_route(text: &str) -> bool {
+    let Some((host, path)) = text.split_at_checked(text.find('/').unwrap_or(text.len())) else {
+        return false;
+    };
+    let segment = |segment: &str| match segment.strip_prefix('{') {
+        Some(name) => name
+            .strip_suffix('}')
+            .is_some_and(|name| !name.is_empty() && !name.contains(['{', '}'])),
+        None => !segment.contains(['{', '}', '?', '#']),
+    };
+    !path.is_empty() && !host.contains(['{', '}', ' ']) && path.split('/').all(segment)
 }
 
 fn is_syslog_address(text: &str) -> bool {
@@ -266,6 +283,7 @@ pub(super) fn allowed(schema: &Map<String, Schema>) -> String {
             None => "names, each with its mapping".to_owned(),
         },
         _ if check == Some("addresses") => Addresses::ALLOWED.to_owned(),
+        _ if check == Some("route") => "a path template such as /users/{id}".to_owned(),
         _ if check == Some("absolute_path") => "a path such as /var/log/x".to_owned(),
         _ if check == Some("process") => "the name of a process, such as sshd".to_owned(),
         _ => "a text".to_owned(),

@@ -1,9 +1,10 @@
 use super::{Lines, duration, size};
 use crate::clock::WallTime;
 use crate::event::{
-    Address, ApiEvent, Completeness, ConnName, Count, Detail, Endpoint, ExchangeKind, Extent, Host,
-    Http, HttpVersion, Ids, Lower, MissingReason, Network, Notice, Process, Protocol, ProtocolName,
-    Request, Response, Role, SCHEMA, Severity, TapState, Text, Transport, Url,
+    Address, ApiEvent, Client, Completeness, ConnName, Count, Detail, Endpoint, ExchangeKind,
+    Extent, Host, Http, HttpVersion, Ids, Lower, MissingReason, Network, Notice, Process, Protocol,
+    ProtocolName, Request, Response, Role, SCHEMA, Severity, Signal, Signals, TapState, Text,
+    Transport, Url, User,
 };
 
 const TIME: WallTime = WallTime(1_795_240_931_123_456_789);
@@ -89,7 +90,7 @@ fn event() -> ApiEvent<'static> {
             reasons: vec![],
         },
         anomalies: &[],
-        signals: crate::event::Signals::NONE,
+        signals: Signals::NONE,
         sensitive: Default::default(),
     }
 }
@@ -113,6 +114,30 @@ fn a_line_tells_who_asked_what_and_got_what() {
         None,
         "06:02:11.123 ← 10.0.0.7:51322        nginx[812]     GET     \
          api.example.com/users/42?v=1 200     0  5.1k   1.8ms",
+    );
+}
+
+#[test]
+fn the_client_behind_proxies_and_the_user_are_told() {
+    let via = [[10, 0, 0, 7].into()];
+    let mut event = event();
+    event.client = Some(Client {
+        address: Address::Ip([203, 0, 113, 7].into()),
+        port: None,
+        via: &via,
+    });
+    event.user = Some(User {
+        id: Some(Text(b"al\x1bice")),
+        source: "basic",
+        credential: None,
+    });
+    event.signals = Signals::from_iter([Signal::AuthorizationFailure, Signal::SensitiveAdmin]);
+    check(
+        &event,
+        None,
+        "06:02:11.123 ← 203.0.113.7           nginx[812]     GET     \
+         api.example.com/users/42?v=1 200     0  5.1k   1.8ms \
+         @al\\u{1b}ice authorization_failure",
     );
 }
 
@@ -162,6 +187,7 @@ fn columns_grow_and_stay_grown() {
         address: Address::Ip("2001:db8:1:2:3:4:5:6".parse().unwrap()),
         port: Some(443),
     });
+    wide.client = wide.peer.map(Into::into);
     let at = |line: &str| line.find("nginx").map(|at| line[..at].chars().count());
     let before = at(&line(&mut lines, &event()));
     let grown = at(&line(&mut lines, &wide));
@@ -172,6 +198,7 @@ fn columns_grow_and_stay_grown() {
 #[test]
 fn what_is_not_known_is_a_dash() {
     let mut event = event();
+    event.client = None;
     event.peer = None;
     event.server = None;
     event.duration_ns = None;
@@ -211,6 +238,7 @@ fn marks_say_what_is_missing_and_what_was_odd() {
 #[test]
 fn a_unix_socket_is_named_by_its_path() {
     let mut event = event();
+    event.client = None;
     event.peer = None;
     event.server = Some(Endpoint {
         address: Address::Unix(b"/run/\x1bapp.sock"),

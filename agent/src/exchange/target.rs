@@ -1,14 +1,18 @@
 //! A request's target and Host field, or HTTP/2's `:scheme`, `:authority` and `:path`, → [`Url`]
 //! (RFC 9112 §3.2, RFC 9113 §8.3.1).
 
-use super::Masked;
-use crate::content::{Container, Side};
+use super::Head;
 use crate::event::{Lower, Text, Url};
-use crate::exchange::Head;
 
 /// What was asked for, as far as target and Host field say.
-pub(super) fn url<'a>(head: &'a Head, masked: &'a Masked) -> Url<'a> {
-    let target = masked.or(Side::Request, Container::Target, head.get(head.target));
+#[must_use]
+pub fn url(head: &Head) -> Url<'_> {
+    url_of(head, head.get(head.target))
+}
+
+/// As [`url`], with `target` in the place of the one that was sent.
+#[must_use]
+pub fn url_of<'a>(head: &'a Head, target: &'a [u8]) -> Url<'a> {
     if head.get(head.word) == b"CONNECT" && head.scheme.is_none() {
         let target = head.authority.map_or(target, |span| head.get(span));
         // A user and a password in front of the host are not told.

@@ -1,0 +1,229 @@
+//! Users of whole exchanges, since some are only known by what went before.
+
+use crate::clock::{BootTime, WallTime};
+use crate::enrich::testing::{exchange, request, response};
+use crate::enrich::{Enrich, Identity, Nothing, UserSource};
+use crate::exchange::{Exchange, Signal};
+use crate::keyed::HashKey;
+
+const BOOT: BootTime = BootTime(WallTime(1_700_000_000_000_000_000));
+const JSON: (&str, &str) = ("Content-Type", "application/json");
+
+fn key() -> HashKey {
+    HashKey::new(b"key")
+}
+
+fn enrich() -> Enrich {
+    Enrich::new(Identity::default(), key())
+}
+
+fn heard(enrich: &mut Enrich, mut exchange: Exchange) -> Exchange {
+    enrich.exchange(&mut exchange, BOOT);
+    exchange
+}
+
+fn get(enrich: &mut Enrich, fields: &[(&str, &str)]) -> Exchange {
+    let ok = response(200, &[], b"ok");
+    heard(
+        enrich,
+        exchange(request("GET", "/items?x-api-key=q1", fields, b""), Some(ok)),
+    )
+}
+
+fn told(exchange: &Exchange) -> String {
+    let Some(user) = &exchange.known.user else {
+        return "nobody".to_owned();
+    };
+    let id = user
+        .id
+        .as_deref()
+        .map_or("-", |id| str::from_utf8(id).unwrap());
+    let shown = if user.credential.is_some() { " +" } else { "" };
+    format!("{id} by {}{shown}", user.source)
+}
+
+#[track_caller]
+fn check(identity: Identity, fields: &[(&str, &str)], expected: &str) {
+    let mut enrich = Enrich::new(identity, key());
+    assert_eq!(told(&get(&mut enrich, fields)), expected, "{fields:?}");
+}
+
+fn only(source: UserSource) -> Identity {
+    Identity {
+        user: vec![source],
+        ..Identity::default()
+    }
+}
+
+/// A token whose subject is alice.
+const JWT: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2ln";
+
+#[test]
+fn each_source_is_read() {
+    let bearer = format!("Bearer {JWT}");
+    let cookie = format!("a=b; anything={JWT}");
+    let default = Identity::default;
+    check(
+        default(),
+        &[("Authorization", &bearer)],
+        "alice by jwt.sub +",
+    );
+    check(
+        default(),
+        &[("authorization", &bearer.to_uppercase())],
+        "- by api_key.x-api-key +",
+    );
+    check(default(), &[("Cookie", &cookie)], "alice by jwt.sub +");
+    check(
+        default(),
+        &[("Authorization", "Basic QWxhZGRpbjpvcGVu")],
+        "Aladdin by basic +",
+    );
+    check(
+        default(),
+        &[("X-API-Key", "k1")],
+        "- by api_key.x-api-key +",
+    );
+    check(default(), &[], "- by api_key.x-api-key +");
+    let without_key = Identity {
+        user: default()
+            .user
+            .into_iter()
+            .filter(|source| source.api_key.is_none())
+            .collect(),
+        ..default()
+    };
+    check(without_key.clone(), &[], "nobody");
+    check(
+        without_key.clone(),
+        &[("Authorization", "Bearer opaque")],
+        "- by bearer +",
+    );
+    check(
+        without_key.clone(),
+        &[("Cookie", "x=1; sid=\"s1\"")],
+        "- by cookie.sid +",
+    );
+    check(without_key, &[("Cookie", "sid=")], "nobody");
+    let header = UserSource {
+        header: Some("X-User-Id".to_owned()),
+        ..UserSource::default()
+    };
+    check(
+        only(header.clone()),
+        &[("x-user-id", " bob ")],
+        "bob by header.x-user-id",
+    );
+    check(only(header), &[("x-user-id", &"b".repeat(1000))], "nobody");
+}
+
+#[test]
+fn the_order_decides_and_a_name_comes_before_a_credential() {
+    let bearer = format!("Bearer {JWT}");
+    let fields = [
+        ("Authorization", &*bearer),
+        ("X-User-Id", "bob"),
+        ("Cookie", "sid=1"),
+    ];
+    let source = |cookie: Option<&str>, header: Option<&str>, bearer: bool| UserSource {
+        cookie: cookie.map(str::to_owned),
+        header: header.map(str::to_owned),
+        bearer: bearer.then_some(Nothing {}),
+        ..UserSource::default()
+    };
+    let identity = Identity {
+        user: vec![
+            source(Some("sid"), None, false),
+            source(None, Some("X-User-Id"), false),
+            source(None, None, true),
+        ],
+        ..Identity::default()
+    };
+    check(identity, &fields, "bob by header.x-user-id +");
+}
+
+#[test]
+fn a_credential_is_its_hash() {
+    let exchange = get(
+        &mut enrich(),
+        &[("Authorization", "Bearer opaque"), ("X-Api-Key", "k1")],
+    );
+    let user = exchange.known.user.unwrap();
+    assert_eq!(user.credential, Some(key().hash(b"k1")));
+}
+
+#[test]
+fn a_session_is_the_user_s_who_was_given_it() {
+    let mut enrich = enrich();
+    let login = |enrich: &mut Enrich, name: &str, status, fields: &[(&str, &str)], answer: &str| {
+        let body = format!(r#"{{"username":"{name}","password":"p"}}"#);
+        let request = request("POST", "/login", &[JSON], body.as_bytes());
+        let response = response(status, fields, answer.as_bytes());
+        heard(enrich, exchange(request, Some(response)))
+    };
+    let failed = login(&mut enrich, "mallory", 401, &[("Set-Cookie", "sid=m1")], "");
+    assert!(failed.known.signals.has(Signal::AuthenticationFailure));
+    assert_eq!(failed.known.login.as_deref(), Some(&b"mallory"[..]));
+    assert_eq!(
+        told(&get(&mut enrich, &[("Cookie", "sid=m1")])),
+        "- by api_key.x-api-key +"
+    );
+
+    let cookie = [
+        ("Set-Cookie", "theme=dark"),
+        ("Set-Cookie", "sid=s1; Path=/"),
+    ];
+    let signed_in = login(&mut enrich, "bob", 200, &cookie, "");
+    assert!(signed_in.known.signals.has(Signal::AuthenticationSuccess));
+    assert!(signed_in.known.signals.has(Signal::SensitiveLogin));
+    assert_eq!(
+        told(&get(&mut enrich, &[("Cookie", "sid=s1")])),
+        "bob by login +"
+    );
+
+    let token = r#"{"access_token":"0123456789abcdef"}"#;
+    login(&mut enrich, "carol", 200, &[JSON], token);
+    let bearer = [("Authorization", "Bearer 0123456789abcdef")];
+    assert_eq!(told(&get(&mut enrich, &bearer)), "carol by login +");
+
+    // A session that is given for another is the same user's.
+    let renewed = exchange(
+        request("GET", "/items", &[("Cookie", "sid=s1")], b""),
+        Some(response(200, &[("Set-Cookie", "sid=s2")], b"")),
+    );
+    heard(&mut enrich, renewed);
+    assert_eq!(
+        told(&get(&mut enrich, &[("Cookie", "sid=s2")])),
+        "bob by login +"
+    );
+
+    let signed_out = exchange(
+        request("POST", "/logout", &[("Cookie", "sid=s2")], b""),
+        Some(response(204, &[], b"")),
+    );
+    heard(&mut enrich, signed_out);
+    assert_eq!(
+        told(&get(&mut enrich, &[("Cookie", "sid=s2")])),
+        "- by api_key.x-api-key +"
+    );
+}
+
+#[test]
+fn a_session_that_is_not_used_expires() {
+    let mut enrich = enrich();
+    let body = br#"{"username":"bob"}"#;
+    let login = exchange(
+        request("POST", "/login", &[JSON], body),
+        Some(response(200, &[("Set-Cookie", "sid=s1")], b"")),
+    );
+    heard(&mut enrich, login);
+    let later = |enrich: &mut Enrich, hours: u64| {
+        let mut exchange = exchange(request("GET", "/items", &[("Cookie", "sid=s1")], b""), None);
+        let ns = hours * 3_600_000_000_000;
+        enrich.exchange(&mut exchange, BootTime(WallTime(BOOT.0.0 + ns)));
+        told(&exchange)
+    };
+    assert_eq!(later(&mut enrich, 20), "bob by login +");
+    assert_eq!(later(&mut enrich, 40), "bob by login +");
+    assert_eq!(later(&mut enrich, 140), "- by cookie.sid +");
+}
