@@ -69,6 +69,7 @@ fn exchange(request: &[u8], response: &[u8], status: u16) -> Exchange {
             proxied: None,
         }),
         ordinal: 0,
+        stream: None,
         request: Some(half(request, 0, more.as_bytes())),
         response: Some(half(response, status, b"")),
         request_seen: Seen::Whole,

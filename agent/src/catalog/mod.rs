@@ -29,8 +29,8 @@ const WHOLE_FIRST: u64 = 64;
 /// Of those behind, one of so many has its body looked at too.
 const WHOLE_EVERY: u64 = 32;
 
-/// Most bytes of a host or method that are kept.
-const WORD_MAX_BYTES: usize = 255;
+/// Longest method: the longest that is registered has 17 bytes.
+const METHOD_MAX_BYTES: usize = 24;
 
 /// What is to be known of one exchange.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +47,18 @@ pub struct Seen<'a> {
     pub path: &'a [u8],
     /// The query, as sent.
     pub query: &'a [u8],
+}
+
+impl Seen<'_> {
+    /// Whether there is such an endpoint: what a scan tries, with whatever method, is none.
+    fn is_there(&self) -> bool {
+        let method = |byte: &u8| byte.is_ascii_uppercase() || *byte == b'-';
+        (1..=METHOD_MAX_BYTES).contains(&self.method.len())
+            && self.method.iter().all(method)
+            && self
+                .status
+                .is_some_and(|status| !matches!(status, 400 | 404 | 405 | 501))
+    }
 }
 
 /// The endpoints that were seen.
@@ -157,6 +169,9 @@ impl Catalog {
         let mut novelty = Novelty::default();
         let number = seen.route.endpoint;
         if !self.endpoints.contains_key(&number) {
+            if !seen.is_there() {
+                return (novelty, false);
+            }
             if self.endpoints.len() >= ENDPOINTS_MAX {
                 self.beyond += 1;
                 return (novelty, false);
@@ -227,10 +242,9 @@ impl Catalog {
 
 impl Endpoint {
     fn new(seen: &Seen<'_>) -> Self {
-        let method = seen.method.get(..WORD_MAX_BYTES).unwrap_or(seen.method);
         Self {
             host: seen.route.host.to_string(),
-            method: String::from_utf8_lossy(method).into_owned(),
+            method: String::from_utf8_lossy(seen.method).into_owned(),
             route: seen.route.template.to_string(),
             first: seen.time,
             last: seen.time,

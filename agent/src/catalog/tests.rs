@@ -88,7 +88,7 @@ fn what_is_new_is_told_once() {
 fn what_is_joined_is_one() {
     let catalog = &mut Catalog::default();
     see(catalog, "/users/ann", "/users/ann?a=1", 10, 200);
-    see(catalog, "/users/bob", "/users/bob?b=x", 5, 404);
+    see(catalog, "/users/bob", "/users/bob?b=x", 5, 403);
     see(catalog, "/users/{name}", "/users/eve", 20, 200);
     for from in ["/users/ann", "/users/bob", "/users/none"] {
         catalog.joined("a", from, "/users/{name}");
@@ -102,6 +102,15 @@ fn what_is_joined_is_one() {
         (3, WallTime(5), WallTime(20))
     );
     check(see(catalog, "/users/{name}", "/users/x?a=1", 30, 200), &[]);
+}
+
+#[test]
+fn what_is_tried_is_no_endpoint() {
+    let catalog = &mut Catalog::default();
+    for status in [0, 400, 404, 405, 501] {
+        check(see(catalog, "/users", "/users", 1, status), &[]);
+    }
+    assert!(catalog.endpoints().is_empty());
 }
 
 #[test]

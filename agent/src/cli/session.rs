@@ -15,7 +15,6 @@ use crate::clock::{BootTime, WallTime};
 use crate::config::Config;
 use crate::enrich::{Enrich, Identity};
 use crate::event::{Detail, Severity, TapState};
-use crate::keyed::HashKey;
 use crate::lookup::{self, Asking, Places};
 use crate::pipeline::{self, Host, Keep, Masks, Output, Requests, RunError};
 use crate::probe::{self, Note, Probe, State};
@@ -220,8 +219,8 @@ impl Session<'_> {
         begin: impl FnOnce(&mut Host<'_>) -> io::Result<()>,
     ) -> anyhow::Result<(Exit, Catalog)> {
         let context = SealContext::new(&self.origin);
-        let key = HashKey::new(self.origin.host_id.as_bytes());
-        let enrich = Enrich::new(self.identity, key);
+        // Credentials and masks are hashed alike, so that one can be found by the other.
+        let enrich = Enrich::new(self.identity, context.redactor().key().clone());
         let mut host = Host::new(self.outputs, enrich, &context)
             .keeping(self.keep)
             .learning(self.dir.as_deref())

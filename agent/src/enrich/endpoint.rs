@@ -7,6 +7,7 @@
 //! is one endpoint that says so.
 
 mod given;
+mod operation;
 mod shape;
 mod trie;
 
@@ -17,8 +18,9 @@ use serde::{Deserialize, Serialize};
 
 use super::options::Identity;
 use super::words::Words;
-use crate::exchange::{Exchange, Route, Signals, url};
+use crate::exchange::{Exchange, Head, Route, Signals, url};
 use given::Given;
+use operation::operation;
 use trie::{Joined as Renamed, Trie};
 
 /// Most hosts that are told apart. Anybody can write a Host field; one that was answered counts.
@@ -32,6 +34,9 @@ const ALL_TEMPLATES_MAX: usize = 50_000;
 
 /// Most templates of one host of which none was ever answered with success.
 const REFUSED_MAX: usize = 256;
+
+/// Most operations of GraphQL that are told apart.
+const OPERATIONS_MAX: usize = 2_000;
 
 /// Longest path that is looked at, bytes.
 const PATH_MAX_BYTES: usize = 4096;
@@ -58,6 +63,8 @@ pub(super) struct Endpoints {
     overflow: Arc<str>,
     templates: usize,
     joined: Vec<Joined>,
+    /// Templates of GraphQL's operations, and what their words say.
+    operations: HashMap<Arc<str>, Signals>,
 }
 
 /// The endpoints of one host.
@@ -134,11 +141,48 @@ impl Endpoints {
             overflow: Route::OVERFLOW.into(),
             templates: 0,
             joined: Vec::new(),
+            operations: HashMap::new(),
         }
     }
 
     /// The endpoint of `exchange`, and what is known of it; `None` where nothing was ever answered.
     pub(super) fn find(&mut self, exchange: &Exchange) -> Option<(Route, Facts)> {
+        let (route, facts) = self.by_path(exchange)?;
+        let request = exchange.request.as_ref()?;
+        let path = url(&request.head).path?.0;
+        match operation(request, path) {
+            Some(name) => Some(self.by_operation(route, facts, &request.head, &name)),
+            None => Some((route, facts)),
+        }
+    }
+
+    /// The endpoint of the operation `name` at `route`, or that itself where there are too many.
+    fn by_operation(
+        &mut self,
+        mut route: Route,
+        facts: Facts,
+        head: &Head,
+        name: &str,
+    ) -> (Route, Facts) {
+        let text = format!("{}#{name}", route.template);
+        if !self.operations.contains_key(&*text) {
+            if self.operations.len() >= OPERATIONS_MAX {
+                return (route, facts);
+            }
+            let named = self.words.of(&format!("/{name}"));
+            let sensitive = named.iter().chain(facts.sensitive.iter()).collect();
+            self.operations.insert(text.as_str().into(), sensitive);
+        }
+        let Some((template, sensitive)) = self.operations.get_key_value(&*text) else {
+            return (route, facts);
+        };
+        let facts = self::facts(&route.host, template, *sensitive);
+        route.template = Arc::clone(template);
+        route.endpoint = Route::number(facts.number, head.get(head.word));
+        (route, facts)
+    }
+
+    fn by_path(&mut self, exchange: &Exchange) -> Option<(Route, Facts)> {
         let head = &exchange.request.as_ref()?.head;
         let url = url(head);
         let path = url.path?.0;

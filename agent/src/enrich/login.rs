@@ -60,7 +60,7 @@ const LED_BACK: &[&str] = &[
 ];
 
 /// Takes apart the body of `half`.
-fn parts(half: &Half, side: Side) -> Parts<'_> {
+pub(super) fn parts(half: &Half, side: Side) -> Parts<'_> {
     let mut parts = Parts::new();
     let coding = half.head.field("content-encoding");
     parts.take(Message {

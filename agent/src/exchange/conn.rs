@@ -434,10 +434,18 @@ impl Conn {
                 self.lost(direction, place, anomalies, lost, books);
             }
             Step::Http2 { taken } => {
+                self.note_proxied();
                 books.counters.add(Counter::ProtocolHttp2, 1);
                 self.http2 = Some(Box::new(Http2::begun(taken, self.pairs.next)));
                 self.late(books);
             }
+        }
+    }
+
+    /// Who asked, if a proxy has just said so.
+    fn note_proxied(&mut self) {
+        if let Some(proxied) = self.requests.take_proxied() {
+            Arc::make_mut(&mut self.info).proxied = Some(proxied);
         }
     }
 
@@ -446,9 +454,7 @@ impl Conn {
         books.counters.add(Counter::ProtocolMessages, 1);
         if direction == Direction::ToServer {
             books.counters.add(Counter::ProtocolRequests, 1);
-            if let Some(proxied) = self.requests.take_proxied() {
-                Arc::make_mut(&mut self.info).proxied = Some(proxied);
-            }
+            self.note_proxied();
             self.responses.turn();
             let (began, first) = (self.request_began, self.request_first);
             self.pairs.request(message, began, first, &self.info, books);

@@ -7,12 +7,12 @@ use crate::event::{Lower, Text, Url};
 /// What was asked for, as far as target and Host field say.
 #[must_use]
 pub fn url(head: &Head) -> Url<'_> {
-    url_of(head, head.get(head.target))
+    url_of(head, head.get(head.target), head.field("host"))
 }
 
-/// As [`url`], with `target` in the place of the one that was sent.
+/// As [`url`], with `target` and the Host field in the place of those that were sent.
 #[must_use]
-pub fn url_of<'a>(head: &'a Head, target: &'a [u8]) -> Url<'a> {
+pub fn url_of<'a>(head: &'a Head, target: &'a [u8], host: Option<&'a [u8]>) -> Url<'a> {
     if head.get(head.word) == b"CONNECT" && head.scheme.is_none() {
         let target = head.authority.map_or(target, |span| head.get(span));
         // A user and a password in front of the host are not told.
@@ -35,7 +35,7 @@ pub fn url_of<'a>(head: &'a Head, target: &'a [u8]) -> Url<'a> {
         (url.domain, url.port) = authority(host);
         url.original = Some(Text(target));
         rest = behind;
-    } else if let Some(host) = host(head, masked) {
+    } else if let Some(host) = head.authority.map(|span| head.get(span)).or(host) {
         (url.domain, url.port) = authority(host.trim_ascii());
     }
     let (path, query) = match rest.iter().position(|byte| *byte == b'?') {
@@ -45,12 +45,6 @@ pub fn url_of<'a>(head: &'a Head, target: &'a [u8]) -> Url<'a> {
     url.path = path.filter(|path| !path.is_empty()).map(Text);
     url.query = query.map(Text);
     url
-}
-
-/// The host asked for: `:authority`, or else the Host field.
-fn host<'a>(head: &'a Head, masked: &'a Masked) -> Option<&'a [u8]> {
-    let authority = head.authority.map(|span| head.get(span));
-    authority.or_else(|| masked.field(Side::Request, head, "host"))
 }
 
 /// Scheme, authority and the rest of a target in absolute form.

@@ -168,10 +168,7 @@ pub fn seal<'a>(
         client: client_of(exchange, masked, redactor).or_else(|| client.map(Client::from)),
         peer,
         server,
-        url: request.map(|m| {
-            let sent = m.head.get(m.head.target);
-            url_of(&m.head, masked.or(Side::Request, Container::Target, sent))
-        }),
+        url: request.map(|m| url(&m.head, masked)),
         http: Http {
             route: exchange.known.route.as_ref().map(|r| &*r.template),
             request: request.map(|m| sealed_request(m, masked)),
@@ -234,6 +231,12 @@ fn user_agent<'a>(exchange: &'a Exchange, masked: &'a Masked) -> Option<UserAgen
         os: device.map_or("", |device| &device.os),
         class: device.and_then(|device| device.class),
     })
+}
+
+/// What was asked for, masked.
+fn url<'a>(head: &'a Head, masked: &'a Masked) -> event::Url<'a> {
+    let target = masked.or(Side::Request, Container::Target, head.get(head.target));
+    url_of(head, target, masked.field(Side::Request, head, "host"))
 }
 
 /// First byte of the request to last byte of the response; `None` where either is not known.

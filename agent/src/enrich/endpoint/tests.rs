@@ -1,6 +1,7 @@
 use super::{Endpoints, HOSTS_MAX, REFUSED_MAX, TEMPLATES_MAX};
 use crate::enrich::Identity;
 use crate::enrich::testing::{exchange, request, response};
+use crate::exchange::Signal;
 use proptest::prelude::*;
 
 fn endpoints() -> Endpoints {
@@ -106,6 +107,26 @@ fn names_of_grpc_are_words_however_many() {
         let (route, _) = endpoints.find(&exchange).unwrap();
         assert_eq!(*route.template, *target);
     }
+}
+
+#[test]
+fn operations_of_graphql_are_endpoints_of_their_own() {
+    let endpoints = &mut endpoints();
+    let mut check = |body: &str, expected: &str, login| {
+        let fields = [("Host", "a"), ("Content-Type", "application/json")];
+        let request = request("POST", "/graphql", &fields, body.as_bytes());
+        let exchange = exchange(request, Some(response(200, &[], b"{}")));
+        let (route, facts) = endpoints.find(&exchange).unwrap();
+        assert_eq!(*route.template, *expected);
+        assert_eq!(facts.sensitive.has(Signal::SensitiveLogin), login);
+    };
+    check(r#"{"query":"query Me { me }"}"#, "/graphql#Me", false);
+    check(
+        r#"{"query":"mutation signIn { login }"}"#,
+        "/graphql#signIn",
+        true,
+    );
+    check(r#"{"query":"{ me }"}"#, "/graphql", false);
 }
 
 #[test]

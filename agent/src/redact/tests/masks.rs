@@ -311,6 +311,7 @@ fn the_configuration_adds_and_takes_away() {
         r#"{"nick":"n"}"#
     );
     exchange.known.route = Some(crate::exchange::Route {
+        host: "".into(),
         template: "/a/{id}".into(),
         endpoint: 1,
     });
