@@ -126,11 +126,14 @@ pub enum DropReason {
     RingFull = 15,
     /// A call that moves no bytes of a stream, or is not looked at (syscall tap).
     OtherCall = 16,
+    /// Heard another way: ciphertext whose plaintext the TLS tap hears, or the plaintext of a
+    /// session that the kernel itself encrypts.
+    HeardElsewhere = 17,
 }
 
 impl DropReason {
     /// How many there are.
-    pub const COUNT: u32 = 17;
+    pub const COUNT: u32 = 18;
 
     /// All, in the order of their slots.
     pub const ALL: [Self; Self::COUNT as usize] = [
@@ -151,6 +154,7 @@ impl DropReason {
         Self::State,
         Self::RingFull,
         Self::OtherCall,
+        Self::HeardElsewhere,
     ];
 
     /// Its name in ledger and metrics.
@@ -174,6 +178,7 @@ impl DropReason {
             Self::State => "state",
             Self::RingFull => "ring_full",
             Self::OtherCall => "other_call",
+            Self::HeardElsewhere => "heard_elsewhere",
         }
     }
 

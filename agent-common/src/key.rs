@@ -19,6 +19,12 @@ pub struct ConnId {
     pub inode: u64,
 }
 
+impl ConnId {
+    /// Bit of `inode` that says: a TLS session. `sock` then is the session's address in its process,
+    /// and the other bits tell it from others that had that address.
+    pub const SESSION: u64 = 1 << 63;
+}
+
 const _: () = assert!(size_of::<ConnId>() == 16 && align_of::<ConnId>() == 8);
 
 /// Key of the map by which the agent tells the kernel how far to skip: one direction of one conn.

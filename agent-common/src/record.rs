@@ -79,6 +79,20 @@ pub mod open_flag {
     /// The kernel programs knew nothing of the conn before, or no longer: positions that the kernel
     /// does not count itself begin anew.
     pub const AFRESH: u16 = 1;
+    /// The conn is a TLS session, its bytes plaintext: the first eight bits hold a
+    /// [`TlsLibrary`](super::TlsLibrary) as its number. Family and transport are 0 as long as the
+    /// session's socket is not known.
+    pub const LIBRARY_SHIFT: u32 = 8;
+}
+
+/// Library that speaks TLS for a process.
+#[repr(u16)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TlsLibrary {
+    /// OpenSSL, or one that has its functions, such as BoringSSL and LibreSSL.
+    OpenSsl = 1,
+    /// GnuTLS.
+    GnuTls = 2,
 }
 
 /// Bits of an end record's `flags`.
@@ -267,6 +281,7 @@ macro_rules! from_number {
 from_number! {
     RecordKind { Data, Open, End }
     Flow { Sent, Received }
+    TlsLibrary { OpenSsl, GnuTls }
     Missing { None, Limit, Skipped, UnseenPath, Fault, Vectors, Compat }
     Family { Unix, Inet, Inet6 }
     Transport { Tcp, Mptcp, Unix }

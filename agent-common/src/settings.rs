@@ -34,12 +34,14 @@ pub struct Settings {
     pub excludes: u32,
     /// Copies of each program at its tracepoint: 1 where the kernel does not preempt them.
     pub copies: u32,
+    /// Not 0 where the TLS tap is at work beside this one.
+    pub tls: u32,
     /// Where fields lie in this kernel's structures.
     pub offsets: Offsets,
 }
 
 const _: () =
-    assert!(size_of::<Settings>() == 32 + size_of::<Offsets>() && align_of::<Settings>() == 4);
+    assert!(size_of::<Settings>() == 36 + size_of::<Offsets>() && align_of::<Settings>() == 4);
 
 macro_rules! offsets {
     ($($(#[$doc:meta])* $field:ident: $structure:literal, $($member:literal)|+;)+) => {

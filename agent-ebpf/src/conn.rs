@@ -30,15 +30,28 @@ pub(crate) extern "C" fn eaves_announce(
     flags: u64,
     row: u64,
 ) -> u64 {
-    let pid_tgid = bpf_get_current_pid_tgid();
     let Some(counters) = Counters::of(row as u32) else {
         return 0;
     };
+    announce(ConnId { sock, inode }, sock, transport, flags, counters)
+}
+
+/// As [`eaves_announce`], of a conn that bears another name than its sock; `sk` is 0 where that is
+/// not known.
+#[inline(always)]
+pub(crate) fn announce(
+    conn: ConnId,
+    sk: u64,
+    transport: u64,
+    flags: u64,
+    counters: Counters,
+) -> u64 {
+    let pid_tgid = bpf_get_current_pid_tgid();
     counters.add(Counter::Records, 1);
     let memory = reserve(size_of::<OpenRecord>() as u64);
     if memory.is_null() {
         counters.add(Counter::RecordsLost, 1);
-        log!(lost(inode, 0));
+        log!(lost(conn.inode, 0));
         return 0;
     }
     let record: *mut OpenRecord = memory.cast();
@@ -50,29 +63,29 @@ pub(crate) extern "C" fn eaves_announce(
             flags: flags as u16,
             size_bytes: size_of::<OpenRecord>() as u32,
             ktime_ns: bpf_ktime_get_boot_ns(),
-            conn: ConnId { sock, inode },
+            conn,
         });
         (&raw mut (*record).process_start_ns).write(process_start());
         (&raw mut (*record).cgroup).write(bpf_get_current_cgroup_id());
-        (&raw mut (*record).netns).write(sock::netns(sock));
+        (&raw mut (*record).netns).write(if sk == 0 { 0 } else { sock::netns(sk) });
         (&raw mut (*record).tgid).write((pid_tgid >> 32) as u32);
         (&raw mut (*record).tid).write(pid_tgid as u32);
         (&raw mut (*record).transport).write(transport as u16);
         (&raw mut (*record).comm).write(leader_comm().unwrap_or([0; COMM_BYTES]));
         if transport == Transport::Unix as u64 {
             (&raw mut (*record).family).write(Family::Unix as u16);
-            unix(sock, record);
-        } else {
-            let family = sock::family(sock).unwrap_or(sock::AF_INET);
+            unix(sk, record);
+        } else if sk != 0 {
+            let family = sock::family(sk).unwrap_or(sock::AF_INET);
             (&raw mut (*record).family).write(family);
             let (local, remote): (*mut Address, *mut Address) =
                 (&raw mut (*record).local, &raw mut (*record).remote);
-            sock::addresses(sock, family, local, remote);
+            sock::addresses(sk, family, local, remote);
         }
     }
     counters.add(Counter::RecordsSent, 1);
     submit(memory, counters);
-    log!(announced(inode));
+    log!(announced(conn.inode));
     1
 }
 

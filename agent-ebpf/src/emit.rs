@@ -17,6 +17,7 @@ use crate::log::log;
 use crate::maps::{Counters, READER, RECORDS};
 use crate::read::{clamp, forget, user_bytes};
 use crate::state::ConnState;
+use crate::tls;
 use crate::vectors::Vectors;
 use crate::work;
 
@@ -268,8 +269,17 @@ pub(crate) fn send(moved: &mut Moved, counters: Counters, part: &Part, quietly: 
     }
 }
 
-/// Sends a transfer: named only if `missing` says why, else in as few records as it fits, worked on
-/// in `row` of `WORK`. How many of them the ring took.
+/// Where a transfer that does not go in one record is worked on.
+#[derive(Clone, Copy)]
+pub(crate) enum Place {
+    /// In this row of `WORK`.
+    Row(u32),
+    /// On the stack: one buffer of a TLS session, of which nothing is passed over.
+    Session,
+}
+
+/// Sends a transfer: named only if `missing` says why, else in as few records as it fits. How many
+/// of them the ring took.
 #[inline(always)]
 pub(crate) fn transfer(
     moved: &mut Moved,
@@ -277,7 +287,7 @@ pub(crate) fn transfer(
     counters: Counters,
     vectors: &Vectors,
     (missing, skip): (u64, u64),
-    row: u32,
+    place: Place,
 ) -> u64 {
     let named = missing != Missing::None as u64;
     let copied_whole = skip == 0 && moved.bytes <= u64::from(setting!(copy_bytes));
@@ -286,7 +296,10 @@ pub(crate) fn transfer(
         let sent = in_one_record(moved, counters, vectors.base, missing);
         (sent, moved.flags)
     } else {
-        work::transfer(moved, vectors, (skip, copied_whole), row)
+        match place {
+            Place::Row(row) => work::transfer(moved, vectors, (skip, copied_whole), row),
+            Place::Session => (tls::pieces(moved, counters, vectors.base), moved.flags),
+        }
     };
     const { assert!(data_flag::AFTER_LOSS == 1) };
     let flow = moved.flow & 1;

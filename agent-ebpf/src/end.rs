@@ -22,6 +22,7 @@ use crate::maps::{CONNS, Counters, ENDS, storage};
 use crate::read::kernel;
 use crate::sock::{self, tcp};
 use crate::state::{ConnState, GONE, bit};
+use crate::tls;
 use crate::turn::{Point, Turn};
 
 /// What an end record says.
@@ -131,6 +132,7 @@ fn received_all(sk: u64, state: &mut ConnState, counters: Counters) -> u32 {
     {
         return 0;
     }
+    tls::ended(state, EndReason::ReceivedFinished as u16, counters);
     if heard && state.dropped == 0 {
         let told = end_now(sk, state, EndReason::ReceivedFinished as u16);
         if !end(&told, counters) {
@@ -379,7 +381,11 @@ fn changed(sk: u64, state: &mut ConnState, old: u32, new: u32, counters: Counter
         *state = ConnState::NEW;
         return;
     }
-    if state.dropped != 0 {
+    if state.tied != 0 && new != tcp::CLOSE {
+        tls::ended(state, EndReason::SentFinished as u16, counters);
+        return;
+    }
+    if state.dropped != 0 && state.tied == 0 {
         return;
     }
     if new == tcp::CLOSE {
@@ -391,6 +397,10 @@ fn changed(sk: u64, state: &mut ConnState, old: u32, new: u32, counters: Counter
         } else {
             EndReason::Closed
         };
+        if state.tied != 0 {
+            tls::ended(state, reason as u16, counters);
+            return;
+        }
         state.parting = reason as u32;
         // Without an error it is the process itself that lets go, abruptly: no call of its own is
         // under way, and the kernel is about to set the positions anew.

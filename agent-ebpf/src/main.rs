@@ -9,10 +9,12 @@
 //! | `sys_exit` | tp_btf `sys_exit` | 5.5 | `syscall/exit.rs` |
 //! | `sys_state` | raw_tp `inet_sock_set_state` | 4.17 | `end.rs` |
 //! | `sys_destroy` | raw_tp `tcp_destroy_sock` | 4.17 | `end.rs` |
+//! | `tls_read`, `tls_write`, … | uprobe in the TLS library | 5.10 | `tls/call.rs` |
 //!
-//! The first four are the socket tap, the last three the syscall tap. They load one by one, and any
-//! may be missing. Each is there three times, the copies named `_2` and `_3`: see `turn.rs`. Fields
-//! of kernel structures lie where [`eaves_common::Offsets`] says.
+//! The first four are the socket tap, the next three the syscall tap; the TLS tap works beside
+//! either. They load one by one, and any may be missing. Each program of the first two taps is
+//! there three times, the copies named `_2` and `_3`: see `turn.rs`. Fields of kernel structures
+//! lie where [`eaves_common::Offsets`] says.
 #![no_std]
 #![no_main]
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
@@ -29,6 +31,7 @@ mod sock;
 mod socket;
 mod state;
 mod syscall;
+mod tls;
 mod transfer;
 mod turn;
 mod vectors;

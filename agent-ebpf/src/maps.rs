@@ -15,6 +15,8 @@
 //! | `EXCL_CGROUPS` | cgroup id → 1 | 256 | agent, before attaching | never |
 //! | `READER` | 0 → `Reader` | 1 | agent sets, taps clear | never |
 //! | `NEWS` | 0 → count | 1 | agent, with a word in `REACH` that is not to wait | never |
+//! | `TLS_CALLS` | pid_tgid → `Call` | 8 192 | TLS tap, on the way in | the way out; least recently used |
+//! | `TLS_CONNS` | `Session` → `ConnState` | by option | TLS tap | the session's end; least recently used |
 //! | `TURNS` | `Point` → words | 4 a CPU | each program its own word (`turn.rs`) | never |
 
 use core::ffi::c_void;
@@ -32,6 +34,7 @@ use eaves_common::{
 use crate::log::log;
 use crate::read::clamp;
 use crate::state::{ConnState, Dropped};
+use crate::tls::{Call, Session};
 use crate::turn::Turn;
 use crate::work::Work;
 
@@ -74,6 +77,15 @@ static NEWS: Array<u32> = Array::with_max_entries(1, 0);
 
 #[map]
 pub(crate) static WORK: PerCpuArray<Work> = PerCpuArray::with_max_entries(work_rows(COPIES_MAX), 0);
+
+/// The call into a TLS library that each thread is in.
+#[map]
+pub(crate) static TLS_CALLS: LruHashMap<u64, Call> = LruHashMap::with_max_entries(8192, 0);
+
+/// The state of each TLS session.
+#[map]
+pub(crate) static TLS_CONNS: LruHashMap<Session, ConnState> =
+    LruHashMap::with_max_entries(65_536, 0);
 
 /// One row of counters.
 type Slots = [u64; DropReason::SLOTS as usize];
@@ -136,6 +148,16 @@ impl Counters {
                 self.drop(dropped);
                 log!(passed_over(dropped.0));
             }
+        }
+    }
+
+    /// Counts what became of a call into a TLS library.
+    #[inline(always)]
+    pub(crate) fn session(self, outcome: Result<(), Dropped>) {
+        self.add(Counter::Transfers, 1);
+        match outcome {
+            Ok(()) => self.add(Counter::TransfersSent, 1),
+            Err(dropped) => self.drop(dropped),
         }
     }
 

@@ -76,6 +76,13 @@ pub(crate) struct ConnState {
     pub(crate) parting: u32,
     /// What `news` gave when the agent's word was last asked for.
     pub(crate) news: u32,
+    /// Of a session: not 0 if it goes on over another socket than the one that is gone.
+    pub(crate) renewed: u32,
+    /// Of a socket: address of the TLS session whose ciphertext it carries, in the process in
+    /// `announced`; 0 for none. Of a session: address of the sock that carries it, or 0.
+    pub(crate) tied: u64,
+    /// Of a session: inode number of that sock's socket.
+    pub(crate) tied_inode: u64,
 }
 
 impl ConnState {
@@ -100,6 +107,9 @@ impl ConnState {
         ended: 0,
         parting: 0,
         news: 0,
+        renewed: 0,
+        tied: 0,
+        tied_inode: 0,
     };
 
     /// Hears it no more.

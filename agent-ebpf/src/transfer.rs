@@ -7,12 +7,13 @@ use eaves_common::{
 };
 
 use crate::conn::eaves_announce;
-use crate::emit::{self, Moved};
+use crate::emit::{self, Moved, Place};
 use crate::filter::{self, setting};
 use crate::maps::{Counters, REACH, news};
 use crate::read::{anew, clamp, forget, user_bytes};
 use crate::sock;
 use crate::state::{CERTAIN, ConnState, Dropped, LIKELY, OPEN, UNDECIDED, bit};
+use crate::tls;
 use crate::vectors::Vectors;
 
 /// Transfers of a conn that are all looked at; later ones only where messages begin.
@@ -110,7 +111,7 @@ pub(crate) fn hear(
     }
     let bytes = locate();
     if state.verdict < LIKELY {
-        look(transfer, state, &bytes)?;
+        look::<false>(transfer, state, &bytes)?;
     }
     let mut skip = 0;
     let end = if state.sequence != 0 {
@@ -150,7 +151,76 @@ pub(crate) fn hear(
         }
         state.announced = tgid;
     }
-    send(transfer, state, counters, bytes, end, skip)
+    send::<false>(transfer, state, counters, bytes, end, skip)
+}
+
+/// Hears what a call into a TLS library moved: the conn is its session, its bytes plaintext.
+///
+/// # Errors
+/// Why it was not sent.
+#[inline(always)]
+pub(crate) fn hear_session(
+    transfer: &Transfer,
+    state: &mut ConnState,
+    counters: Counters,
+    library: u32,
+    bytes: Bytes,
+) -> Result<(), Dropped> {
+    let flow = transfer.flow as u32 + 1;
+    let turned = state.flow != flow;
+    if turned {
+        state.flow = flow;
+        state.run = 0;
+    }
+    state.run += transfer.bytes;
+    state.transfers = state.transfers.wrapping_add(1);
+    *stand(transfer.flow, state) += transfer.bytes;
+    if state.dropped != 0 {
+        return Err(Dropped(state.dropped));
+    }
+    if filter::looks_at_processes() {
+        process(transfer, state)?;
+    }
+    if state.verdict == UNDECIDED && !turned && state.transfers > LOOKED_AT_TRANSFERS {
+        return Err(DropReason::Undecided.into());
+    }
+    if state.verdict < LIKELY {
+        look::<true>(transfer, state, &bytes)?;
+    }
+    let end = *stand(transfer.flow, state);
+    let mut skip = 0;
+    let news = news();
+    if state.verdict != CERTAIN
+        || state.news != news
+        || state.run > u64::from(setting!(reach_after_bytes))
+        || state.transfers & (ASK_EVERY - 1) == 0
+    {
+        state.news = news;
+        skip = ask(transfer, state, end)?;
+    }
+    counters.add(Counter::Bytes, transfer.bytes);
+    let tgid = (transfer.pid_tgid >> 32) as u32;
+    if state.announced != tgid {
+        let first = if state.announced == 0 {
+            u64::from(open_flag::AFRESH)
+        } else {
+            0
+        };
+        let flags = first | u64::from(library) << open_flag::LIBRARY_SHIFT;
+        if tls::announce(
+            transfer.sk,
+            transfer.pid_tgid,
+            flags,
+            u64::from(transfer.row),
+        ) == 0
+        {
+            counters.add(Counter::BytesLost, transfer.bytes);
+            state.lost |= bit(transfer.flow);
+            return Err(DropReason::RingFull.into());
+        }
+        state.announced = tgid;
+    }
+    send::<true>(transfer, state, counters, bytes, end, skip)
 }
 
 /// Where the stream of a flow stands.
@@ -191,7 +261,11 @@ fn process(transfer: &Transfer, state: &mut ConnState) -> Result<(), Dropped> {
 
 /// Looks at the first bytes of a conn that is not known to be HTTP, and whose end it is.
 #[inline(always)]
-fn look(transfer: &Transfer, state: &mut ConnState, bytes: &Bytes) -> Result<(), Dropped> {
+fn look<const SESSION: bool>(
+    transfer: &Transfer,
+    state: &mut ConnState,
+    bytes: &Bytes,
+) -> Result<(), Dropped> {
     let seen = if bytes.missing == Missing::None as u64 {
         if bytes.vectors.len == 0 {
             bytes.vectors.guess(transfer.bytes)
@@ -224,7 +298,7 @@ fn look(transfer: &Transfer, state: &mut ConnState, bytes: &Bytes) -> Result<(),
             DropReason::Undecided.into()
         });
     }
-    if state.verdict == UNDECIDED {
+    if !SESSION && state.verdict == UNDECIDED {
         state.sequence = sock::has_sequence(transfer.sk, state.transport);
     }
     state.verdict = verdict;
@@ -320,7 +394,7 @@ fn ask(transfer: &Transfer, state: &mut ConnState, end: u64) -> Result<u64, Drop
 
 /// Sends what a transfer moved.
 #[inline(always)]
-fn send(
+fn send<const SESSION: bool>(
     transfer: &Transfer,
     state: &mut ConnState,
     counters: Counters,
@@ -354,13 +428,18 @@ fn send(
     };
     let missing = forget(missing, time);
     let skip = forget(skip, time);
+    let place = if SESSION {
+        Place::Session
+    } else {
+        Place::Row(transfer.row)
+    };
     let sent = emit::transfer(
         &mut moved,
         state,
         counters,
         &vectors,
         (missing, skip),
-        transfer.row,
+        place,
     );
     if sent == 0 {
         Err(DropReason::RingFull.into())

@@ -28,7 +28,7 @@
 use aya_ebpf::helpers::bpf_get_current_task;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::PerCpuArray;
-use eaves_common::{COPIES_MAX, COUNTER_ROWS, POINTS};
+use eaves_common::{COPIES_MAX, POINTS, TLS_ROW};
 
 use crate::filter::setting;
 
@@ -53,7 +53,7 @@ pub(crate) enum Point {
 
 /// Row of what is interrupted by its like: see [`Turn::take`].
 const NESTED: u32 = POINTS * COPIES_MAX;
-const _: () = assert!(NESTED + 1 == COUNTER_ROWS);
+const _: () = assert!(NESTED + 1 == TLS_ROW);
 
 /// A copy's turn to work.
 pub(crate) struct Turn {

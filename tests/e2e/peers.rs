@@ -83,7 +83,7 @@ fn haproxy_logs_what_was_asked() {
             .insert(nginx(sandbox, "nginx", &Nginx::default())?)
             .place()
             .clone();
-        haproxy(sandbox, "haproxy", &place)
+        haproxy(sandbox, "haproxy", &place, None)
     });
 }
 

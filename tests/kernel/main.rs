@@ -11,6 +11,7 @@ mod kernel_log;
 mod lifecycle;
 mod plaintext;
 mod servers;
+mod tls;
 
 fn main() {
     let mut arguments = libtest_mimic::Arguments::from_args();
@@ -19,6 +20,7 @@ fn main() {
         plaintext::trials(),
         doctor::trials(),
         servers::trials(),
+        tls::trials(),
         lifecycle::trials(),
         drops::trials(),
         bounds::trials(),

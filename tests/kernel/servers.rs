@@ -47,7 +47,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         under_both_taps("servers::nginx_with_sendfile", sendfile),
         under_both_taps("servers::haproxy_before_nginx", |sandbox, mode| {
             let behind = nginx(sandbox, "nginx", &Nginx::default())?;
-            let front = haproxy(sandbox, "haproxy", behind.place())?;
+            let front = haproxy(sandbox, "haproxy", behind.place(), None)?;
             two_hops(sandbox, mode, front, behind, "haproxy")
         }),
         under_both_taps("servers::nginx_before_gunicorn", |sandbox, mode| {
@@ -207,11 +207,11 @@ fn under_wrk(sandbox: &Sandbox, mode: Mode) -> Result<()> {
 }
 
 /// The exchanges of one role at one place.
-fn of(reported: &[Exchange], role: &str, place: &Place) -> Vec<Exchange> {
+pub(crate) fn of(reported: &[Exchange], role: &str, place: &Place) -> Vec<Exchange> {
     let there = |exchange: &&Exchange| {
         exchange.role == role
             && match place {
-                Place::Tcp(port) => exchange.server_port == Some(*port),
+                Place::Tcp(port) | Place::Tls(port) => exchange.server_port == Some(*port),
                 Place::Unix(path) => {
                     exchange.transport == "unix" && Path::new(&exchange.server_address) == path
                 }

@@ -165,7 +165,7 @@ fn exchange(value: Value) -> Result<Exchange> {
     Ok(Exchange {
         id: need("/id")?,
         role: need("/role")?,
-        transport: need("/network/transport")?,
+        transport: optional("/network/transport"),
         method: optional("/http/request/method"),
         target,
         status: port("/http/response/status_code"),

@@ -18,6 +18,7 @@ use crate::maps::{Counters, MMSG, Progress, storage};
 use crate::read::{typed, user};
 use crate::sock;
 use crate::state::Dropped;
+use crate::tls;
 use crate::transfer::{Bytes, Transfer, hear};
 use crate::turn::{Point, Turn};
 use crate::vectors::{self, MMSGHDR_BYTES, Vectors};
@@ -100,15 +101,17 @@ fn length(
     // SAFETY: a typed argument.
     let transport = unsafe { transport(sk.cast()) }.ok_or(DropReason::NotStream)?;
     let known = storage(sk, false);
-    // SAFETY: null or a value of the storage.
-    if let Some(state) = unsafe { known.as_ref() }
-        && state.dropped != 0
-        && result > 0
-    {
-        return Err(Dropped(state.dropped));
-    }
     // SAFETY: no arguments.
     let pid_tgid = bpf_get_current_pid_tgid();
+    // SAFETY: null or a value of the storage.
+    if let Some(state) = unsafe { known.as_mut() }
+        && result > 0
+    {
+        tls::carries(sk as u64, state, pid_tgid);
+        if state.dropped != 0 {
+            return Err(Dropped(state.dropped));
+        }
+    }
     if filter::is_own((pid_tgid >> 32) as u32) {
         return Err(DropReason::Own.into());
     }

@@ -16,6 +16,7 @@ use crate::sock;
 use crate::state::{ConnState, Dropped};
 use crate::syscall::fd::{self, Socket};
 use crate::syscall::path;
+use crate::tls;
 use crate::transfer::{Bytes, Transfer, hear};
 use crate::turn::{Point, Turn};
 use crate::vectors::{MMSGHDR_BYTES, Vectors, message_bytes};
@@ -134,10 +135,11 @@ impl Call {
             return self.quiet(socket, known, flow, counters);
         }
         // SAFETY: null or a value of the map.
-        if let Some(state) = unsafe { known.as_ref() }
-            && state.dropped != 0
-        {
-            return Err(Dropped(state.dropped));
+        if let Some(state) = unsafe { known.as_mut() } {
+            tls::carries(socket.sk, state, self.pid_tgid);
+            if state.dropped != 0 {
+                return Err(Dropped(state.dropped));
+            }
         }
         let flags = self.flags();
         if flags & MSG_OTHER != 0 {

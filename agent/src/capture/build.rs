@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use eaves_common::{
     Address, COMM_BYTES, ConnId, DataRecord, EndReason, EndRecord, Family, Flow, Missing,
-    OpenRecord, RecordHeader, RecordKind, Transport, UNIX_PATH_BYTES, data_flag, end_flag,
-    open_flag,
+    OpenRecord, RecordHeader, RecordKind, TlsLibrary, Transport, UNIX_PATH_BYTES, data_flag,
+    end_flag, open_flag,
 };
 
 /// Builds the records of one conn, counting positions as the kernel does.
@@ -13,8 +13,10 @@ use eaves_common::{
 pub struct ConnBuilder {
     /// The conn.
     pub conn: ConnId,
-    /// What carries it.
-    pub transport: Transport,
+    /// What carries it; not told of a TLS session whose socket is not known.
+    pub transport: Option<Transport>,
+    /// The library that its plaintext comes from, if it is a TLS session.
+    pub library: Option<TlsLibrary>,
     /// For a Unix socket, the other end's sock.
     pub peer_sock: u64,
     /// This end's address and port.
@@ -41,7 +43,8 @@ impl ConnBuilder {
     pub const fn tcp(sock: u64) -> Self {
         Self {
             conn: ConnId { sock, inode: 7 },
-            transport: Transport::Tcp,
+            transport: Some(Transport::Tcp),
+            library: None,
             peer_sock: 0,
             local: (Ipv4Addr::new(192, 0, 2, 1), 80),
             remote: (Ipv4Addr::new(192, 0, 2, 2), 50_000),
@@ -58,10 +61,25 @@ impl ConnBuilder {
     #[must_use]
     pub const fn unix(sock: u64, peer_sock: u64) -> Self {
         Self {
-            transport: Transport::Unix,
+            transport: Some(Transport::Unix),
             peer_sock,
             positions: [0, 0],
             ..Self::tcp(sock)
+        }
+    }
+
+    /// A TLS session over that TCP conn, whose socket is not known yet.
+    #[must_use]
+    pub const fn session(at: u64) -> Self {
+        Self {
+            conn: ConnId {
+                sock: at,
+                inode: ConnId::SESSION | 100,
+            },
+            transport: None,
+            library: Some(TlsLibrary::OpenSsl),
+            positions: [0, 0],
+            ..Self::tcp(at)
         }
     }
 
@@ -73,6 +91,8 @@ impl ConnBuilder {
         } else {
             0
         };
+        let library = self.library.map_or(0, |library| library as u16);
+        let flags = flags | library << open_flag::LIBRARY_SHIFT;
         let mut bytes = self.header(RecordKind::Open, flags, size_of::<OpenRecord>());
         put(&mut bytes, &500u64.to_ne_bytes());
         put(&mut bytes, &4_026u64.to_ne_bytes());
@@ -83,18 +103,20 @@ impl ConnBuilder {
         put(&mut bytes, &self.tgid.to_ne_bytes());
         put(&mut bytes, &self.tid.to_ne_bytes());
         let family = match self.transport {
-            Transport::Unix => Family::Unix,
-            _ => Family::Inet,
+            Some(Transport::Unix) => Family::Unix as u16,
+            Some(_) => Family::Inet as u16,
+            None => 0,
         };
-        put(&mut bytes, &(family as u16).to_ne_bytes());
-        put(&mut bytes, &(self.transport as u16).to_ne_bytes());
+        put(&mut bytes, &family.to_ne_bytes());
+        let transport = self.transport.map_or(0, |transport| transport as u16);
+        put(&mut bytes, &transport.to_ne_bytes());
         let mut comm = [0; COMM_BYTES];
         comm.iter_mut()
             .zip(b"nginx")
             .for_each(|(to, from)| *to = *from);
         put(&mut bytes, &comm);
         let path: &[u8] = match self.transport {
-            Transport::Unix => b"/run/app.sock",
+            Some(Transport::Unix) => b"/run/app.sock",
             _ => b"",
         };
         put(&mut bytes, &(path.len() as u16).to_ne_bytes());
@@ -136,7 +158,7 @@ impl ConnBuilder {
         missing: Missing,
     ) -> Vec<u8> {
         let mut flags = data_flag::FIRST;
-        if self.transport == Transport::Tcp {
+        if self.has_sequence() {
             flags |= data_flag::SEQUENCE;
         }
         if std::mem::take(&mut self.after_loss) {
@@ -160,9 +182,10 @@ impl ConnBuilder {
     /// Bytes of an end record at the positions reached.
     #[must_use]
     pub fn end(&mut self, reason: EndReason) -> Vec<u8> {
-        let mut flags = match self.transport {
-            Transport::Tcp => end_flag::SEQUENCE,
-            _ => 0,
+        let mut flags = if self.has_sequence() {
+            end_flag::SEQUENCE
+        } else {
+            0
         };
         if std::mem::take(&mut self.after_loss) {
             flags |= end_flag::SENT_LOST | end_flag::RECEIVED_LOST;
@@ -178,9 +201,10 @@ impl ConnBuilder {
     /// Bytes pass that no record tells of.
     pub fn pass(&mut self, flow: Flow, bytes: u64) {
         let position = self.position(flow).wrapping_add(bytes);
-        let position = match self.transport {
-            Transport::Tcp => position & u64::from(u32::MAX),
-            _ => position,
+        let position = if self.has_sequence() {
+            position & u64::from(u32::MAX)
+        } else {
+            position
         };
         match flow {
             Flow::Sent => self.positions[0] = position,
@@ -196,6 +220,12 @@ impl ConnBuilder {
             Flow::Sent => sent,
             Flow::Received => received,
         }
+    }
+
+    /// Whether positions are TCP's own.
+    #[must_use]
+    pub const fn has_sequence(&self) -> bool {
+        matches!(self.transport, Some(Transport::Tcp)) && self.library.is_none()
     }
 
     /// The other end's address, as the agent knows it.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use eaves_common::{
     ConnId, DataRecord, EndReason, EndRecord, Family, Flow, Missing, OpenRecord, RecordHeader,
-    RecordKind, Transport, UNIX_PATH_BYTES, data_flag, end_flag, open_flag,
+    RecordKind, TlsLibrary, Transport, UNIX_PATH_BYTES, data_flag, end_flag, open_flag,
 };
 
 use crate::clock::Ktime;
@@ -56,7 +56,7 @@ pub struct ConnOpen {
     pub conn: ConnId,
     /// When it was first heard.
     pub time: Ktime,
-    /// What carries it; `None` only by default.
+    /// What carries it; `None` for a TLS session whose socket is not known.
     pub transport: Option<Transport>,
     /// This end, unless it is a Unix socket.
     pub local: Option<(IpAddr, u16)>,
@@ -82,6 +82,8 @@ pub struct ConnOpen {
     pub comm: Vec<u8>,
     /// Positions begin anew with it, unless they are sequence numbers.
     pub afresh: bool,
+    /// The TLS library that its plaintext comes from; `None` for a conn in clear.
+    pub library: Option<TlsLibrary>,
 }
 
 /// A flow or a conn ended: see [`eaves_common::EndRecord`].
@@ -228,8 +230,21 @@ fn open(
     let netns = input.u32()?;
     let tgid = input.u32()?;
     let tid = input.u32()?;
-    let family = named("family", input.u16()?, Family::from_number)?;
-    let transport = named("transport", input.u16()?, Transport::from_number)?;
+    let library = match flags >> open_flag::LIBRARY_SHIFT {
+        0 => None,
+        number => Some(named("library", number, TlsLibrary::from_number)?),
+    };
+    let (family, transport) = (input.u16()?, input.u16()?);
+    let carrier = if library.is_some() && (family, transport) == (0, 0) {
+        None
+    } else {
+        let family = named("family", family, Family::from_number)?;
+        Some((
+            family,
+            named("transport", transport, Transport::from_number)?,
+        ))
+    };
+    let ip = |end| carrier.and_then(|(family, _)| ip(family, end));
     let comm = until_nul(input.take(eaves_common::COMM_BYTES)?).to_vec();
     let path_bytes = usize::from(input.u16()?);
     let path_of = input.u16()?;
@@ -241,9 +256,9 @@ fn open(
     Ok(Record::Open(Box::new(ConnOpen {
         conn,
         time,
-        transport: Some(transport),
-        local: ip(family, local),
-        remote: ip(family, remote),
+        transport: carrier.map(|(_, transport)| transport),
+        local: ip(local),
+        remote: ip(remote),
         path: path.to_vec(),
         path_is_local: path_of == 1,
         peer_sock,
@@ -254,6 +269,7 @@ fn open(
         process_start,
         comm,
         afresh: flags & open_flag::AFRESH != 0,
+        library,
     })))
 }
 

@@ -11,6 +11,8 @@ use crate::units::Size;
 pub struct Capture {
     /// Which tap listens.
     pub mode: Mode,
+    /// Whether HTTPS is heard too, in the TLS libraries of processes: OpenSSL and its like, GnuTLS.
+    pub tls: bool,
     /// Which side of each connection is reported. A connection between two processes of this host
     /// has both.
     #[schemars(extend("minItems" = 1, "uniqueItems" = true))]
@@ -31,6 +33,7 @@ impl Default for Capture {
     fn default() -> Self {
         Self {
             mode: Mode::Auto,
+            tls: true,
             roles: vec![Role::Server],
             exclude: Exclude::default(),
             body: BodyLimits::default(),

@@ -44,6 +44,7 @@ impl Config {
                 Mode::Socket => probe::Mode::Socket,
                 Mode::Syscall => probe::Mode::Syscall,
             },
+            tls: capture.tls,
             roles: capture.roles.iter().map(|role| (*role).into()).collect(),
             exclude_ports: exclude.ports.clone(),
             exclude_processes: exclude.processes.clone(),

@@ -44,7 +44,7 @@ pub enum HttpVersion {
 /// What was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Url<'a> {
-    /// `http`, or what an absolute target or HTTP/2's `:scheme` says.
+    /// `http`, or `https` over TLS, or what an absolute target or HTTP/2's `:scheme` says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scheme: Option<Lower<'a>>,
     /// Host from an absolute target or `:authority`, or else from the Host field; without port, lower case.

@@ -32,7 +32,7 @@ pub use json::{EncodeError, write_line};
 pub use notice::{
     Count, Detail, JournalWhat, Notice, NoticeKind, NoticeName, Severity, SinkState, TapState,
 };
-pub use party::{Address, Client, Endpoint, Host, Network, Role, Transport};
+pub use party::{Address, Client, Endpoint, Host, Network, Role, Tls, TlsLibrary, Transport};
 pub use place::{Container, Kubernetes, Labels, Owner, Parent, Process};
 pub use signal::{Signal, Signals};
 pub use text::{Lines, Lower, Text};
@@ -74,6 +74,9 @@ pub struct ApiEvent<'a> {
     /// Who was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<Endpoint<'a>>,
+    /// TLS on the connection; absent where it was in clear.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
     /// What was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<Url<'a>>,

@@ -45,6 +45,23 @@ pub enum Transport {
     Unix,
 }
 
+/// TLS on the connection, as far as it was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Tls {
+    /// The library in the process on this host, in which the plaintext was heard.
+    pub library: TlsLibrary,
+}
+
+/// A TLS library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TlsLibrary {
+    /// OpenSSL, or one with its functions: BoringSSL, LibreSSL.
+    Openssl,
+    /// GnuTLS.
+    Gnutls,
+}
+
 /// One end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Endpoint<'a> {

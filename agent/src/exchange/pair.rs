@@ -271,6 +271,10 @@ impl Pairs {
             let half = open.response.begin(message, began, books.now, limit);
             let bytes = half.bytes();
             open.bytes += bytes;
+            if open.exchange.conn.open.transport.is_none() {
+                // The socket of a TLS session may be known by now.
+                open.exchange.conn = Arc::clone(info);
+            }
             open.exchange.response = Some(half);
             self.took(bytes);
         }

@@ -13,10 +13,12 @@ mod misses;
 mod object;
 mod pace;
 mod ring;
+mod uprobe;
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use aya::maps::MapError;
@@ -38,6 +40,7 @@ use hooks::{Hook, Refusal};
 use maps::Maps;
 use misses::Misses;
 use ring::Ring;
+use uprobe::{Finder, Kernel};
 
 /// Which tap is to be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -92,6 +95,8 @@ pub struct Options {
     pub wake_bytes: u32,
     /// Conns whose state the kernel keeps at most.
     pub connections: u32,
+    /// Whether TLS is heard in the processes' libraries.
+    pub tls: bool,
     /// Kernel object to load instead of the embedded one.
     pub object: Option<PathBuf>,
 }
@@ -108,6 +113,7 @@ impl Default for Options {
             copy_per_call_bytes: CAPTURE_MAX_BYTES,
             wake_bytes: WAKE_BYTES,
             connections: 65_536,
+            tls: true,
             object: None,
         }
     }
@@ -218,7 +224,9 @@ impl ProbeError {
 
 /// Programs in the kernel, and the ring they write. Dropped, it hears no more.
 pub struct Probe {
-    kernel: Option<Ebpf>,
+    kernel: Kernel,
+    /// Looks for TLS libraries.
+    finder: Option<Finder>,
     /// Goes after the programs: it reads what they logged last.
     #[cfg(feature = "kernel-log")]
     _log: Option<kernel_log::KernelLog>,
@@ -303,10 +311,21 @@ pub fn start(options: &Options) -> Result<Probe, ProbeError> {
         (Some((tap, mut kernel, programs)), _) => {
             let maps = Maps::take(&mut kernel)?;
             let ring = Ring::new(&maps)?;
+            #[cfg(feature = "kernel-log")]
+            let log = kernel_log::KernelLog::of(&mut kernel);
+            let kernel = Kernel::new(Mutex::new(Some(kernel)));
+            let finder = options
+                .tls
+                .then(|| Finder::start(Kernel::clone(&kernel)))
+                .transpose()
+                .map_err(|error| ProbeError::Load {
+                    source: error.into(),
+                })?;
             Ok(Probe {
                 #[cfg(feature = "kernel-log")]
-                _log: kernel_log::KernelLog::of(&mut kernel),
-                kernel: Some(kernel),
+                _log: log,
+                kernel,
+                finder,
                 maps,
                 misses: Misses::of(programs),
                 ring,
@@ -367,6 +386,10 @@ fn load(
         .map_max_entries("CONNS", conns)
         .map_max_entries("MMSG", messages)
         .map_max_entries("WORK", work_rows(settings.copies.max(1)))
+        .map_max_entries(
+            "TLS_CONNS",
+            if options.tls { entries } else { UNUSED_ENTRIES },
+        )
         .map_max_entries("REACH", (entries / 4).max(REACH_ENTRIES_MIN))
         .load(object)
         .map_err(load_error)?;
@@ -421,6 +444,7 @@ fn settings(offsets: Offsets, copies: u32, options: &Options) -> Settings {
         reach_after_bytes: REACH_AFTER_BYTES,
         excludes,
         copies,
+        tls: u32::from(options.tls),
         offsets,
     }
 }
@@ -500,7 +524,10 @@ impl Source for Probe {
 
     /// Detaches every program; the ring stays.
     fn close(&mut self) {
-        if let Some(mut kernel) = self.kernel.take() {
+        if let Some(mut finder) = self.finder.take() {
+            finder.stop();
+        }
+        if let Some(mut kernel) = uprobe::lock(&self.kernel).take() {
             Hook::of(self.tap).for_each(|hook| hook.detach(&mut kernel));
         }
     }

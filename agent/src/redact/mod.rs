@@ -40,7 +40,7 @@ use crate::content::{Container, Side};
 use crate::event::{
     self, Address, ApiEvent, Client, Completeness, ConnName, Endpoint, ExchangeKind, Field, Host,
     Http, HttpVersion, Ids, Lines, Lower, Network, Protocol, ProtocolName, Request, Response,
-    SCHEMA, Text, User, UserAgent,
+    SCHEMA, Text, Tls, TlsLibrary, Url, User, UserAgent,
 };
 use crate::exchange::{Body, ConnInfo, Exchange, Half, Head, Seen, Version, url_of};
 use eaves_common::Transport;
@@ -168,7 +168,8 @@ pub fn seal<'a>(
         client: client_of(exchange, masked, redactor).or_else(|| client.map(Client::from)),
         peer,
         server,
-        url: request.map(|m| url(&m.head, masked)),
+        tls: tls(conn),
+        url: request.map(|m| scheme_of(conn, m, url(&m.head, masked))),
         http: Http {
             route: exchange.known.route.as_ref().map(|r| &*r.template),
             request: request.map(|m| sealed_request(m, masked)),
@@ -248,6 +249,23 @@ fn duration(exchange: &Exchange) -> Option<u64> {
         }
         Seen::Unfinished | Seen::None => None,
     }
+}
+
+/// `https` where TLS was heard and the request names no scheme itself.
+fn scheme_of<'a>(conn: &ConnInfo, message: &Half, mut url: Url<'a>) -> Url<'a> {
+    let is_default = message.head.scheme.is_none() && url.original.is_none();
+    if is_default && conn.open.library.is_some() {
+        url.scheme = Some(Lower(b"https"));
+    }
+    url
+}
+
+fn tls(conn: &ConnInfo) -> Option<Tls> {
+    let library = match conn.open.library? {
+        eaves_common::TlsLibrary::OpenSsl => TlsLibrary::Openssl,
+        eaves_common::TlsLibrary::GnuTls => TlsLibrary::Gnutls,
+    };
+    Some(Tls { library })
 }
 
 /// This end and the other end, as far as they have addresses.

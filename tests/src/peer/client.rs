@@ -117,11 +117,15 @@ fn curl(
 
 fn transfer(sandbox: &Sandbox, place: &Place, want: &Want, keep: bool) -> Result<String> {
     let base = match place {
-        Place::Tcp(port) => format!("127.0.0.1:{port}"),
+        Place::Tcp(port) | Place::Tls(port) => format!("127.0.0.1:{port}"),
         Place::Unix(_) => "localhost".to_owned(),
     };
+    let scheme = match place {
+        Place::Tls(_) => "https",
+        _ => "http",
+    };
     let mut lines = format!(
-        "url = \"http://{base}{}\"\noutput = \"/dev/null\"\n",
+        "url = \"{scheme}://{base}{}\"\noutput = \"/dev/null\"\ninsecure\nhttp1.1\n",
         want.target
     );
     lines.push_str("silent\nshow-error\nglobbing = false\nheader = \"Expect:\"\n");

@@ -5,19 +5,25 @@ use std::process::Command;
 use anyhow::Result;
 use rustix::process::Signal;
 
-use super::{Counts, Place, Server, utf8};
+use super::{Certificate, Counts, Place, Server, utf8};
 use crate::load::Features;
 use crate::process::Process;
 use crate::sandbox::{Sandbox, port, program};
 
-/// Starts HAProxy in the sandbox, with everything going on to `behind`.
+/// Starts HAProxy in the sandbox, with everything going on to `behind`; it speaks TLS to clients
+/// if it has a certificate.
 ///
 /// Its log tells bytes with the head, so the body's length is taken from the field that says it;
 /// where the body goes chunked, from the target.
 ///
 /// # Errors
 /// It is not installed or does not come up.
-pub fn haproxy(sandbox: &Sandbox, name: &str, behind: &Place) -> Result<Server> {
+pub fn haproxy(
+    sandbox: &Sandbox,
+    name: &str,
+    behind: &Place,
+    tls: Option<&Certificate>,
+) -> Result<Server> {
     let haproxy = program("haproxy", "haproxy")?;
     let port = port()?;
     let log = sandbox.file(&format!("{name}.out"));
@@ -37,15 +43,19 @@ defaults
   timeout server 60s
   http-reuse always
 frontend front
-  bind 127.0.0.1:{port}
+  bind 127.0.0.1:{port} {tls}
   capture response header Content-Length len 12
   log-format \"%HM\\t%HU\\t%ST\\t%[capture.res.hdr(0)]\\t%cp\"
   default_backend back
 backend back
   server one {behind}
 ",
+        tls = match tls {
+            Some(tls) => format!("ssl crt {}", utf8(&tls.both)?),
+            None => String::new(),
+        },
         behind = match behind {
-            Place::Tcp(port) => format!("127.0.0.1:{port}"),
+            Place::Tcp(port) | Place::Tls(port) => format!("127.0.0.1:{port}"),
             Place::Unix(path) => format!("unix@{}", utf8(path)?),
         },
     );
@@ -54,7 +64,11 @@ backend back
     command.arg("-db").arg("-f").arg(&config);
     Server {
         process: Process::start(sandbox, name, command)?,
-        place: Place::Tcp(port),
+        place: if tls.is_some() {
+            Place::Tls(port)
+        } else {
+            Place::Tcp(port)
+        },
         log,
         counts: Counts::Framing,
         features: Features {

@@ -9,6 +9,7 @@
 //! tab-separated method, target, status, body bytes and client port.
 
 mod apache;
+mod certificate;
 mod client;
 mod collector;
 mod drive;
@@ -30,19 +31,24 @@ use crate::process::{Process, text};
 use crate::wait;
 
 pub use apache::{Mpm, apache};
+pub use certificate::Certificate;
 pub use client::{Client, Manner, Wrk, wrk};
 pub use collector::{Collector, Fault, Got};
 pub use drive::drive;
 pub use go::go_server;
 pub use haproxy::haproxy;
 pub use nginx::{Nginx, nginx};
-pub use script::{gunicorn, hyper_server, node_server, python_server};
+pub use script::{
+    gunicorn, hyper_server, node_server, node_tls_server, python_server, python_tls_server,
+};
 
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// A port of 127.0.0.1.
     Tcp(u16),
+    /// The same, where TLS is spoken.
+    Tls(u16),
     /// A Unix stream socket.
     Unix(PathBuf),
 }
@@ -52,7 +58,7 @@ impl Place {
     #[must_use]
     pub fn argument(&self) -> String {
         match self {
-            Self::Tcp(port) => format!("127.0.0.1:{port}"),
+            Self::Tcp(port) | Self::Tls(port) => format!("127.0.0.1:{port}"),
             Self::Unix(path) => format!("unix:{}", path.display()),
         }
     }
@@ -63,14 +69,14 @@ impl Place {
     /// It is a Unix socket.
     pub fn port(&self) -> Result<u16> {
         match self {
-            Self::Tcp(port) => Ok(*port),
+            Self::Tcp(port) | Self::Tls(port) => Ok(*port),
             Self::Unix(path) => bail!("{} has no port", path.display()),
         }
     }
 
     fn answers(&self) -> bool {
         match self {
-            Self::Tcp(port) => {
+            Self::Tcp(port) | Self::Tls(port) => {
                 TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, *port))).is_ok()
             }
             Self::Unix(path) => UnixStream::connect(path).is_ok(),

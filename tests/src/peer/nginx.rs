@@ -6,13 +6,13 @@ use std::process::Command;
 use anyhow::Result;
 use rustix::process::Signal;
 
-use super::{Counts, Place, Server, utf8};
+use super::{Certificate, Counts, Place, Server, utf8};
 use crate::load::{Features, SIZES, STATUSES, body};
 use crate::process::Process;
 use crate::sandbox::{Sandbox, port, program};
 
 /// How nginx is set up.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Nginx {
     /// Static files go by sendfile(2).
     pub sendfile: bool,
@@ -20,6 +20,8 @@ pub struct Nginx {
     pub workers: u8,
     /// Takes heads of 64 KiB.
     pub long_heads: bool,
+    /// Speaks TLS with this certificate.
+    pub tls: Option<Certificate>,
     /// Everything goes on to this place, over kept connections.
     pub upstream: Option<Place>,
 }
@@ -61,12 +63,20 @@ http {{
   client_header_timeout 300; client_body_timeout 300; keepalive_timeout 300;
   {long_heads}
   {upstream}
-  server {{ listen 127.0.0.1:{port} backlog=4096; root {folder}/root; {locations} }}
+  server {{ listen 127.0.0.1:{port} backlog=4096 {tls}; root {folder}/root; {locations} }}
 }}
 ",
         workers = options.workers.max(1),
         folder = utf8(&sandbox.file(name))?,
         log = utf8(&log)?,
+        tls = match &options.tls {
+            Some(tls) => format!(
+                "ssl; ssl_certificate {}; ssl_certificate_key {}",
+                utf8(&tls.certificate)?,
+                utf8(&tls.key)?
+            ),
+            None => String::new(),
+        },
         long_heads = if options.long_heads { "large_client_header_buffers 4 64k;" } else { "" },
         sendfile = if options.sendfile { "on" } else { "off" },
     );
@@ -81,7 +91,11 @@ http {{
         .arg("stderr");
     Server {
         process: Process::start(sandbox, name, command)?,
-        place: Place::Tcp(port),
+        place: if options.tls.is_some() {
+            Place::Tls(port)
+        } else {
+            Place::Tcp(port)
+        },
         log,
         counts: Counts::Framing,
         features: Features {

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 use rustix::process::Signal;
 
-use super::{Counts, Place, Server, utf8};
+use super::{Certificate, Counts, Place, Server, utf8};
 use crate::load::Features;
 use crate::process::Process;
 use crate::sandbox::{Sandbox, port, program};
@@ -20,6 +20,28 @@ pub fn python_server(sandbox: &Sandbox, name: &str) -> Result<Server> {
     let mut command = Command::new(program("python3", "python3")?);
     command.arg("-u").arg(script);
     listening(sandbox, name, command)
+}
+
+/// The same, with Python's `ssl`.
+///
+/// # Errors
+/// As [`python_server`].
+pub fn python_tls_server(sandbox: &Sandbox, name: &str, tls: &Certificate) -> Result<Server> {
+    let script = sandbox.write("server.py", include_str!("python/server.py"))?;
+    let mut command = Command::new(program("python3", "python3")?);
+    command.arg("-u").arg(script);
+    speaking_tls(sandbox, name, command, tls)
+}
+
+/// Node's `https`.
+///
+/// # Errors
+/// As [`node_server`].
+pub fn node_tls_server(sandbox: &Sandbox, name: &str, tls: &Certificate) -> Result<Server> {
+    let script = sandbox.write("server.js", include_str!("node/server.js"))?;
+    let mut command = Command::new(program("node", "nodejs")?);
+    command.arg(script);
+    speaking_tls(sandbox, name, command, tls)
 }
 
 /// Starts Node's `http`.
@@ -71,6 +93,21 @@ pub(super) fn listening(sandbox: &Sandbox, name: &str, mut command: Command) -> 
     command.arg(port.to_string()).arg(&log);
     let process = Process::start(sandbox, name, command)?;
     server(process, Place::Tcp(port), log).ready()
+}
+
+/// As [`listening`], with certificate and key as further arguments.
+fn speaking_tls(
+    sandbox: &Sandbox,
+    name: &str,
+    mut command: Command,
+    tls: &Certificate,
+) -> Result<Server> {
+    let port = port()?;
+    let log = sandbox.file(&format!("{name}.log"));
+    command.arg(port.to_string()).arg(&log);
+    command.arg(&tls.certificate).arg(&tls.key);
+    let process = Process::start(sandbox, name, command)?;
+    server(process, Place::Tls(port), log).ready()
 }
 
 fn server(process: Process, place: Place, log: PathBuf) -> Server {

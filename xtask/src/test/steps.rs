@@ -41,6 +41,10 @@ const PEERS: &[Package] = &[
         programs: &["curl"],
     },
     Package {
+        name: "openssl",
+        programs: &["openssl"],
+    },
+    Package {
         name: "wrk",
         programs: &["wrk"],
     },

@@ -1,7 +1,8 @@
-// Node's http as a test peer: server.js PORT LOG.
+// Node's http as a test peer: server.js PORT LOG [CERTIFICATE KEY].
 'use strict';
 const fs = require('fs');
 const http = require('http');
+const https = require('https');
 
 const log = fs.openSync(process.argv[3], 'a');
 
@@ -42,10 +43,14 @@ function answer(request, response, url) {
   }
 }
 
-const server = http.createServer((request, response) => {
+const listener = (request, response) => {
   request.resume();
   request.on('end', () => answer(request, response, new URL(request.url, 'http://localhost')));
-});
+};
+const [certificate, key] = process.argv.slice(4);
+const server = certificate
+  ? https.createServer({ cert: fs.readFileSync(certificate), key: fs.readFileSync(key) }, listener)
+  : http.createServer(listener);
 server.keepAliveTimeout = 60000;
 server.listen({ port: Number(process.argv[2]), host: '127.0.0.1', backlog: 1024 });
 process.on('SIGTERM', () => process.exit(0));

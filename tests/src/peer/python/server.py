@@ -1,5 +1,6 @@
-"""http.server as a test peer: server.py PORT LOG."""
+"""http.server as a test peer: server.py PORT LOG [CERTIFICATE KEY]."""
 
+import ssl
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -87,4 +88,9 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 1024
 
 
-Server(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+SERVER = Server(("127.0.0.1", int(sys.argv[1])), Handler)
+if len(sys.argv) > 3:
+    CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    CONTEXT.load_cert_chain(sys.argv[3], sys.argv[4])
+    SERVER.socket = CONTEXT.wrap_socket(SERVER.socket, server_side=True)
+SERVER.serve_forever()

@@ -43,6 +43,7 @@ fn event() -> ApiEvent<'static> {
         client: end(7, 51_322).map(Into::into),
         peer: end(7, 51_322),
         server: end(1, 80),
+        tls: None,
         url: Some(Url {
             domain: Some(Lower(b"API.example.com")),
             path: Some(Text(b"/users/42")),

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use eaves_common::{EndReason, Flow, Missing, Transport};
+use eaves_common::{EndReason, Flow, Missing};
 use proptest::prelude::*;
 
 use super::run;
@@ -227,7 +227,7 @@ fn story(seed: u64, count: usize, pipelined: bool, hostile: bool, damage: Damage
         rest = after;
     }
     records.push(conn.end(EndReason::SentFinished));
-    if conn.transport == Transport::Tcp {
+    if conn.has_sequence() {
         // Each way a FIN.
         conn.pass(Flow::Sent, 1);
         conn.pass(Flow::Received, 1);

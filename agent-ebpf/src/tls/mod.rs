@@ -1,0 +1,15 @@
+//! TLS tap: plaintext where a process's TLS library takes it and gives it.
+//!
+//! A probe on the way into the library's read or write function notes the call, one on the way
+//! out sends what it moved. What the thread does on a socket in between ties the session to that
+//! socket: the addresses are its, its bytes are ciphertext and passed over, and its end ends the
+//! session. A conn is here the session, from its first bytes to its end, by the address that the
+//! process knows it by. A session whose socket is not seen is heard without addresses.
+
+mod call;
+mod send;
+mod tie;
+
+pub(crate) use call::Call;
+pub(crate) use send::pieces;
+pub(crate) use tie::{Session, announce, carries, ended};

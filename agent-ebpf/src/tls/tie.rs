@@ -1,0 +1,273 @@
+//! Which socket carries which session: what a thread does on a socket while it is in a call into
+//! the library says it, nothing else.
+
+use core::mem::size_of;
+
+use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
+use eaves_common::{ConnId, DropReason, EndReason, Flow, Transport};
+
+use crate::conn;
+use crate::end::{End, end as tell};
+use crate::filter;
+use crate::maps::{Counters, TLS_CALLS, TLS_CONNS};
+use crate::read::anew;
+use crate::sock;
+use crate::state::{CERTAIN, ConnState, UNDECIDED, bit};
+
+/// Names a session: its address in its process.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Session {
+    /// Address.
+    pub(crate) at: u64,
+    /// Process, with [`ConnId::SESSION`].
+    pub(crate) process: u64,
+}
+
+const _: () = assert!(size_of::<Session>() == 16);
+
+impl Session {
+    /// The session at `at` of the current process.
+    #[inline(always)]
+    pub(crate) const fn of(at: u64, pid_tgid: u64) -> Self {
+        Self {
+            at,
+            process: ConnId::SESSION | pid_tgid >> 32,
+        }
+    }
+}
+
+/// A state of which nothing is known, in read-only memory: on the stack there is no room for it.
+static NEW: ConnState = ConnState::NEW;
+
+/// A new state for `session`.
+#[inline(always)]
+pub(crate) fn begin(session: Session) -> Option<*mut ConnState> {
+    TLS_CONNS.insert(session, &NEW, 0).ok()?;
+    let state = TLS_CONNS.get_ptr_mut(session)?;
+    // Addresses come back, within one process too: the time tells sessions apart.
+    // SAFETY: no arguments.
+    let time = unsafe { bpf_ktime_get_boot_ns() };
+    // SAFETY: a value of the map.
+    unsafe { (*state).inode = ConnId::SESSION | time ^ (session.process & 0xffff) << 46 };
+    Some(state)
+}
+
+/// Of so many transfers of a conn that is not HTTP one is asked about; a power of two.
+const LOOK_EVERY: u32 = 16;
+
+/// Sees whether a transfer of a known socket is a TLS session's ciphertext: then the socket is
+/// dropped as heard elsewhere.
+///
+/// A conn that is HTTP in clear is not asked about, and one that is not HTTP now and then only,
+/// since each asking costs a look-up. Nor is a socket's first transfer: a handshake takes more.
+#[inline(always)]
+pub(crate) fn carries(sk: u64, state: &mut ConnState, pid_tgid: u64) {
+    if filter::setting!(tls) == 0 || state.dropped == 0 && state.verdict == CERTAIN {
+        return;
+    }
+    // Where the sock is typed, its address becomes a number on the way through the map.
+    state.sock = sk;
+    look(state, pid_tgid);
+}
+
+#[inline(never)]
+fn look(state: &mut ConnState, pid_tgid: u64) -> u64 {
+    if state.dropped == DropReason::NotHttp.slot() {
+        state.transfers = state.transfers.wrapping_add(1);
+        if state.transfers & (LOOK_EVERY - 1) != 0 {
+            return 0;
+        }
+    } else if state.dropped != 0 && state.dropped != DropReason::HeardElsewhere.slot() {
+        return 0;
+    }
+    let at = eaves_tie(
+        anew(&state.sock),
+        state.inode,
+        u64::from(state.transport),
+        pid_tgid,
+    );
+    if at != 0 {
+        state.dropped = DropReason::HeardElsewhere.slot();
+        state.tied = at;
+        state.announced = (pid_tgid >> 32) as u32;
+    }
+    at
+}
+
+/// Ties the session of the call that the current thread is in to the socket it moves bytes on; the
+/// session's address, or 0 if it is in none.
+///
+/// A function with a name of its own, and numbers alone for arguments, the verifier looks at once
+/// (Linux 5.6), not again for each way to it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn eaves_tie(sk: u64, inode: u64, transport: u64, pid_tgid: u64) -> u64 {
+    let Some(call) = TLS_CALLS.get_ptr(pid_tgid) else {
+        return 0;
+    };
+    // SAFETY: a value of the map, which this thread alone writes.
+    let at = unsafe { (*call).session };
+    let session = Session::of(at, pid_tgid);
+    let state = match TLS_CONNS.get_ptr_mut(session) {
+        Some(state) => state,
+        None => match begin(session) {
+            Some(state) => state,
+            None => return 0,
+        },
+    };
+    // SAFETY: a value of the map.
+    let state = unsafe { &mut *state };
+    if state.tied == sk && state.tied_inode == inode {
+        return at;
+    }
+    if state.parting != 0 {
+        // It goes on over another socket: the call that is under way begins another conn.
+        state.renewed = 1;
+        state.tied = 0;
+    }
+    if state.tied != 0 {
+        // One session, two sockets: neither is believed. The second is not heard in clear either.
+        state.tied = CONTRADICTED;
+        state.transport = 0;
+    }
+    if state.tied == 0 {
+        // The kernel itself speaks TLS here: the socket's bytes are plaintext already.
+        if transport == Transport::Tcp as u64 && sock::has_sequence(sk, transport as u32) == 0 {
+            state.drop_for(DropReason::HeardElsewhere);
+            return 0;
+        }
+        if transport != Transport::Unix as u64
+            && let Ok((local, remote)) = sock::ports(sk)
+            && let Err(reason) = filter::ports(local, remote)
+        {
+            state.drop_for(reason);
+        }
+        state.tied = sk;
+        state.tied_inode = inode;
+        state.transport = transport as u32;
+    }
+    // What was announced without addresses is announced again, with them.
+    if state.announced != 0 {
+        state.announced = AGAIN;
+    }
+    at
+}
+
+/// Tells the agent of the session at `at` of the current process, with its socket's addresses if
+/// that is known, counting in `row`; 0 if the ring had no room.
+#[inline(always)]
+pub(crate) fn announce(at: u64, pid_tgid: u64, flags: u64, row: u64) -> u64 {
+    eaves_announce_session(at, pid_tgid, flags, row)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn eaves_announce_session(at: u64, pid_tgid: u64, flags: u64, row: u64) -> u64 {
+    let session = Session::of(at, pid_tgid);
+    let (Some(counters), Some(state)) = (Counters::of(row as u32), TLS_CONNS.get_ptr(session))
+    else {
+        return 0;
+    };
+    // SAFETY: a value of the map.
+    let (tied, transport, inode) =
+        unsafe { ((*state).tied, u64::from((*state).transport), (*state).inode) };
+    let sk = if tied == CONTRADICTED { 0 } else { tied };
+    let conn = ConnId { sock: at, inode };
+    conn::announce(conn, sk, transport, flags, counters)
+}
+
+/// In [`ConnState::tied`] of a session: its socket is not known, and is not asked for any more.
+pub(crate) const CONTRADICTED: u64 = 1;
+
+/// In [`ConnState::announced`]: no process, but not for the first time.
+const AGAIN: u32 = u32::MAX;
+
+/// The socket that carries a session ended, or one of its directions did.
+///
+/// The library may still hold plaintext that it read before: so the end of a session whose socket
+/// is gone is told when the library has no more to give, or with the session.
+#[inline(always)]
+pub(crate) fn ended(state: &ConnState, reason: u16, counters: Counters) {
+    if state.tied == 0 {
+        return;
+    }
+    let session = Session::of(state.tied, u64::from(state.announced) << 32);
+    let Some(state) = TLS_CONNS.get_ptr_mut(session) else {
+        return;
+    };
+    // SAFETY: a value of the map.
+    let state = unsafe { &mut *state };
+    if reason == EndReason::Closed as u16 || reason == EndReason::Reset as u16 {
+        state.parting = u32::from(reason);
+    } else {
+        tell_end(session, state, reason, counters);
+    }
+}
+
+/// Ends the conn of a session that goes on over another socket, and begins the next one.
+#[inline(never)]
+pub(crate) fn renew(session: Session, counters: Counters) -> Option<*mut ConnState> {
+    // SAFETY: a value of the map.
+    let (tied, tied_inode, transport) = {
+        let state = TLS_CONNS.get_ptr(session)?;
+        unsafe { ((*state).tied, (*state).tied_inode, (*state).transport) }
+    };
+    end(session, EndReason::Closed as u16, counters);
+    let state = begin(session)?;
+    // SAFETY: a value of the map.
+    unsafe {
+        (*state).tied = tied;
+        (*state).tied_inode = tied_inode;
+        (*state).transport = transport;
+    }
+    Some(state)
+}
+
+/// A call into the library moved nothing: if the session's socket is gone, so is the session.
+#[inline(always)]
+pub(crate) fn nothing(session: Session, counters: Counters) {
+    if let Some(state) = TLS_CONNS.get_ptr(session) {
+        // SAFETY: a value of the map.
+        let parting = unsafe { (*state).parting };
+        if parting != 0 {
+            end(session, parting as u16, counters);
+        }
+    }
+}
+
+/// Ends a session and forgets it; with `reason`, if not its socket had another.
+#[inline(always)]
+pub(crate) fn end(session: Session, reason: u16, counters: Counters) {
+    if let Some(state) = TLS_CONNS.get_ptr_mut(session) {
+        // SAFETY: a value of the map.
+        let state = unsafe { &mut *state };
+        let reason = if state.parting != 0 {
+            state.parting as u16
+        } else {
+            reason
+        };
+        tell_end(session, state, reason, counters);
+        let _ = TLS_CONNS.remove(session);
+    }
+}
+
+#[inline(always)]
+fn tell_end(session: Session, state: &mut ConnState, reason: u16, counters: Counters) {
+    if state.announced == 0 || state.dropped != 0 || state.verdict == UNDECIDED {
+        return;
+    }
+    let told = End {
+        conn: ConnId {
+            sock: session.at,
+            inode: state.inode,
+        },
+        sent: state.sent,
+        received: state.received,
+        reason,
+        flags: ((state.lost & 3) << 2) as u16,
+    };
+    if !tell(&told, counters) {
+        state.lost |= bit(Flow::Sent) | bit(Flow::Received);
+    }
+}

@@ -1,0 +1,202 @@
+//! TLS libraries: which functions of theirs are probed, and by which program.
+
+use std::fs::File;
+
+use super::elf::{self, ElfError};
+use super::place::{self, CountAt, Places, Refusal, WINDOW_BYTES, Want};
+
+/// A library by its functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Library {
+    /// OpenSSL, BoringSSL, LibreSSL.
+    OpenSsl,
+    /// GnuTLS.
+    GnuTls,
+}
+
+impl Library {
+    /// Its name in events and messages.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::OpenSsl => "openssl",
+            Self::GnuTls => "gnutls",
+        }
+    }
+}
+
+/// A function that is probed.
+struct Entry {
+    name: &'static str,
+    library: Library,
+    want: Want,
+    /// Programs on the way in, by where the count will stand: returned, fourth, fifth argument.
+    programs: [&'static str; 3],
+    /// What the library's plaintext cannot be had without; several may do.
+    moves: Option<Way>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Read,
+    Write,
+}
+
+const NONE: &str = "";
+const READ: [&str; 3] = ["tls_read", "tls_read_out", NONE];
+const WRITE: [&str; 3] = ["tls_write", "tls_write_out", "tls_write_out5"];
+const FREE: [&str; 3] = ["tls_free", NONE, NONE];
+
+const fn entry(
+    name: &'static str,
+    library: Library,
+    want: Want,
+    programs: [&'static str; 3],
+    moves: Option<Way>,
+) -> Entry {
+    Entry {
+        name,
+        library,
+        want,
+        programs,
+        moves,
+    }
+}
+
+/// SSL_peek is left out: what it gives comes again. What ends a session comes first: an address
+/// that comes back must not be taken for the session that had it before.
+const FUNCTIONS: [Entry; 9] = [
+    entry("SSL_free", Library::OpenSsl, Want::In, FREE, None),
+    entry(
+        "SSL_read",
+        Library::OpenSsl,
+        Want::Count,
+        READ,
+        Some(Way::Read),
+    ),
+    entry("SSL_read_ex", Library::OpenSsl, Want::CountAt, READ, None),
+    entry(
+        "SSL_write",
+        Library::OpenSsl,
+        Want::Count,
+        WRITE,
+        Some(Way::Write),
+    ),
+    entry("SSL_write_ex", Library::OpenSsl, Want::CountAt, WRITE, None),
+    entry("gnutls_deinit", Library::GnuTls, Want::In, FREE, None),
+    entry(
+        "gnutls_record_recv",
+        Library::GnuTls,
+        Want::Count,
+        ["gnutls_read", NONE, NONE],
+        Some(Way::Read),
+    ),
+    entry(
+        "gnutls_record_send2",
+        Library::GnuTls,
+        Want::Count,
+        ["gnutls_write", NONE, NONE],
+        Some(Way::Write),
+    ),
+    entry(
+        "gnutls_record_send",
+        Library::GnuTls,
+        Want::Count,
+        ["gnutls_write", NONE, NONE],
+        Some(Way::Write),
+    ),
+];
+
+/// The program on every way out.
+pub(super) const BACK: &str = "tls_back";
+
+/// Every program of the tap.
+pub(super) const PROGRAMS: [&str; 9] = [
+    "tls_free",
+    "tls_read",
+    "tls_read_out",
+    "tls_write",
+    "tls_write_out",
+    "tls_write_out5",
+    "gnutls_read",
+    "gnutls_write",
+    BACK,
+];
+
+/// A place in a file, and the program that goes there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Point {
+    /// Where in the file, bytes.
+    pub(super) offset: u64,
+    /// The program.
+    pub(super) program: &'static str,
+}
+
+/// What can be probed in a file.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    /// The library that is in it; `None` if there is none that is known.
+    pub(super) library: Option<Library>,
+    /// Places, ways out first: a call that is under way while they are attached is not taken for
+    /// one that began.
+    pub(super) points: Vec<Point>,
+    /// Functions that are not probed, and why.
+    pub(super) refused: Vec<(&'static str, Refusal)>,
+}
+
+impl Plan {
+    /// Whether what is read and what is written can both be had.
+    pub(super) fn hears(&self) -> bool {
+        !self.points.is_empty()
+    }
+}
+
+/// Looks for the libraries in `file`.
+///
+/// # Errors
+/// What is wrong with the file.
+pub(super) fn plan(file: &File) -> Result<Plan, ElfError> {
+    let names = FUNCTIONS.map(|function| function.name);
+    let (code, found) = elf::functions(file, &names)?;
+    let mut plan = Plan::default();
+    let mut ways: Vec<Way> = Vec::new();
+    let (mut enter, mut leave) = (Vec::new(), Vec::new());
+    for (number, entry) in FUNCTIONS.iter().enumerate() {
+        for function in found.iter().filter(|function| function.name == number) {
+            plan.library = Some(entry.library);
+            let read = |address| code.read(address, WINDOW_BYTES);
+            let places = place::places(&function.code, function.address, entry.want, &read);
+            match places.map(|places| points(entry, &places, &code)) {
+                Ok(Some((way_in, ways_out))) => {
+                    ways.extend(entry.moves);
+                    enter.push(way_in);
+                    leave.extend(ways_out);
+                }
+                Ok(None) => plan.refused.push((entry.name, Refusal::Code)),
+                Err(refusal) => plan.refused.push((entry.name, refusal)),
+            }
+        }
+    }
+    // One direction alone says little, and would be taken for the whole.
+    if ways.contains(&Way::Read) && ways.contains(&Way::Write) {
+        leave.sort_unstable();
+        leave.dedup();
+        plan.points = leave;
+        plan.points.extend(enter);
+    }
+    Ok(plan)
+}
+
+fn points(entry: &Entry, places: &Places, code: &elf::Code<'_>) -> Option<(Point, Vec<Point>)> {
+    let number = match places.count_at {
+        CountAt::Result => 0,
+        CountAt::Fourth => 1,
+        CountAt::Fifth => 2,
+    };
+    let program = *entry.programs.get(number).filter(|name| **name != NONE)?;
+    let point = |address, program| {
+        let offset = code.offset(address)?;
+        Some(Point { offset, program })
+    };
+    let leave = places.leave.iter().map(|at| point(*at, BACK));
+    Some((point(places.enter, program)?, leave.collect::<Option<_>>()?))
+}

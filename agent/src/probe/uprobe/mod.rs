@@ -1,0 +1,295 @@
+//! TLS tap: libraries found, attached and forgotten, in a thread of its own.
+//!
+//! A probe hangs on a file, so all processes that have it in memory are heard, those that start
+//! later too. What remains to be found are files that nobody had before: processes are looked at as
+//! they come, and again in turn, since libraries are loaded late too.
+
+mod elf;
+mod library;
+mod place;
+mod scan;
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use aya::Ebpf;
+use aya::programs::uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLinkId, UProbeScope};
+use aya::programs::{ProgramError, UProbe};
+use tracing::{debug, info, warn};
+
+use library::{PROGRAMS, Plan};
+use scan::{FileId, Mapped};
+
+/// How often processes are looked for.
+const EVERY: Duration = Duration::from_millis(500);
+/// Processes that were looked at before and are looked at again, each time.
+const AGAIN: usize = 32;
+/// Rounds without a user after which a file is forgotten.
+const UNUSED_ROUNDS: u32 = 120;
+/// Most files that are kept in mind.
+const FILES_MAX: usize = 16_384;
+
+/// The programs of all taps; the thread that attaches and the one that detaches share them.
+pub(super) type Kernel = Arc<Mutex<Option<Ebpf>>>;
+
+/// The thread that looks for libraries. Dropped, it ends; what it attached stays with the programs.
+pub(super) struct Finder {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Finder {
+    /// Begins to look.
+    ///
+    /// # Errors
+    /// If there is no thread to be had.
+    pub(super) fn start(kernel: Kernel) -> std::io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&stop);
+        let thread = thread::Builder::new()
+            .name("eaves-tls".into())
+            .spawn(move || Files::new(kernel, told).run())?;
+        Ok(Self {
+            stop,
+            thread: Some(thread),
+        })
+    }
+
+    /// Looks no more.
+    pub(super) fn stop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // It says itself what went wrong.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Finder {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// A file that was looked at.
+#[derive(Default)]
+struct Known {
+    links: Vec<(&'static str, UProbeLinkId)>,
+    /// The last round in which a process had it.
+    used: u32,
+}
+
+struct Files {
+    kernel: Kernel,
+    stop: Arc<AtomicBool>,
+    files: HashMap<FileId, Known>,
+    /// Processes that were looked at, and those of them that have a file that is probed.
+    seen: HashSet<u32>,
+    turn: usize,
+    round: u32,
+}
+
+impl Files {
+    fn new(kernel: Kernel, stop: Arc<AtomicBool>) -> Self {
+        Self {
+            kernel,
+            stop,
+            files: HashMap::new(),
+            seen: HashSet::new(),
+            turn: 0,
+            round: 0,
+        }
+    }
+
+    fn run(mut self) {
+        if let Err(error) = self.load() {
+            let error: &dyn std::error::Error = &error;
+            warn!(
+                error,
+                "the kernel takes no probes in processes: TLS is not heard"
+            );
+            return;
+        }
+        while !self.is_stopped() {
+            self.look();
+            thread::park_timeout(EVERY);
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Loads the programs, all at once.
+    fn load(&mut self) -> Result<(), ProgramError> {
+        let mut kernel = lock(&self.kernel);
+        let Some(kernel) = kernel.as_mut() else {
+            return Ok(());
+        };
+        for name in PROGRAMS {
+            if let Some(program) = kernel.program_mut(name) {
+                let program: &mut UProbe = program.try_into()?;
+                program.load()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One round: new processes, and some of those that were there before.
+    fn look(&mut self) {
+        self.round += 1;
+        let Ok(mut processes) = scan::processes() else {
+            return;
+        };
+        processes.sort_unstable();
+        let own = std::process::id();
+        let (new, old): (Vec<u32>, Vec<u32>) = processes
+            .iter()
+            .filter(|pid| **pid != own)
+            .partition(|pid| !self.seen.contains(*pid));
+        self.seen = processes.iter().copied().collect();
+        let first = self.turn;
+        let turn =
+            (first..first + AGAIN.min(old.len())).filter_map(|at| old.get(at % old.len()).copied());
+        let mut found = Vec::new();
+        for pid in new.into_iter().chain(turn) {
+            found.extend(self.unknown(pid));
+        }
+        self.turn = (self.turn + AGAIN) % old.len().max(1);
+        // Most files have no library in them, and those whose name says so do not take long.
+        found.sort_by_key(|(_, file)| file.rank());
+        for (pid, file) in found {
+            if self.is_stopped() {
+                return;
+            }
+            if self.files.len() < FILES_MAX && !self.files.contains_key(&file.id) {
+                // The process may be gone, and the way to the file with it.
+                if let Some(links) = self.file(pid, &file) {
+                    let used = self.round;
+                    self.files.insert(file.id, Known { links, used });
+                }
+            }
+        }
+        self.forget();
+    }
+
+    /// Files with code in a process's memory that were not looked at yet.
+    fn unknown(&mut self, pid: u32) -> Vec<(u32, Mapped)> {
+        let mut unknown = scan::mapped(pid).unwrap_or_default();
+        unknown.retain(|file| match self.files.get_mut(&file.id) {
+            Some(known) => {
+                known.used = self.round;
+                false
+            }
+            None => true,
+        });
+        unknown.into_iter().map(|file| (pid, file)).collect()
+    }
+
+    /// Looks into a file, and probes the library that is in it; `None` if it cannot be reached by
+    /// this process.
+    fn file(&self, pid: u32, file: &Mapped) -> Option<Vec<(&'static str, UProbeLinkId)>> {
+        let path = file.path.display();
+        let open = File::open(&file.link).ok()?;
+        let plan = match library::plan(&open) {
+            Ok(plan) => plan,
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                debug!(pid, %path, error, "not looked into");
+                return Some(Vec::new());
+            }
+        };
+        let Some(library) = plan.library else {
+            return Some(Vec::new());
+        };
+        for (function, why) in &plan.refused {
+            debug!(%path, function, %why, "not probed");
+        }
+        if !plan.hears() {
+            warn!(pid, %path, library = library.name(), "its TLS cannot be heard");
+            return Some(Vec::new());
+        }
+        match self.attach(&file.link, &plan) {
+            Ok(links) => {
+                info!(pid, %path, library = library.name(), probes = links.len(), "TLS is heard");
+                Some(links)
+            }
+            Err(_) if !file.link.exists() => None,
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                warn!(pid, %path, library = library.name(), error, "its TLS cannot be heard");
+                Some(Vec::new())
+            }
+        }
+    }
+
+    /// Attaches the programs at a file's places; all of them or none.
+    fn attach(
+        &self,
+        link: &Path,
+        plan: &Plan,
+    ) -> Result<Vec<(&'static str, UProbeLinkId)>, ProgramError> {
+        let mut kernel = lock(&self.kernel);
+        let Some(kernel) = kernel.as_mut() else {
+            return Ok(Vec::new());
+        };
+        let mut links = Vec::new();
+        for point in &plan.points {
+            let Some(Ok(program)) = kernel
+                .program_mut(point.program)
+                .map(<&mut UProbe>::try_from)
+            else {
+                continue;
+            };
+            let at = UProbeAttachPoint {
+                location: UProbeAttachLocation::AbsoluteOffset(point.offset),
+                cookie: None,
+            };
+            match program.attach(at, link, UProbeScope::AllProcesses) {
+                Ok(id) => links.push((point.program, id)),
+                Err(error) => {
+                    detach(kernel, links);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(links)
+    }
+
+    /// Takes the probes off files that nobody has had in memory for a while.
+    fn forget(&mut self) {
+        let round = self.round;
+        let unused = |known: &Known| round.saturating_sub(known.used) > UNUSED_ROUNDS;
+        if !self.files.values().any(unused) {
+            return;
+        }
+        let mut kernel = lock(&self.kernel);
+        self.files.retain(|_, known| {
+            let gone = unused(known);
+            if gone && let Some(kernel) = kernel.as_mut() {
+                detach(kernel, std::mem::take(&mut known.links));
+            }
+            !gone
+        });
+    }
+}
+
+fn detach(kernel: &mut Ebpf, links: Vec<(&'static str, UProbeLinkId)>) {
+    for (name, link) in links {
+        if let Some(Ok(program)) = kernel.program_mut(name).map(<&mut UProbe>::try_from) {
+            // What fails here goes with the object.
+            let _ = program.detach(link);
+        }
+    }
+}
+
+/// A thread that panicked with the programs left them as they were.
+pub(super) fn lock(kernel: &Kernel) -> std::sync::MutexGuard<'_, Option<Ebpf>> {
+    kernel.lock().unwrap_or_else(PoisonError::into_inner)
+}

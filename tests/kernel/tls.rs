@@ -1,0 +1,213 @@
+//! HTTPS: what is reported is what the servers logged, in clear, with the right ports, heard in the
+//! TLS library of either end.
+
+use anyhow::{Result, ensure};
+use eaves_tests::agent::{Agent, Mode};
+use eaves_tests::compare::{Entry, Expect, compare};
+use eaves_tests::event::Exchange;
+use eaves_tests::load::plan;
+use eaves_tests::peer::{
+    Certificate, Client, Manner, Nginx, Server, haproxy, nginx, node_tls_server, python_tls_server,
+};
+use eaves_tests::sandbox::Sandbox;
+use eaves_tests::trial::under_both_taps;
+use eaves_tests::wait;
+use libtest_mimic::Trial;
+
+use crate::servers::of;
+
+/// Ways of working of the clients: connections at a time, kept or not, requests.
+const LOADS: [(usize, bool, usize); 2] = [(4, true, 200), (4, false, 40)];
+
+/// All tests of this module.
+pub(crate) fn trials() -> Vec<Trial> {
+    [
+        under_both_taps("tls::nginx", |sandbox, mode| {
+            let tls = Some(Certificate::new(sandbox)?);
+            let options = Nginx {
+                tls,
+                ..Nginx::default()
+            };
+            let server = nginx(sandbox, "nginx", &options)?;
+            both_ends(sandbox, mode, server, "libssl")
+        }),
+        under_both_taps("tls::haproxy", |sandbox, mode| {
+            let behind = nginx(sandbox, "behind", &Nginx::default())?;
+            let tls = Certificate::new(sandbox)?;
+            let front = haproxy(sandbox, "haproxy", behind.place(), Some(&tls))?;
+            both_ends(sandbox, mode, front, "libssl")
+        }),
+        under_both_taps("tls::python", |sandbox, mode| {
+            let server = python_tls_server(sandbox, "python", &Certificate::new(sandbox)?)?;
+            both_ends(sandbox, mode, server, "libssl")
+        }),
+        under_both_taps("tls::node", node),
+        under_both_taps("tls::sessions_that_were_open_before", open_before),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Server and client, curl, both with OpenSSL's shared library.
+fn both_ends(sandbox: &Sandbox, mode: Mode, mut server: Server, library: &str) -> Result<()> {
+    let place = server.place().clone();
+    let mut agent = hearing(sandbox, mode, library)?;
+    let log = drive(sandbox, &mut server)?;
+    let ends = ["server", "client"];
+    agent.settle(|reported| {
+        ends.iter()
+            .all(|role| of(reported, role, &place).len() >= log.len())
+    })?;
+    let report = agent.stop()?;
+    for role in ends {
+        let mut reported = of(&report.exchanges, role, &place);
+        if role == "client" {
+            without_retries(&mut reported)?;
+        }
+        compare(&reported, &log, Expect::Whole)?;
+        must_be_tls(&reported)?;
+    }
+    report.balanced()
+}
+
+/// curl asks anew, on another connection, what it asked on one that the server had closed by then:
+/// what has no answer there has one here.
+fn without_retries(reported: &mut Vec<Exchange>) -> Result<()> {
+    let all = reported.clone();
+    reported.retain(|exchange| {
+        exchange.response_seen != "none"
+            || !all
+                .iter()
+                .any(|other| other.target == exchange.target && other.response_seen != "none")
+    });
+    let retries = all.len() - reported.len();
+    ensure!(retries <= all.len() / 8, "{retries} were asked twice");
+    Ok(())
+}
+
+/// Node's own OpenSSL, which works on memory: heard, without addresses.
+fn node(sandbox: &Sandbox, mode: Mode) -> Result<()> {
+    let mut server = node_tls_server(sandbox, "node", &Certificate::new(sandbox)?)?;
+    let mut agent = hearing(sandbox, mode, "/node")?;
+    let log = drive(sandbox, &mut server)?;
+    let heard = |reported: &[Exchange]| -> Vec<Exchange> {
+        let ours = |e: &&Exchange| e.role == "server" && e.process.starts_with("node");
+        reported.iter().filter(ours).cloned().collect()
+    };
+    agent.settle(|reported| heard(reported).len() >= log.len())?;
+    let report = agent.stop()?;
+    let reported = heard(&report.exchanges);
+    let without_port = |entry: &Entry| Entry {
+        client_port: None,
+        ..entry.clone()
+    };
+    let log: Vec<Entry> = log.iter().map(without_port).collect();
+    compare(&reported, &log, Expect::Whole)?;
+    must_be_tls(&reported)?;
+    ensure!(
+        reported.iter().all(|e| e.value.get("peer").is_none()),
+        "a peer was guessed"
+    );
+    report.balanced()
+}
+
+/// One client keeps its connections from before the agent was there: what it asks afterwards is
+/// heard, with the right ports.
+fn open_before(sandbox: &Sandbox, mode: Mode) -> Result<()> {
+    let tls = Some(Certificate::new(sandbox)?);
+    let options = Nginx {
+        tls,
+        ..Nginx::default()
+    };
+    let mut server = nginx(sandbox, "nginx", &options)?;
+    let place = server.place().clone();
+    let script = sandbox.write("kept.py", KEPT)?;
+    let go_on = sandbox.file("go-on");
+    let mut command =
+        std::process::Command::new(eaves_tests::sandbox::program("python3", "python3")?);
+    command
+        .arg(script)
+        .arg(place.port()?.to_string())
+        .arg(&go_on);
+    let mut client = eaves_tests::process::Process::start(sandbox, "kept", command)?;
+    server.logged(4)?;
+    let mut agent = hearing(sandbox, mode, "libssl")?;
+    std::fs::write(&go_on, "")?;
+    client.finish()?;
+    server.logged(24)?;
+    server.stop()?;
+    let log = server.log()?;
+    let after: Vec<Entry> = log
+        .iter()
+        .filter(|entry| entry.target.contains("after"))
+        .cloned()
+        .collect();
+    agent.settle(|reported| of(reported, "server", &place).len() >= after.len())?;
+    let report = agent.stop()?;
+    let reported = of(&report.exchanges, "server", &place);
+    compare(&reported, &after, Expect::Whole)?;
+    must_be_tls(&reported)?;
+    report.balanced()
+}
+
+/// `kept.py PORT FILE`: four connections, one request on each; once the file is there, five more.
+const KEPT: &str = r#"
+import http.client, os, ssl, sys, time
+context = ssl._create_unverified_context()
+conns = [http.client.HTTPSConnection("127.0.0.1", int(sys.argv[1]), context=context) for _ in range(4)]
+def ask(conn, target):
+    conn.request("GET", target)
+    conn.getresponse().read()
+for number, conn in enumerate(conns):
+    ask(conn, "/size/13?id=before-%d" % number)
+while not os.path.exists(sys.argv[2]):
+    time.sleep(0.01)
+for turn in range(5):
+    for number, conn in enumerate(conns):
+        ask(conn, "/size/600?id=after-%d-%d" % (turn, number))
+"#;
+
+/// An agent that has found the library whose path has `library` in it.
+fn hearing(sandbox: &Sandbox, mode: Mode, library: &str) -> Result<Agent> {
+    let roles = ["--role", "server", "--role", "client", "--log", "info"];
+    let mut agent = Agent::watch(sandbox, mode, &roles)?;
+    wait::until_true(&format!("probes in {library}"), || {
+        let said = agent.process().stderr();
+        Ok(said
+            .lines()
+            .any(|line| line.contains("TLS is heard") && line.contains(library)))
+    })?;
+    Ok(agent)
+}
+
+/// Puts curl's loads through a server, stops it, and gives its log.
+fn drive(sandbox: &Sandbox, server: &mut Server) -> Result<Vec<Entry>> {
+    let mut asked = 0;
+    for (number, (connections, keep, requests)) in LOADS.into_iter().enumerate() {
+        let name = format!("load{number}");
+        let plan = plan(&name, requests, server.features());
+        let manner = Manner { connections, keep };
+        Client::Curl.run(sandbox, &name, server.place(), &plan, manner)?;
+        asked += plan.len();
+    }
+    server.logged(asked)?;
+    server.stop()?;
+    server.log()
+}
+
+fn must_be_tls(reported: &[Exchange]) -> Result<()> {
+    let library = |e: &Exchange| e.value.pointer("/tls/library").cloned();
+    let scheme = |e: &Exchange| e.value.pointer("/url/scheme").cloned();
+    let is_https = |e: &&Exchange| {
+        library(e).is_some_and(|library| library == "openssl")
+            && scheme(e).is_some_and(|scheme| scheme == "https")
+    };
+    let right = reported.iter().filter(is_https).count();
+    ensure!(
+        right == reported.len(),
+        "{right} of {} say that they are HTTPS",
+        reported.len()
+    );
+    Ok(())
+}
