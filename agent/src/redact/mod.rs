@@ -235,7 +235,7 @@ fn user_agent<'a>(exchange: &'a Exchange, masked: &'a Masked) -> Option<UserAgen
 }
 
 /// What was asked for, masked.
-fn url<'a>(head: &'a Head, masked: &'a Masked) -> event::Url<'a> {
+fn url<'a>(head: &'a Head, masked: &'a Masked) -> Url<'a> {
     let target = masked.or(Side::Request, Container::Target, head.get(head.target));
     url_of(head, target, masked.field(Side::Request, head, "host"))
 }
