@@ -27,6 +27,9 @@ const FILTERS: &[(&str, &str)] = &[
 
 const LINES: u64 = 20_000;
 
+/// Set, lines are printed for `cargo xtask bench --base`, as `measure` does.
+const FOR_XTASK: &str = "EAVES_BENCH_LINES";
+
 fn line(n: u64, fields: usize) -> String {
     // Numbers that look random and are the same in every run (a multiplicative hash, Knuth).
     let random = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
@@ -69,7 +72,12 @@ fn main() {
             "{LINES} lines of {} bytes, one core",
             text.len() as u64 / LINES
         );
+        let for_xtask = std::env::var_os(FOR_XTASK).is_some();
         let tell = |name: &str, seconds: f64, more: &str| {
+            if for_xtask {
+                let ns = seconds * 1e9 / LINES as f64;
+                return println!("{name}, {fields} fields\t{ns:.3}\t0");
+            }
             println!(
                 "  {name:<32} {:>6.2} million lines/s  {:>6.2} GB/s  {more}",
                 LINES as f64 / seconds / 1e6,
