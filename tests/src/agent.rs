@@ -23,6 +23,10 @@ const SETTLE: Duration = Duration::from_secs(8);
 /// Bytes of output that are read at once.
 const READ_BYTES: u64 = 4 << 20;
 
+/// Longest the taps may take: a fraction of a second, but an emulated machine beside other work
+/// takes a hundred times as long for the verifier.
+const TAPS_DEADLINE: Duration = Duration::from_secs(150);
+
 /// Word on standard error once the taps are attached.
 const READY: &str = "hearing";
 
@@ -152,9 +156,9 @@ impl Agent {
     /// # Errors
     /// It ended or did not say so within the deadline.
     pub fn hearing(mut process: Process, events: PathBuf) -> Result<Self> {
-        wait::until_true("the agent's taps", || {
+        wait::until_within(TAPS_DEADLINE, "the agent's taps", || {
             process.must_live()?;
-            Ok(process.stderr().contains(READY))
+            Ok(process.stderr().contains(READY).then_some(()))
         })?;
         Ok(Self {
             process,

@@ -11,14 +11,26 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// Those of `poll`, and that `what` did not come within [`DEADLINE`].
-pub fn until<T>(what: &str, mut poll: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+pub fn until<T>(what: &str, poll: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    until_within(DEADLINE, what, poll)
+}
+
+/// As [`until`], with another deadline.
+///
+/// # Errors
+/// Those of `poll`, and that `what` did not come within `deadline`.
+pub fn until_within<T>(
+    deadline: Duration,
+    what: &str,
+    mut poll: impl FnMut() -> Result<Option<T>>,
+) -> Result<T> {
     let began = Instant::now();
     loop {
         if let Some(answer) = poll()? {
             return Ok(answer);
         }
-        if began.elapsed() > DEADLINE {
-            bail!("{what}: not within {} s", DEADLINE.as_secs());
+        if began.elapsed() > deadline {
+            bail!("{what}: not within {} s", deadline.as_secs());
         }
         std::thread::sleep(Duration::from_millis(5));
     }
