@@ -16,6 +16,7 @@ mod matching;
 mod output;
 mod query;
 mod record;
+mod redact;
 mod reference;
 mod replay;
 mod run;
@@ -164,6 +165,8 @@ pub enum Command {
     Replay(replay::Args),
     /// Run the detectors over recorded requests
     Detect(detect::Args),
+    /// Explain what is masked in the exchanges of a recording
+    Redact(redact::Args),
     /// Prove that the journal is whole: nothing altered, removed or in another order
     Verify(verify::Args),
     /// Say what this host lets Eaves hear, by trying, and why not the rest
@@ -232,6 +235,7 @@ impl Command {
             Self::Record(args) => record::run(args),
             Self::Replay(args) => replay::run(args, globals),
             Self::Detect(args) => detect::run(args, globals),
+            Self::Redact(args) => redact::run(args),
             Self::Verify(args) => verify::run(args),
             Self::Doctor(args) => doctor::run(args, globals),
             Self::Sinks(args) => sinks::run(args),
@@ -244,7 +248,11 @@ impl Command {
     fn default_log(&self) -> &'static str {
         match self {
             Self::Run(_) => "info",
-            Self::Watch(_) | Self::Query(_) | Self::Record(_) | Self::Replay(_) => "warn",
+            Self::Watch(_)
+            | Self::Query(_)
+            | Self::Record(_)
+            | Self::Replay(_)
+            | Self::Redact(_) => "warn",
             Self::Detect(_)
             | Self::Endpoints(_)
             | Self::Verify(_)

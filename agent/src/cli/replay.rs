@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::session::Session;
+use super::session::{self, Session};
 use super::{Exit, Globals, config, watch};
 use crate::capture::{FileError, Reader, Replay};
 use crate::config::Role;
@@ -66,6 +66,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         identity: config.identity().context(Exit::Usage)?,
         outputs: vec![watch::to_stdout(args.json, args.filter.as_ref(), globals)],
         lookup: None,
+        redactor: session::redactor(&config, session::Secret::Origin(reader.origin()))?,
         recorded: true,
         keep: None,
         dir: None,

@@ -42,6 +42,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         identity: config.identity().context(Exit::Usage)?,
         outputs,
         lookup: session::look_up(&config)?,
+        redactor: session::redactor(&config, session::Secret::Host)?,
         recorded: false,
         keep,
         dir: config.journal.as_ref().map(|section| section.dir.clone()),

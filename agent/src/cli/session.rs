@@ -15,10 +15,12 @@ use crate::clock::{BootTime, WallTime};
 use crate::config::Config;
 use crate::enrich::{Enrich, Identity};
 use crate::event::{Detail, Severity, TapState};
+use crate::journal::KeyPlace;
+use crate::keyed::HashKey;
 use crate::lookup::{self, Asking, Places};
 use crate::pipeline::{self, Host, Keep, Masks, Output, Requests, RunError};
 use crate::probe::{self, Note, Probe, State};
-use crate::redact::SealContext;
+use crate::redact::{KEY_FILE, Redactor, SealContext, load_or_make_key, random_key};
 
 /// What every command that hears takes.
 #[derive(Clone, Debug, clap::Args)]
@@ -103,6 +105,42 @@ pub(super) fn look_up(config: &Config) -> anyhow::Result<Option<(Places, Asking)
     started.map(Some).context(Exit::Failed)
 }
 
+/// Where the secret behind the hashes comes from, if the configuration gives none.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Secret<'o> {
+    /// From the state directory; for this run alone, where there is no journal.
+    Host,
+    /// Made for this run.
+    Run,
+    /// Of the recording, so that each replay gives the same.
+    Origin(&'o Origin),
+}
+
+/// What is masked, and with which key.
+///
+/// # Errors
+/// The secret cannot be read or made.
+pub(super) fn redactor(config: &Config, secret: Secret<'_>) -> anyhow::Result<Arc<Redactor>> {
+    let options = config.redact.options();
+    let key = match (&config.redact.key, secret, &config.journal) {
+        (Some(given), ..) => {
+            let text = given.read().context("redact.key").context(Exit::Usage)?;
+            HashKey::new(text.expose().as_bytes())
+        }
+        (None, Secret::Origin(origin), _) => {
+            return Ok(Arc::new(Redactor::of_origin(origin, options)));
+        }
+        (None, Secret::Host, Some(journal)) => {
+            let file = KeyPlace::of(&journal.dir).file.with_file_name(KEY_FILE);
+            load_or_make_key(&file)
+                .with_context(|| file.display().to_string())
+                .context(Exit::Failed)?
+        }
+        (None, Secret::Host | Secret::Run, _) => random_key().context(Exit::Failed)?,
+    };
+    Ok(Arc::new(Redactor::new(options, key)))
+}
+
 /// Which tap hears, for people and in notices.
 pub(super) struct Tapped {
     tap: &'static str,
@@ -180,6 +218,8 @@ pub(super) struct Session<'a> {
     pub(super) outputs: Vec<Box<dyn Output + 'a>>,
     /// What is known of processes of this host, where the records are its own.
     pub(super) lookup: Option<(Places, Asking)>,
+    /// What is masked.
+    pub(super) redactor: Arc<Redactor>,
     /// Whether its records come from a file.
     pub(super) recorded: bool,
     /// Where all events are kept, too.
@@ -218,7 +258,7 @@ impl Session<'_> {
         requests: &Requests,
         begin: impl FnOnce(&mut Host<'_>) -> io::Result<()>,
     ) -> anyhow::Result<(Exit, Catalog)> {
-        let context = SealContext::new(&self.origin);
+        let context = SealContext::new(&self.origin).redacting(self.redactor);
         // Credentials and masks are hashed alike, so that one can be found by the other.
         let enrich = Enrich::new(self.identity, context.redactor().key().clone());
         let mut host = Host::new(self.outputs, enrich, &context)

@@ -68,6 +68,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         identity: config.identity().context(Exit::Usage)?,
         outputs: vec![to_stdout(args.json, args.filter.as_ref(), globals)],
         lookup: session::look_up(&config)?,
+        redactor: session::redactor(&config, session::Secret::Run)?,
         recorded: false,
         keep: None,
         dir: None,

@@ -11,6 +11,7 @@ mod limits;
 mod load;
 mod lookup;
 mod openapi;
+mod redact;
 mod report;
 mod rooms;
 mod sinks;
@@ -27,6 +28,7 @@ pub use limits::Limits;
 pub use load::{ConfigError, FILE_MAX_BYTES, load, parse};
 pub use lookup::Lookup;
 pub use openapi::OpenapiError;
+pub use redact::{Allow, Pseudonymise, Redact, RouteRules};
 pub use report::{Mistake, Mistakes, Place, Report};
 pub use rooms::CgroupError;
 pub use sinks::{BatchEntry, Compression, FileSink, From, SinkEntry, SinkKind, StdoutSink};
@@ -51,6 +53,9 @@ pub struct Config {
     pub identity: Identity,
     /// What is asked about the processes that are heard.
     pub lookup: Lookup,
+    /// What is masked before anything is written. Passwords, tokens, keys, cookies, payment cards and
+    /// personal data are, without a word here.
+    pub redact: Redact,
     /// The durable log of all events, from which sinks are told, and which can be read again and proved.
     /// Without this section none is kept, and only `stdout` and `file` can be told.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,6 +77,7 @@ impl Default for Config {
             limits: Limits::default(),
             identity: Identity::default(),
             lookup: Lookup::default(),
+            redact: Redact::default(),
             journal: None,
             sinks: BTreeMap::from([("stdout".to_owned(), stdout)]),
         }
@@ -108,6 +114,7 @@ impl Config {
                 ),
             ));
         }
+        self.redact.contradictions(&mut found);
         sinks::contradictions(&self.sinks, self.journal.is_some(), &mut found);
         found
     }

@@ -12,6 +12,7 @@
 //! [`HashKey`]: crate::keyed::HashKey
 
 mod arguments;
+mod key;
 mod marker;
 mod masked;
 mod names;
@@ -23,9 +24,10 @@ mod redactor;
 mod rules;
 mod shape;
 
+pub use key::{KEY_FILE, load_or_make_key, random_key};
 pub use marker::{Explained, Marker};
 pub use masked::Masked;
-pub use options::{Options, Pattern, RoutePattern, Rules};
+pub use options::{Options, Pattern, RoutePattern, Rules, TYPES};
 pub use path::Path;
 pub use redactor::Redactor;
 

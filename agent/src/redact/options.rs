@@ -9,6 +9,30 @@ use super::path::Path;
 /// Largest automaton a pattern of the configuration may become, bytes.
 const PATTERN_MAX_BYTES: usize = 1 << 20;
 
+/// Names of the types that are built in.
+pub const TYPES: [&str; 20] = [
+    "password",
+    "secret",
+    "token",
+    "api_key",
+    "session",
+    "cookie",
+    "code",
+    "card_code",
+    "credential",
+    "bearer",
+    "basic",
+    "jwt",
+    "private_key",
+    "cloud_key",
+    "payment_card",
+    "iban",
+    "email",
+    "phone",
+    "national_id",
+    "ip_address",
+];
+
 /// What is masked, and how.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
