@@ -140,6 +140,9 @@ pub struct Body<'a> {
     /// What the Content-Type field says, without its parameters, in lower case.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub media_type: Option<Lower<'a>>,
+    /// The codings of the Content-Encoding field, where they were taken off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decoded_from: Option<Lower<'a>>,
 }
 
 impl<'a> Body<'a> {
@@ -152,6 +155,7 @@ impl<'a> Body<'a> {
             encoding: content.map(Content::encoding),
             captured_bytes: captured as u64,
             media_type,
+            decoded_from: None,
         }
     }
 }
@@ -211,6 +215,35 @@ impl JsonSchema for Content<'_> {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string" })
     }
+}
+
+/// A call of gRPC or gRPC-Web. Numbers of messages are absent where a loss hid them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Grpc<'a> {
+    /// Service with its package, from the path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<Text<'a>>,
+    /// Method, from the path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<Text<'a>>,
+    /// How it ended: 0 is well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status_code: Option<u32>,
+    /// Nanoseconds that the client gave the call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_ns: Option<u64>,
+    /// Messages of the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_messages: Option<u64>,
+    /// Messages of the response.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_messages: Option<u64>,
+    /// Bytes of the request's messages, as sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_message_bytes: Option<u64>,
+    /// Bytes of the response's messages, as sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_message_bytes: Option<u64>,
 }
 
 /// How much of an exchange was seen.

@@ -24,8 +24,8 @@ pub use finding::{
     Target,
 };
 pub use http::{
-    Body, BodyEncoding, Completeness, Content, Extent, Field, Http, HttpVersion, MissingReason,
-    Protocol, ProtocolName, Request, Response, Url,
+    Body, BodyEncoding, Completeness, Content, Extent, Field, Grpc, Http, HttpVersion,
+    MissingReason, Protocol, ProtocolName, Request, Response, Url,
 };
 pub use id::{ConnName, EventId, IdError, Ids};
 pub use json::{EncodeError, write_line};
@@ -51,6 +51,12 @@ pub struct ApiEvent<'a> {
     pub schema: u32,
     /// Names this record. The same on every replay of the same capture.
     pub id: EventId,
+    /// The exchange was still under way: more records of it follow.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
+    /// The `id` of the first record of an exchange that is told by several; they count from its start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first: Option<EventId>,
     /// First byte of the request; of the response where the request was not seen.
     #[serde(serialize_with = "time::serialize")]
     #[schemars(schema_with = "time::schema")]
@@ -82,6 +88,9 @@ pub struct ApiEvent<'a> {
     pub url: Option<Url<'a>>,
     /// The two messages.
     pub http: Http<'a>,
+    /// The call of gRPC that it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grpc: Option<Grpc<'a>>,
     /// Whose account it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<User<'a>>,

@@ -31,6 +31,7 @@ impl Pairs {
         let Some(open) = self.arriving(direction) else {
             return;
         };
+        open.inside(direction, bytes);
         let (arrival, half) = open.side(direction);
         let Some(half) = half else {
             return;
@@ -43,6 +44,7 @@ impl Pairs {
     /// Bytes of a body passed that are not there; without a reason they were left out on purpose.
     pub(super) fn missing(&mut self, direction: Direction, n: u64, reason: Option<Reason>) {
         if let Some(open) = self.arriving(direction) {
+            open.inside_missing(direction, n);
             open.side(direction).0.missing(n, reason);
         }
     }

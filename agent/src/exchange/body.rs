@@ -52,7 +52,7 @@ impl Reasons {
 }
 
 /// One half under way.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Arrival {
     pub(super) progress: Progress,
     pub(super) seen: Seen,

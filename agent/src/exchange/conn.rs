@@ -205,7 +205,8 @@ impl Consumer for Conn {
 
     fn deadline(&self) -> Option<Ktime> {
         let http2 = self.http2.as_ref().and_then(|http2| http2.deadline());
-        self.early.deadline.into_iter().chain(http2).min()
+        let deadlines = [self.early.deadline, self.pairs.deadline(), http2];
+        deadlines.into_iter().flatten().min()
     }
 
     fn wake(&mut self, books: &mut Books<'_>) {
@@ -213,6 +214,7 @@ impl Consumer for Conn {
         if self.early.deadline.is_some_and(due) {
             self.late(books);
         }
+        self.pairs.wake(books);
         if let Some(http2) = &mut self.http2 {
             http2.streams_mut().wake(books);
         }

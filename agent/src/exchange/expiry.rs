@@ -1,9 +1,10 @@
 //! Exchanges as they are reported: those that are whole, and halves that never meet.
 
-use super::body::Progress;
+use super::body::{Arrival, Progress};
 use super::conn::Books;
+use super::inside::fill;
 use super::pair::Open;
-use super::{Reason, Seen};
+use super::{Exchange, Reason, Seen};
 use crate::telemetry::Counter;
 
 /// Why an exchange is reported now.
@@ -45,6 +46,8 @@ pub(super) fn close(mut open: Open, closing: Closing, books: &mut Books<'_>) {
         exchange,
         request,
         response,
+        calls,
+        reports,
         ..
     } = &mut open;
     let halves = [
@@ -71,6 +74,9 @@ pub(super) fn close(mut open: Open, closing: Closing, books: &mut Books<'_>) {
         (None, None) => return books.counters.add(Counter::ExchangesVoid, 1),
     };
     books.counters.add(counter, 1);
+    let arrivals = [&mut *request, &mut *response];
+    fill(exchange, calls.as_deref(), arrivals, &books.context.options);
+    exchange.known.spoken.report = *reports;
     let complete = [request.seen, response.seen]
         .iter()
         .all(|seen| matches!(seen, Seen::Whole | Seen::Truncated));
@@ -81,13 +87,18 @@ pub(super) fn close(mut open: Open, closing: Closing, books: &mut Books<'_>) {
     };
     books.counters.add(counter, 1);
     books.counters.add(Counter::ExchangesReported, 1);
+    told(exchange, request, response);
+    books.context.out.push(open.exchange);
+}
+
+/// Says on `exchange` how much of it was seen, and what was odd.
+pub(super) fn told(exchange: &mut Exchange, request: &Arrival, response: &Arrival) {
     let (mut reasons, mut anomalies) = (request.reasons, request.anomalies);
     reasons.absorb(response.reasons);
     anomalies.absorb(response.anomalies);
     exchange.request_seen = request.seen;
     exchange.response_seen = response.seen;
-    exchange.missing_bytes = missing_bytes;
+    exchange.missing_bytes = request.missing_bytes.saturating_add(response.missing_bytes);
     exchange.reasons = reasons.list();
     exchange.anomalies = anomalies.names();
-    books.context.out.push(open.exchange);
 }

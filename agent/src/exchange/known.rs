@@ -7,6 +7,7 @@ mod marks;
 mod novelty;
 mod route;
 mod score;
+mod spoken;
 mod user;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ pub use marks::{Mark, Marks, Secret};
 pub use novelty::{Novel, Novelty};
 pub use route::Route;
 pub use score::{ScoreHit, Scores};
+pub use spoken::{Grpc, Messages as GrpcMessages, Spoken};
 pub use user::User;
 
 pub use crate::event::{AgentClass, Signal, Signals};
@@ -26,6 +28,8 @@ use crate::lookup::Place;
 /// room that finds it. All empty while an exchange is being put together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
+    /// What is spoken inside it; filled by `exchange`.
+    pub spoken: Spoken,
     /// Who asked, behind the proxies that are believed. `None` if no address is known.
     pub client: Option<Client>,
     /// Whose account it was, or which credential.
@@ -56,5 +60,6 @@ impl Known {
         self.client.as_ref().map_or(0, Client::bytes)
             + self.marks.as_ref().map_or(0, Marks::bytes)
             + self.scores.bytes()
+            + self.spoken.bytes()
     }
 }

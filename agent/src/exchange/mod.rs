@@ -6,9 +6,11 @@ mod body;
 mod conn;
 mod expiry;
 mod http2;
+mod inside;
 mod known;
 mod pair;
 mod parts;
+mod report;
 mod settle;
 mod streams;
 mod target;
@@ -16,8 +18,8 @@ mod turns;
 
 pub use conn::{Conn, Context, Options};
 pub use known::{
-    AgentClass, Client, Device, Known, Mark, Marks, Novel, Novelty, Route, ScoreHit, Scores,
-    Secret, Signal, Signals, User,
+    AgentClass, Client, Device, Grpc, GrpcMessages, Known, Mark, Marks, Novel, Novelty, Route,
+    ScoreHit, Scores, Secret, Signal, Signals, Spoken, User,
 };
 
 pub use target::{url, url_of};

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::body::{Arrival, Progress};
 use super::conn::Books;
 use super::expiry::{Closing, close};
+use super::inside::Calls;
 use super::settle::Tentative;
 use super::turns::{Arriving, Turns};
 use super::{ConnInfo, Exchange, Known, Reason, Seen};
@@ -31,6 +32,12 @@ pub(super) struct Open {
     pub(super) tentative: Option<Tentative>,
     /// Memory it takes beyond its own size, in bytes.
     pub(super) bytes: usize,
+    /// Messages of gRPC, if it is a call.
+    pub(super) calls: Option<Box<Calls>>,
+    /// When it is to be reported, should it not be over.
+    pub(super) due: Option<Ktime>,
+    /// How often it was.
+    pub(super) reports: u32,
 }
 
 /// Whether the response under way, to a request that nobody saw, must be over.
@@ -64,6 +71,9 @@ impl Open {
             response: Arrival::WAITING,
             tentative: None,
             bytes: 0,
+            calls: None,
+            due: None,
+            reports: 0,
         }
     }
 
@@ -169,6 +179,18 @@ impl Pairs {
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 
+    /// When an exchange under way is to be reported.
+    pub(super) fn deadline(&self) -> Option<Ktime> {
+        self.open.iter().filter_map(|open| open.due).min()
+    }
+
+    /// Reports exchanges under way that are due.
+    pub(super) fn wake(&mut self, books: &mut Books<'_>) {
+        for open in &mut self.open {
+            open.tell_if_due(books);
+        }
+    }
+
     /// Whether a request waits for its response.
     pub(super) fn expects_response(&self) -> bool {
         self.pick().is_some()
@@ -247,6 +269,8 @@ impl Pairs {
             let bytes = half.bytes();
             open.bytes = bytes;
             open.exchange.request = Some(half);
+            open.look_inside();
+            open.may_last(Direction::ToServer, books.now);
             self.took(bytes);
         }
     }
@@ -276,6 +300,8 @@ impl Pairs {
                 open.exchange.conn = Arc::clone(info);
             }
             open.exchange.response = Some(half);
+            open.look_inside();
+            open.may_last(Direction::ToClient, books.now);
             self.took(bytes);
         }
     }

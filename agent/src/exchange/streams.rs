@@ -16,6 +16,7 @@ use super::conn::Books;
 use super::expiry::{Closing, close};
 use super::pair::Open;
 use super::{ConnInfo, Options, Reason, Seen};
+use crate::clock::Ktime;
 use crate::protocol::http1::{Framing, Message};
 use crate::protocol::http2::Block;
 use crate::protocol::{Anomaly, Version};
@@ -46,6 +47,8 @@ pub(super) struct Streams {
     /// Responses may have passed unseen: those of the first loss, and of the last.
     doubt: Option<Doubt>,
     doubt_again: Option<Doubt>,
+    /// When some exchange is to be reported that may still be under way, or earlier.
+    due: Option<Ktime>,
 }
 
 impl Streams {
@@ -61,6 +64,7 @@ impl Streams {
             resets: VecDeque::new(),
             doubt: None,
             doubt_again: None,
+            due: None,
         }
     }
 
@@ -168,6 +172,7 @@ impl Streams {
         let Some(open) = self.open.get_mut(&stream) else {
             return;
         };
+        open.inside(direction, bytes);
         let (arrival, half) = open.side(direction);
         match (arrival.progress, half) {
             (Progress::Arriving, Some(half)) => {
@@ -196,6 +201,7 @@ impl Streams {
         let Some(open) = self.open.get_mut(&stream) else {
             return;
         };
+        open.inside_missing(direction, n.unwrap_or(u64::MAX));
         let (arrival, half) = open.side(direction);
         if arrival.progress != Progress::Arriving {
             return;
@@ -390,6 +396,9 @@ impl Streams {
         }
         let took = half.bytes();
         open.exchange.request = Some(half);
+        open.look_inside();
+        open.may_last(Direction::ToServer, books.now);
+        self.due = earlier(self.due, open.due);
         open.bytes += took;
         self.bytes += took;
     }
@@ -437,6 +446,9 @@ impl Streams {
         }
         let took = half.bytes();
         open.exchange.response = Some(half);
+        open.look_inside();
+        open.may_last(Direction::ToClient, books.now);
+        self.due = earlier(self.due, open.due);
         open.bytes += took;
         self.bytes += took;
         let tunnel = open.method() == Some(b"CONNECT") && (200..300).contains(&status);
@@ -478,6 +490,11 @@ impl Streams {
             self.close_one(stream, Closing::Done, books);
         }
     }
+}
+
+/// The earlier of two times.
+fn earlier(one: Option<Ktime>, other: Option<Ktime>) -> Option<Ktime> {
+    one.into_iter().chain(other).min()
 }
 
 /// Bytes kept of the bodies of a direction.

@@ -78,6 +78,10 @@ anomalies! {
     InvalidHeaderBlock = "invalid_header_block";
     /// A pseudo-header field that is repeated, not one of those defined, or behind others (RFC 9113 §8.3).
     OddPseudoField = "odd_pseudo_field";
+    /// A body is not coded as its Content-Encoding says, or ends inside.
+    InvalidCoding = "invalid_coding";
+    /// A body decodes to more than a hundred times its size: perhaps a bomb.
+    CodingSwells = "coding_swells";
     /// Paired after a gap on the word that this client sends one request at a time.
     PairedAfterGap = "paired_after_gap";
 }

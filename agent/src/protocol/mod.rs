@@ -5,7 +5,9 @@
 //! no conn, no clock, and decides no policy. Bodies are handed on as they come and never held.
 
 mod anomaly;
+pub mod coding;
 mod field;
+pub mod grpc;
 pub mod http1;
 pub mod http2;
 mod sniff;

@@ -44,7 +44,7 @@ use crate::event::{
     Http, HttpVersion, Ids, Lines, Lower, Network, Protocol, ProtocolName, Request, Response,
     SCHEMA, Text, Tls, TlsLibrary, Url, User, UserAgent,
 };
-use crate::exchange::{Body, ConnInfo, Exchange, Half, Head, Seen, Version, url_of};
+use crate::exchange::{Body, ConnInfo, Exchange, Grpc, Half, Head, Seen, Version, url_of};
 use eaves_common::Transport;
 
 /// What sealing must know beside the exchange: whose it is, and when that host booted.
@@ -125,6 +125,8 @@ pub fn seal<'a>(
         inode: conn.open.conn.inode,
         heard_ns: conn.open.time.0,
     };
+    let spoken = &exchange.known.spoken;
+    let id = |report| context.ids.exchange(time, name, exchange.ordinal, report);
     let (local, remote) = ends(conn);
     let redactor = &*context.redactor;
     let (client, peer, server) = match conn.role {
@@ -139,7 +141,9 @@ pub fn seal<'a>(
     ApiEvent {
         kind: ExchangeKind::Exchange,
         schema: SCHEMA,
-        id: context.ids.exchange(time, name, exchange.ordinal, 0),
+        id: id(u64::from(spoken.report)),
+        partial: spoken.partial,
+        first: (spoken.partial || spoken.report > 0).then(|| id(0)),
         time,
         duration_ns: duration(exchange),
         time_to_first_byte_ns: request
@@ -172,10 +176,19 @@ pub fn seal<'a>(
         server,
         tls: tls(conn),
         url: request.map(|m| scheme_of(conn, m, url(&m.head, masked))),
+        grpc: spoken.grpc.as_deref().map(grpc),
         http: Http {
             route: exchange.known.route.as_ref().map(|r| &*r.template),
-            request: request.map(|m| sealed_request(m, masked)),
-            response: response.map(|m| sealed_response(m, masked)),
+            request: request.map(|m| {
+                let mut sealed = sealed_request(m, masked);
+                note_codings(&mut sealed.body, &m.head, spoken.request_decoded);
+                sealed
+            }),
+            response: response.map(|m| {
+                let mut sealed = sealed_response(m, masked);
+                note_codings(&mut sealed.body, &m.head, spoken.response_decoded);
+                sealed
+            }),
         },
         user: exchange.known.user.as_ref().map(|user| User {
             id: masked.user().or(user.id.as_deref()).map(Text),
@@ -316,6 +329,34 @@ fn sealed_response<'a>(message: &'a Half, masked: &'a Masked) -> Response<'a> {
         body_bytes: message.body.total_bytes,
         body: body(&message.body, &message.head, masked, side),
         trailers: trailers(message, masked, side),
+    }
+}
+
+/// Says which codings were taken off a body, if they were.
+fn note_codings<'a>(body: &mut Option<event::Body<'a>>, head: &'a Head, decoded: bool) {
+    if let Some(body) = body
+        && decoded
+    {
+        let field = head.field("content-encoding").map(<[u8]>::trim_ascii);
+        body.decoded_from = field.map(Lower);
+    }
+}
+
+fn grpc(call: &Grpc) -> event::Grpc<'_> {
+    let named = |name: &'_ [u8]| !name.is_empty();
+    event::Grpc {
+        service: Some(call.service.as_slice())
+            .filter(|name| named(name))
+            .map(Text),
+        method: Some(call.method.as_slice())
+            .filter(|name| named(name))
+            .map(Text),
+        status_code: call.status,
+        timeout_ns: call.timeout_ns,
+        request_messages: call.request.count,
+        response_messages: call.response.count,
+        request_message_bytes: call.request.bytes,
+        response_message_bytes: call.response.bytes,
     }
 }
 

@@ -344,7 +344,8 @@ fn the_target_of_connect_is_an_authority() {
 
 /// Takes the escapes of a text out again.
 fn unescaped(value: &Value) -> Vec<u8> {
-    let (mut out, mut rest) = (Vec::new(), value.as_str().unwrap());
+    // What is empty is absent.
+    let (mut out, mut rest) = (Vec::new(), value.as_str().unwrap_or_default());
     while let Some((before, behind)) = rest.split_once("\\x") {
         out.extend_from_slice(before.as_bytes());
         out.push(u8::from_str_radix(&behind[..2], 16).unwrap());

@@ -147,7 +147,7 @@ pub const HOST_BALANCES: &[Balance] = &[
     balance(
         "queue",
         "exchanges to the queue",
-        &[C::ExchangesReported],
+        &[C::ExchangesReported, C::ExchangesPartial],
         &[C::QueueOffered],
     ),
     balance(

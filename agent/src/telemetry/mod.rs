@@ -135,6 +135,8 @@ counters! {
     ExchangesBegun = "exchange", "begun";
     /// Exchanges reported.
     ExchangesReported = "exchange", "reported";
+    /// Reports of exchanges that were still under way.
+    ExchangesPartial = "exchange", "partial";
     /// Exchanges of which nothing was understood and nothing came: not reported.
     ExchangesVoid = "exchange", "void";
     /// Reported with request and response.

@@ -78,11 +78,18 @@ impl Streams {
 
     /// When [`Streams::wake`] has something to do.
     pub(in super::super) fn deadline(&self) -> Option<Ktime> {
-        self.doubt.map(|doubt| doubt.until)
+        let doubt = self.doubt.map(|doubt| doubt.until);
+        doubt.into_iter().chain(self.due).min()
     }
 
-    /// Gives up responses that a loss has hidden.
+    /// Reports exchanges under way that are due, and gives up responses that a loss has hidden.
     pub(in super::super) fn wake(&mut self, books: &mut Books<'_>) {
+        if self.due.is_some_and(|due| due <= books.now) {
+            for open in self.open.values_mut() {
+                open.tell_if_due(books);
+            }
+            self.due = self.open.values().filter_map(|open| open.due).min();
+        }
         let Some(doubt) = self.doubt.filter(|doubt| doubt.until <= books.now) else {
             return;
         };

@@ -9,6 +9,7 @@ use crate::telemetry::Counter;
 
 mod bounds;
 mod http2;
+mod inside;
 mod limits;
 mod loss;
 mod random;

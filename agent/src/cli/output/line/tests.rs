@@ -50,6 +50,9 @@ fn event() -> ApiEvent<'static> {
             query: Some(Text(b"v=1")),
             ..Url::default()
         }),
+        partial: false,
+        first: None,
+        grpc: None,
         http: Http {
             route: None,
             request: Some(Request {

@@ -192,6 +192,41 @@ fn a_lost_block_makes_its_table_unknown_and_no_other() {
     ]);
 }
 
+#[test]
+fn a_streaming_call_of_grpc_is_one_exchange() {
+    let mut peers = Peers::new();
+    let fields = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", "/shop.Cart/Watch"),
+        ("content-type", "application/grpc"),
+    ];
+    let block = Peers::block(&mut peers.client, &fields);
+    peers.send(&frame(1, END_HEADERS, 1, &block));
+    peers.send(&frame(0, 0, 1, b"\0\0\0\0\x02ab\0\0"));
+    let block = Peers::block(&mut peers.server, &[(":status", "200")]);
+    peers.answer(&frame(1, END_HEADERS, 1, &block));
+    for _ in 0..3 {
+        peers.answer(&frame(0, 0, 1, b"\0\0\0\0\x04wxyz"));
+    }
+    peers.send(&frame(0, END_STREAM, 1, b"\0\0\x01c"));
+    let trailers = [("grpc-status", "5"), ("grpc-message", "not here")];
+    let block = Peers::block(&mut peers.server, &trailers);
+    peers.answer(&frame(1, END_HEADERS | END_STREAM, 1, &block));
+    let (out, _) = peers.check(&["1 POST /shop.Cart/Watch 13 whole | 200 27 whole 0+2"]);
+    let call = out.exchanges[0].known.spoken.grpc.as_deref().unwrap();
+    assert_eq!(
+        (&*call.service, &*call.method),
+        (&b"shop.Cart"[..], &b"Watch"[..])
+    );
+    assert_eq!(
+        (call.status, call.message.as_deref()),
+        (Some(5), Some(&b"not here"[..]))
+    );
+    let counted = [call.request, call.response].map(|one| (one.count, one.bytes));
+    assert_eq!(counted, [(Some(2), Some(3)), (Some(3), Some(12))]);
+}
+
 /// Memory that stays within bounds while `frames` come by the hundred thousand.
 #[track_caller]
 fn flood(count: u32, mut frames: impl FnMut(&mut Peers, u32)) -> Shard {

@@ -1,0 +1,117 @@
+//! What is spoken inside HTTP, and exchanges that last.
+
+use eaves_common::{EndReason, Flow};
+
+use super::{Options, Outcome, Shard, run};
+use crate::capture::ConnBuilder;
+use crate::clock::Ktime;
+use crate::exchange::{Exchange, Grpc};
+use crate::telemetry::Counter;
+
+/// One exchange over HTTP/1.
+#[track_caller]
+fn one(request: &[u8], response: &[u8]) -> Exchange {
+    let mut conn = ConnBuilder::tcp(1);
+    let records = [
+        conn.open(),
+        conn.data(Flow::Received, request),
+        conn.data(Flow::Sent, response),
+        conn.end(EndReason::Closed),
+    ];
+    let (mut out, _) = run(&records);
+    assert_eq!(out.exchanges.len(), 1);
+    out.exchanges.remove(0)
+}
+
+#[test]
+fn bodies_are_reported_decoded_with_their_size_as_sent() {
+    let plain = br#"{"name":"anna","list":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]}"#;
+    let coded = zstd::encode_all(&plain[..], 3).unwrap();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Encoding: zstd\r\nContent-Length: {}\r\n\r\n",
+        coded.len()
+    );
+    let response = [head.as_bytes(), &coded].concat();
+    let exchange = one(b"GET / HTTP/1.1\r\n\r\n", &response);
+    let body = &exchange.response.as_ref().unwrap().body;
+    assert_eq!(body.content, plain);
+    assert_eq!(body.total_bytes, Some(coded.len() as u64));
+    assert!(exchange.known.spoken.response_decoded && exchange.anomalies.is_empty());
+    let short = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope";
+    let exchange = one(b"GET / HTTP/1.1\r\n\r\n", short);
+    assert_eq!(exchange.anomalies, ["invalid_coding"]);
+    let body = &exchange.response.as_ref().unwrap().body;
+    assert_eq!(body.content, b"nope");
+    assert!(!exchange.known.spoken.response_decoded);
+}
+
+#[test]
+fn a_call_of_grpc_web_is_known() {
+    let request = b"POST /shop.Cart/Add HTTP/1.1\r\nContent-Type: application/grpc-web+proto\r\ngrpc-timeout: 2S\r\nContent-Length: 8\r\n\r\n\0\0\0\0\x03abc";
+    let response = b"HTTP/1.1 200 OK\r\nContent-Type: application/grpc-web+proto\r\nContent-Length: 26\r\n\r\n\0\0\0\0\0\x80\0\0\0\x10grpc-status: 7\r\n";
+    let exchange = one(request, response);
+    let expected = Grpc {
+        service: b"shop.Cart".to_vec(),
+        method: b"Add".to_vec(),
+        status: Some(7),
+        message: None,
+        timeout_ns: Some(2_000_000_000),
+        request: crate::exchange::GrpcMessages {
+            count: Some(1),
+            bytes: Some(3),
+        },
+        response: crate::exchange::GrpcMessages {
+            count: Some(1),
+            bytes: Some(0),
+        },
+    };
+    assert_eq!(exchange.known.spoken.grpc.as_deref(), Some(&expected));
+}
+
+#[test]
+fn an_exchange_that_lasts_is_reported_as_it_goes() {
+    let mut conn = ConnBuilder::tcp(1);
+    let mut shard = Shard::new(&Options::default());
+    let mut out = Outcome::default();
+    let second = 1_000_000_000;
+    let head =
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let get = b"GET /events HTTP/1.1\r\n\r\n";
+    for record in [
+        conn.open(),
+        conn.data(Flow::Received, get),
+        conn.data(Flow::Sent, head),
+    ] {
+        shard.push(&record, &mut out);
+    }
+    let mut told = Vec::new();
+    for at in 1..=200 {
+        conn.time_ns = second * (1 + at);
+        shard.push(&conn.data(Flow::Sent, b"4\r\na: 1\r\n"), &mut out);
+        shard.tick(Ktime(conn.time_ns), &mut out);
+        told.extend(out.exchanges.drain(..).map(|exchange| (at, exchange)));
+    }
+    shard.push(&conn.data(Flow::Sent, b"0\r\n\r\n"), &mut out);
+    told.extend(out.exchanges.drain(..).map(|exchange| (201, exchange)));
+    let lines: Vec<_> = told
+        .iter()
+        .map(|(at, exchange)| {
+            let spoken = &exchange.known.spoken;
+            let bytes = exchange.response.as_ref().unwrap().body.total_bytes;
+            (*at, spoken.report, spoken.partial, bytes.unwrap())
+        })
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            (2, 0, true, 4),
+            (62, 1, true, 244),
+            (122, 2, true, 484),
+            (182, 3, true, 724),
+            (201, 4, false, 800),
+        ]
+    );
+    shard.finish(Ktime(conn.time_ns), &mut out);
+    assert_eq!(shard.counters().check(), []);
+    assert_eq!(shard.counters().get(Counter::ExchangesPartial), 4);
+}
