@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use super::query::Table;
-use super::session::Session;
+use super::session::{self, Session};
 use super::{Exit, Globals, config, output};
 use crate::capture::{FileError, Reader, Replay};
 use crate::catalog::{Catalog, Endpoint, Parameter};
@@ -119,6 +119,7 @@ fn of_file(file: &Path, args: &Args) -> anyhow::Result<Catalog> {
         recorded: true,
         keep: None,
         lookup: None,
+        redactor: session::redactor(&config, session::Secret::Origin(reader.origin()))?,
         dir: None,
         hangup_stops: true,
         ledger: false,
