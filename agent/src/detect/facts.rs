@@ -67,6 +67,8 @@ pub struct Facts<'a> {
     pub reply_fields: Vec<&'a [u8]>,
     /// Kinds of delicate values, with how many of each.
     pub sensitive: Vec<Sensitive<'a>>,
+    /// Media type of the response, as sent.
+    pub reply_type: &'a [u8],
     /// Records that the response holds: elements of its outermost list.
     pub records: Option<u64>,
     /// What else is to be known, by yes or no.
@@ -115,6 +117,7 @@ impl<'a> Facts<'a> {
             fields: Vec::new(),
             reply_fields: Vec::new(),
             sensitive: Vec::new(),
+            reply_type: b"",
             records: None,
             marks: Marks::default(),
             cost: Cost::default(),

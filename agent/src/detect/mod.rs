@@ -5,13 +5,250 @@
 //! and masks nothing, and concludes nothing from bytes that were not seen.
 
 mod facts;
+mod options;
+mod row;
+mod rows;
+
+mod query;
+mod sketch;
+mod table;
+mod window;
+
+mod incident;
+mod scene;
+mod shared;
+mod told;
+
+mod abuse;
+mod access;
+mod auth;
+mod baseline;
+mod data;
+mod injection;
+mod inventory;
+mod place;
+mod probing;
+mod token;
+
 pub mod score;
 
+#[cfg(test)]
+mod tests;
+
 pub use facts::{Cost, Facts, Hit, Mark, Marks, ObjectId, Place, Sensitive, Shown};
+pub use options::{Change, Network, Options, Suppress};
+pub use row::{Family, Id, Row};
+pub use rows::{ROWS, row};
+pub use told::Told;
 
 use std::hash::Hasher as _;
 
+use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
+
+use crate::clock::WallTime;
+use crate::event::{EventId, Ids};
+use incident::{Books, Incidents, seconds};
+use options::Settings;
+use scene::{Keys, Known, Scene};
+use shared::Shared;
+use table::{Table, Worth};
+
+/// Version of what is learnt: another cannot be read.
+const LEARNT_VERSION: u32 = 1;
+
+/// What one exchange led to.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// What there is to tell, in order.
+    pub told: Vec<Told>,
+    /// Incidents that the exchange counts toward.
+    pub incidents: Vec<EventId>,
+}
+
+/// All detectors that keep state.
+#[derive(Clone, Debug)]
+pub struct Detectors {
+    options: Options,
+    settings: Settings,
+    ids: Ids,
+    learnt: Learnt,
+}
+
+/// All that is learnt; it outlives the process.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Learnt {
+    version: u32,
+    incidents: Incidents,
+    shared: Shared,
+    endpoints: Table<Endpoint, 8192, { 60 * 86_400 }>,
+    routes: Table<Route, 8192, { 60 * 86_400 }>,
+    auth: auth::Auth,
+    tokens: token::Tokens,
+    access: access::Access,
+    data: data::Data,
+    abuse: abuse::Abuse,
+    baselines: baseline::Baselines,
+    probing: probing::Probing,
+    inventory: inventory::Inventory,
+    places: place::Places,
+}
+
+impl Learnt {
+    /// Whether this agent wrote it.
+    #[must_use]
+    pub const fn fits(&self) -> bool {
+        self.version == LEARNT_VERSION
+    }
+}
+
+/// What is known of an endpoint.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Endpoint {
+    answered: u64,
+    first_s: u32,
+}
+
+impl Worth for Endpoint {
+    fn worth(&self) -> u64 {
+        self.answered
+    }
+}
+
+/// How often a route worked, whatever the method.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Route(u32);
+
+impl Worth for Route {
+    fn worth(&self) -> u64 {
+        self.0.into()
+    }
+}
+
+impl Detectors {
+    /// Detectors that know nothing yet, whose findings have ids by `ids`.
+    #[must_use]
+    pub fn new(options: Options, ids: Ids) -> Self {
+        Self {
+            settings: Settings::new(&options),
+            options,
+            ids,
+            learnt: Learnt {
+                version: LEARNT_VERSION,
+                ..Learnt::default()
+            },
+        }
+    }
+
+    /// Goes on with what was learnt before.
+    #[must_use]
+    pub fn with(self, learnt: Learnt) -> Self {
+        Self { learnt, ..self }
+    }
+
+    /// What was learnt, to be kept.
+    #[must_use]
+    pub const fn learnt(&self) -> &Learnt {
+        &self.learnt
+    }
+
+    /// Sets the detectors anew; what was learnt stays.
+    pub fn set(&mut self, options: Options) {
+        self.settings = Settings::new(&options);
+        self.options = options;
+    }
+
+    /// Looks at one exchange; what comes of it is added to `out`.
+    pub fn look(&mut self, facts: &Facts<'_>, out: &mut Outcome) {
+        let Self {
+            options,
+            settings,
+            ids,
+            learnt,
+        } = self;
+        let now_s = seconds(facts.time);
+        let keys = Keys::of(facts);
+        let mut books = Books {
+            options,
+            ids,
+            told: &mut out.told,
+            touched: &mut out.incidents,
+        };
+        learnt.incidents.pass(facts.time, &mut books);
+        let shared_users = learnt.shared.users(&keys, now_s);
+        let flagged = [keys.user, keys.client, keys.credential]
+            .into_iter()
+            .any(|key| key != 0 && learnt.incidents.is_flagged(key, now_s));
+        let endpoint = learnt.endpoints.get(keys.endpoint, now_s);
+        let known = Known {
+            route_works: learnt.routes.get(keys.route, now_s).is_some(),
+            answered: endpoint.map_or(0, |endpoint| endpoint.answered),
+            age_s: endpoint.map_or(0, |endpoint| now_s.saturating_sub(endpoint.first_s)),
+        };
+        let mut scene = Scene {
+            facts,
+            now_s,
+            keys,
+            shared: Shared::factor(shared_users),
+            shared_users,
+            flagged,
+            endpoint: known,
+            settings,
+            incidents: &mut learnt.incidents,
+            books,
+        };
+        learnt.probing.look(&mut scene);
+        injection::look(&mut scene);
+        learnt.auth.look(&mut scene);
+        learnt.tokens.look(&mut scene);
+        learnt.places.look(&mut scene);
+        learnt.access.look(&mut scene);
+        learnt.data.look(&mut scene);
+        learnt.abuse.look(&mut scene);
+        learnt.inventory.look(&mut scene);
+        learnt.baselines.look(&mut scene);
+        learnt.note(facts, &keys, now_s);
+    }
+
+    /// Lets event time pass where no exchange comes: at the end of a recording.
+    pub fn pass(&mut self, now: WallTime, out: &mut Outcome) {
+        let mut books = Books {
+            options: &self.options,
+            ids: &self.ids,
+            told: &mut out.told,
+            touched: &mut out.incidents,
+        };
+        self.learnt.incidents.pass(now, &mut books);
+    }
+
+    /// How many incidents are open, had to make room for others, and were left out by the cap and are
+    /// yet to be told.
+    #[must_use]
+    pub fn counted(&self) -> (usize, u64, u64) {
+        self.learnt.incidents.counted()
+    }
+}
+
+impl Learnt {
+    /// Notes what every detector needs: which endpoints work, and who is behind which address.
+    fn note(&mut self, facts: &Facts<'_>, keys: &Keys, now_s: u32) {
+        let works = matches!(facts.status, 200..400);
+        if !works {
+            return;
+        }
+        if let Some(endpoint) = self.endpoints.entry(keys.endpoint, now_s) {
+            if endpoint.answered == 0 {
+                endpoint.first_s = now_s;
+            }
+            endpoint.answered += 1;
+        }
+        if let Some(Route(n)) = self.routes.entry(keys.route, now_s) {
+            *n = n.saturating_add(1);
+        }
+        self.shared.learn(keys, now_s);
+    }
+}
 
 /// Hash under which a value is counted.
 ///

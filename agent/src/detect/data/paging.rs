@@ -1,0 +1,101 @@
+//! EXF-03: a list read from end to end.
+
+use serde::{Deserialize, Serialize};
+
+use crate::detect::incident::{About, mix};
+use crate::detect::query;
+use crate::detect::row::{Family, Id, Row};
+use crate::detect::scene::{Said, Scene, Tally};
+use crate::detect::table::{Table, Worth};
+use crate::event::{Outcome, Severity};
+
+pub(in crate::detect) const ROW: Row = Row {
+    id: Id::Exf03,
+    name: "scraping",
+    family: Family::Data,
+    version: 1,
+    impact: Severity::Medium,
+    threshold: 20,
+    window_s: 600,
+    owasp: &["API6:2023", "API4:2019"],
+    cwe: &[799],
+    attack: &["T1213"],
+    means: "A whole list is read, page by page.",
+    decides: "20 different pages of one list by one account in 10 minutes, most of them in order, by a parameter like page, offset or start. Who read as many pages in peace before, \
+        while the endpoint was new, is taken to do that as a job.",
+    fools: "Cursors that are no numbers; one page every half minute and more.",
+    advice: "See how much was read and how large its pages were (`limit`). Limit the page size and the number of pages an hour.",
+};
+
+/// Parameters that choose a page.
+const NAMES: &[&[u8]] = &[
+    b"page", b"p", b"offset", b"start", b"skip", b"from", b"pagenumber", b"page_number", b"pageno",
+    b"page[number]", b"page[offset]", b"startindex", b"start_index",
+];
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Pages {
+    pages: Tally,
+    last: u64,
+    in_order: u32,
+    /// The most pages in a window while the endpoint was being learnt.
+    most: u64,
+}
+
+impl Worth for Pages {
+    fn worth(&self) -> u64 {
+        self.pages.worth().max(self.most)
+    }
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Paging {
+    actors: Table<Pages, 4096, { 7 * 86_400 }>,
+}
+
+impl Paging {
+    pub(super) fn look(&mut self, scene: &mut Scene<'_, '_>) {
+        let facts = scene.facts;
+        if facts.query.is_empty() {
+            return;
+        }
+        let (Some(setting), Some(page)) = (scene.setting(&ROW), query::number(facts.query, NAMES))
+        else {
+            return;
+        };
+        let key = mix(scene.keys.actor, scene.keys.endpoint);
+        let learnt = scene.endpoint_is_learnt();
+        let Some(pages) = self.actors.entry(key, scene.now_s) else {
+            return;
+        };
+        let count = pages.pages.distinct(page << 32 | page, scene, setting.window_s);
+        if pages.pages.counts.total() == 1 {
+            pages.in_order = 0;
+        }
+        if page > pages.last {
+            pages.in_order = pages.in_order.saturating_add(1);
+        }
+        pages.last = page;
+        let threshold = setting.threshold.max(pages.most + pages.most / 2);
+        if count < threshold || u64::from(pages.in_order) * 2 < count {
+            if !learnt && !scene.flagged && count < setting.threshold {
+                pages.most = pages.most.max(count);
+            }
+            return;
+        }
+        let size = query::number(facts.query, &[b"limit", b"size", b"per_page", b"pagesize", b"page_size", b"count"]);
+        let said = Said {
+            key,
+            about: About::ActorAt,
+            count,
+            threshold: Some(threshold),
+            outcome: Outcome::Answered,
+            confidence: 0.8,
+            tally: Some(&pages.pages),
+            remark: size.map(|size| format!("{size} to a page")),
+            title: &|n| format!("{n} pages of a list read in order"),
+            ..Said::default()
+        };
+        scene.raise(&ROW, &said);
+    }
+}

@@ -1,0 +1,72 @@
+//! What the stateless detectors find in one exchange, made into incidents.
+//!
+//! Attempts of one caller are one incident for each detector; what was answered or confirmed is one
+//! for each endpoint, since that is where it must be mended. Attempts of a caller whose probing is
+//! reported already fold into that.
+
+mod rows;
+
+use super::facts::Hit;
+use super::incident::{About, mix};
+use super::row::{Family, Id, Row};
+use super::rows::row;
+use super::scene::{Said, Scene};
+use crate::event::Outcome;
+
+pub(super) use rows::ROWS;
+
+/// Turns every hit into what its detector says.
+pub(super) fn look(scene: &mut Scene<'_, '_>) {
+    let facts = scene.facts;
+    for hit in &facts.hits {
+        let found = hit.detector.parse::<Id>().ok().and_then(row);
+        if let Some(row) = found {
+            take(row, hit, scene);
+        }
+    }
+}
+
+fn take(row: &'static Row, hit: &Hit<'_>, scene: &mut Scene<'_, '_>) {
+    let name = row.name;
+    let injects = row.family == Family::Injection;
+    let attempted = injects && hit.outcome == Outcome::Attempted;
+    let client = scene.keys.client;
+    if attempted {
+        let probing = [Id::Scan01, Id::Scan02].into_iter();
+        let open = probing.filter(|id| scene.is_open(*id, client)).find_map(super::rows::row);
+        if let Some(open) = open {
+            let said = Said {
+                key: client,
+                about: About::Client,
+                confidence: hit.confidence,
+                hit: Some(hit),
+                remark: Some(format!("{name} was tried, too")),
+                title: &|n| format!("{n} probes of one address, injection among them"),
+                ..Said::default()
+            };
+            return scene.raise(open, &said);
+        }
+    }
+    let (key, about) = match (row.id, hit.about) {
+        (_, Some(about)) => (about, About::Endpoint),
+        (Id::Data03, None) => (scene.keys.endpoint, About::Endpoint),
+        (Id::Cred01, None) => (scene.keys.endpoint, About::ActorAt),
+        _ if attempted => (scene.keys.actor, About::Actor),
+        _ => (mix(scene.keys.actor, scene.keys.endpoint), About::ActorAt),
+    };
+    let said = Said {
+        key,
+        about,
+        confidence: hit.confidence,
+        outcome: hit.outcome,
+        // A visitor's attempts that nothing came of are the noise of the internet.
+        lone: attempted && !scene.has_credential() && scene.facts.status >= 400,
+        hit: Some(hit),
+        title: &|n| match hit.outcome {
+            Outcome::Confirmed => format!("{name}: confirmed, {n} requests"),
+            _ => format!("{name}: {n} requests"),
+        },
+        ..Said::default()
+    };
+    scene.raise(row, &said);
+}
