@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use super::Globals;
 use super::output::{Lines, terminal_columns};
-use crate::event::{ApiEvent, Detail, Notice};
+use crate::event::{ApiEvent, Detail, Finding, Notice};
 use crate::pipeline::Output;
 use crate::telemetry::Counters;
 
@@ -44,6 +44,12 @@ impl Output for People {
     fn exchange(&mut self, event: &ApiEvent<'_>, _: &[u8]) -> io::Result<()> {
         self.title();
         self.lines.exchange(event, &mut self.out);
+        Ok(())
+    }
+
+    fn finding(&mut self, finding: &Finding<'_>, _: &[u8]) -> io::Result<()> {
+        self.title();
+        self.lines.finding(finding, &mut self.out);
         Ok(())
     }
 

@@ -2,12 +2,13 @@
 
 use std::io;
 
-use crate::event::{ApiEvent, Notice};
+use crate::event::{ApiEvent, Finding, Notice};
 use crate::filter::Filter;
 use crate::pipeline::Output;
 use crate::telemetry::Counters;
 
-/// Stands before an output. Notices pass: they say what of all exchanges was not heard.
+/// Stands before an output. Findings pass that match, or that a filter of exchanges cannot speak of;
+/// notices pass: they say what of all exchanges was not heard.
 pub(super) struct Matching {
     filter: Filter,
     output: Box<dyn Output>,
@@ -34,6 +35,14 @@ impl Output for Matching {
     fn exchange(&mut self, event: &ApiEvent<'_>, line: &[u8]) -> io::Result<()> {
         if self.filter.matches(line) {
             self.output.exchange(event, line)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn finding(&mut self, finding: &Finding<'_>, line: &[u8]) -> io::Result<()> {
+        if self.filter.matches(line) {
+            self.output.finding(finding, line)
         } else {
             Ok(())
         }

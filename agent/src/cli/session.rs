@@ -13,12 +13,13 @@ use crate::capture::{Origin, Source};
 use crate::catalog::Catalog;
 use crate::clock::{BootTime, WallTime};
 use crate::config::Config;
+use crate::detect;
 use crate::enrich::{Enrich, Identity};
 use crate::event::{Detail, Severity, TapState};
 use crate::journal::KeyPlace;
 use crate::keyed::HashKey;
 use crate::lookup::{self, Asking, Places};
-use crate::pipeline::{self, Host, Keep, Masks, Output, Requests, RunError};
+use crate::pipeline::{self, Detect, Host, Keep, Masks, Output, Requests, RunError};
 use crate::probe::{self, Note, Probe, State};
 use crate::redact::{KEY_FILE, Redactor, SealContext, load_or_make_key, random_key};
 
@@ -226,6 +227,8 @@ pub(super) struct Session<'a> {
     pub(super) keep: Option<Keep>,
     /// The journal's folder, where what is learnt is kept.
     pub(super) dir: Option<PathBuf>,
+    /// What is looked for; nothing if it is left out.
+    pub(super) detect: Option<detect::Options>,
     /// Whether a hang-up ends it.
     pub(super) hangup_stops: bool,
     /// Whether the ledger is printed at the end, for people.
@@ -259,11 +262,19 @@ impl Session<'_> {
         begin: impl FnOnce(&mut Host<'_>) -> io::Result<()>,
     ) -> anyhow::Result<(Exit, Catalog)> {
         let context = SealContext::new(&self.origin).redacting(self.redactor);
+        let detect = self.detect.map(|options| {
+            let mut detect = Detect::new(options, context.ids().clone());
+            if let Some(keep) = &self.keep {
+                detect.resume(keep.dir());
+            }
+            detect
+        });
         // Credentials and masks are hashed alike, so that one can be found by the other.
         let enrich = Enrich::new(self.identity, context.redactor().key().clone());
         let mut host = Host::new(self.outputs, enrich, &context)
             .keeping(self.keep)
             .learning(self.dir.as_deref())
+            .detecting(detect)
             .looking_up(self.lookup);
         if self.recorded {
             host = host.of_recording();

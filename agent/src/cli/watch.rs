@@ -72,6 +72,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         recorded: false,
         keep: None,
         dir: None,
+        detect: config.detect(),
         hangup_stops: true,
         ledger: true,
     };
@@ -89,7 +90,7 @@ fn followed<'c>(args: &Args, config: &'c Config) -> Option<&'c Path> {
 /// Standard output, for people or for machines: all exchanges, or those that `filter` matches.
 pub(super) fn to_stdout(json: bool, filter: Option<&Filter>, globals: &Globals) -> Box<dyn Output> {
     let output: Box<dyn Output> = if json {
-        let kinds = [Kind::Exchange, Kind::Notice];
+        let kinds = [Kind::Exchange, Kind::Finding, Kind::Notice];
         let stdout = Box::new(StdoutSink::new());
         Box::new(Route::new("stdout", stdout, &kinds, Format::Eaves))
     } else {

@@ -6,6 +6,7 @@
 
 mod capture;
 mod check;
+mod detect;
 mod journal;
 mod limits;
 mod load;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::enrich::Identity;
 pub use crate::sink::Kind;
 pub use capture::{BODY_MAX, BodyLimits, Capture, Exclude, Mode, Role};
+pub use detect::{Detect, DetectorEntry, SuppressEntry};
 pub use journal::{Bodies, Journal, Keep, Sync};
 pub use limits::Limits;
 pub use load::{ConfigError, FILE_MAX_BYTES, load, parse};
@@ -56,6 +58,8 @@ pub struct Config {
     /// What is masked before anything is written. Passwords, tokens, keys, cookies, payment cards and
     /// personal data are, without a word here.
     pub redact: Redact,
+    /// Which attacks are looked for, and how.
+    pub detect: Detect,
     /// The durable log of all events, from which sinks are told, and which can be read again and proved.
     /// Without this section none is kept, and only `stdout` and `file` can be told.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,6 +82,7 @@ impl Default for Config {
             identity: Identity::default(),
             lookup: Lookup::default(),
             redact: Redact::default(),
+            detect: Detect::default(),
             journal: None,
             sinks: BTreeMap::from([("stdout".to_owned(), stdout)]),
         }

@@ -106,6 +106,12 @@ impl Config {
         Ok(identity)
     }
 
+    /// What the detectors are told; `None` if nothing is looked for.
+    #[must_use]
+    pub fn detect(&self) -> Option<crate::detect::Options> {
+        self.detect.options()
+    }
+
     /// Bytes of exchanges that may wait to be sealed.
     #[must_use]
     pub fn queue_bytes(&self) -> u64 {

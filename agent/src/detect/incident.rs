@@ -245,7 +245,10 @@ impl Incidents {
             let told = incident.told(IncidentState::Updated, facts.time, books.ids);
             books.told.push(told);
         }
-        let (until, flagged) = (now_s.saturating_add(books.options.quiet_s), &incident.flagged);
+        let (until, flagged) = (
+            now_s.saturating_add(books.options.quiet_s),
+            &incident.flagged,
+        );
         for key in flagged {
             if let Some(flag) = self.flags.entry(*key, now_s) {
                 flag.0 = flag.0.max(until);
@@ -274,9 +277,9 @@ impl Incidents {
         }
         let id = books.ids.incident(facts.time, &source.id, key);
         let campaign = self.campaign(keys, facts.time, now_s, books.ids);
-        let first_ns = alert
-            .since_s
-            .map_or(facts.time.0, |s| (u64::from(s) * 1_000_000_000).min(facts.time.0));
+        let first_ns = alert.since_s.map_or(facts.time.0, |s| {
+            (u64::from(s) * 1_000_000_000).min(facts.time.0)
+        });
         let first_ns = alert.before.first().map_or(first_ns, |(_, at)| *at);
         let evidence = alert.before.iter().take(EVIDENCE_MAX - 1);
         let evidence = evidence.map(|(exchange, at)| Evidence {
@@ -341,7 +344,10 @@ impl Incidents {
             };
         }
         let minute = &mut self.minute;
-        let own = minute.by_detector.iter_mut().find(|(one, _)| *one == detector);
+        let own = minute
+            .by_detector
+            .iter_mut()
+            .find(|(one, _)| *one == detector);
         let of_one = own.as_ref().map_or(0, |(_, n)| *n);
         let most = per_minute / SHARE_OF_ONE;
         let admitted = if severity >= Severity::High {
@@ -359,13 +365,7 @@ impl Incidents {
         admitted
     }
 
-    fn campaign(
-        &mut self,
-        keys: &[u64],
-        time: WallTime,
-        now_s: u32,
-        ids: &Ids,
-    ) -> Option<EventId> {
+    fn campaign(&mut self, keys: &[u64], time: WallTime, now_s: u32, ids: &Ids) -> Option<EventId> {
         let first = keys.first()?;
         let known = keys
             .iter()
@@ -384,7 +384,11 @@ impl Incidents {
 
     /// Whether `key` is under an incident that goes on: it is not learnt from.
     pub(super) fn is_flagged(&self, key: u64, now_s: u32) -> bool {
-        self.flags.len() > 0 && self.flags.get(key, now_s).is_some_and(|flag| flag.0 > now_s)
+        self.flags.len() > 0
+            && self
+                .flags
+                .get(key, now_s)
+                .is_some_and(|flag| flag.0 > now_s)
     }
 
     /// Whether `detector` has an incident open about `key`.
@@ -475,10 +479,7 @@ impl Incident {
     fn told(&mut self, state: IncidentState, time: WallTime, ids: &Ids) -> Told {
         let id = ids.finding(time, self.id, self.records);
         self.records += 1;
-        let told = Told::new(
-            Changed { id, time, state },
-            self.clone(),
-        );
+        let told = Told::new(Changed { id, time, state }, self.clone());
         self.suppressed = 0;
         told
     }
@@ -505,7 +506,10 @@ fn severity(source: &Source, alert: &Alert<'_>) -> Severity {
     if alert.confidence < 0.5 || alert.lone {
         at -= 1;
     }
-    if alert.baseline.is_some_and(|usual| usual.state == Learnt::Warming) {
+    if alert
+        .baseline
+        .is_some_and(|usual| usual.state == Learnt::Warming)
+    {
         at = at.min(Severity::Low as i32);
     }
     let at = at.clamp(Severity::Low as i32, Severity::Critical as i32);
@@ -591,7 +595,10 @@ fn target(alert: &Alert<'_>, facts: &Facts<'_>) -> Target<'static> {
         target.method = text(facts.method);
     }
     if alert.about == About::Login {
-        target.user = facts.shown.login().map(|login| cut(&login, EXCERPT_MAX).into());
+        target.user = facts
+            .shown
+            .login()
+            .map(|login| cut(&login, EXCERPT_MAX).into());
     }
     target
 }
@@ -610,10 +617,13 @@ fn suppressed(all: &[Suppress], source: &Source, facts: &Facts<'_>) -> bool {
                 .client
                 .is_some_and(|client| one.clients.iter().any(|net| net.contains(client)));
         let route = one.routes.is_empty()
-            || one.routes.iter().any(|route| match route.strip_suffix('*') {
-                Some(start) => facts.route.starts_with(start),
-                None => facts.route == *route,
-            });
+            || one
+                .routes
+                .iter()
+                .any(|route| match route.strip_suffix('*') {
+                    Some(start) => facts.route.starts_with(start),
+                    None => facts.route == *route,
+                });
         in_time && detector && user && client && route
     };
     all.iter().any(fits)

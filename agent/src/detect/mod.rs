@@ -6,6 +6,7 @@
 
 mod facts;
 mod options;
+mod read;
 mod row;
 mod rows;
 

@@ -41,7 +41,12 @@ mod tests {
             let row = row(*id).unwrap();
             assert_eq!(id.name().parse(), Ok(*id));
             let texts = [row.name, row.means, row.decides, row.fools, row.advice];
-            assert!(texts.iter().all(|text| !text.is_empty() && !text.contains("  ")), "{id:?}");
+            assert!(
+                texts
+                    .iter()
+                    .all(|text| !text.is_empty() && !text.contains("  ")),
+                "{id:?}"
+            );
             let mapped = !row.owasp.is_empty() && !row.cwe.is_empty();
             assert!(mapped || *id == Id::Anom01, "{id:?}");
         }

@@ -87,7 +87,10 @@ impl Keys {
         let login = facts.login.map_or(0, |login| mix(USER, value_hash(login)));
         let credential = facts.credential.map_or(0, |hash| mix(CREDENTIAL, hash));
         let actor = [user, credential, client].into_iter().find(|key| *key != 0);
-        let route = mix(value_hash(facts.route.as_bytes()), value_hash(&facts.domain));
+        let route = mix(
+            value_hash(facts.route.as_bytes()),
+            value_hash(&facts.domain),
+        );
         Self {
             client,
             network,
@@ -175,7 +178,10 @@ impl Scene<'_, '_> {
             outcome: said.outcome,
             baseline: said.baseline,
             since_s: said.tally.map(|tally| tally.since_s),
-            before: said.tally.map(|tally| tally.seen.as_slice()).unwrap_or_default(),
+            before: said
+                .tally
+                .map(|tally| tally.seen.as_slice())
+                .unwrap_or_default(),
             sample: said.sample,
             hit: said.hit,
             lone: said.lone,
@@ -186,7 +192,8 @@ impl Scene<'_, '_> {
         };
         let keys = [self.keys.user, self.keys.client, self.keys.credential];
         let keys: Vec<u64> = keys.into_iter().filter(|key| *key != 0).collect();
-        self.incidents.raise(&alert, self.facts, &keys, &mut self.books);
+        self.incidents
+            .raise(&alert, self.facts, &keys, &mut self.books);
     }
 
     /// Why the address is, or is not, taken for one that many share.
@@ -196,9 +203,9 @@ impl Scene<'_, '_> {
         }
         Some(match (self.shared, self.shared_users) {
             (1, 0) => "no account was ever seen signed in behind this address".to_owned(),
-            (1, users) => format!(
-                "not a shared address: {users} accounts were seen behind it in a day"
-            ),
+            (1, users) => {
+                format!("not a shared address: {users} accounts were seen behind it in a day")
+            }
             (factor, users) => format!(
                 "shared address: {users} accounts in a day, so its threshold is {factor} times as high"
             ),

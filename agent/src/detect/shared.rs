@@ -53,7 +53,11 @@ impl Shared {
             return 1;
         }
         let factor = users / 3;
-        if factor > FACTOR_MAX { FACTOR_MAX } else { factor }
+        if factor > FACTOR_MAX {
+            FACTOR_MAX
+        } else {
+            factor
+        }
     }
 
     /// Learns that the account of `keys` is at its client.

@@ -197,16 +197,16 @@ mod tests {
     type Small = Table<u64, 64, 100>;
 
     #[test]
-    fn a_million_keys_take_no_more_room_and_push_out_none_that_counts() {
+    fn any_number_of_keys_takes_no_more_room_and_pushes_out_none_that_counts() {
         let mut table = Small::default();
         for key in 0..8 {
             *table.entry(key << 32, 5).unwrap() = 50;
         }
-        for key in 0..1_000_000 {
+        for key in 0..200_000 {
             *table.entry(1 + (key << 3), 6).unwrap() += 1;
         }
         assert_eq!((table.len(), table.slots.capacity()), (64, 64));
-        assert_eq!(table.evicted(), 1_000_000 - 56);
+        assert_eq!(table.evicted(), 200_000 - 56);
         for key in 0..8 {
             assert_eq!(table.get(key << 32, 6), Some(&50));
         }

@@ -93,7 +93,11 @@ impl Recent {
         }
         self.expire(now_s, window_s);
         if self.values.len() >= RECENT_MAX
-            && let Some(oldest) = self.values.iter().enumerate().min_by_key(|(_, (_, at))| *at)
+            && let Some(oldest) = self
+                .values
+                .iter()
+                .enumerate()
+                .min_by_key(|(_, (_, at))| *at)
         {
             let oldest = oldest.0;
             self.values.swap_remove(oldest);

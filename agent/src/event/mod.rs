@@ -118,6 +118,9 @@ pub struct ApiEvent<'a> {
     /// What of it is sensitive, `PART:TYPE`, each once, up to 64; every number in a part is `*`.
     #[serde(skip_serializing_if = "Lines::is_empty")]
     pub sensitive: Lines<'a>,
+    /// Incidents, by their `incident`, that it opened or counts toward.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<EventId>,
 }
 
 /// The word `exchange`.

@@ -14,6 +14,7 @@ use super::open::LAST;
 use super::retention::Retiring;
 use super::segment::LINE_MAX_BYTES;
 use super::space::{Space, Taken};
+use super::state::Cursor;
 use super::sync::{Job, Synced, Syncer};
 use super::timing::{Timing, ns};
 use super::{FRAME_AGE, FRAME_BYTES, JournalError, Options, Sync};
@@ -240,10 +241,32 @@ impl Journal {
         self.lock = None;
     }
 
+    /// Its folder.
+    #[must_use]
+    pub fn dir(&self) -> &std::path::Path {
+        &self.options.dir
+    }
+
     /// How far it is synced, for sinks.
     #[must_use]
     pub fn synced(&self) -> Synced {
         self.syncer.synced().clone()
+    }
+
+    /// The place of the record that is appended next; `None` while something waits to be written.
+    ///
+    /// Where a segment ends before its frame is closed, it may be a place a frame earlier.
+    #[must_use]
+    pub fn position(&self) -> Option<Cursor> {
+        let chain = self
+            .chain
+            .as_ref()
+            .filter(|chain| chain.ready().is_none())?;
+        Some(Cursor {
+            segment: chain.segments().back().map_or(0, |segment| segment.number),
+            frame: chain.sequence(),
+            record: self.index.counts().total(),
+        })
     }
 
     /// What it has to tell since the last call.

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use super::learnt::Learnt;
 use super::queue::{Message, QueueOut};
-use super::{Counted, Keep, Ledger, Requests};
+use super::{Counted, Detect, Keep, Ledger, Requests};
 use crate::catalog::Catalog;
 use crate::clock::WallTime;
+use crate::detect::Told;
 use crate::enrich::{Enrich, Joined, place};
-use crate::event::{ApiEvent, Count, Detail, Notice, Severity, write_line};
+use crate::event::{ApiEvent, Count, Detail, Finding, Notice, Severity, write_line};
 use crate::exchange::Exchange;
 use crate::lookup::{Asking, Places};
 use crate::redact::{Masked, Redactor, SealContext, seal};
@@ -38,6 +39,12 @@ pub trait Output {
     /// # Errors
     /// Only if nobody will ever read on: the agent then stops. What can be mended is counted.
     fn exchange(&mut self, event: &ApiEvent<'_>, line: &[u8]) -> io::Result<()>;
+
+    /// Takes what a detector concluded.
+    ///
+    /// # Errors
+    /// As for an exchange.
+    fn finding(&mut self, finding: &Finding<'_>, line: &[u8]) -> io::Result<()>;
 
     /// Takes one notice.
     ///
@@ -73,6 +80,7 @@ pub struct Host<'a> {
     catalog: Catalog,
     learnt: Option<Learnt>,
     keep: Option<Keep>,
+    detect: Option<Detect>,
     kept: Instant,
     places: Option<Places>,
     asking: Option<Asking>,
@@ -103,6 +111,7 @@ impl<'a> Host<'a> {
             catalog: Catalog::default(),
             learnt: None,
             keep: None,
+            detect: None,
             kept: Instant::now(),
             places: None,
             asking: None,
@@ -173,9 +182,21 @@ impl<'a> Host<'a> {
         self.catalog
     }
 
+    /// Has detectors look at every exchange.
+    #[must_use]
+    pub fn detecting(mut self, detect: Option<Detect>) -> Self {
+        self.detect = detect;
+        self
+    }
+
     /// Ends the journal in good order, with all it was given, and then the outputs.
     pub fn close(&mut self) {
         if let Some(keep) = &mut self.keep {
+            keep.tick();
+            let position = keep.position();
+            if let (Some(detect), Some(position)) = (&mut self.detect, position) {
+                detect.save(position);
+            }
             keep.close();
         }
         self.keep_learnt();
@@ -199,6 +220,9 @@ impl<'a> Host<'a> {
             return Ok(());
         };
         self.kept = Instant::now();
+        if let Some(detect) = &mut self.detect {
+            detect.save_if_due(|| keep.position());
+        }
         let due = self.learnt.as_ref().is_some_and(Learnt::is_due);
         let mut told = keep.tick();
         told.extend(self.outputs.iter_mut().flat_map(|output| output.news()));
@@ -288,7 +312,15 @@ impl<'a> Host<'a> {
 
     fn exchange(&mut self, exchange: &Exchange) -> io::Result<()> {
         self.masked.fill(exchange, self.context.redactor());
-        let event = seal(exchange, &self.masked, self.context);
+        let mut event = seal(exchange, &self.masked, self.context);
+        let mut about_finding = false;
+        let mut told = Vec::new();
+        if let Some(detect) = &mut self.detect {
+            let incidents = detect.look(exchange, &event).to_vec();
+            about_finding = !incidents.is_empty();
+            event.findings = incidents;
+            told = detect.take_told();
+        }
         self.line.clear();
         if self.lines {
             write_line(&event, &mut self.line).map_err(io::Error::other)?;
@@ -296,8 +328,26 @@ impl<'a> Host<'a> {
         for output in &mut self.outputs {
             output.exchange(&event, &self.line)?;
         }
+        match &mut self.keep {
+            Some(keep) => keep.exchange(event, &self.line, about_finding),
+            None => drop(event),
+        }
+        told.iter().try_for_each(|told| self.finding(told))
+    }
+
+    /// Hands over what a detector concluded, behind the exchange that led to it.
+    fn finding(&mut self, told: &Told) -> io::Result<()> {
+        let finding = told.finding(self.context.host());
+        self.counters.add(Counter::Findings, 1);
+        self.line.clear();
+        if self.lines {
+            write_line(&finding, &mut self.line).map_err(io::Error::other)?;
+        }
+        for output in &mut self.outputs {
+            output.finding(&finding, &self.line)?;
+        }
         if let Some(keep) = &mut self.keep {
-            keep.exchange(event, &self.line);
+            keep.finding(&finding);
         }
         Ok(())
     }

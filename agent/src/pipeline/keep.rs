@@ -4,8 +4,12 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::config::Bodies;
-use crate::event::{ApiEvent, Detail, JournalWhat, Lower, Notice, Severity, Text, write_line};
-use crate::journal::{Checkpoint, Happened, Journal, Keys, Pressure, Record, RecordKind, Synced};
+use crate::event::{
+    ApiEvent, Detail, Finding, JournalWhat, Lower, Notice, Severity, Text, write_line,
+};
+use crate::journal::{
+    Checkpoint, Cursor, Happened, Journal, Keys, Pressure, Record, RecordKind, Synced,
+};
 use crate::telemetry::Counters;
 
 /// How long is waited for the disk before the last ledger is taken.
@@ -30,11 +34,12 @@ impl Keep {
     }
 
     /// Keeps one exchange, of which `line` is the whole, or empty if nobody wanted it yet.
-    pub(super) fn exchange(&mut self, mut event: ApiEvent<'_>, line: &[u8]) {
+    /// `about_finding`: an incident is about it.
+    pub(super) fn exchange(&mut self, mut event: ApiEvent<'_>, line: &[u8], about_finding: bool) {
         let pressure = self.journal.pressure();
         let wanted = match self.bodies {
-            // No detector has said of an exchange that a finding is about it.
-            Bodies::None | Bodies::Findings => false,
+            Bodies::None => false,
+            Bodies::Findings => about_finding && pressure == Pressure::None,
             Bodies::All => pressure == Pressure::None,
         };
         let mut has_body = false;
@@ -77,6 +82,36 @@ impl Keep {
         self.journal.append(&record, Moment::now());
     }
 
+    /// Keeps what a detector concluded, synced at once.
+    pub(super) fn finding(&mut self, finding: &Finding<'_>) {
+        self.line.clear();
+        let _ = write_line(finding, &mut self.line);
+        let text = |text: &Option<std::borrow::Cow<'_, str>>| {
+            text.as_deref().unwrap_or_default().as_bytes().to_vec()
+        };
+        let (domain, route) = (text(&finding.target.domain), text(&finding.target.route));
+        let (client, user) = (text(&finding.actor.client), text(&finding.actor.user));
+        let record = Record {
+            kind: RecordKind::Finding,
+            severity: Some(finding.severity),
+            time: finding.time,
+            line: &self.line,
+            keys: Keys {
+                host: &domain,
+                route: &route,
+                client: &client,
+                user: &user,
+                status: None,
+            },
+        };
+        self.journal.append(&record, Moment::now());
+    }
+
+    /// The place of the record that is kept next.
+    pub(super) fn position(&self) -> Option<Cursor> {
+        self.journal.position()
+    }
+
     /// Keeps one notice.
     pub(super) fn notice(&mut self, notice: &Notice<'_>) {
         self.line.clear();
@@ -105,6 +140,12 @@ impl Keep {
     /// Ends in good order.
     pub fn close(&mut self) {
         self.journal.close(Moment::now());
+    }
+
+    /// The folder of the journal.
+    #[must_use]
+    pub fn dir(&self) -> &std::path::Path {
+        self.journal.dir()
     }
 
     /// How far it is synced, for sinks.

@@ -4,6 +4,7 @@
 //! threads: one hears (source and shard), one seals; a bounded queue between them, which drops the
 //! newest and counts it, so that a slow output never holds up the ring.
 
+mod detect;
 mod hear;
 mod host;
 mod keep;
@@ -28,6 +29,7 @@ use crate::config::Config;
 use crate::detect::score::ScorerError;
 use crate::telemetry::Counters;
 
+pub use detect::Detect;
 pub use host::{Host, Output};
 pub use keep::Keep;
 pub use learnt::{Endpoints, Event};

@@ -5,7 +5,7 @@ use std::io;
 use super::Output;
 use crate::clock::WallTime;
 use crate::config::{Config, Kind, SinkEntry, SinkKind};
-use crate::event::{ApiEvent, Notice, Severity};
+use crate::event::{ApiEvent, Finding, Notice, Severity};
 use crate::filter::Filter;
 use crate::sink::{FileSink, Format, Sink, SinkError, StdoutSink};
 use crate::telemetry::Counters;
@@ -116,6 +116,16 @@ impl Output for Route {
 
     fn exchange(&mut self, _: &ApiEvent<'_>, line: &[u8]) -> io::Result<()> {
         self.line(Kind::Exchange, line)
+    }
+
+    fn finding(&mut self, finding: &Finding<'_>, line: &[u8]) -> io::Result<()> {
+        if self
+            .min_severity
+            .is_some_and(|least| finding.severity < least)
+        {
+            return Ok(());
+        }
+        self.line(Kind::Finding, line)
     }
 
     fn notice(&mut self, notice: &Notice<'_>, line: &[u8]) -> io::Result<()> {

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::Output;
 use crate::clock::WallTime;
 use crate::config::{Config, SinkEntry, SinkKind};
-use crate::event::{ApiEvent, Detail, Notice, Severity, SinkState};
+use crate::event::{ApiEvent, Detail, Finding, Notice, Severity, SinkState};
 use crate::journal::{Cursor, JournalError, Synced};
 use crate::sink::{
     Alertmanager, Clickhouse, Control, DeadLetters, Deliver, Elasticsearch, FileSink, JournalFeed,
@@ -167,6 +167,10 @@ impl Output for Sinks {
     }
 
     fn exchange(&mut self, _: &ApiEvent<'_>, _: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn finding(&mut self, _: &Finding<'_>, _: &[u8]) -> io::Result<()> {
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use super::{Counted, Host, Options, Output, Requests, RunError, ShardOptions, ru
 use crate::capture::ConnBuilder;
 use crate::capture::{Origin, Source};
 use crate::enrich::{Enrich, Identity};
-use crate::event::{ApiEvent, Notice};
+use crate::event::{ApiEvent, Finding, Notice};
 use crate::keyed::HashKey;
 use crate::redact::SealContext;
 use crate::telemetry::{Counter, Counters};
@@ -54,6 +54,10 @@ impl Output for Kept {
         lines.push(String::from_utf8(line.to_vec()).unwrap());
         Ok(())
     }
+    fn finding(&mut self, _: &Finding<'_>, _: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
+
     fn notice(&mut self, _: &Notice<'_>, _: &[u8]) -> io::Result<()> {
         Ok(())
     }

@@ -204,6 +204,7 @@ pub fn seal<'a>(
         anomalies: &exchange.anomalies,
         signals: exchange.known.signals,
         sensitive: Lines(masked.told()),
+        findings: Vec::new(),
     }
 }
 

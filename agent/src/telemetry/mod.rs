@@ -183,6 +183,9 @@ counters! {
     /// Exchanges that no output took any more.
     SealUndelivered = "seal", "undelivered";
 
+    /// Findings handed to every output.
+    Findings = "detect", "findings";
+
     /// Records offered to the journal.
     JournalOffered = "journal", "offered";
     /// Records in frames that were written.

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::{safe, safe_text};
 use crate::event::{
-    Address, ApiEvent, Client, Detail, Endpoint, Extent, MissingReason, Notice, Role, Severity,
-    Signal, Text, stamp,
+    Address, ApiEvent, Client, Detail, Endpoint, Extent, Finding, IncidentState, MissingReason,
+    Notice, Role, Severity, Signal, Text, stamp,
 };
 
 /// Width of the columns that never grow.
@@ -212,6 +212,25 @@ impl Lines {
             out.push(' ');
             self.paint(colour::MAGENTA, &marks, out);
         }
+    }
+
+    /// Appends the line of `finding`, with its line feed.
+    pub fn finding(&self, finding: &Finding<'_>, out: &mut String) {
+        let date = stamp(finding.time);
+        let clock = date.get(11..11 + TIME).unwrap_or_default();
+        self.paint(colour::DIM, str::from_utf8(clock).unwrap_or_default(), out);
+        out.push_str(" ! ");
+        let mut text = String::new();
+        concluded(finding, &mut text);
+        let mut shown = String::new();
+        safe::push(&text, usize::MAX, &mut shown);
+        let paint = match finding.severity {
+            Severity::Info => colour::DIM,
+            Severity::Low | Severity::Medium => colour::YELLOW,
+            Severity::High | Severity::Critical => colour::RED,
+        };
+        self.paint(paint, &shown, out);
+        out.push('\n');
     }
 
     /// Appends the line of `notice`, with its line feed.
@@ -430,6 +449,38 @@ fn scaled(number: u64, units: &[&str]) -> String {
         format!("{whole}.{tenth}{unit}")
     } else {
         format!("{whole}{unit}")
+    }
+}
+
+/// A finding in words: how bad, which detector, what, who, and where.
+fn concluded(finding: &Finding<'_>, text: &mut String) {
+    let severity = match finding.severity {
+        Severity::Info => "info",
+        Severity::Low => "low",
+        Severity::Medium => "medium",
+        Severity::High => "high",
+        Severity::Critical => "critical",
+    };
+    let state = match finding.state {
+        IncidentState::Open => "",
+        IncidentState::Updated => " goes on",
+        IncidentState::Closed => " is over",
+    };
+    let _ = write!(
+        text,
+        "{severity} {}{state}: {}",
+        finding.detector.id, finding.title
+    );
+    let actor = &finding.actor;
+    for who in [&actor.user, &actor.client].into_iter().flatten() {
+        let _ = write!(text, ", {who}");
+    }
+    let target = &finding.target;
+    if let Some(user) = &target.user {
+        let _ = write!(text, ", account {user}");
+    }
+    if let (Some(method), Some(route)) = (&target.method, &target.route) {
+        let _ = write!(text, ", {method} {route}");
     }
 }
 

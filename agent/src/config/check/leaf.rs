@@ -201,6 +201,16 @@ pub(super) fn by_name(check: &str, text: &str) -> Option<Cow<'static, str>> {
         "route" if !is_route(text) => {
             Some("is no path template such as /users/{id}, with or without a host in front")
         }
+        "detector" if text.parse::<crate::detect::Id>().is_err() => {
+            let ids: Vec<&str> = crate::detect::Id::ALL.iter().map(|id| id.name()).collect();
+            return Some(format!("is no detector{}", meant(text, &ids)).into());
+        }
+        "network" if text.parse::<crate::detect::Network>().is_err() => {
+            Some("is no address or network, as in 10.0.0.0/8")
+        }
+        "time" if crate::event::parse_stamp(text.as_bytes()).is_none() => {
+            Some("is no time, as in 2026-12-31T00:00:00Z")
+        }
         "absolute_path" if !text.starts_with('/') => {
             Some("is not a path from the root: one that begins with /")
         }

@@ -120,7 +120,9 @@ impl Costly {
             outcome: scene.outcome(),
             confidence: 0.6,
             tally: Some(tally),
-            title: &|n| format!("{n} calls of one caller took more than a second, {median} ms are usual"),
+            title: &|n| {
+                format!("{n} calls of one caller took more than a second, {median} ms are usual")
+            },
             ..Said::default()
         };
         scene.raise(&ROW, &said);

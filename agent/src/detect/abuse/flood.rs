@@ -62,7 +62,9 @@ impl Flood {
         let now = now_s / window_s;
         if minute.minute != now {
             if minute.minute != 0 && !scene.incidents.is_flagged(key, now_s) {
-                minute.usual.learn(minute.minute * window_s, minute.calls as f64);
+                minute
+                    .usual
+                    .learn(minute.minute * window_s, minute.calls as f64);
                 for quiet in (minute.minute + 1..now).take(12) {
                     minute.usual.learn(quiet * window_s, 0.0);
                 }
@@ -95,7 +97,10 @@ impl Flood {
             threshold: Some(floor),
             baseline: Some(usual),
             confidence: 0.8,
-            remark: Some(format!("{clients} addresses, the largest with at least {:.0} %", share * 100.0)),
+            remark: Some(format!(
+                "{clients} addresses, the largest with at least {:.0} %",
+                share * 100.0
+            )),
             title: &|n| format!("{n} calls of an endpoint in {window_s} s"),
             ..Said::default()
         };

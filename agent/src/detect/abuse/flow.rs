@@ -57,8 +57,16 @@ impl Flow {
         let (Some(setting), true) = (scene.setting(&ROW), sensitive && writes) else {
             return;
         };
-        let who = if scene.keys.client == 0 { scene.keys.actor } else { scene.keys.client };
-        let device = if scene.shared > 1 { scene.facts.device.unwrap_or(0) } else { 0 };
+        let who = if scene.keys.client == 0 {
+            scene.keys.actor
+        } else {
+            scene.keys.client
+        };
+        let device = if scene.shared > 1 {
+            scene.facts.device.unwrap_or(0)
+        } else {
+            0
+        };
         let key = mix(mix(who, device), scene.keys.endpoint);
         let now_ms = scene.now_ms();
         let Some(pace) = self.callers.entry(key, scene.now_s) else {
@@ -88,7 +96,9 @@ impl Flow {
             confidence: 0.7,
             tally: Some(&pace.calls),
             by_address: true,
-            title: &|n| format!("{n} calls, one every {mean:.1} s with a variation of {variation:.2}"),
+            title: &|n| {
+                format!("{n} calls, one every {mean:.1} s with a variation of {variation:.2}")
+            },
             ..Said::default()
         };
         scene.raise(&ROW, &said);

@@ -81,7 +81,8 @@ impl Rates {
         if caller.window != window {
             if caller.window != 0
                 && !scene.flagged
-                && let Some(Usually(usually)) = self.endpoints.entry(scene.keys.endpoint, scene.now_s)
+                && let Some(Usually(usually)) =
+                    self.endpoints.entry(scene.keys.endpoint, scene.now_s)
             {
                 usually.add(caller.calls.into());
             }
@@ -112,7 +113,9 @@ impl Rates {
             count: calls,
             threshold: Some(per_s.round() as u64),
             by_address,
-            title: &|n| format!("{n} calls of one endpoint, of which {per_s:.0} a second are allowed"),
+            title: &|n| {
+                format!("{n} calls of one endpoint, of which {per_s:.0} a second are allowed")
+            },
             ..Said::default()
         };
         scene.raise(&ROW, &said);

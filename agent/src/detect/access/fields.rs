@@ -35,12 +35,49 @@ const MONTH_S: u32 = 30 * 86_400;
 
 /// Words of names that tell of rights, money or ownership.
 const WORDS: &[&str] = &[
-    "admin", "role", "roles", "permission", "permissions", "privilege", "privileges", "scope",
-    "scopes", "group", "groups", "superuser", "staff", "root", "owner", "ownerid", "tenant",
-    "tenantid", "accountid", "userid", "balance", "credit", "creditlimit", "price", "discount",
-    "paid", "verified", "approved", "banned", "plan", "tier",
-    "subscription", "passwordhash", "emailverified", "isadmin", "isstaff", "issuperuser",
-    "quota", "internal", "createdby", "usertype", "accounttype", "accesslevel",
+    "admin",
+    "role",
+    "roles",
+    "permission",
+    "permissions",
+    "privilege",
+    "privileges",
+    "scope",
+    "scopes",
+    "group",
+    "groups",
+    "superuser",
+    "staff",
+    "root",
+    "owner",
+    "ownerid",
+    "tenant",
+    "tenantid",
+    "accountid",
+    "userid",
+    "balance",
+    "credit",
+    "creditlimit",
+    "price",
+    "discount",
+    "paid",
+    "verified",
+    "approved",
+    "banned",
+    "plan",
+    "tier",
+    "subscription",
+    "passwordhash",
+    "emailverified",
+    "isadmin",
+    "isstaff",
+    "issuperuser",
+    "quota",
+    "internal",
+    "createdby",
+    "usertype",
+    "accounttype",
+    "accesslevel",
 ];
 
 /// Whether `name` tells of rights, money or ownership: one of its words, or all of them together.
@@ -104,9 +141,8 @@ impl Fields {
                 continue;
             }
             let sensitive = body.bodies >= SENSITIVE_AFTER && is_sensitive(name);
-            let echoed = body.bodies >= ANY_AFTER
-                && scene.succeeded()
-                && facts.reply_fields.contains(name);
+            let echoed =
+                body.bodies >= ANY_AFTER && scene.succeeded() && facts.reply_fields.contains(name);
             if sensitive || echoed {
                 found = Some(name);
                 break;
@@ -126,12 +162,18 @@ impl Fields {
         let said = Said {
             key: mix(scene.keys.actor, scene.keys.endpoint),
             about: About::ActorAt,
-            outcome: if scene.succeeded() { Outcome::Answered } else { Outcome::Attempted },
+            outcome: if scene.succeeded() {
+                Outcome::Answered
+            } else {
+                Outcome::Attempted
+            },
             confidence: 0.8,
             sample: Some(name),
             title: &|n| {
                 let text = crate::detect::incident::cut(&text, 64);
-                format!("{n} requests with a field nobody sets here, `{text}`, new after {bodies} bodies")
+                format!(
+                    "{n} requests with a field nobody sets here, `{text}`, new after {bodies} bodies"
+                )
             },
             ..Said::default()
         };
@@ -145,10 +187,27 @@ mod tests {
 
     #[test]
     fn names_are_read_by_their_words() {
-        for name in ["role", "is_admin", "isAdmin", "user.roles", "credit_limit", "tenantId", "ADMIN", "account-type"] {
+        for name in [
+            "role",
+            "is_admin",
+            "isAdmin",
+            "user.roles",
+            "credit_limit",
+            "tenantId",
+            "ADMIN",
+            "account-type",
+        ] {
             assert!(is_sensitive(name.as_bytes()), "{name}");
         }
-        for name in ["email", "displayName", "newsletter", "administration_fee_note", "qty", "", "parole"] {
+        for name in [
+            "email",
+            "displayName",
+            "newsletter",
+            "administration_fee_note",
+            "qty",
+            "",
+            "parole",
+        ] {
             assert!(!is_sensitive(name.as_bytes()), "{name}");
         }
     }

@@ -96,7 +96,10 @@ impl Foreign {
             judged = repeats.all >= REPEATS
                 && f64::from(repeats.own) >= OWN_SHARE * f64::from(repeats.all);
             if seen && !scene.flagged {
-                let own = self.objects.get(key, now_s).is_some_and(|owned| owned.owner == user);
+                let own = self
+                    .objects
+                    .get(key, now_s)
+                    .is_some_and(|owned| owned.owner == user);
                 repeats.all = repeats.all.saturating_add(1);
                 repeats.own = repeats.own.saturating_add(u32::from(own));
             }

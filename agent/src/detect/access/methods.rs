@@ -74,7 +74,8 @@ impl Methods {
             None => false,
         };
         if !known {
-            if answered && !scene.flagged
+            if answered
+                && !scene.flagged
                 && let Some(route) = self.routes.entry(scene.keys.route, now_s)
             {
                 route.calls = route.calls.saturating_add(1);
@@ -90,9 +91,7 @@ impl Methods {
             return;
         };
         let count = tally.count(scene, setting.window_s);
-        if answered
-            && let Some(route) = self.routes.entry(scene.keys.route, now_s)
-        {
+        if answered && let Some(route) = self.routes.entry(scene.keys.route, now_s) {
             // Several accounts that are answered make it usual.
             route.users.see(mix(user, method), now_s, MONTH_S);
             if route.users.len() as u64 >= 2 * USERS {

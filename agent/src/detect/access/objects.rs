@@ -92,20 +92,10 @@ impl Objects {
         let Some(reader) = self.readers.entry(key, now_s) else {
             return;
         };
-        if now_s / window_s != reader.window {
-            let (asked, learn) = (reader.in_window.len() as u64, !scene.flagged);
-            if reader.window != 0 && asked > 0 && learn {
-                if let Some(usually) = self.endpoints.entry(scene.keys.endpoint, now_s) {
-                    usually.0.add(asked);
-                }
-            }
-            if learn {
-                // What was asked for in peace is known from the next window on.
-                std::mem::take(&mut reader.in_window).pour(&mut reader.known, now_s);
-            } else {
-                reader.in_window.clear();
-            }
-            reader.window = now_s / window_s;
+        if let Some(asked) = reader.turn(now_s, window_s, !scene.flagged)
+            && let Some(usually) = self.endpoints.entry(scene.keys.endpoint, now_s)
+        {
+            usually.0.add(asked);
         }
         if reader.ids.renew(scene.is_open(ROW.id, key)) {
             reader.slow.clear();
@@ -118,7 +108,11 @@ impl Objects {
             (usually.0.total(), usually.0.at(0.99), usually.0.at(0.5))
         });
         let ready = windows >= WINDOWS && scene.endpoint_is_learnt();
-        let threshold = setting.threshold.max(if windows >= WINDOWS { TIMES_USUAL * p99 } else { 0 });
+        let threshold = setting.threshold.max(if windows >= WINDOWS {
+            TIMES_USUAL * p99
+        } else {
+            0
+        });
         let fast = reader.ids.distinct.count(now_s, window_s);
         let slow = reader.slow.count(now_s, SLOW_S);
         let refused = reader.guessed(threshold);
@@ -137,14 +131,22 @@ impl Objects {
             about: About::ActorAt,
             count,
             threshold: Some(threshold),
-            outcome: if reader.answered > 0 { Outcome::Answered } else { Outcome::Attempted },
+            outcome: if reader.answered > 0 {
+                Outcome::Answered
+            } else {
+                Outcome::Attempted
+            },
             confidence: if ready || refused { 0.9 } else { 0.6 },
             baseline: (windows > 0).then_some(Baseline {
                 median: median as f64,
                 mad: p99.saturating_sub(median) as f64,
                 samples: windows,
                 // Refusals speak whatever is usual.
-                state: if ready || refused { Learnt::Ready } else { Learnt::Warming },
+                state: if ready || refused {
+                    Learnt::Ready
+                } else {
+                    Learnt::Warming
+                },
             }),
             tally: Some(&reader.ids),
             sample: scene.facts.ids.first().map(|id| id.value),
@@ -157,6 +159,23 @@ impl Objects {
 }
 
 impl Reader {
+    /// Begins a new window, if it is time; how many ids the last one had, if it is learnt from.
+    fn turn(&mut self, now_s: u32, window_s: u32, learn: bool) -> Option<u64> {
+        let window = now_s / window_s;
+        if window == self.window {
+            return None;
+        }
+        let begun = std::mem::replace(&mut self.window, window) != 0;
+        let last = std::mem::take(&mut self.in_window);
+        let asked = last.len() as u64;
+        if !learn {
+            return None;
+        }
+        // What was asked for in peace is known from the next window on.
+        last.pour(&mut self.known, now_s);
+        (begun && asked > 0).then_some(asked)
+    }
+
     /// Counts the ids of an exchange; whether one of them is new to this account.
     fn take(&mut self, scene: &Scene<'_, '_>, window_s: u32) -> bool {
         let now_s = scene.now_s;

@@ -85,7 +85,10 @@ impl Privileged {
                     about: About::Actor,
                     outcome: Outcome::Answered,
                     confidence: 0.7,
-                    title: &|_| "a function of administration answered an account that never used one".to_owned(),
+                    title: &|_| {
+                        "a function of administration answered an account that never used one"
+                            .to_owned()
+                    },
                     ..Said::default()
                 };
                 scene.raise(&ROW, &said);
@@ -96,7 +99,11 @@ impl Privileged {
                 let said = Said {
                     key,
                     outcome: Outcome::Answered,
-                    title: &|n| format!("{n} calls of functions of administration, of which some were answered"),
+                    title: &|n| {
+                        format!(
+                            "{n} calls of functions of administration, of which some were answered"
+                        )
+                    },
                     ..Said::default()
                 };
                 scene.raise(&ROW, &said);
@@ -107,7 +114,8 @@ impl Privileged {
         if !refused || role.answered > 0 {
             return;
         }
-        role.refused.distinct(scene.keys.endpoint, scene, setting.window_s);
+        role.refused
+            .distinct(scene.keys.endpoint, scene, setting.window_s);
         let count = role.refused.counts.total();
         // Without a credential it is a visitor, whom scan-01 and auth-08 look at.
         if count < setting.threshold || !scene.has_credential() {
@@ -119,7 +127,11 @@ impl Privileged {
             about: About::Actor,
             count,
             tally: Some(&role.refused),
-            title: &|n| format!("{n} calls of {functions} functions of administration, without the role for it"),
+            title: &|n| {
+                format!(
+                    "{n} calls of {functions} functions of administration, without the role for it"
+                )
+            },
             ..Said::default()
         };
         scene.raise(&ROW, &said);

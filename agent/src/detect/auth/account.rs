@@ -76,7 +76,11 @@ impl Account {
             return;
         };
         tries.slow.told = true;
-        let tally = if fast >= setting.threshold { &tries.fast } else { &tries.slow };
+        let tally = if fast >= setting.threshold {
+            &tries.fast
+        } else {
+            &tries.slow
+        };
         let addresses = tally.distinct.count(scene.now_s, SLOW_S);
         scene.raise(
             &ROW,

@@ -46,7 +46,9 @@ impl Denied {
             return;
         }
         let by_user = keys.user != 0;
-        let Some(tally) = self.actors.entry(if by_user { keys.user } else { keys.client }, scene.now_s)
+        let Some(tally) = self
+            .actors
+            .entry(if by_user { keys.user } else { keys.client }, scene.now_s)
         else {
             return;
         };

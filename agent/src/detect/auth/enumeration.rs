@@ -66,7 +66,11 @@ impl Enumeration {
             asked.statuses.clear();
         }
         let status = scene.facts.status;
-        if let Some((_, n)) = asked.statuses.iter_mut().find(|(known, _)| *known == status) {
+        if let Some((_, n)) = asked
+            .statuses
+            .iter_mut()
+            .find(|(known, _)| *known == status)
+        {
             *n = n.saturating_add(1);
         } else if asked.statuses.len() < STATUSES_MAX {
             asked.statuses.push((status, 1));
@@ -74,15 +78,21 @@ impl Enumeration {
         let threshold = setting.threshold * scene.shared;
         // Both answers are common: one that works once among failures is a password guessed.
         let split = asked.statuses.iter().filter(|(_, n)| *n >= 2).count() >= 2;
-        let refused = asked.statuses.iter().any(|(status, n)| *status >= 400 && *n >= 2);
+        let refused = asked
+            .statuses
+            .iter()
+            .any(|(status, n)| *status >= 400 && *n >= 2);
         if names < threshold || !split || !refused {
             return;
         }
         if scene.is_open(Id::Auth03, keys.client) || scene.is_open(Id::Auth02, keys.client) {
             return;
         }
-        let statuses: Vec<String> =
-            asked.statuses.iter().map(|(status, n)| format!("{status} ({n})")).collect();
+        let statuses: Vec<String> = asked
+            .statuses
+            .iter()
+            .map(|(status, n)| format!("{status} ({n})"))
+            .collect();
         let statuses = statuses.join(", ");
         let said = Said {
             key: keys.client,

@@ -75,7 +75,9 @@ impl Spray {
                     tally: Some(&of.names),
                     sample: scene.facts.login,
                     title: &|n| {
-                        format!("failed logins for {n} accounts from {clients} addresses of one network")
+                        format!(
+                            "failed logins for {n} accounts from {clients} addresses of one network"
+                        )
                     },
                     ..Said::default()
                 };

@@ -98,7 +98,10 @@ impl Stuffing {
             tally: Some(&login.failures),
             sample: scene.facts.login,
             title: &|n| {
-                format!("{n} failed logins from {clients} addresses for {names} accounts in {} min", window_s / 60)
+                format!(
+                    "{n} failed logins from {clients} addresses for {names} accounts in {} min",
+                    window_s / 60
+                )
             },
             ..Said::default()
         };

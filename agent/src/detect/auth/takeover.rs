@@ -48,7 +48,11 @@ impl Takeover {
             return;
         };
         let keys = scene.keys;
-        let name = if keys.login == 0 { keys.user } else { keys.login };
+        let name = if keys.login == 0 {
+            keys.user
+        } else {
+            keys.login
+        };
         if name == 0 {
             return;
         }
@@ -63,7 +67,8 @@ impl Takeover {
         }
         let failed_for_others = || {
             let failed = self.clients.get(keys.client, scene.now_s);
-            let own = |failed: &Failed| u64::from(failed.0.has(name, scene.now_s, setting.window_s));
+            let own =
+                |failed: &Failed| u64::from(failed.0.has(name, scene.now_s, setting.window_s));
             failed.is_some_and(|failed| failed.0.count(scene.now_s, setting.window_s) > own(failed))
         };
         let alone = scene.shared == 1;

@@ -122,7 +122,11 @@ impl Errors {
                 state: Learnt::Ready,
             }),
             tally: Some(&shares.failed),
-            remark: Some(format!("{:.1} % fail, {:.1} % did before", share * 100.0, usual * 100.0)),
+            remark: Some(format!(
+                "{:.1} % fail, {:.1} % did before",
+                share * 100.0,
+                usual * 100.0
+            )),
             title: &|n| format!("{n} of {all} answers of an endpoint failed, to {callers} callers"),
             ..Said::default()
         };

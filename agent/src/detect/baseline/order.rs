@@ -81,7 +81,10 @@ impl Order {
             return;
         }
         let times_left = self.left.get(from, now_s).map_or(0, |left| left.0);
-        let here_known = self.left.get(here, now_s).is_some_and(|left| left.0 >= LEFT);
+        let here_known = self
+            .left
+            .get(here, now_s)
+            .is_some_and(|left| left.0 >= LEFT);
         let step = mix(from, here);
         let times = self.steps.get(step, now_s).map_or(0, |step| step.0);
         let likely = (f64::from(times) + 0.5) / (f64::from(times_left) + 1.0);

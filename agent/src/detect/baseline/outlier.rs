@@ -29,8 +29,18 @@ pub(in crate::detect) const ROW: Row = Row {
 };
 
 const NAMES: [&str; FEATURES] = [
-    "calls", "endpoints", "refused", "failed", "writes", "bytes sent", "bytes received", "objects",
-    "pace", "agents", "time taken", "missing",
+    "calls",
+    "endpoints",
+    "refused",
+    "failed",
+    "writes",
+    "bytes sent",
+    "bytes received",
+    "objects",
+    "pace",
+    "agents",
+    "time taken",
+    "missing",
 ];
 
 /// Callers' windows from which on there is something to compare with.
@@ -76,10 +86,12 @@ impl Window {
         self.sent += facts.request_bytes.unwrap_or(0);
         self.received += facts.response_bytes.unwrap_or(0);
         for id in facts.ids.iter().take(4) {
-            self.objects.see(crate::detect::value_hash(id.value), now_s, 600);
+            self.objects
+                .see(crate::detect::value_hash(id.value), now_s, 600);
         }
         if self.agents.len() < 16 {
-            self.agents.see(crate::detect::value_hash(facts.agent), now_s, 600);
+            self.agents
+                .see(crate::detect::value_hash(facts.agent), now_s, 600);
         }
         self.took_us += facts.duration_ns.unwrap_or(0) / 1000;
         if self.first_ms == 0 {

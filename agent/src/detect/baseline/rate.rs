@@ -81,7 +81,13 @@ impl Rates {
                     count: calls,
                     baseline: Some(usual),
                     confidence: 0.6,
-                    title: &|_| format!("{calls} calls of an endpoint in {} min, {:.0} are usual", window_s / 60, usual.median),
+                    title: &|_| {
+                        format!(
+                            "{calls} calls of an endpoint in {} min, {:.0} are usual",
+                            window_s / 60,
+                            usual.median
+                        )
+                    },
                     ..Said::default()
                 };
                 scene.raise(&ROW, &said);
@@ -96,7 +102,10 @@ impl Rates {
         }
         let usual = of.usual.at(now_s);
         let calls = of.calls as f64;
-        if usual.state == Learnt::Warming || calls < TIMES * usual.median || Usual::z(&usual, calls) < Z {
+        if usual.state == Learnt::Warming
+            || calls < TIMES * usual.median
+            || Usual::z(&usual, calls) < Z
+        {
             return;
         }
         let said = Said {
@@ -105,7 +114,13 @@ impl Rates {
             count: of.calls,
             baseline: Some(usual),
             confidence: 0.6,
-            title: &|n| format!("{n} calls of an endpoint in {} min, {:.0} are usual", window_s / 60, usual.median),
+            title: &|n| {
+                format!(
+                    "{n} calls of an endpoint in {} min, {:.0} are usual",
+                    window_s / 60,
+                    usual.median
+                )
+            },
             ..Said::default()
         };
         scene.raise(&ROW, &said);

@@ -74,7 +74,13 @@ impl Sizes {
                 samples: sizes.total(),
                 state: Learnt::Ready,
             }),
-            title: &|n| format!("{n} requests of which one has {} KiB; {} are the usual most", bytes >> 10, usual >> 10),
+            title: &|n| {
+                format!(
+                    "{n} requests of which one has {} KiB; {} are the usual most",
+                    bytes >> 10,
+                    usual >> 10
+                )
+            },
             ..Said::default()
         };
         scene.raise(&ROW, &said);

@@ -69,7 +69,9 @@ impl Exposure {
             let at = gives.kinds.iter().position(|(one, _)| *one == hash);
             let known = at.and_then(|at| gives.kinds.get_mut(at));
             let usual = known.as_ref().map_or(0, |(_, counts)| counts.at(0.99));
-            let rare = known.as_ref().is_none_or(|(_, counts)| counts.total() < setting.threshold);
+            let rare = known
+                .as_ref()
+                .is_none_or(|(_, counts)| counts.total() < setting.threshold);
             let many = u64::from(kind.count) >= (TIMES_USUAL * usual).max(MANY);
             if gives.answers >= ANSWERS && (rare || many) {
                 excess = excess.or(Some((kind.kind, kind.count, usual)));
@@ -87,7 +89,9 @@ impl Exposure {
         let Some((kind, values, usual)) = excess else {
             return;
         };
-        let count = gives.new.distinct(mix(scene.keys.actor, 1), scene, setting.window_s);
+        let count = gives
+            .new
+            .distinct(mix(scene.keys.actor, 1), scene, setting.window_s);
         let answers = gives.new.counts.total();
         if answers < setting.threshold {
             return;
@@ -105,8 +109,14 @@ impl Exposure {
                 state: Learnt::Ready,
             }),
             tally: Some(&gives.new),
-            remark: Some(format!("{values} of kind {kind} in this answer, {usual} are usual")),
-            title: &|n| format!("{n} answers to {count} clients with {kind}, which this endpoint did not give out before"),
+            remark: Some(format!(
+                "{values} of kind {kind} in this answer, {usual} are usual"
+            )),
+            title: &|n| {
+                format!(
+                    "{n} answers to {count} clients with {kind}, which this endpoint did not give out before"
+                )
+            },
             ..Said::default()
         };
         scene.raise(&ROW, &said);

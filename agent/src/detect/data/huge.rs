@@ -56,7 +56,11 @@ impl Huge {
             return;
         };
         let usual = sizes.at(0.999);
-        let times = if sizes.total() >= ANSWERS { TIMES_USUAL } else { TIMES_MOST };
+        let times = if sizes.total() >= ANSWERS {
+            TIMES_USUAL
+        } else {
+            TIMES_MOST
+        };
         let limit = setting.threshold.max(times.saturating_mul(usual));
         if bytes < limit || sizes.total() == 0 {
             if !scene.flagged {
@@ -74,9 +78,15 @@ impl Huge {
                 median: sizes.at(0.5) as f64,
                 mad: usual.saturating_sub(sizes.at(0.5)) as f64,
                 samples: sizes.total(),
-                state: if sizes.total() >= ANSWERS { Learnt::Ready } else { Learnt::Warming },
+                state: if sizes.total() >= ANSWERS {
+                    Learnt::Ready
+                } else {
+                    Learnt::Warming
+                },
             }),
-            remark: Some(format!("{bytes} bytes, of which the endpoint's usual most is {usual}")),
+            remark: Some(format!(
+                "{bytes} bytes, of which the endpoint's usual most is {usual}"
+            )),
             title: &|n| format!("{n} answers of which one has {} MiB", bytes >> 20),
             ..Said::default()
         };

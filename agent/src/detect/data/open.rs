@@ -27,7 +27,17 @@ pub(in crate::detect) const ROW: Row = Row {
 };
 
 /// Kinds of which one is enough.
-const GRAVE: &[&str] = &["payment_card", "card", "iban", "ssn", "us_ssn", "national_id", "passport", "password", "private_key"];
+const GRAVE: &[&str] = &[
+    "payment_card",
+    "card",
+    "iban",
+    "ssn",
+    "us_ssn",
+    "national_id",
+    "passport",
+    "password",
+    "private_key",
+];
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Open {
@@ -43,12 +53,19 @@ impl Open {
         let Some(setting) = scene.setting(&ROW) else {
             return;
         };
-        let signs_in = scene.has(Signal::SensitiveLogin) || scene.has(Signal::AuthenticationSuccess);
-        let personal = facts.sensitive.iter().find(|kind| kind.in_response && is_personal(kind.kind));
+        let signs_in =
+            scene.has(Signal::SensitiveLogin) || scene.has(Signal::AuthenticationSuccess);
+        let personal = facts
+            .sensitive
+            .iter()
+            .find(|kind| kind.in_response && is_personal(kind.kind));
         let (Some(personal), false) = (personal, signs_in) else {
             return;
         };
-        let grave = facts.sensitive.iter().any(|kind| kind.in_response && GRAVE.contains(&kind.kind));
+        let grave = facts
+            .sensitive
+            .iter()
+            .any(|kind| kind.in_response && GRAVE.contains(&kind.kind));
         let key = scene.keys.endpoint;
         let Some(tally) = self.endpoints.entry(key, scene.now_s) else {
             return;
@@ -66,7 +83,9 @@ impl Open {
             outcome: Outcome::Answered,
             confidence: 0.75,
             tally: Some(tally),
-            title: &|n| format!("{n} answers with personal data ({kind}) to requests without a credential"),
+            title: &|n| {
+                format!("{n} answers with personal data ({kind}) to requests without a credential")
+            },
             ..Said::default()
         };
         scene.raise(&ROW, &said);
@@ -75,5 +94,9 @@ impl Open {
 
 /// Whether a kind of delicate value is about a person, and not a secret of a machine.
 fn is_personal(kind: &str) -> bool {
-    GRAVE.contains(&kind) || matches!(kind, "email" | "phone" | "name" | "address" | "date_of_birth" | "tax_id" | "person")
+    GRAVE.contains(&kind)
+        || matches!(
+            kind,
+            "email" | "phone" | "name" | "address" | "date_of_birth" | "tax_id" | "person"
+        )
 }

@@ -29,8 +29,19 @@ pub(in crate::detect) const ROW: Row = Row {
 
 /// Parameters that choose a page.
 const NAMES: &[&[u8]] = &[
-    b"page", b"p", b"offset", b"start", b"skip", b"from", b"pagenumber", b"page_number", b"pageno",
-    b"page[number]", b"page[offset]", b"startindex", b"start_index",
+    b"page",
+    b"p",
+    b"offset",
+    b"start",
+    b"skip",
+    b"from",
+    b"pagenumber",
+    b"page_number",
+    b"pageno",
+    b"page[number]",
+    b"page[offset]",
+    b"startindex",
+    b"start_index",
 ];
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -68,7 +79,9 @@ impl Paging {
         let Some(pages) = self.actors.entry(key, scene.now_s) else {
             return;
         };
-        let count = pages.pages.distinct(page << 32 | page, scene, setting.window_s);
+        let count = pages
+            .pages
+            .distinct(page << 32 | page, scene, setting.window_s);
         if pages.pages.counts.total() == 1 {
             pages.in_order = 0;
         }
@@ -83,7 +96,17 @@ impl Paging {
             }
             return;
         }
-        let size = query::number(facts.query, &[b"limit", b"size", b"per_page", b"pagesize", b"page_size", b"count"]);
+        let size = query::number(
+            facts.query,
+            &[
+                b"limit",
+                b"size",
+                b"per_page",
+                b"pagesize",
+                b"page_size",
+                b"count",
+            ],
+        );
         let said = Said {
             key,
             about: About::ActorAt,

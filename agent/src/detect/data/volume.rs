@@ -79,7 +79,11 @@ impl Volume {
         }
         let kib = bytes.div_ceil(KIB);
         taken.in_hour_kib = taken.in_hour_kib.saturating_add(kib);
-        let now_kib = taken.kib.add(now_s, u32::try_from(kib).unwrap_or(u32::MAX), setting.window_s);
+        let now_kib = taken.kib.add(
+            now_s,
+            u32::try_from(kib).unwrap_or(u32::MAX),
+            setting.window_s,
+        );
         let usual = self.hours.at(0.99);
         let limit = (setting.threshold / KIB).max(TIMES_USUAL * usual);
         if now_kib < limit || now_kib < TIMES_OWN * taken.most_kib {
@@ -100,7 +104,11 @@ impl Volume {
                 mad: ((usual - self.hours.at(0.5).min(usual)) * KIB) as f64,
                 samples: self.hours.total(),
                 // The floor speaks without a baseline; above it nothing is unusual by itself.
-                state: if self.hours.total() >= 20 { Learnt::Ready } else { Learnt::Warming },
+                state: if self.hours.total() >= 20 {
+                    Learnt::Ready
+                } else {
+                    Learnt::Warming
+                },
             }),
             tally: Some(&taken.calls),
             title: &|_| format!("{} MiB were taken within an hour", mebi(now_kib)),

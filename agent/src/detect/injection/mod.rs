@@ -33,7 +33,9 @@ fn take(row: &'static Row, hit: &Hit<'_>, scene: &mut Scene<'_, '_>) {
     let client = scene.keys.client;
     if attempted {
         let probing = [Id::Scan01, Id::Scan02].into_iter();
-        let open = probing.filter(|id| scene.is_open(*id, client)).find_map(super::rows::row);
+        let open = probing
+            .filter(|id| scene.is_open(*id, client))
+            .find_map(super::rows::row);
         if let Some(open) = open {
             let said = Said {
                 key: client,

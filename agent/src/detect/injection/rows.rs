@@ -5,20 +5,8 @@ use crate::event::Severity;
 
 /// The rows of the family.
 pub(in crate::detect) const ROWS: [&Row; 14] = [
-    &INJ_01,
-    &INJ_02,
-    &INJ_03,
-    &INJ_04,
-    &INJ_05,
-    &INJ_06,
-    &INJ_07,
-    &INJ_08,
-    &INJ_09,
-    &INJ_10,
-    &INJ_11,
-    &INJ_12,
-    &INJ_13,
-    &INJ_14,
+    &INJ_01, &INJ_02, &INJ_03, &INJ_04, &INJ_05, &INJ_06, &INJ_07, &INJ_08, &INJ_09, &INJ_10,
+    &INJ_11, &INJ_12, &INJ_13, &INJ_14,
 ];
 
 /// What all rows of the family have alike.

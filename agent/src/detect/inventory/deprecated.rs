@@ -136,7 +136,9 @@ fn version(route: &str) -> Option<(u32, u64)> {
     let mut found = None;
     let mut rest = 0;
     for part in route.split('/').take(16) {
-        let number = part.strip_prefix(['v', 'V']).filter(|digits| digits.len() <= 3);
+        let number = part
+            .strip_prefix(['v', 'V'])
+            .filter(|digits| digits.len() <= 3);
         match number.and_then(|digits| digits.parse().ok()) {
             Some(number) if found.is_none() => found = Some(number),
             _ => rest = mix(rest, value_hash(part.as_bytes())),

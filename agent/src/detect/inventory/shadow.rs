@@ -84,13 +84,19 @@ impl Shadow {
         if new.told && !unspecified {
             return;
         }
-        let count = new.calls.distinct(scene.keys.actor, scene, setting.window_s);
+        let count = new
+            .calls
+            .distinct(scene.keys.actor, scene, setting.window_s);
         let calls = new.calls.counts.total();
         if calls < setting.threshold {
             return;
         }
         new.told = true;
-        let why = if unspecified { "the specification does not have" } else { "was not there before" };
+        let why = if unspecified {
+            "the specification does not have"
+        } else {
+            "was not there before"
+        };
         let said = Said {
             key,
             about: About::Endpoint,

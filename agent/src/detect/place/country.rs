@@ -79,10 +79,18 @@ impl Countries {
             key,
             about: About::User,
             threshold: Some(1),
-            outcome: if new_device { Outcome::Answered } else { Outcome::Attempted },
+            outcome: if new_device {
+                Outcome::Answered
+            } else {
+                Outcome::Attempted
+            },
             confidence: if new_device { 0.8 } else { 0.6 },
             remark: new_device.then(|| "the device is new, too".to_owned()),
-            title: &|n| format!("{n} exchanges of an account in {name}, where it never was; {others} countries are known"),
+            title: &|n| {
+                format!(
+                    "{n} exchanges of an account in {name}, where it never was; {others} countries are known"
+                )
+            },
             ..Said::default()
         };
         scene.raise(&ROW, &said);

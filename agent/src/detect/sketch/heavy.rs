@@ -42,11 +42,6 @@ impl<const K: usize> Heavy<K> {
         f64::from(largest) / (self.total.max(1) as f64)
     }
 
-    /// How many values there were in all.
-    pub(in super::super) const fn total(&self) -> u64 {
-        self.total
-    }
-
     /// Begins anew.
     pub(in super::super) fn clear(&mut self) {
         self.counters.clear();
@@ -59,15 +54,22 @@ mod tests {
     use super::Heavy;
 
     #[test]
-    fn what_there_is_much_of_stays_known_among_a_million_others() {
+    fn what_there_is_much_of_stays_known_among_many_others() {
         let mut heavy = Heavy::<64>::default();
-        for n in 0..1_000_000_u64 {
+        for n in 0..200_000_u64 {
             heavy.add(if n % 10 == 0 { 7 } else { 1000 + n });
         }
-        let (_, count, error) = *heavy.counters.iter().find(|(value, ..)| *value == 7).unwrap();
-        assert!(count - error <= 100_000 && count >= 100_000, "{count} {error}");
-        assert!(error <= 1_000_000 / 64);
+        let (_, count, error) = *heavy
+            .counters
+            .iter()
+            .find(|(value, ..)| *value == 7)
+            .unwrap();
+        assert!(
+            count - error <= 20_000 && count >= 20_000,
+            "{count} {error}"
+        );
+        assert!(error <= 200_000 / 64);
         assert!(heavy.largest_share() > 0.08);
-        assert_eq!((heavy.counters.len(), heavy.total()), (64, 1_000_000));
+        assert_eq!((heavy.counters.len(), heavy.total), (64, 200_000));
     }
 }

@@ -93,7 +93,11 @@ mod tests {
         sorted.sort_unstable();
         let exact = sorted[(q * (sorted.len() - 1) as f64) as usize] as f64;
         let off = (sketch.at(q) as f64 - exact).abs();
-        assert!(off <= (0.011 * exact).max(0.5), "{q}: {} not {exact}", sketch.at(q));
+        assert!(
+            off <= (0.011 * exact).max(0.5),
+            "{q}: {} not {exact}",
+            sketch.at(q)
+        );
         assert!(sketch.buckets.len() <= BUCKETS_MAX);
     }
 

@@ -66,7 +66,9 @@ fn route(path: &str) -> String {
         !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit())
             || part.len() == 36 && part.matches('-').count() == 4
     };
-    let parts = path.split('/').map(|part| if varies(part) { "{id}" } else { part });
+    let parts = path
+        .split('/')
+        .map(|part| if varies(part) { "{id}" } else { part });
     parts.collect::<Vec<_>>().join("/")
 }
 
@@ -127,8 +129,14 @@ fn facts<'a>(row: &'a Row, ordinal: u64, ids: &'a [(String, String)]) -> Facts<'
         (row.status == 401, Signal::AuthenticationFailure),
         (row.status == 403, Signal::AuthorizationFailure),
         (login && row.status == 200, Signal::AuthenticationSuccess),
-        (path.contains("/admin/") || path.contains("/internal/"), Signal::SensitiveAdmin),
-        (path.contains("/users/") && row.method != "GET", Signal::SensitiveAccount),
+        (
+            path.contains("/admin/") || path.contains("/internal/"),
+            Signal::SensitiveAdmin,
+        ),
+        (
+            path.contains("/users/") && row.method != "GET",
+            Signal::SensitiveAccount,
+        ),
         (path.contains("/export"), Signal::SensitiveExport),
     ];
     for (_, signal) in signals.into_iter().filter(|(holds, _)| *holds) {
@@ -205,13 +213,20 @@ const HOST: Host<'_> = Host {
 };
 
 fn read(name: &str) -> Vec<u8> {
-    let path = format!("{}/../tests/fixtures/behaviour/{name}", env!("CARGO_MANIFEST_DIR"));
+    let path = format!(
+        "{}/../tests/fixtures/behaviour/{name}",
+        env!("CARGO_MANIFEST_DIR")
+    );
     std::fs::read(path).unwrap()
 }
 
 fn lines<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Vec<T> {
-    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
+    let lines = bytes
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty());
+    lines
+        .map(|line| serde_json::from_slice(line).unwrap())
+        .collect()
 }
 
 /// What the detectors tell of all rows, each looked at in its turn.
@@ -254,8 +269,13 @@ fn attacks_are_found_and_what_looks_like_them_is_not() {
             let time = |text: &str| parse_stamp(text.as_bytes()).unwrap();
             let end = WallTime(time(&episode.end).0 + 60_000_000_000);
             (time(&episode.start)..=end).contains(&finding.time)
-                && episode.keys.values().any(|key| keys.iter().any(|own| key == own))
-                && families(&finding.detector.id).iter().any(|own| episode.families.iter().any(|one| one == own))
+                && episode
+                    .keys
+                    .values()
+                    .any(|key| keys.iter().any(|own| key == own))
+                && families(&finding.detector.id)
+                    .iter()
+                    .any(|own| episode.families.iter().any(|one| one == own))
         };
         match episodes.iter().position(within) {
             Some(at) => found[at].push(finding.detector.id.clone().into_owned()),
@@ -270,7 +290,10 @@ fn attacks_are_found_and_what_looks_like_them_is_not() {
             )),
         }
     }
-    let attacks = episodes.iter().zip(&found).filter(|(one, _)| one.label == "attack");
+    let attacks = episodes
+        .iter()
+        .zip(&found)
+        .filter(|(one, _)| one.label == "attack");
     let missed: Vec<_> = attacks
         .filter(|(_, found)| found.is_empty())
         .map(|(one, _)| format!("{} {}", one.episode, one.class))

@@ -69,9 +69,14 @@ impl Travelling {
             used.first_s = now_s;
         }
         let sources = used.sources.distinct(client, scene, setting.window_s);
-        let country = scene.facts.place.map(|place| u64::from(u16::from_be_bytes(place.country)));
+        let country = scene
+            .facts
+            .place
+            .map(|place| u64::from(u16::from_be_bytes(place.country)));
         let countries = match country {
-            Some(country) if country != 0 => used.countries.add(country << 32, now_s, setting.window_s),
+            Some(country) if country != 0 => {
+                used.countries.add(country << 32, now_s, setting.window_s)
+            }
             _ => 0,
         };
         let old = now_s.saturating_sub(used.first_s) >= HOUR_S;
@@ -90,7 +95,12 @@ impl Travelling {
             outcome: scene.outcome(),
             confidence: 0.75,
             tally: Some(&used.sources),
-            title: &|n| format!("one credential from {n} addresses and {countries} countries in {} min", setting.window_s / 60),
+            title: &|n| {
+                format!(
+                    "one credential from {n} addresses and {countries} countries in {} min",
+                    setting.window_s / 60
+                )
+            },
             ..Said::default()
         };
         scene.raise(&ROW, &said);

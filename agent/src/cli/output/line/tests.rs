@@ -96,6 +96,7 @@ fn event() -> ApiEvent<'static> {
         anomalies: &[],
         signals: Signals::NONE,
         sensitive: Default::default(),
+        findings: Vec::new(),
     }
 }
 

@@ -1,0 +1,249 @@
+//! Facts from a live exchange and what the rooms before found out about it.
+
+use std::borrow::Cow;
+
+use super::facts::{Facts, Mark, ObjectId, Shown};
+use super::value_hash;
+use crate::event::{Address, ApiEvent, Lower, Signal, Text};
+use crate::exchange::{Exchange, Half};
+
+/// Ids that are taken from one exchange.
+const IDS_MAX: usize = 8;
+
+/// Parameters of a query that are looked at.
+const PARAMETERS_MAX: usize = 32;
+
+impl<'a> Facts<'a> {
+    /// What `exchange` tells, of which `event` is the sealed form.
+    #[must_use]
+    pub fn of(exchange: &'a Exchange, event: &'a ApiEvent<'a>) -> Self {
+        let mut facts = Self::new(event.id, event.time, event);
+        let known = &exchange.known;
+        facts.client = match (&known.client, event.client.map(|client| client.address)) {
+            (Some(client), _) => Some(client.address),
+            (None, Some(Address::Ip(ip))) => Some(ip),
+            _ => None,
+        };
+        facts.duration_ns = event.duration_ns;
+        facts.signals = known.signals;
+        facts.process = &exchange.conn.open.comm;
+        facts.request_seen = exchange.request_seen;
+        facts.response_seen = exchange.response_seen;
+        facts.who(exchange);
+        if let Some(url) = event.url {
+            facts.domain = match url.domain {
+                Some(Lower(name)) if name.iter().any(u8::is_ascii_uppercase) => {
+                    Cow::Owned(name.to_ascii_lowercase())
+                }
+                Some(Lower(name)) => Cow::Borrowed(name),
+                None => Cow::Borrowed(b""),
+            };
+            if let Some(Text(path)) = url.path {
+                facts.path = path;
+            }
+        }
+        if let Some(request) = &exchange.request {
+            facts.request(request);
+        }
+        facts.route = match &known.route {
+            Some(route) => Cow::Borrowed(&*route.template),
+            None => String::from_utf8_lossy(facts.path),
+        };
+        if let Some(route) = &known.route {
+            let parameters = route.parameters(facts.path).take(IDS_MAX);
+            let id = |(name, value): (&'a str, &'a [u8])| ObjectId {
+                name: name.as_bytes(),
+                value,
+            };
+            facts.ids.extend(parameters.map(id));
+        }
+        facts.query_ids();
+        if let Some(response) = &exchange.response {
+            facts.response(response);
+        }
+        if facts.is_exposed(exchange) {
+            facts.marks.add(Mark::Exposed);
+        }
+        facts
+    }
+
+    /// Account, credential, program; and on a login that failed the account it was tried for, whose
+    /// owner need not be the caller.
+    fn who(&mut self, exchange: &'a Exchange) {
+        let known = &exchange.known;
+        if let Some(user) = &known.user {
+            let tried = user.source.starts_with("body.") || &*user.source == "basic";
+            let failed = known.signals.has(Signal::AuthenticationFailure);
+            let login = known.signals.has(Signal::SensitiveLogin);
+            if tried && (failed || login) {
+                self.login = user.id.as_deref();
+            }
+            if !(tried && failed) {
+                self.user = user.id.as_deref();
+                self.credential = user.credential.map(|hash| hash.0);
+            }
+            if user.credential.is_some() {
+                self.marks.add(Mark::Credential);
+            }
+        }
+        if let Some(device) = &known.device {
+            self.device = Some(super::incident::mix(
+                value_hash(device.name.as_bytes()),
+                value_hash(device.os.as_bytes()),
+            ));
+        }
+    }
+
+    fn request(&mut self, request: &'a Half) {
+        let head = &request.head;
+        self.method = head.get(head.word);
+        self.request_bytes = request.body.total_bytes;
+        let target = head.get(head.target);
+        if target.first() == Some(&b'/') {
+            // As it was sent; the sealed one may be masked.
+            let end = memchr::memchr(b'?', target).unwrap_or(target.len());
+            self.path = target.get(..end).unwrap_or_default();
+            self.query = target.get(end + 1..).unwrap_or_default();
+        }
+        for (name, value) in head.fields() {
+            match name.len() {
+                10 if name.eq_ignore_ascii_case(b"user-agent") => self.agent = value,
+                13 if name.eq_ignore_ascii_case(b"authorization") => {
+                    self.marks.add(Mark::Credential);
+                }
+                9 if name.eq_ignore_ascii_case(b"x-api-key") => self.marks.add(Mark::Credential),
+                6 if name.eq_ignore_ascii_case(b"cookie") => self.marks.add(Mark::Credential),
+                _ => {}
+            }
+        }
+    }
+
+    fn response(&mut self, response: &'a Half) {
+        self.status = response.status;
+        self.response_bytes = response.body.total_bytes;
+        for (name, value) in response.head.fields() {
+            match name.len() {
+                12 if name.eq_ignore_ascii_case(b"content-type") => self.reply_type = value,
+                10 if name.eq_ignore_ascii_case(b"set-cookie") => self.marks.add(Mark::Granted),
+                // A date of RFC 9745, or `true` of its drafts.
+                11 if name.eq_ignore_ascii_case(b"deprecation") && value != b"false" => {
+                    self.marks.add(Mark::Deprecated);
+                }
+                6 if name.eq_ignore_ascii_case(b"sunset") => self.marks.add(Mark::Deprecated),
+                _ => {}
+            }
+        }
+    }
+
+    /// Ids in the query: parameters that are called so.
+    fn query_ids(&mut self) {
+        if self.query.is_empty() {
+            return;
+        }
+        let pairs = self.query.split(|byte| *byte == b'&').take(PARAMETERS_MAX);
+        for pair in pairs {
+            let Some(at) = memchr::memchr(b'=', pair) else {
+                continue;
+            };
+            let (name, value) = pair.split_at(at);
+            let value = value.get(1..).unwrap_or_default();
+            if self.ids.len() < IDS_MAX && !value.is_empty() && is_id_name(name) {
+                self.ids.push(ObjectId { name, value });
+            }
+        }
+    }
+
+    /// Whether it passed where others could read it.
+    fn is_exposed(&self, exchange: &Exchange) -> bool {
+        let open = &exchange.conn.open;
+        let behind_proxy = exchange
+            .known
+            .client
+            .as_ref()
+            .is_some_and(|client| !client.via.is_empty());
+        let (Some((local, _)), Some((remote, _))) = (open.local, open.remote) else {
+            return false;
+        };
+        let (local, remote) = (local.to_canonical(), remote.to_canonical());
+        !behind_proxy && !remote.is_loopback() && local != remote
+    }
+}
+
+/// Whether a parameter of this name holds the id of an object.
+pub(super) fn is_id_name(name: &[u8]) -> bool {
+    let end = |end: &[u8]| name.ends_with(end);
+    name.eq_ignore_ascii_case(b"id")
+        || name.eq_ignore_ascii_case(b"uuid")
+        || end(b"_id")
+        || end(b"-id")
+        || end(b"Id")
+        || end(b"ID")
+        || end(b"[id]")
+        || end(b"_uuid")
+        || end(b"Uuid")
+}
+
+impl Shown for ApiEvent<'_> {
+    fn client(&self) -> Option<Cow<'_, str>> {
+        self.client.as_ref().map(|client| client.address.to_text())
+    }
+
+    fn user(&self) -> Option<Cow<'_, str>> {
+        let user = self.user.as_ref()?.id.as_ref()?;
+        Some(user.to_text())
+    }
+
+    fn login(&self) -> Option<Cow<'_, str>> {
+        self.user()
+    }
+
+    fn credential(&self) -> Option<Cow<'_, str>> {
+        let hash = self.user.as_ref()?.credential?;
+        let text = hash.to_text();
+        Some(String::from_utf8_lossy(&text).into_owned().into())
+    }
+
+    fn path(&self) -> Cow<'_, str> {
+        let path = self.url.as_ref().and_then(|url| url.path.as_ref());
+        path.map(|path| path.to_text()).unwrap_or_default()
+    }
+
+    /// What the sealed event holds as it is may be shown; what seal has masked may not.
+    fn value<'v>(&self, value: &'v [u8]) -> Cow<'v, str> {
+        let in_bytes = |bytes: &[u8]| memchr::memmem::find(bytes, value).is_some();
+        let url = self.url.as_ref();
+        let parts = url.into_iter().flat_map(|url| [url.path, url.query]);
+        let there = parts.flatten().any(|part| in_bytes(part.0))
+            || self
+                .user
+                .is_some_and(|user| user.id.is_some_and(|id| in_bytes(id.0)))
+            || self
+                .user_agent
+                .is_some_and(|agent| in_bytes(agent.original.0))
+            || self
+                .http
+                .request
+                .as_ref()
+                .is_some_and(|request| in_bytes(request.method.0));
+        if there && value.len() <= 256 {
+            String::from_utf8_lossy(value)
+        } else {
+            Cow::Borrowed("[not shown]")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_id_name;
+
+    #[test]
+    fn names_of_ids_are_told_from_others() {
+        for name in ["id", "ID", "user_id", "orderId", "filter[id]", "uuid"] {
+            assert!(is_id_name(name.as_bytes()), "{name}");
+        }
+        for name in ["valid", "paid", "page", "identity", ""] {
+            assert!(!is_id_name(name.as_bytes()), "{name}");
+        }
+    }
+}
