@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::facts::{Facts, Hit};
-use super::options::{Options, Suppress};
+use super::options::Options;
+use super::party::{actor, cut, evidence, suppressed, target, unseen};
 use super::row::Row;
 use super::table::{Table, Worth};
 use super::told::{Changed, Told};
@@ -28,7 +29,7 @@ const ENDPOINTS_MAX: usize = 5;
 const REMARKS_MAX: usize = 4;
 
 /// Longest excerpt, bytes (DETECTION.md 5).
-const EXCERPT_MAX: usize = 200;
+pub(super) const EXCERPT_MAX: usize = 200;
 
 /// Seconds between two looks for incidents that are over.
 const SWEEP_S: u32 = 10;
@@ -514,128 +515,6 @@ fn severity(source: &Source, alert: &Alert<'_>) -> Severity {
     }
     let at = at.clamp(Severity::Low as i32, Severity::Critical as i32);
     SCALE.get(at as usize).copied().unwrap_or(Severity::Low)
-}
-
-/// What was not seen of the exchange, and so was not judged.
-fn unseen(facts: &Facts<'_>) -> Option<String> {
-    use crate::event::Extent;
-    let partly = |extent: Extent| !matches!(extent, Extent::Whole);
-    match (partly(facts.request_seen), partly(facts.response_seen)) {
-        (false, false) => None,
-        (true, false) => Some("the request was not seen whole".to_owned()),
-        (false, true) => Some("the response was not seen whole".to_owned()),
-        (true, true) => Some("neither request nor response was seen whole".to_owned()),
-    }
-}
-
-fn evidence(hit: Option<&Hit<'_>>, facts: &Facts<'_>) -> Evidence {
-    let mut evidence = Evidence {
-        exchange: facts.id,
-        time: facts.time,
-        source_id: facts.source_id.map(|id| cut(id, EXCERPT_MAX)),
-        part: "request.path".to_owned(),
-        excerpt: String::new(),
-        decoded_by: Vec::new(),
-        proof: String::new(),
-    };
-    match hit {
-        Some(hit) => {
-            evidence.part = hit.part.clone().into_owned();
-            evidence.excerpt = cut(&hit.excerpt, EXCERPT_MAX);
-            evidence.decoded_by.clone_from(&hit.decoded_by);
-            evidence.proof = cut(&hit.proof, EXCERPT_MAX);
-        }
-        None => {
-            let method = String::from_utf8_lossy(facts.method);
-            let status = match facts.status {
-                0 => String::new(),
-                status => format!(" → {status}"),
-            };
-            let path = facts.shown.path();
-            let path = cut(&path, EXCERPT_MAX - 16 - method.len().min(40));
-            evidence.excerpt = format!("{} {path}{status}", cut(&method, 40));
-        }
-    }
-    evidence
-}
-
-fn actor(alert: &Alert<'_>, facts: &Facts<'_>) -> Actor<'static> {
-    let own = |text: Option<std::borrow::Cow<'_, str>>| text.map(|text| text.into_owned().into());
-    let shown = facts.shown;
-    match alert.about {
-        About::Endpoint => Actor::default(),
-        About::Client => Actor {
-            client: own(shown.client()),
-            ..Actor::default()
-        },
-        About::Login => Actor {
-            client: own(shown.client()),
-            ..Actor::default()
-        },
-        About::Actor | About::ActorAt | About::User | About::Credential => Actor {
-            user: own(shown.user()),
-            client: own(shown.client()),
-            credential: own(shown.credential()),
-        },
-    }
-}
-
-fn target(alert: &Alert<'_>, facts: &Facts<'_>) -> Target<'static> {
-    let text = |bytes: &[u8]| {
-        let text = String::from_utf8_lossy(bytes);
-        (!text.is_empty()).then(|| cut(&text, EXCERPT_MAX).into())
-    };
-    let mut target = Target {
-        domain: text(&facts.domain),
-        process: text(facts.process),
-        ..Target::default()
-    };
-    if matches!(alert.about, About::Endpoint | About::ActorAt | About::Login) {
-        target.route = text(facts.route.as_bytes());
-        target.method = text(facts.method);
-    }
-    if alert.about == About::Login {
-        target.user = facts
-            .shown
-            .login()
-            .map(|login| cut(&login, EXCERPT_MAX).into());
-    }
-    target
-}
-
-fn suppressed(all: &[Suppress], source: &Source, facts: &Facts<'_>) -> bool {
-    let fits = |one: &Suppress| {
-        let in_time = one.until.is_none_or(|until| facts.time < until);
-        let detector = one.detectors.is_empty() || one.detectors.contains(&source.id);
-        let user = one.users.is_empty()
-            || [facts.user, facts.login]
-                .into_iter()
-                .flatten()
-                .any(|user| one.users.iter().any(|name| name.as_bytes() == user));
-        let client = one.clients.is_empty()
-            || facts
-                .client
-                .is_some_and(|client| one.clients.iter().any(|net| net.contains(client)));
-        let route = one.routes.is_empty()
-            || one
-                .routes
-                .iter()
-                .any(|route| match route.strip_suffix('*') {
-                    Some(start) => facts.route.starts_with(start),
-                    None => facts.route == *route,
-                });
-        in_time && detector && user && client && route
-    };
-    all.iter().any(fits)
-}
-
-/// At most `max` bytes of `text`, on a character's boundary.
-pub(super) fn cut(text: &str, max: usize) -> String {
-    if text.len() <= max {
-        return text.to_owned();
-    }
-    let end = text.floor_char_boundary(max.saturating_sub(3));
-    format!("{}…", text.get(..end).unwrap_or_default())
 }
 
 pub(super) fn seconds(time: WallTime) -> u32 {

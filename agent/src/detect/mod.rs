@@ -16,6 +16,7 @@ mod table;
 mod window;
 
 mod incident;
+mod party;
 mod scene;
 mod shared;
 mod told;

@@ -224,7 +224,7 @@ impl Shown for ApiEvent<'_> {
                 .http
                 .request
                 .as_ref()
-                .is_some_and(|request| in_bytes(request.method.0));
+                .is_some_and(|request| request.method.is_some_and(|method| in_bytes(method.0)));
         if there && value.len() <= 256 {
             String::from_utf8_lossy(value)
         } else {

@@ -77,6 +77,7 @@ mod links;
 mod mend;
 mod open;
 mod put_back;
+mod position;
 mod reader;
 mod recover;
 mod retention;

@@ -14,7 +14,6 @@ use super::open::LAST;
 use super::retention::Retiring;
 use super::segment::LINE_MAX_BYTES;
 use super::space::{Space, Taken};
-use super::state::Cursor;
 use super::sync::{Job, Synced, Syncer};
 use super::timing::{Timing, ns};
 use super::{FRAME_AGE, FRAME_BYTES, JournalError, Options, Sync};
@@ -108,7 +107,7 @@ pub struct Journal {
     /// Records before which all are durable.
     pub(super) durable_records: u64,
     lines: Vec<u8>,
-    index: IndexBuilder,
+    pub(super) index: IndexBuilder,
     /// When the frame was begun.
     begun: Ktime,
     degraded: Option<Degraded>,
@@ -241,32 +240,10 @@ impl Journal {
         self.lock = None;
     }
 
-    /// Its folder.
-    #[must_use]
-    pub fn dir(&self) -> &std::path::Path {
-        &self.options.dir
-    }
-
     /// How far it is synced, for sinks.
     #[must_use]
     pub fn synced(&self) -> Synced {
         self.syncer.synced().clone()
-    }
-
-    /// The place of the record that is appended next; `None` while something waits to be written.
-    ///
-    /// Where a segment ends before its frame is closed, it may be a place a frame earlier.
-    #[must_use]
-    pub fn position(&self) -> Option<Cursor> {
-        let chain = self
-            .chain
-            .as_ref()
-            .filter(|chain| chain.ready().is_none())?;
-        Some(Cursor {
-            segment: chain.segments().back().map_or(0, |segment| segment.number),
-            frame: chain.sequence(),
-            record: self.index.counts().total(),
-        })
     }
 
     /// What it has to tell since the last call.

@@ -170,7 +170,7 @@ impl Fields {
             confidence: 0.8,
             sample: Some(name),
             title: &|n| {
-                let text = crate::detect::incident::cut(&text, 64);
+                let text = crate::detect::party::cut(&text, 64);
                 format!(
                     "{n} requests with a field nobody sets here, `{text}`, new after {bodies} bodies"
                 )
