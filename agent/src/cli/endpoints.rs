@@ -119,6 +119,7 @@ fn of_file(file: &Path, args: &Args) -> anyhow::Result<Catalog> {
         recorded: true,
         keep: None,
         lookup: None,
+        detect: None,
         redactor: session::redactor(&config, session::Secret::Origin(reader.origin()))?,
         dir: None,
         hangup_stops: true,
