@@ -153,24 +153,7 @@ pub fn seal<'a>(
             eaves_common::Role::Server => event::Role::Server,
             eaves_common::Role::Client => event::Role::Client,
         },
-        network: Network {
-            transport: conn.open.transport.map(|transport| match transport {
-                Transport::Tcp | Transport::Mptcp => event::Transport::Tcp,
-                Transport::Unix => event::Transport::Unix,
-            }),
-            protocol: Protocol {
-                name: ProtocolName::Http,
-                version: request.or(response).map(|m| match m.version {
-                    Version::Http10 => HttpVersion::Http10,
-                    Version::Http11 => HttpVersion::Http11,
-                    Version::Http2 => HttpVersion::Http2,
-                }),
-            },
-            connection: context
-                .ids
-                .connection(context.boot.date(conn.open.time), name),
-            stream: exchange.stream,
-        },
+        network: network(exchange, context, name),
         client: client_of(exchange, masked, redactor).or_else(|| client.map(Client::from)),
         peer,
         server,
@@ -264,6 +247,27 @@ fn duration(exchange: &Exchange) -> Option<u64> {
             Some(response.ended.since(request.began))
         }
         Seen::Unfinished | Seen::None => None,
+    }
+}
+
+fn network(exchange: &Exchange, context: &SealContext, name: ConnName) -> Network {
+    let open = &exchange.conn.open;
+    let message = exchange.request.as_ref().or(exchange.response.as_ref());
+    Network {
+        transport: open.transport.map(|transport| match transport {
+            Transport::Tcp | Transport::Mptcp => event::Transport::Tcp,
+            Transport::Unix => event::Transport::Unix,
+        }),
+        protocol: Protocol {
+            name: ProtocolName::Http,
+            version: message.map(|m| match m.version {
+                Version::Http10 => HttpVersion::Http10,
+                Version::Http11 => HttpVersion::Http11,
+                Version::Http2 => HttpVersion::Http2,
+            }),
+        },
+        connection: context.ids.connection(context.boot.date(open.time), name),
+        stream: exchange.stream,
     }
 }
 

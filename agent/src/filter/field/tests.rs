@@ -47,7 +47,11 @@ fn every_field_of_the_schema_can_be_named_with_its_type() {
     assert!(found.len() > 50, "{found:?}");
     for (path, schema, list) in found {
         let target = exactly(&names(&path)).unwrap_or_else(|| panic!("{path} is in no table"));
-        let values = target.values.unwrap();
+        let Some(values) = target.values else {
+            // A mapping with names of its own: each of them is a field, itself it is none.
+            assert!(schema["additionalProperties"].is_object(), "{path}");
+            continue;
+        };
         let schema_type = schema["type"].as_str().unwrap_or_default();
         let fits = match values {
             Values::Headers => !schema["prefixItems"].is_null(),

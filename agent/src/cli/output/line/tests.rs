@@ -15,6 +15,28 @@ const CONN: ConnName = ConnName {
 };
 const HOST: Host<'_> = Host { name: "h", id: "" };
 
+fn http() -> Http<'static> {
+    Http {
+        route: None,
+        request: Some(Request {
+            method: Some(Text(b"GET")),
+            headers: vec![],
+            header_bytes: 80,
+            body_bytes: Some(0),
+            body: None,
+            trailers: vec![],
+        }),
+        response: Some(Response {
+            status_code: Some(200),
+            headers: vec![],
+            header_bytes: 80,
+            body_bytes: Some(5120),
+            body: None,
+            trailers: vec![],
+        }),
+    }
+}
+
 fn event() -> ApiEvent<'static> {
     let ids = Ids::new("", 1);
     let end = |last, port| {
@@ -53,25 +75,7 @@ fn event() -> ApiEvent<'static> {
         partial: false,
         first: None,
         grpc: None,
-        http: Http {
-            route: None,
-            request: Some(Request {
-                method: Some(Text(b"GET")),
-                headers: vec![],
-                header_bytes: 80,
-                body_bytes: Some(0),
-                body: None,
-                trailers: vec![],
-            }),
-            response: Some(Response {
-                status_code: Some(200),
-                headers: vec![],
-                header_bytes: 80,
-                body_bytes: Some(5120),
-                body: None,
-                trailers: vec![],
-            }),
-        },
+        http: http(),
         user: None,
         user_agent: None,
         process: Process {
