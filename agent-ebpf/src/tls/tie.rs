@@ -43,7 +43,8 @@ static NEW: ConnState = ConnState::NEW;
 /// A new state for `session`.
 #[inline(always)]
 pub(crate) fn begin(session: Session) -> Option<*mut ConnState> {
-    TLS_CONNS.insert(session, &NEW, 0).ok()?;
+    let new: &ConnState = &NEW;
+    TLS_CONNS.insert(session, new, 0).ok()?;
     let state = TLS_CONNS.get_ptr_mut(session)?;
     // Addresses come back, within one process too: the time tells sessions apart.
     // SAFETY: no arguments.
@@ -208,11 +209,10 @@ pub(crate) fn ended(state: &ConnState, reason: u16, counters: Counters) {
 /// Ends the conn of a session that goes on over another socket, and begins the next one.
 #[inline(never)]
 pub(crate) fn renew(session: Session, counters: Counters) -> Option<*mut ConnState> {
+    let state = TLS_CONNS.get_ptr(session)?;
     // SAFETY: a value of the map.
-    let (tied, tied_inode, transport) = {
-        let state = TLS_CONNS.get_ptr(session)?;
-        unsafe { ((*state).tied, (*state).tied_inode, (*state).transport) }
-    };
+    let (tied, tied_inode, transport) =
+        unsafe { ((*state).tied, (*state).tied_inode, (*state).transport) };
     end(session, EndReason::Closed as u16, counters);
     let state = begin(session)?;
     // SAFETY: a value of the map.

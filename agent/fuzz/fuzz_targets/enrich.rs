@@ -32,7 +32,10 @@ fn half(text: &[u8], status: u16, more: &[u8]) -> Half {
     let (word, target) = (keep(&first[..space]), keep(&first[space..]));
     let mut fields = Vec::new();
     for line in lines.by_ref().take_while(|line| !line.is_empty()) {
-        let colon = line.iter().position(|byte| *byte == b':').unwrap_or(line.len());
+        let colon = line
+            .iter()
+            .position(|byte| *byte == b':')
+            .unwrap_or(line.len());
         let value = line.get(colon + 1..).unwrap_or_default();
         let mut value = value.to_vec();
         if line[..colon].eq_ignore_ascii_case(b"x-forwarded-for") {
@@ -91,8 +94,15 @@ fuzz_target!(|bytes: &[u8]| {
         let mut heard = exchange(request, response, status);
         enrich.exchange(&mut heard, BOOT);
         catalog.exchange(&mut heard, BOOT.0);
-        let client = heard.known.client.as_ref().map(|client| client.address.to_string());
-        let forwarded = heard.request.as_ref().is_some_and(|half| half.head.field("x-forwarded-for").is_some());
+        let client = heard
+            .known
+            .client
+            .as_ref()
+            .map(|client| client.address.to_string());
+        let forwarded = heard
+            .request
+            .as_ref()
+            .is_some_and(|half| half.head.field("x-forwarded-for").is_some());
         if forwarded {
             assert_eq!(client.as_deref(), Some(CLIENT));
         }
