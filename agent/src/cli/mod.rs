@@ -10,6 +10,7 @@ mod detect;
 mod doctor;
 mod endpoints;
 mod exit;
+mod findings;
 mod lines;
 mod man;
 mod matching;
@@ -19,6 +20,7 @@ mod record;
 mod redact;
 mod reference;
 mod replay;
+mod rules;
 mod run;
 mod session;
 mod signals;
@@ -159,6 +161,10 @@ pub enum Command {
     Query(Box<query::Args>),
     /// Show the endpoints that were seen: the API inventory
     Endpoints(endpoints::Args),
+    /// Show incidents that detectors found, the newest state of each
+    Findings(findings::Args),
+    /// Detectors, and rules of your own: list, explain, check, test
+    Rules(rules::Args),
     /// Record what the kernel hands over, to be put together later by `eaves replay`
     Record(record::Args),
     /// Put the exchanges of a recording together again, without root and without a kernel
@@ -232,6 +238,8 @@ impl Command {
             Self::Run(args) => run::run(args),
             Self::Query(args) => query::run(args, globals),
             Self::Endpoints(args) => endpoints::run(args, globals),
+            Self::Findings(args) => findings::run(args, globals),
+            Self::Rules(args) => rules::run(args),
             Self::Record(args) => record::run(args),
             Self::Replay(args) => replay::run(args, globals),
             Self::Detect(args) => detect::run(args, globals),
@@ -256,6 +264,8 @@ impl Command {
             Self::Detect(_)
             | Self::Endpoints(_)
             | Self::Verify(_)
+            | Self::Findings(_)
+            | Self::Rules(_)
             | Self::Doctor(_)
             | Self::Sinks(_)
             | Self::Config(_)

@@ -121,7 +121,7 @@ enum Format {
 
 /// A time, or how long ago.
 #[derive(Clone, Copy, Debug)]
-enum When {
+pub(super) enum When {
     Ago(Duration),
     At(WallTime),
 }
@@ -142,7 +142,7 @@ impl FromStr for When {
 }
 
 impl When {
-    fn before(self, now: WallTime) -> WallTime {
+    pub(super) fn before(self, now: WallTime) -> WallTime {
         match self {
             Self::At(time) => time,
             Self::Ago(ago) => {

@@ -228,7 +228,7 @@ pub(super) struct Session<'a> {
     /// The journal's folder, where what is learnt is kept.
     pub(super) dir: Option<PathBuf>,
     /// What is looked for; nothing if it is left out.
-    pub(super) detect: Option<detect::Options>,
+    pub(super) detect: Option<(detect::Options, PathBuf)>,
     /// Whether a hang-up ends it.
     pub(super) hangup_stops: bool,
     /// Whether the ledger is printed at the end, for people.
@@ -262,10 +262,14 @@ impl Session<'_> {
         begin: impl FnOnce(&mut Host<'_>) -> io::Result<()>,
     ) -> anyhow::Result<(Exit, Catalog)> {
         let context = SealContext::new(&self.origin).redacting(self.redactor);
-        let detect = self.detect.map(|options| {
-            let mut detect = Detect::new(options, context.ids().clone());
+        let detect = self.detect.map(|(options, rules)| {
+            let mut detect = Detect::new(options, context.ids().clone(), &rules);
             if let Some(keep) = &self.keep {
-                detect.resume(keep.dir());
+                let cursor = detect.resume(keep.dir());
+                let fed = cursor.map(|cursor| detect.feed(keep.dir(), cursor));
+                if let Some(Err(error)) = fed {
+                    tracing::warn!(%error, "what came since detectors were kept cannot be read");
+                }
             }
             detect
         });

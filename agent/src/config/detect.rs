@@ -1,6 +1,7 @@
 //! Section `detect`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use crate::clock::WallTime;
 use crate::detect::{self, Change, Id, Network};
 use crate::event::parse_stamp;
 
-/// Which attacks are looked for, and how. [detectors.md](detectors.md) describes every detector.
+/// Which attacks are looked for, and how. [catalogue.md](catalogue.md) describes every detector.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Detect {
@@ -25,6 +26,9 @@ pub struct Detect {
     /// What is not reported.
     #[schemars(extend("maxItems" = 256))]
     pub suppress: Vec<SuppressEntry>,
+    /// Folder of rules of your own, `*.yaml`, Sigma's too; see [rules.md](rules.md). Read again as they change.
+    #[schemars(extend("x-check" = "absolute_path"))]
+    pub rules: PathBuf,
     /// Incidents that may open in a minute; those left out are counted in the next finding.
     #[schemars(range(min = 1, max = 100_000))]
     pub per_minute: u32,
@@ -47,6 +51,7 @@ impl Default for Detect {
             disable: Vec::new(),
             detectors: BTreeMap::new(),
             suppress: Vec::new(),
+            rules: PathBuf::from("/etc/eaves/rules.d"),
             per_minute: usual.per_minute,
             quiet: Period::seconds(usual.quiet_s.into()),
             learn: Period::seconds(usual.learn_s.into()),
@@ -59,7 +64,7 @@ impl Default for Detect {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DetectorEntry {
-    /// The count from which on it speaks; what it counts, detectors.md says.
+    /// The count from which on it speaks; what it counts, catalogue.md says.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub threshold: Option<u64>,

@@ -106,10 +106,10 @@ impl Config {
         Ok(identity)
     }
 
-    /// What the detectors are told; `None` if nothing is looked for.
+    /// What the detectors are told, and where rules lie; `None` if nothing is looked for.
     #[must_use]
-    pub fn detect(&self) -> Option<crate::detect::Options> {
-        self.detect.options()
+    pub fn detect(&self) -> Option<(crate::detect::Options, PathBuf)> {
+        Some((self.detect.options()?, self.detect.rules.clone()))
     }
 
     /// Bytes of exchanges that may wait to be sealed.

@@ -17,7 +17,9 @@ mod window;
 
 mod incident;
 mod party;
+mod rule;
 mod scene;
+mod sealed;
 mod shared;
 mod told;
 
@@ -41,6 +43,8 @@ pub use facts::{Cost, Facts, Hit, Mark, Marks, ObjectId, Place, Sensitive, Shown
 pub use options::{Change, Network, Options, Suppress};
 pub use row::{Family, Id, Row};
 pub use rows::{ROWS, row};
+pub use rule::{RULE_FILE_MAX_BYTES, Rule, RuleError, Rules};
+pub use sealed::Sealed;
 pub use told::Told;
 
 use std::hash::Hasher as _;
@@ -95,6 +99,7 @@ pub struct Learnt {
     probing: probing::Probing,
     inventory: inventory::Inventory,
     places: place::Places,
+    rules: rule::Counted,
 }
 
 impl Learnt {

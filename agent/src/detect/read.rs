@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::facts::{Facts, Mark, ObjectId, Shown};
+use super::facts::{Facts, Hit, Mark, ObjectId, Shown};
 use super::value_hash;
-use crate::event::{Address, ApiEvent, Lower, Signal, Text};
-use crate::exchange::{Exchange, Half};
+use crate::event::{Address, ApiEvent, Lower, Outcome, Signal, Text};
+use crate::exchange::{Exchange, Half, ScoreHit};
 
 /// Ids that are taken from one exchange.
 const IDS_MAX: usize = 8;
@@ -61,6 +61,7 @@ impl<'a> Facts<'a> {
         if let Some(response) = &exchange.response {
             facts.response(response);
         }
+        facts.hits = hits(exchange, event, facts.status);
         if facts.is_exposed(exchange) {
             facts.marks.add(Mark::Exposed);
         }
@@ -167,6 +168,27 @@ impl<'a> Facts<'a> {
         let (local, remote) = (local.to_canonical(), remote.to_canonical());
         !behind_proxy && !remote.is_loopback() && local != remote
     }
+}
+
+/// What the stateless detectors found. What stood there is shown only where the sealed event shows
+/// it too.
+fn hits<'a>(exchange: &'a Exchange, event: &'a ApiEvent<'a>, status: u16) -> Vec<Hit<'a>> {
+    let hit = |hit: &'a ScoreHit| Hit {
+        detector: hit.detector,
+        // A sum of five is the least that fires; ten and more is certain as far as grammar is.
+        confidence: (f64::from(hit.score) / 10.0).clamp(0.5, 0.95),
+        outcome: if (200..300).contains(&status) {
+            Outcome::Answered
+        } else {
+            Outcome::Attempted
+        },
+        about: None,
+        part: Cow::Borrowed(&hit.part),
+        excerpt: event.value(&hit.fragment),
+        decoded_by: Vec::new(),
+        proof: Cow::Borrowed(""),
+    };
+    exchange.known.scores.hits.iter().map(hit).collect()
 }
 
 /// Whether a parameter of this name holds the id of an object.

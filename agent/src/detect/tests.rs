@@ -1,1 +1,4 @@
 mod behaviour;
+mod evasion;
+mod incidents;
+pub(super) mod support;

@@ -1,15 +1,22 @@
 //! Detectors behind the seal: what they conclude of each exchange, and what they have learnt, kept.
 
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 
-use crate::detect::{Detectors, Facts, Learnt, Options, Outcome, Told};
-use crate::event::{ApiEvent, EventId, Ids};
+use crate::detect::{
+    Detectors, Facts, Learnt, Options, Outcome, RULE_FILE_MAX_BYTES, Rules, Sealed, Told,
+};
+use crate::event::{ApiEvent, EventId, Ids, write_line};
 use crate::exchange::Exchange;
-use crate::journal::{Cursor, JournalError, State};
+use crate::journal::{Cursor, JournalError, Reader, State};
 
 /// How often what was learnt is kept (DETECTION.md 5).
 const SAVE_EVERY: Duration = Duration::from_secs(300);
+
+/// How often the files of rules are looked at.
+const RULES_EVERY: Duration = Duration::from_secs(2);
 
 /// The name it is kept under.
 const NAME: &str = "detect";
@@ -20,18 +27,46 @@ pub struct Detect {
     out: Outcome,
     state: Option<State>,
     saved: Instant,
+    rules: Rules,
+    rule_dir: PathBuf,
+    rules_seen: Vec<(PathBuf, Option<SystemTime>, u64)>,
+    rules_looked: Instant,
 }
 
 impl Detect {
     /// Detectors that know nothing yet.
     #[must_use]
-    pub fn new(options: Options, ids: Ids) -> Self {
-        Self {
+    pub fn new(options: Options, ids: Ids, rule_dir: &Path) -> Self {
+        let mut detect = Self {
             detectors: Detectors::new(options, ids),
             out: Outcome::default(),
             state: None,
             saved: Instant::now(),
+            rules: Rules::default(),
+            rule_dir: rule_dir.to_owned(),
+            rules_seen: Vec::new(),
+            rules_looked: Instant::now(),
+        };
+        detect.read_rules();
+        detect
+    }
+
+    /// Reads the rules anew, if a file has changed since.
+    fn read_rules(&mut self) {
+        self.rules_looked = Instant::now();
+        let seen = stamps(&self.rule_dir);
+        if seen == self.rules_seen {
+            return;
         }
+        self.rules_seen = seen;
+        // A folder that is not there has no rules.
+        let files = rule_files(&self.rule_dir).unwrap_or_default();
+        let (rules, errors) = Rules::read(&files);
+        for error in &errors {
+            tracing::warn!(%error, "a rule is wrong and left out");
+        }
+        tracing::info!(rules = rules.all().len(), "rules are read");
+        self.rules = rules;
     }
 
     /// Goes on with what the journal in `dir` has kept, and keeps it there from now on; the place it
@@ -63,16 +98,61 @@ impl Detect {
     }
 
     /// Looks at an exchange; the incidents that it counts toward.
-    pub(super) fn look(&mut self, exchange: &Exchange, event: &ApiEvent<'_>) -> &[EventId] {
+    ///
+    /// `line` is room for the event as JSON, which rules read.
+    pub(super) fn look(
+        &mut self,
+        exchange: &Exchange,
+        event: &ApiEvent<'_>,
+        line: &mut Vec<u8>,
+    ) -> &[EventId] {
         self.out.incidents.clear();
-        self.detectors
-            .look(&Facts::of(exchange, event), &mut self.out);
+        let facts = Facts::of(exchange, event);
+        self.detectors.look(&facts, &mut self.out);
+        if !self.rules.is_empty() {
+            line.clear();
+            // An event that cannot be written matches no rule, as it reaches no sink.
+            let _ = write_line(event, line);
+            self.detectors
+                .hold(&self.rules, line, &facts, &mut self.out);
+        }
         &self.out.incidents
     }
 
     /// What there is to tell.
     pub(super) fn take_told(&mut self) -> Vec<Told> {
         std::mem::take(&mut self.out.told)
+    }
+
+    /// Feeds what the journal in `dir` has from `cursor` on: after a crash, what came since the last
+    /// save. What it leads to was told before.
+    ///
+    /// # Errors
+    /// The journal cannot be read; what could be is fed.
+    pub fn feed(&mut self, dir: &Path, cursor: Cursor) -> Result<u64, JournalError> {
+        let mut reader = Reader::forward(dir, cursor)?;
+        let mut fed = 0;
+        loop {
+            match reader.next(|_| true) {
+                Ok(Some(frame)) => {
+                    for sealed in frame.records().filter_map(|(_, line)| Sealed::read(line)) {
+                        self.detectors.look(&sealed.facts(), &mut self.out);
+                        fed += 1;
+                    }
+                    self.out = Outcome::default();
+                }
+                Ok(None) => return Ok(fed),
+                // The reader goes on behind what is damaged.
+                Err(error) => tracing::warn!(%error, "a part of the journal cannot be read"),
+            }
+        }
+    }
+
+    /// Looks for changed rules, if it is time.
+    pub(super) fn tick(&mut self) {
+        if self.rules_looked.elapsed() >= RULES_EVERY {
+            self.read_rules();
+        }
     }
 
     /// Keeps what was learnt, if it is time; `cursor` is the place it stands for.
@@ -102,8 +182,47 @@ impl Detect {
 fn set_aside(state: &State, dir: &Path) {
     let folder = dir.join("state");
     let [from, to] = ["detect.json", "detect.unread"].map(|name| folder.join(name));
-    if std::fs::rename(from, to).is_err() {
+    if fs::rename(from, to).is_err() {
         // Then it is written over by the next save, which would have been the end of it anyway.
         let _ = state.forget(NAME);
     }
+}
+
+/// Name and text of each file of rules in `path`, a folder or one file, in the order of their names.
+///
+/// # Errors
+/// It cannot be read, or a file is too long or no text.
+pub fn rule_files(path: &Path) -> io::Result<Vec<(String, String)>> {
+    let paths: Vec<PathBuf> = if path.is_file() {
+        vec![path.to_owned()]
+    } else {
+        fs::read_dir(path)?;
+        stamps(path).into_iter().map(|(path, ..)| path).collect()
+    };
+    let read = |path: PathBuf| {
+        if fs::metadata(&path)?.len() > RULE_FILE_MAX_BYTES as u64 {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        Ok((path.display().to_string(), fs::read_to_string(&path)?))
+    };
+    paths.into_iter().map(read).collect()
+}
+
+/// The files of rules in a folder, each with when it was changed and its size.
+fn stamps(dir: &Path) -> Vec<(PathBuf, Option<SystemTime>, u64)> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut files: Vec<_> = entries
+        .map(|entry| entry.path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|end| end == "yaml" || end == "yml")
+        })
+        .filter_map(|path| {
+            let metadata = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
+            Some((path, metadata.modified().ok(), metadata.len()))
+        })
+        .take(1000)
+        .collect();
+    files.sort();
+    files
 }

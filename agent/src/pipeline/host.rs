@@ -221,6 +221,7 @@ impl<'a> Host<'a> {
         };
         self.kept = Instant::now();
         if let Some(detect) = &mut self.detect {
+            detect.tick();
             detect.save_if_due(|| keep.position());
         }
         let due = self.learnt.as_ref().is_some_and(Learnt::is_due);
@@ -316,7 +317,7 @@ impl<'a> Host<'a> {
         let mut about_finding = false;
         let mut told = Vec::new();
         if let Some(detect) = &mut self.detect {
-            let incidents = detect.look(exchange, &event).to_vec();
+            let incidents = detect.look(exchange, &event, &mut self.line).to_vec();
             about_finding = !incidents.is_empty();
             event.findings = incidents;
             told = detect.take_told();

@@ -29,7 +29,7 @@ use crate::config::Config;
 use crate::detect::score::ScorerError;
 use crate::telemetry::Counters;
 
-pub use detect::Detect;
+pub use detect::{Detect, rule_files};
 pub use host::{Host, Output};
 pub use keep::Keep;
 pub use learnt::{Endpoints, Event};

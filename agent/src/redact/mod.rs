@@ -146,9 +146,7 @@ pub fn seal<'a>(
         first: (spoken.partial || spoken.report > 0).then(|| id(0)),
         time,
         duration_ns: duration(exchange),
-        time_to_first_byte_ns: request
-            .zip(response)
-            .map(|(request, response)| response.began.since(request.began)),
+        time_to_first_byte_ns: first_byte(request, response),
         role: match conn.role {
             eaves_common::Role::Server => event::Role::Server,
             eaves_common::Role::Client => event::Role::Client,
@@ -237,6 +235,12 @@ fn user_agent<'a>(exchange: &'a Exchange, masked: &'a Masked) -> Option<UserAgen
 fn url<'a>(head: &'a Head, masked: &'a Masked) -> Url<'a> {
     let target = masked.or(Side::Request, Container::Target, head.get(head.target));
     url_of(head, target, masked.field(Side::Request, head, "host"))
+}
+
+/// First byte of the request to first byte of the response.
+fn first_byte(request: Option<&Half>, response: Option<&Half>) -> Option<u64> {
+    let (request, response) = request.zip(response)?;
+    Some(response.began.since(request.began))
 }
 
 /// First byte of the request to last byte of the response; `None` where either is not known.

@@ -50,8 +50,18 @@ fn pages(project: &Project) -> Result<Vec<(&'static str, String)>> {
     );
     Ok(vec![
         ("docs/metrics.md", metrics),
-        ("docs/configuration.md", reference(project, &[])?),
-        ("docs/events.md", reference(project, &["--events"])?),
+        (
+            "docs/configuration.md",
+            reference(project, &["config", "reference"])?,
+        ),
+        (
+            "docs/events.md",
+            reference(project, &["config", "reference", "--events"])?,
+        ),
+        (
+            "docs/catalogue.md",
+            reference(project, &["rules", "explain", "--all"])?,
+        ),
     ])
 }
 
@@ -69,7 +79,6 @@ fn reference(project: &Project, arguments: &[&str]) -> Result<String> {
             "eaves",
             "--",
         ])
-        .args(["config", "reference"])
         .args(arguments);
     output(&mut command)
 }

@@ -1,0 +1,185 @@
+use super::support::{HOST, Trial, at, login};
+use crate::detect::{Change, Id, Learnt, Options, Outcome, Suppress};
+use crate::event::{IncidentState, Severity, write_line};
+
+fn guess(trial: &mut Trial, seconds: std::ops::Range<u64>) {
+    for second in seconds {
+        trial.look(second, |facts| login(facts, b"alice", 1, 401));
+    }
+}
+
+#[test]
+fn an_incident_opens_is_told_again_as_it_doubles_and_closes_after_quiet() {
+    let mut trial = Trial::new(Options::default());
+    guess(&mut trial, 0..45);
+    let counts = |id: &str| -> Vec<(IncidentState, u64)> {
+        let of = trial.told.iter().map(|told| told.finding(HOST));
+        of.filter(|finding| finding.detector.id == id)
+            .map(|finding| (finding.state, finding.count))
+            .collect()
+    };
+    use IncidentState::{Closed, Open, Updated};
+    assert_eq!(
+        counts("auth-01"),
+        [(Open, 10), (Updated, 20), (Updated, 40)]
+    );
+    assert_eq!(
+        counts("auth-02"),
+        [(Open, 10), (Updated, 20), (Updated, 40)]
+    );
+    trial.look(44 + 890, |_| {});
+    assert_eq!(trial.words().len(), 6);
+    trial.look(44 + 920, |_| {});
+    let last = trial.told.last().unwrap().finding(HOST);
+    assert_eq!((last.state, last.count), (Closed, 45));
+    // One incident, one campaign, five exchanges at most, each record an id of its own.
+    let all: Vec<_> = trial.told.iter().map(|told| told.finding(HOST)).collect();
+    let mut incidents: Vec<_> = all.iter().map(|finding| finding.incident).collect();
+    incidents.sort();
+    incidents.dedup();
+    assert_eq!(incidents.len(), 2);
+    assert!(
+        all.iter()
+            .all(|finding| finding.campaign == all[0].campaign && finding.evidence.len() <= 5)
+    );
+    let mut ids: Vec<_> = all.iter().map(|finding| finding.id).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 8);
+    assert_eq!(all[0].first_seen, at(0));
+}
+
+#[test]
+fn a_login_that_works_after_guessing_is_a_takeover() {
+    let mut trial = Trial::new(Options::default());
+    guess(&mut trial, 0..12);
+    trial.look(20, |facts| login(facts, b"alice", 99, 200));
+    let last = trial.told.last().unwrap().finding(HOST);
+    assert_eq!(
+        (last.detector.id.as_ref(), last.severity),
+        ("auth-05", Severity::Critical)
+    );
+    let mut honest = Trial::new(Options::default());
+    guess(&mut honest, 0..5);
+    honest.look(20, |facts| login(facts, b"alice", 1, 200));
+    assert!(honest.told.is_empty());
+}
+
+#[test]
+fn what_is_disabled_suppressed_or_tried_is_told_accordingly() {
+    let change = |change| Options {
+        detectors: vec![
+            (Id::Auth01, change),
+            (
+                Id::Auth02,
+                Change {
+                    disabled: true,
+                    ..Change::default()
+                },
+            ),
+        ],
+        ..Options::default()
+    };
+    let words = |options: Options| {
+        let mut trial = Trial::new(options);
+        guess(&mut trial, 0..12);
+        let of = trial.told.iter().map(|told| told.finding(HOST));
+        of.map(|finding| (finding.severity, finding.tags.join(","), finding.threshold))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        words(change(Change {
+            disabled: true,
+            ..Change::default()
+        })),
+        []
+    );
+    assert_eq!(
+        words(change(Change {
+            dry_run: true,
+            ..Change::default()
+        })),
+        [(Severity::Info, "dry-run".to_owned(), 10)]
+    );
+    let five = change(Change {
+        threshold: Some(5),
+        ..Change::default()
+    });
+    assert_eq!(words(five).len(), 2);
+    let suppress = |until| Options {
+        suppress: vec![Suppress {
+            detectors: vec!["auth-01".to_owned(), "auth-02".to_owned()],
+            clients: vec!["0.0.0.0/8".parse().unwrap()],
+            until,
+            ..Suppress::default()
+        }],
+        ..Options::default()
+    };
+    assert_eq!(words(suppress(None)), []);
+    assert_eq!(words(suppress(Some(at(5)))).len(), 2);
+}
+
+#[test]
+fn a_flood_of_incidents_is_capped_counted_and_hides_none_that_is_grave() {
+    let mut trial = Trial::new(Options::default());
+    // A hundred addresses, each with a scanner of its own.
+    for n in 0..100_u32 {
+        for step in 0..4_u64 {
+            trial.look(step, |facts| {
+                facts.client = Some(std::net::IpAddr::from(
+                    (0x0a00_0000 + (n << 8)).to_be_bytes(),
+                ));
+                facts.agent = b"nikto";
+            });
+        }
+    }
+    let opened = |trial: &Trial| {
+        let of = trial.told.iter().map(|told| told.finding(HOST));
+        of.filter(|finding| finding.state == IncidentState::Open)
+            .count()
+    };
+    assert_eq!(opened(&trial), 20);
+    guess(&mut trial, 5..17);
+    assert!(trial.has("auth-01"));
+    let suppressed: u64 = trial
+        .told
+        .iter()
+        .map(|told| told.finding(HOST).suppressed)
+        .sum();
+    assert!(suppressed >= 80, "{suppressed}");
+}
+
+#[test]
+fn what_was_learnt_goes_on_where_it_was_kept() {
+    let run = |kept: bool| {
+        let mut trial = Trial::new(Options::default());
+        guess(&mut trial, 0..15);
+        if kept {
+            let text = serde_json::to_string(trial.detectors.learnt()).unwrap();
+            let learnt: Learnt = serde_json::from_str(&text).unwrap();
+            assert!(learnt.fits());
+            trial.detectors = trial.detectors.clone().with(learnt);
+        }
+        guess(&mut trial, 15..30);
+        trial.look(2000, |_| {});
+        let mut lines = Vec::new();
+        for told in &trial.told {
+            write_line(&told.finding(HOST), &mut lines).unwrap();
+        }
+        String::from_utf8(lines).unwrap()
+    };
+    assert_eq!(run(true), run(false));
+    assert_eq!(run(false), run(false));
+    let other: Learnt = serde_json::from_str("{}").unwrap();
+    assert!(!other.fits());
+}
+
+#[test]
+fn the_end_of_a_recording_closes_what_is_over() {
+    let mut trial = Trial::new(Options::default());
+    guess(&mut trial, 0..12);
+    let mut out = Outcome::default();
+    trial.detectors.pass(at(2000), &mut out);
+    assert_eq!(out.told.len(), 2);
+    assert_eq!(trial.detectors.counted().0, 0);
+}
