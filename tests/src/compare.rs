@@ -245,7 +245,7 @@ mod tests {
         });
         match parse(&event.to_string()).unwrap() {
             Event::Exchange(exchange) => *exchange,
-            Event::Notice(..) => panic!("a notice"),
+            Event::Notice(..) | Event::Finding(_) => panic!("no exchange"),
         }
     }
 

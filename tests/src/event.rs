@@ -111,6 +111,8 @@ pub enum Event {
     Exchange(Box<Exchange>),
     /// `kind: notice`, by its name.
     Notice(String, Value),
+    /// `kind: finding`.
+    Finding(Value),
 }
 
 /// Reads one line.
@@ -129,6 +131,7 @@ pub fn parse(line: &str) -> Result<Event> {
             let name = string(&value, "/name").with_context(|| format!("no name: {line:.300}"))?;
             Ok(Event::Notice(name, value))
         }
+        Some("finding") => Ok(Event::Finding(value)),
         kind => bail!("kind {kind:?}: {line:.300}"),
     }
 }

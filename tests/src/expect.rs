@@ -255,7 +255,7 @@ mod tests {
         });
         match parse(&line.to_string()).unwrap() {
             Event::Exchange(exchange) => *exchange,
-            Event::Notice(..) => panic!("a notice"),
+            Event::Notice(..) | Event::Finding(_) => panic!("no exchange"),
         }
     }
 
