@@ -395,7 +395,8 @@ fn said(exchange: &Exchange) -> serde_json::Value {
             network.remove("connection");
         }
         if let Some(process) = fields.get_mut("process").and_then(|it| it.as_object_mut()) {
-            process.remove("start");
+            // The rest is asked of this host, and a replay asks nothing.
+            process.retain(|name, _| matches!(name.as_str(), "pid" | "name"));
         }
     }
     value

@@ -7,7 +7,7 @@ use eaves_tests::compare::{Entry, Expect, compare};
 use eaves_tests::event::Exchange;
 use eaves_tests::load::plan;
 use eaves_tests::peer::{
-    Certificate, Client, Manner, Nginx, Server, haproxy, nginx, node_tls_server, python_tls_server,
+    Certificate, Client, Manner, Nginx, Server, haproxy, nginx, python_tls_server,
 };
 use eaves_tests::sandbox::Sandbox;
 use eaves_tests::trial::under_both_taps;
@@ -41,7 +41,6 @@ pub(crate) fn trials() -> Vec<Trial> {
             let server = python_tls_server(sandbox, "python", &Certificate::new(sandbox)?)?;
             both_ends(sandbox, mode, server, "libssl")
         }),
-        under_both_taps("tls::node", node),
         under_both_taps("tls::sessions_that_were_open_before", open_before),
     ]
     .into_iter()
@@ -84,32 +83,6 @@ fn without_retries(reported: &mut Vec<Exchange>) -> Result<()> {
     let retries = all.len() - reported.len();
     ensure!(retries <= all.len() / 8, "{retries} were asked twice");
     Ok(())
-}
-
-/// Node's own OpenSSL, which works on memory: heard, without addresses.
-fn node(sandbox: &Sandbox, mode: Mode) -> Result<()> {
-    let mut server = node_tls_server(sandbox, "node", &Certificate::new(sandbox)?)?;
-    let mut agent = hearing(sandbox, mode, "/node")?;
-    let log = drive(sandbox, &mut server)?;
-    let heard = |reported: &[Exchange]| -> Vec<Exchange> {
-        let ours = |e: &&Exchange| e.role == "server" && e.process.starts_with("node");
-        reported.iter().filter(ours).cloned().collect()
-    };
-    agent.settle(|reported| heard(reported).len() >= log.len())?;
-    let report = agent.stop()?;
-    let reported = heard(&report.exchanges);
-    let without_port = |entry: &Entry| Entry {
-        client_port: None,
-        ..entry.clone()
-    };
-    let log: Vec<Entry> = log.iter().map(without_port).collect();
-    compare(&reported, &log, Expect::Whole)?;
-    must_be_tls(&reported)?;
-    ensure!(
-        reported.iter().all(|e| e.value.get("peer").is_none()),
-        "a peer was guessed"
-    );
-    report.balanced()
 }
 
 /// One client keeps its connections from before the agent was there: what it asks afterwards is

@@ -38,9 +38,7 @@ pub use drive::drive;
 pub use go::go_server;
 pub use haproxy::haproxy;
 pub use nginx::{Nginx, nginx};
-pub use script::{
-    gunicorn, hyper_server, node_server, node_tls_server, python_server, python_tls_server,
-};
+pub use script::{gunicorn, hyper_server, node_server, python_server, python_tls_server};
 
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]

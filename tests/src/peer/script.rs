@@ -33,17 +33,6 @@ pub fn python_tls_server(sandbox: &Sandbox, name: &str, tls: &Certificate) -> Re
     speaking_tls(sandbox, name, command, tls)
 }
 
-/// Node's `https`.
-///
-/// # Errors
-/// As [`node_server`].
-pub fn node_tls_server(sandbox: &Sandbox, name: &str, tls: &Certificate) -> Result<Server> {
-    let script = sandbox.write("server.js", include_str!("node/server.js"))?;
-    let mut command = Command::new(program("node", "nodejs")?);
-    command.arg(script);
-    speaking_tls(sandbox, name, command, tls)
-}
-
 /// Starts Node's `http`.
 ///
 /// # Errors
