@@ -390,7 +390,9 @@ fn replay(sandbox: &Sandbox, name: &str, arguments: &[&str]) -> Result<Vec<Excha
 fn said(exchange: &Exchange) -> serde_json::Value {
     let mut value = exchange.value.clone();
     if let Some(fields) = value.as_object_mut() {
-        fields.retain(|name, _| !matches!(name.as_str(), "id" | "time") && !name.ends_with("_ns"));
+        fields.retain(|name, _| {
+            !matches!(name.as_str(), "id" | "time" | "findings") && !name.ends_with("_ns")
+        });
         if let Some(network) = fields.get_mut("network").and_then(|it| it.as_object_mut()) {
             network.remove("connection");
         }
