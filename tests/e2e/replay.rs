@@ -39,7 +39,7 @@ fn recording(sandbox: &Sandbox) -> PathBuf {
 fn exchanges(lines: &[u8]) -> Vec<Exchange> {
     let exchange = |line| match parse(line).unwrap() {
         Event::Exchange(exchange) => Some(*exchange),
-        Event::Notice(..) => None,
+        Event::Notice(..) | Event::Finding(_) => None,
     };
     std::str::from_utf8(lines)
         .unwrap()
