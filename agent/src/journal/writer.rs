@@ -374,7 +374,7 @@ impl Journal {
                 return false;
             }
         }
-        // What is asked for now covers all of the old file; later ones go to the new.
+        // This sync covers all of the old file; later ones go to the new.
         self.sync(None);
         if let Some(chain) = &mut self.chain {
             chain.rotate();

@@ -39,7 +39,6 @@ pub(in super::super) const GATE: &[&str] = &[
     "\\u00",
     "\\x",
     "data:text",
-    "%(payload",
     "string.raw",
     "javas",
     "=&{",
@@ -159,11 +158,6 @@ const RULES: &[Rule] = &[
         "handler_in_property",
         5,
         r#"(?:onerror|onload|innerhtml|outerhtml|srcdoc)\s*=\s*(?:alert|eval|prompt|confirm|["'`<]|\w+\()|onerror\s*=\s*\w+\s*;\s*throw"#,
-    ),
-    rule(
-        "placeholder",
-        5,
-        r#"%\((?:payload|jscript|event|htc|htmlfile)\)s"#,
     ),
 ];
 
