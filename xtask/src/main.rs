@@ -59,6 +59,8 @@ enum Task {
     },
     /// Run the benches of the pure stages, alone or against another revision in turn.
     Bench(bench::Options),
+    /// Measure the detectors: what they find, what they wrongly find, requests a second.
+    DetectBench,
     /// Check what clippy cannot: import levels, file lengths, docs that must name things.
     Tidy,
     /// Write the pages that are made from the code.
@@ -113,6 +115,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Overhead { arguments } => bench::measure(&project, Measure::Overhead, &arguments)?,
         Task::Hits { arguments } => bench::measure(&project, Measure::Hits, &arguments)?,
         Task::Bench(options) => bench::benches(&project, &options)?,
+        Task::DetectBench => bench::detect(&project)?,
         Task::Tidy => tidy::tidy(&project)?,
         Task::Docs { check } => docs::generate(&project, check)?,
     }

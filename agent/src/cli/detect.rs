@@ -83,7 +83,7 @@ struct Summary {
 /// A file cannot be read, or nobody reads the output.
 pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
     debug_assert!(args.per_request);
-    let mut reading = Reading::new()?;
+    let mut reading = Reading::new()?.trying_secrets();
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let mut summary = Summary::default();
     let mut rows = Rows::new(&args.files, args.format, globals);

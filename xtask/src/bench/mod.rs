@@ -49,6 +49,21 @@ pub(crate) fn benches(project: &Project, options: &Options) -> Result<()> {
     run(command.args(&options.words))
 }
 
+/// The `detect-bench` command: the detectors over the rows of `tests/fixtures/detect`.
+///
+/// # Errors
+/// If it does not build or fails.
+pub(crate) fn detect(project: &Project) -> Result<()> {
+    let mut command = Command::new(cargo());
+    run(command.current_dir(&project.root).args([
+        "bench",
+        "--package",
+        "eaves",
+        "--bench",
+        "detect",
+    ]))
+}
+
 /// What is measured of the whole agent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Measure {

@@ -5,25 +5,33 @@
 //! structure, not by words, and give weights that add up over a request. A detector has fired where
 //! its sum reaches [`THRESHOLD`]. Nothing here knows who sent what before.
 
+mod answer;
 mod code;
+mod cost;
 mod directory;
 mod gate;
 mod html;
 mod include;
 mod jndi;
 mod lines;
+mod marks;
 mod nosql;
 mod path;
 mod prototype;
 mod request;
 mod rules;
+mod secrets;
 mod serial;
 mod shell;
 mod sql;
 mod template;
 mod text;
+mod token;
 mod url;
 mod xml;
+
+pub use secrets::Secrets;
+pub use token::{Fault, Token};
 
 use gate::{Door, Gate, Open};
 
@@ -227,6 +235,8 @@ pub struct Scorer {
     serial: serial::Serial,
     prototype: prototype::Prototype,
     include: include::Include,
+    marks: marks::Marks,
+    answer: answer::Answer,
     low: Vec<u8>,
     tokens: Vec<sql::Token>,
     found: Found,
@@ -263,6 +273,8 @@ impl Scorer {
             serial: serial::Serial::new()?,
             prototype: prototype::Prototype::new()?,
             include: include::Include::new()?,
+            marks: marks::Marks::new()?,
+            answer: answer::Answer::new()?,
             low: Vec::new(),
             tokens: Vec::new(),
             found: Found::default(),

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{CLASSES, Class, Place, Scorer, THRESHOLD, Told, text};
+use super::{CLASSES, Class, Place, Scorer, Secrets, THRESHOLD, Told, cost, marks, text};
 use crate::content::{self, BodyForm, Container, Kind, Layers, Name, Part, Parts, Side};
 use crate::exchange::Exchange;
 use crate::exchange::{ScoreHit, Scores};
@@ -115,7 +115,20 @@ impl Scorer {
                 &mut sums,
             );
         }
-        sums.scores()
+        let mut scores = sums.scores();
+        self.marks.look(exchange, parts, &mut scores.hits);
+        cost::look(parts, &mut scores.hits);
+        self.answer.look(exchange, &mut scores.hits);
+        let heaviest = scores.hits.iter().map(|hit| hit.score).max();
+        scores.highest = scores.highest.max(heaviest.unwrap_or(0));
+        scores
+    }
+
+    /// Tries secrets that everybody knows on the request's tokens: dear, so not for live traffic.
+    pub fn weak_secrets(parts: &Parts<'_>, secrets: &mut Secrets, scores: &mut Scores) {
+        marks::weak_secrets(parts, secrets, &mut scores.hits);
+        let heaviest = scores.hits.iter().map(|hit| hit.score).max();
+        scores.highest = scores.highest.max(heaviest.unwrap_or(0));
     }
 
     /// Separators and dots count as they were sent, over all segments.
