@@ -18,7 +18,7 @@ use crate::enrich::{Enrich, Identity};
 use crate::event::{Detail, Severity, TapState};
 use crate::journal::KeyPlace;
 use crate::keyed::HashKey;
-use crate::lookup::{self, Asking, Places};
+use crate::lookup::{Lookup, Sources};
 use crate::pipeline::{self, Detect, Host, Keep, Masks, Output, Requests, RunError};
 use crate::probe::{self, Note, Probe, State};
 use crate::redact::{KEY_FILE, Redactor, SealContext, load_or_make_key, random_key};
@@ -97,12 +97,8 @@ pub(super) fn origin(probe: &Probe) -> Origin {
 ///
 /// # Errors
 /// A thread cannot be started.
-pub(super) fn look_up(config: &Config) -> anyhow::Result<Option<(Places, Asking)>> {
-    let started = Places::start(
-        &config.lookup(),
-        lookup::Sources::default(),
-        Arc::new(Masks),
-    );
+pub(super) fn look_up(config: &Config) -> anyhow::Result<Option<Lookup>> {
+    let started = Lookup::start(&config.lookup(), Sources::default(), Arc::new(Masks));
     started.map(Some).context(Exit::Failed)
 }
 
@@ -218,7 +214,7 @@ pub(super) struct Session<'a> {
     /// Where events go.
     pub(super) outputs: Vec<Box<dyn Output + 'a>>,
     /// What is known of processes of this host, where the records are its own.
-    pub(super) lookup: Option<(Places, Asking)>,
+    pub(super) lookup: Option<Lookup>,
     /// What is masked.
     pub(super) redactor: Arc<Redactor>,
     /// Whether its records come from a file.

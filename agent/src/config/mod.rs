@@ -120,6 +120,7 @@ impl Config {
             ));
         }
         self.redact.contradictions(&mut found);
+        lookup::contradictions(&self.lookup, &mut found);
         sinks::contradictions(&self.sinks, self.journal.is_some(), &mut found);
         found
     }

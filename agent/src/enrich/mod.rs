@@ -22,7 +22,7 @@ mod words;
 
 pub use endpoint::{Joined, Templates};
 pub use options::{Forwarded, Identity, Nothing, SensitiveWords, UserSource};
-pub use place::{place, process_key};
+pub use place::{locate, place, process_key};
 
 use crate::clock::BootTime;
 use crate::exchange::{Exchange, Signal, Signals};

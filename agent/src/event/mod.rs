@@ -33,7 +33,9 @@ pub use notice::{
     Count, Detail, JournalWhat, Notice, NoticeKind, NoticeName, Severity, SinkState, TapState,
 };
 pub use party::{Address, Client, Endpoint, Host, Network, Role, Tls, TlsLibrary, Transport};
-pub use place::{Container, Kubernetes, Labels, Owner, Parent, Process};
+pub use place::{
+    AutonomousSystem, Container, Geo, Kubernetes, Labels, Location, Owner, Parent, Process,
+};
 pub use signal::{Signal, Signals};
 pub use text::{Lines, Lower, Text};
 pub use time::{STAMP_BYTES, parse_stamp, stamp};

@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 
 use super::http::Protocol;
 use super::id::EventId;
+use super::place::{AutonomousSystem, Geo};
 use super::text::Text;
 
 /// Which side of a connection was heard.
@@ -84,6 +85,12 @@ pub struct Client<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty", serialize_with = "addresses")]
     #[schemars(with = "Vec<Address<'a>>")]
     pub via: &'a [IpAddr],
+    /// Where its address is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub geo: Option<Geo<'a>>,
+    /// The network its address belongs to.
+    #[serde(rename = "as", skip_serializing_if = "Option::is_none")]
+    pub network: Option<AutonomousSystem<'a>>,
 }
 
 impl<'a> From<Endpoint<'a>> for Client<'a> {
@@ -92,6 +99,8 @@ impl<'a> From<Endpoint<'a>> for Client<'a> {
             address: end.address,
             port: end.port,
             via: &[],
+            geo: None,
+            network: None,
         }
     }
 }

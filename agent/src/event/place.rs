@@ -51,6 +51,52 @@ pub struct Parent<'a> {
     pub name: Text<'a>,
 }
 
+/// Where an address is, by the database that the configuration names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Geo<'a> {
+    /// ISO 3166-1 code of the country, two capital letters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub country: Option<&'a str>,
+    /// Latitude and longitude in degrees.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<Location>,
+}
+
+/// Latitude and longitude, in ten-thousandths of a degree; written in degrees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Location(pub [i32; 2]);
+
+impl Serialize for Location {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.0
+            .map(|parts| f64::from(parts) / 10_000.0)
+            .serialize(to)
+    }
+}
+
+impl JsonSchema for Location {
+    fn schema_name() -> Cow<'static, str> {
+        "Location".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "array", "items": { "type": "number" }, "minItems": 2, "maxItems": 2 })
+    }
+}
+
+/// The network an address belongs to, by the database that the configuration names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct AutonomousSystem<'a> {
+    /// Its number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<u32>,
+    /// Who runs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<&'a str>,
+}
+
 /// The container that a process runs in: the innermost, where they nest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Container<'a> {

@@ -22,7 +22,7 @@ pub use spoken::{Grpc, Messages as GrpcMessages, Spoken};
 pub use user::User;
 
 pub use crate::event::{AgentClass, Signal, Signals};
-use crate::lookup::Place;
+use crate::lookup::{Geo, Place};
 
 /// Who called, what, from where, and what of it is delicate: a field for each answer, filled by the
 /// room that finds it. All empty while an exchange is being put together.
@@ -51,6 +51,8 @@ pub struct Known {
     pub place: Option<Arc<Place>>,
     /// What the stateless detectors found in its content.
     pub scores: Scores,
+    /// Where the client's address is; absent where no database says.
+    pub geo: Option<Arc<Geo>>,
 }
 
 impl Known {

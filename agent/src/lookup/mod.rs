@@ -8,18 +8,29 @@
 
 mod cgroup;
 mod cgroups;
+mod describe;
+mod geo;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod place;
 mod places;
+mod pods;
 mod proc;
 mod process;
+mod runtime;
 mod table;
 mod users;
 
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use cgroup::{CgroupPlace, cgroup_place};
+pub use describe::Others;
+pub use geo::{Atlas, Geo, GeoError, GeoFiles, GeoTable};
 pub use place::{Container, Owner, Parent, Place, Pod, Process, ProcessKey};
 pub use places::{Asking, Places};
+pub use pods::PodsOptions;
 pub use process::{Answer, Ask, Mask, Sources};
 
 /// What is looked up, and how long is waited.
@@ -27,12 +38,43 @@ pub use process::{Answer, Ask, Mask, Sources};
 pub struct Options {
     /// Longest that an exchange waits for its process.
     pub wait: Duration,
+    /// Who is asked about containers and pods.
+    pub others: Others,
+    /// What says where addresses are.
+    pub geo: GeoFiles,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             wait: Duration::from_millis(50),
+            others: Others::default(),
+            geo: GeoFiles::default(),
         }
+    }
+}
+
+/// All tables of a host, and the threads behind them.
+pub struct Lookup {
+    /// Of processes.
+    pub places: Places,
+    /// Asks for processes ahead of time.
+    pub asking: Asking,
+    /// Of addresses, where there is a database.
+    pub atlas: Option<Atlas>,
+}
+
+impl Lookup {
+    /// Starts to look up processes in `sources`, and what else the options name.
+    ///
+    /// # Errors
+    /// A thread cannot be started.
+    pub fn start(options: &Options, sources: Sources, mask: Arc<dyn Mask>) -> io::Result<Self> {
+        let (places, asking) = Places::start(options, sources, mask)?;
+        Ok(Self {
+            places,
+            asking,
+            atlas: Atlas::start(&options.geo)?,
+        })
     }
 }

@@ -119,38 +119,52 @@ pub struct Owner {
     pub name: String,
 }
 
+fn text(text: &Option<String>) -> usize {
+    text.as_ref().map_or(0, String::capacity)
+}
+
+fn labels(labels: &[(String, String)]) -> usize {
+    let each = labels.iter();
+    let bytes = |(name, value): &(String, String)| name.capacity() + value.capacity();
+    each.map(|label| size_of::<(String, String)>() + bytes(label))
+        .sum()
+}
+
+impl Container {
+    /// Memory it takes, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let names = self.id.capacity() + text(&self.name) + text(&self.image);
+        size_of::<Self>() + names + labels(&self.labels)
+    }
+}
+
+impl Pod {
+    /// Memory it takes, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let names = self.uid.capacity() + text(&self.namespace) + text(&self.name);
+        let owner = self.owner.as_ref();
+        let owner = owner.map_or(0, |owner| owner.kind.capacity() + owner.name.capacity());
+        size_of::<Self>() + names + labels(&self.labels) + owner
+    }
+}
+
 impl Place {
     /// Memory it takes, in bytes; a container or pod counts for each place that shares it.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let text = |text: &Option<String>| text.as_ref().map_or(0, String::capacity);
-        let labels = |labels: &[(String, String)]| -> usize {
-            let each = labels.iter();
-            each.map(|(name, value)| 48 + name.capacity() + value.capacity())
-                .sum()
-        };
         let process = &self.process;
         let own = process.executable.as_ref().map_or(0, Vec::capacity)
             + process.command_line.capacity()
             + text(&process.user)
             + process.parent.as_ref().map_or(0, |p| p.name.capacity())
             + text(&process.unit);
-        let container = self.container.as_ref().map_or(0, |container| {
-            size_of::<Container>()
-                + container.id.capacity()
-                + text(&container.name)
-                + text(&container.image)
-                + labels(&container.labels)
-        });
-        let pod = self.pod.as_ref().map_or(0, |pod| {
-            let owner = pod.owner.as_ref();
-            size_of::<Pod>()
-                + pod.uid.capacity()
-                + text(&pod.namespace)
-                + text(&pod.name)
-                + labels(&pod.labels)
-                + owner.map_or(0, |owner| owner.kind.capacity() + owner.name.capacity())
-        });
+        let container = self
+            .container
+            .as_ref()
+            .map_or(0, |container| container.bytes());
+        let pod = self.pod.as_ref().map_or(0, |pod| pod.bytes());
         size_of::<Self>() + own + container + pod
     }
 }

@@ -6,10 +6,10 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::Options;
 use super::place::{Place, ProcessKey};
 use super::process::{Answer, Ask, Closed, Mask, Sources, serve};
 use super::table::{Bounds, Table};
+use super::{Options, describe};
 use crate::telemetry::{Counter, Counters};
 
 /// Questions that may wait. One takes about 0.1 ms to answer.
@@ -110,9 +110,17 @@ impl Places {
     ) -> io::Result<(Self, Asking)> {
         let (asks, asked) = sync_channel(ASKS);
         let (to, answers) = sync_channel(ANSWERS);
+        let others = &options.others;
+        let describer = (!others.is_nobody()).then(|| describe::start(others, &mask, &to));
+        let describer = describer.transpose()?;
         thread::Builder::new()
             .name("eaves-lookup".into())
-            .spawn(move || serve(&sources, mask, &asked, |answer| Closed::send(&to, answer)))?;
+            .spawn(move || {
+                serve(&sources, mask, &asked, |answer| match &describer {
+                    Some(describer) => describe::hand_on(describer, &to, answer),
+                    None => Closed::send(&to, answer),
+                });
+            })?;
         Ok(Self::new(options, asks, answers))
     }
 
@@ -251,6 +259,10 @@ impl Places {
         let asked = before
             .as_ref()
             .map_or_else(Instant::now, |entry| entry.asked);
+        // While more is asked for, what was known wholly stays.
+        if !complete && before.as_ref().is_some_and(|entry| entry.complete) {
+            return;
+        }
         if complete && !living {
             self.counters.add(Counter::LookupGone, 1);
         }

@@ -25,7 +25,7 @@ pub(super) struct Table<K, V> {
     forgotten: u64,
 }
 
-impl<K: Copy + Eq + Hash, V> Table<K, V> {
+impl<K: Clone + Eq + Hash, V> Table<K, V> {
     /// An empty one.
     pub(super) fn new(bounds: Bounds) -> Self {
         Self {
@@ -41,7 +41,7 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
     pub(super) fn get(&mut self, key: &K) -> Option<&mut V> {
         if !self.young.contains_key(key) {
             let (value, bytes) = self.old.remove(key)?;
-            self.insert(*key, value, bytes);
+            self.insert(key.clone(), value, bytes);
         }
         self.young.get_mut(key).map(|(value, _)| value)
     }

@@ -12,10 +12,10 @@ use super::{Counted, Detect, Keep, Ledger, Requests};
 use crate::catalog::Catalog;
 use crate::clock::WallTime;
 use crate::detect::Told;
-use crate::enrich::{Enrich, Joined, place};
+use crate::enrich::{Enrich, Joined, locate, place};
 use crate::event::{ApiEvent, Count, Detail, Finding, Notice, Severity, write_line};
 use crate::exchange::Exchange;
-use crate::lookup::{Asking, Places};
+use crate::lookup::{Asking, Atlas, Lookup, Places};
 use crate::redact::{Masked, Redactor, SealContext, seal};
 use crate::telemetry::{Counter, Counters};
 use eaves_common::Role;
@@ -83,6 +83,7 @@ pub struct Host<'a> {
     detect: Option<Detect>,
     kept: Instant,
     places: Option<Places>,
+    atlas: Option<Atlas>,
     asking: Option<Asking>,
     context: &'a SealContext,
     masked: Masked,
@@ -114,6 +115,7 @@ impl<'a> Host<'a> {
             detect: None,
             kept: Instant::now(),
             places: None,
+            atlas: None,
             asking: None,
             context,
             masked: Masked::new(),
@@ -151,8 +153,15 @@ impl<'a> Host<'a> {
 
     /// Says of each exchange what the host knows of its process.
     #[must_use]
-    pub fn looking_up(mut self, lookup: Option<(Places, Asking)>) -> Self {
-        (self.places, self.asking) = lookup.unzip();
+    pub fn looking_up(mut self, lookup: Option<Lookup>) -> Self {
+        if let Some(Lookup {
+            places,
+            asking,
+            atlas,
+        }) = lookup
+        {
+            (self.places, self.asking, self.atlas) = (Some(places), Some(asking), atlas);
+        }
         self
     }
 
@@ -296,10 +305,16 @@ impl<'a> Host<'a> {
     fn exchanges(&mut self, exchanges: Vec<Exchange>) -> io::Result<()> {
         let mut left = exchanges.len();
         let now = Instant::now();
+        if let Some(atlas) = &mut self.atlas {
+            atlas.take();
+        }
         for mut exchange in exchanges {
             self.enrich(&mut exchange);
             if let Some(places) = &mut self.places {
                 place(&mut exchange, places, now);
+            }
+            if let Some(atlas) = &mut self.atlas {
+                locate(&mut exchange, atlas);
             }
             if let Err(error) = self.exchange(&exchange) {
                 self.counters.add(Counter::SealUndelivered, left as u64);

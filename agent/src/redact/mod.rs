@@ -152,7 +152,12 @@ pub fn seal<'a>(
             eaves_common::Role::Client => event::Role::Client,
         },
         network: network(exchange, context, name),
-        client: client_of(exchange, masked, redactor).or_else(|| client.map(Client::from)),
+        client: place::located(
+            client_of(exchange, masked, redactor),
+            client,
+            exchange,
+            redactor.pseudonymises_client(),
+        ),
         peer,
         server,
         tls: tls(conn),
@@ -204,6 +209,8 @@ fn client_of<'a>(
         address: pseudonym_of(end, redactor).address,
         port: client.port,
         via: masked.via().unwrap_or(&client.via),
+        geo: None,
+        network: None,
     })
 }
 

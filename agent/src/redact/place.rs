@@ -2,7 +2,10 @@
 //! they were looked up.
 
 use crate::clock::{BootTime, WallTime};
-use crate::event::{Container, Kubernetes, Labels, Owner, Parent, Process, Text};
+use crate::event::{
+    AutonomousSystem, Client, Container, Endpoint, Geo, Kubernetes, Labels, Location, Owner,
+    Parent, Process, Text,
+};
 use crate::exchange::Exchange;
 
 pub(super) fn process(exchange: &Exchange, boot: BootTime) -> Process<'_> {
@@ -25,6 +28,30 @@ pub(super) fn process(exchange: &Exchange, boot: BootTime) -> Process<'_> {
             }),
         unit: looked_up.and_then(|process| process.unit.as_deref()),
     }
+}
+
+/// Who asked, as it is believed or else by the socket's end, and where its address is. Of a client
+/// under a pseudonym the coordinates stay away: a street is as good as an address.
+pub(super) fn located<'a>(
+    believed: Option<Client<'a>>,
+    end: Option<Endpoint<'a>>,
+    exchange: &'a Exchange,
+    is_pseudonym: bool,
+) -> Option<Client<'a>> {
+    let mut client = believed.or_else(|| end.map(Client::from))?;
+    let Some(known) = exchange.known.geo.as_deref() else {
+        return Some(client);
+    };
+    let location = known.location.filter(|_| !is_pseudonym).map(Location);
+    let country = known.country.as_deref();
+    if country.is_some() || location.is_some() {
+        client.geo = Some(Geo { country, location });
+    }
+    let (number, name) = (known.as_number, known.as_name.as_deref());
+    if number.is_some() || name.is_some() {
+        client.network = Some(AutonomousSystem { number, name });
+    }
+    Some(client)
 }
 
 pub(super) fn container(exchange: &Exchange) -> Option<Container<'_>> {

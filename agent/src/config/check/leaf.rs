@@ -221,6 +221,9 @@ pub(super) fn by_name(check: &str, text: &str) -> Option<Cow<'static, str>> {
         "name" if text.is_empty() || text.len() > 56 || !text.bytes().all(name) => {
             Some("is not a name of 1 to 56 letters, digits, - and _")
         }
+        "node_name" if !super::super::lookup::is_node_name(text) => {
+            Some("is not the name of a node: small letters, digits, - and .")
+        }
         "http_url" if !text.starts_with("http://") && !text.starts_with("https://") => {
             Some("is not a URL that begins with http:// or https://")
         }

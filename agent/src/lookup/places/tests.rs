@@ -17,10 +17,17 @@ struct Desk {
     answers: SyncSender<Answer>,
 }
 
+fn options(wait: Duration) -> Options {
+    Options {
+        wait,
+        ..Options::default()
+    }
+}
+
 fn desk(wait: Duration) -> Desk {
     let (to, asks) = sync_channel(8);
     let (answers, from) = sync_channel(8);
-    let (places, asking) = Places::new(&Options { wait }, to, from);
+    let (places, asking) = Places::new(&options(wait), to, from);
     Desk {
         places,
         asking,
@@ -235,7 +242,7 @@ fn the_real_thread_describes_this_process() {
             value
         }
     }
-    let options = Options { wait: LONG };
+    let options = options(LONG);
     let (mut places, _asking) =
         Places::start(&options, Sources::default(), Arc::new(Upper)).unwrap();
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();

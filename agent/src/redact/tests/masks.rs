@@ -351,6 +351,29 @@ fn clients_and_users_may_go_by_pseudonyms() {
     assert_eq!(event["client"]["port"], 51_322);
 }
 
+#[test]
+fn a_client_under_a_pseudonym_has_no_coordinates() {
+    let mut exchange = asked("/", &[], "");
+    exchange.known.geo = Some(Arc::new(crate::lookup::Geo {
+        country: Some("DE".to_owned()),
+        location: Some([525_200, 134_050]),
+        as_number: Some(3320),
+        as_name: None,
+    }));
+    let client = |pseudonymise_client| {
+        let options = Options {
+            pseudonymise_client,
+            ..Options::default()
+        };
+        let line = sealed_by(&exchange, options);
+        serde_json::from_str::<Value>(&line).unwrap()["client"].clone()
+    };
+    let (named, hidden) = (client(false), client(true));
+    assert_eq!(named["geo"]["location"], json!([52.52, 13.405]));
+    assert_eq!(hidden["geo"], json!({ "country": "DE" }));
+    assert_eq!(hidden["as"], named["as"]);
+}
+
 fn percent(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02x}")).collect()
 }

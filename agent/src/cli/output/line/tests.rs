@@ -134,6 +134,8 @@ fn the_client_behind_proxies_and_the_user_are_told() {
         address: Address::Ip([203, 0, 113, 7].into()),
         port: None,
         via: &via,
+        geo: None,
+        network: None,
     });
     event.user = Some(User {
         id: Some(Text(b"al\x1bice")),
