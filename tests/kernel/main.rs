@@ -9,6 +9,7 @@ mod doctor;
 mod drops;
 mod kernel_log;
 mod lifecycle;
+mod place;
 mod plaintext;
 mod servers;
 mod tls;
@@ -25,6 +26,7 @@ fn main() {
         drops::trials(),
         bounds::trials(),
         kernel_log::trials(),
+        place::trials(),
     ];
     let trials = trials.into_iter().flatten().collect();
     libtest_mimic::run(&arguments, trials).exit();
