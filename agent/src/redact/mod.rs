@@ -152,12 +152,7 @@ pub fn seal<'a>(
             eaves_common::Role::Client => event::Role::Client,
         },
         network: network(exchange, context, name),
-        client: place::located(
-            client_of(exchange, masked, redactor),
-            client,
-            exchange,
-            redactor.pseudonymises_client(),
-        ),
+        client: client_of(exchange, client, masked, redactor),
         peer,
         server,
         tls: tls(conn),
@@ -194,24 +189,29 @@ pub fn seal<'a>(
     }
 }
 
-/// Who asked, if that is known better than by the socket's end.
+/// Who asked: as it is believed, or else the socket's end.
 fn client_of<'a>(
     exchange: &'a Exchange,
+    end: Option<Endpoint<'a>>,
     masked: &'a Masked,
     redactor: &Redactor,
 ) -> Option<Client<'a>> {
-    let client = exchange.known.client.as_ref()?;
-    let end = Endpoint {
-        address: Address::Ip(client.address),
-        port: client.port,
-    };
-    Some(Client {
-        address: pseudonym_of(end, redactor).address,
-        port: client.port,
-        via: masked.via().unwrap_or(&client.via),
-        geo: None,
-        network: None,
-    })
+    let believed = exchange.known.client.as_ref().map(|client| {
+        let end = Endpoint {
+            address: Address::Ip(client.address),
+            port: client.port,
+        };
+        Client {
+            via: masked.via().unwrap_or(&client.via),
+            ..Client::from(pseudonym_of(end, redactor))
+        }
+    });
+    let client = believed.or_else(|| end.map(Client::from))?;
+    Some(place::located(
+        client,
+        exchange,
+        redactor.pseudonymises_client(),
+    ))
 }
 
 /// The end under another address, if clients are pseudonymised.

@@ -3,8 +3,8 @@
 
 use crate::clock::{BootTime, WallTime};
 use crate::event::{
-    AutonomousSystem, Client, Container, Endpoint, Geo, Kubernetes, Labels, Location, Owner,
-    Parent, Process, Text,
+    AutonomousSystem, Client, Container, Geo, Kubernetes, Labels, Location, Owner, Parent, Process,
+    Text,
 };
 use crate::exchange::Exchange;
 
@@ -30,17 +30,15 @@ pub(super) fn process(exchange: &Exchange, boot: BootTime) -> Process<'_> {
     }
 }
 
-/// Who asked, as it is believed or else by the socket's end, and where its address is. Of a client
-/// under a pseudonym the coordinates stay away: a street is as good as an address.
+/// Adds where the client's address is. Of a client under a pseudonym the coordinates stay away: a
+/// street is as good as an address.
 pub(super) fn located<'a>(
-    believed: Option<Client<'a>>,
-    end: Option<Endpoint<'a>>,
+    mut client: Client<'a>,
     exchange: &'a Exchange,
     is_pseudonym: bool,
-) -> Option<Client<'a>> {
-    let mut client = believed.or_else(|| end.map(Client::from))?;
+) -> Client<'a> {
     let Some(known) = exchange.known.geo.as_deref() else {
-        return Some(client);
+        return client;
     };
     let location = known.location.filter(|_| !is_pseudonym).map(Location);
     let country = known.country.as_deref();
@@ -51,7 +49,7 @@ pub(super) fn located<'a>(
     if number.is_some() || name.is_some() {
         client.network = Some(AutonomousSystem { number, name });
     }
-    Some(client)
+    client
 }
 
 pub(super) fn container(exchange: &Exchange) -> Option<Container<'_>> {
