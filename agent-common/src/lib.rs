@@ -16,8 +16,8 @@ pub use counter::{Counter, DropReason};
 pub use key::{COMM_BYTES, ConnId, ReachKey, ReachValue, ReaderState, comm_key};
 pub use limits::{
     CAPTURE_MAX_BYTES, CGROUP_LEVELS_MAX, COPIES_MAX, COUNTER_ROWS, ENDS_MAX, EXCLUDES_MAX,
-    PAYLOAD_CLASSES, POINTS, REACH_MAX_BYTES, SNIFF_BYTES, TLS_ROW, TLS_ROWS, UNIX_PATH_BYTES,
-    VECTORS_MAX, work_rows,
+    PAYLOAD_CLASSES, POINTS, REACH_MAX_BYTES, SNIFF_BYTES, THREAD_ROW, THREAD_ROWS,
+    UNIX_PATH_BYTES, VECTORS_MAX, work_rows,
 };
 pub use record::{
     Address, DataRecord, EndReason, EndRecord, Family, Flow, Missing, OpenRecord, RecordHeader,

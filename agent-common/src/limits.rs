@@ -34,16 +34,16 @@ pub const COPIES_MAX: u32 = 3;
 /// end of socks.
 pub const POINTS: u32 = 4;
 
-/// First row of counters of the TLS tap: behind one for each point, those of the copies, and one
-/// for a change of state that interrupts another.
-pub const TLS_ROW: u32 = POINTS * COPIES_MAX + 1;
+/// First row of counters of programs that hang on functions, in a process or in the kernel: behind
+/// one for each point, those of the copies, and one for a change of state that interrupts another.
+pub const THREAD_ROW: u32 = POINTS * COPIES_MAX + 1;
 
-/// Rows of counters of the TLS tap, a power of two. A probe in a process may be preempted, so
-/// threads count in rows of their own as far as there are any.
-pub const TLS_ROWS: u32 = 16;
+/// Rows of counters of such programs, a power of two. They may be preempted, so threads count in
+/// rows of their own as far as there are any.
+pub const THREAD_ROWS: u32 = 16;
 
 /// Rows of counters.
-pub const COUNTER_ROWS: u32 = TLS_ROW + TLS_ROWS;
+pub const COUNTER_ROWS: u32 = THREAD_ROW + THREAD_ROWS;
 
 /// Rows of work areas that `copies` of each program need: those of what is sent and received.
 #[must_use]

@@ -4,6 +4,8 @@
 //! | --- | --- | --- | --- |
 //! | `sock_send` | tp_btf `sock_send_length` | 6.3 | `socket/length.rs` |
 //! | `sock_recv` | tp_btf `sock_recv_length` | 6.3 | `socket/length.rs` |
+//! | `splice_unix` | fexit `unix_stream_splice_read` | 5.5 | `socket/splice.rs` |
+//! | `splice_mptcp` | fexit `mptcp_splice_read` | 7.0 | `socket/splice.rs` |
 //! | `sock_state` | tp_btf `inet_sock_set_state` | 5.5 | `end.rs` |
 //! | `sock_destroy` | tp_btf `tcp_destroy_sock` | 5.5 | `end.rs` |
 //! | `sys_exit` | tp_btf `sys_exit` | 5.5 | `syscall/exit.rs` |
@@ -11,8 +13,8 @@
 //! | `sys_destroy` | raw_tp `tcp_destroy_sock` | 4.17 | `end.rs` |
 //! | `tls_read`, `tls_write`, … | uprobe in the TLS library | 5.10 | `tls/call.rs` |
 //!
-//! The first four are the socket tap, the next three the syscall tap; the TLS tap works beside
-//! either. They load one by one, and any may be missing. Each program of the first two taps is
+//! The first six are the socket tap, the next three the syscall tap; the TLS tap works beside
+//! either. They load one by one, and any may be missing. Each program at a tracepoint is
 //! there three times, the copies named `_2` and `_3`: see `turn.rs`. Fields of kernel structures
 //! lie where [`eaves_common::Offsets`] says.
 #![no_std]

@@ -4,7 +4,7 @@
 //! | --- | --- | --- | --- | --- |
 //! | `RECORDS` | – | ring, size by option | taps | the agent's reading |
 //! | `ENDS` | – → end record | 4 096 | taps, what the ring has no room for | the agent's reading |
-//! | `COUNTERS` | row → slots | 13 rows a CPU | each program its own row | never |
+//! | `COUNTERS` | row → slots | 29 rows a CPU | each program its own row | never |
 //! | `STORAGE` | sock → `ConnState` | – | socket tap | the sock's end |
 //! | `CONNS` | sock address → `ConnState` | by option | syscall tap | least recently used |
 //! | `REACH` | `ReachKey` → `ReachValue` | by option | agent | least recently used; agent |
@@ -151,9 +151,9 @@ impl Counters {
         }
     }
 
-    /// Counts what became of a call into a TLS library.
+    /// Counts a transfer that a program was called for which has no copies, and what became of it.
     #[inline(always)]
-    pub(crate) fn session(self, outcome: Result<(), Dropped>) {
+    pub(crate) fn alone(self, outcome: Result<(), Dropped>) {
         self.add(Counter::Transfers, 1);
         match outcome {
             Ok(()) => self.add(Counter::TransfersSent, 1),

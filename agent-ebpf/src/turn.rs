@@ -28,7 +28,7 @@
 use aya_ebpf::helpers::bpf_get_current_task;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::PerCpuArray;
-use eaves_common::{COPIES_MAX, POINTS, TLS_ROW};
+use eaves_common::{COPIES_MAX, POINTS, THREAD_ROW, THREAD_ROWS};
 
 use crate::filter::setting;
 
@@ -53,7 +53,13 @@ pub(crate) enum Point {
 
 /// Row of what is interrupted by its like: see [`Turn::take`].
 const NESTED: u32 = POINTS * COPIES_MAX;
-const _: () = assert!(NESTED + 1 == TLS_ROW);
+const _: () = assert!(NESTED + 1 == THREAD_ROW);
+
+/// Row of a program that hangs on a function, and may be preempted there: the thread's.
+#[inline(always)]
+pub(crate) const fn thread_row(pid_tgid: u64) -> u32 {
+    THREAD_ROW + (pid_tgid as u32 & (THREAD_ROWS - 1))
+}
 
 /// A copy's turn to work.
 pub(crate) struct Turn {

@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use eaves_tests::agent::{Mode, binary, command};
+use eaves_tests::agent::{Mode, binary, command, refused_exits};
 use eaves_tests::sandbox::Sandbox;
 use eaves_tests::trial::under;
 use libtest_mimic::Trial;
@@ -37,7 +37,15 @@ fn hears(mode: Mode) -> Result<()> {
     let mut checks = checks(&report)?
         .iter()
         .filter(|check| check["group"] == group.as_str());
-    ensure!(checks.all(|check| check["status"] == "good"), "{report:#}");
+    // The exits of functions are the one thing that a kernel which can be heard may refuse.
+    let refused = refused_exits()?;
+    let good = |check: &Value| {
+        let exit = refused
+            .iter()
+            .any(|name| check["name"] == format!("fexit {name}"));
+        check["status"] == if exit { "less" } else { "good" }
+    };
+    ensure!(checks.all(good), "{report:#}");
     ensure!(
         output.status.code() == Some(0),
         "it ended with {}",

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use eaves_tests::agent::{Agent, Mode};
-use eaves_tests::expect::Outcome;
+use eaves_tests::agent::{Agent, Mode, refused_exits};
+use eaves_tests::expect::{Outcome, REFUSED};
 use eaves_tests::sandbox::{Sandbox, port};
 use eaves_tests::trial::under_both_taps;
 use libtest_mimic::Trial;
@@ -29,9 +29,10 @@ const ROUNDS: usize = 3;
 
 fn every_call(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let mut cases = cases()?;
+    let refused = &refused_exits()?.join(",");
     for round in 1..=ROUNDS {
         let name = format!("round-{round}");
-        let (faults, missed) = hear(sandbox, &name, mode, &cases)?;
+        let (faults, missed) = hear(sandbox, &name, (mode, refused), &cases)?;
         if faults.is_empty() {
             return Ok(());
         }
@@ -54,14 +55,17 @@ fn every_call(sandbox: &Sandbox, mode: Mode) -> Result<()> {
 fn hear(
     sandbox: &Sandbox,
     round: &str,
-    mode: Mode,
+    (mode, refused): (Mode, &str),
     cases: &[(String, bool)],
 ) -> Result<(Vec<(String, String)>, u64)> {
     let excluded = port()?;
     let folder = |name: &str| folder(sandbox, &format!("{round}/{name}"));
     let mut early = Vec::new();
     for (name, _) in cases.iter().filter(|(_, early)| *early) {
-        early.push((name, Early::start(&folder(name)?, name, mode, excluded)?));
+        early.push((
+            name,
+            Early::start(command(&folder(name)?, name, mode, excluded), refused)?,
+        ));
     }
     let events = sandbox.file(&format!("{round}.jsonl"));
     let yaml = format!(
@@ -76,7 +80,10 @@ fn hear(
         outcomes.push((name, case.go_on()?));
     }
     for (name, _) in cases.iter().filter(|(_, early)| !*early) {
-        outcomes.push((name, run(&folder(name)?, name, mode, excluded)?));
+        outcomes.push((
+            name,
+            run(command(&folder(name)?, name, mode, excluded), refused)?,
+        ));
     }
     let expected = outcomes
         .iter()
@@ -129,18 +136,19 @@ fn folder(sandbox: &Sandbox, name: &str) -> Result<std::path::PathBuf> {
 }
 
 /// Runs one case to its end.
-fn run(folder: &Path, name: &str, mode: Mode, excluded: u16) -> Result<Outcome> {
-    let output = command(folder, name, mode, excluded)
+fn run(mut command: Command, refused: &str) -> Result<Outcome> {
+    let output = command
+        .env(REFUSED, refused)
         .stdin(Stdio::null())
         .output()?;
     if !output.status.success() {
         bail!(
-            "{name} ended with {}: {}",
+            "{command:?} ended with {}: {}",
             output.status,
             String::from_utf8_lossy(&output.stderr)
         );
     }
-    serde_json::from_slice(&output.stdout).context(name.to_owned())
+    Ok(serde_json::from_slice(&output.stdout)?)
 }
 
 /// A case that has opened its conns and waits.
@@ -150,15 +158,16 @@ struct Early {
 }
 
 impl Early {
-    fn start(folder: &Path, name: &str, mode: Mode, excluded: u16) -> Result<Self> {
-        let mut child = command(folder, name, mode, excluded)
+    fn start(mut command: Command, refused: &str) -> Result<Self> {
+        let mut child = command
+            .env(REFUSED, refused)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
         let mut stdout = BufReader::new(child.stdout.take().context("no pipe")?);
         let mut line = String::new();
         stdout.read_line(&mut line)?;
-        ensure!(line == "ready\n", "{name} said {line:?}");
+        ensure!(line == "ready\n", "{command:?} said {line:?}");
         Ok(Self { child, stdout })
     }
 

@@ -121,6 +121,23 @@ pub fn command<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<Comma
     Ok(command)
 }
 
+/// Functions of the kernel on whose exits the agent would hang and the kernel does not let it: of
+/// all `eaves doctor` tells, what a kernel that can be heard may refuse.
+///
+/// # Errors
+/// There is no binary, or it told nothing.
+pub fn refused_exits() -> Result<Vec<String>> {
+    let output = command(["doctor", "--json"])?.output()?;
+    let report: Value = serde_json::from_slice(&output.stdout)?;
+    let checks = report["checks"].as_array().context("no checks")?;
+    let refused = checks.iter().filter(|check| check["status"] != "good");
+    let exit = |check: &Value| {
+        let name = check["name"].as_str()?.strip_prefix("fexit ")?;
+        Some(name.to_owned())
+    };
+    Ok(refused.filter_map(exit).collect())
+}
+
 /// A running agent whose events go to a file of the sandbox.
 #[derive(Debug)]
 pub struct Agent {

@@ -13,6 +13,10 @@ pub const KEPT_BYTES: usize = 16 * 1024;
 /// What an exchange says that was paired behind a gap.
 const AFTER_GAP: &str = "paired_after_gap";
 
+/// Names to `eaves-calls` the functions of the kernel, by commas, whose exits the socket tap would
+/// hang on and may not.
+pub const REFUSED: &str = "EAVES_REFUSED";
+
 /// The tap that is listening: some calls are seen by one and not by the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tap {

@@ -1,3 +1,4 @@
 //! The socket tap.
 
 mod length;
+mod splice;

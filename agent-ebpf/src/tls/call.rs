@@ -15,7 +15,7 @@
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::macros::uprobe;
 use aya_ebpf::programs::ProbeContext;
-use eaves_common::{DropReason, EndReason, Flow, TLS_ROW, TLS_ROWS, TlsLibrary};
+use eaves_common::{DropReason, EndReason, Flow, TlsLibrary};
 
 use super::tie::{self, Session};
 use crate::filter;
@@ -23,6 +23,7 @@ use crate::maps::{Counters, TLS_CALLS, TLS_CONNS};
 use crate::read::user;
 use crate::state::Dropped;
 use crate::transfer::{Bytes, Transfer, hear_session};
+use crate::turn::thread_row;
 
 /// A call into a TLS library.
 #[repr(C)]
@@ -125,9 +126,9 @@ pub(crate) fn tls_back(ctx: ProbeContext) -> u32 {
         return 0;
     }
     let _ = TLS_CALLS.remove(pid_tgid);
-    let row = TLS_ROW + (pid_tgid as u32 & (TLS_ROWS - 1));
+    let row = thread_row(pid_tgid);
     if let Some(counters) = Counters::of(row) {
-        counters.session(over(&call, result, pid_tgid, row, counters));
+        counters.alone(over(&call, result, pid_tgid, row, counters));
     }
     0
 }
@@ -193,7 +194,7 @@ fn over(
 #[uprobe]
 pub(crate) fn tls_free(ctx: ProbeContext) -> u32 {
     let pid_tgid = bpf_get_current_pid_tgid();
-    let row = TLS_ROW + (pid_tgid as u32 & (TLS_ROWS - 1));
+    let row = thread_row(pid_tgid);
     if let (Some(session), Some(counters)) = (ctx.arg::<u64>(0), Counters::of(row)) {
         tie::end(
             Session::of(session, pid_tgid),

@@ -5,9 +5,9 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::thread;
 
-use aya::programs::{BtfTracePoint, Program, ProgramError, RawTracePoint};
+use aya::programs::{BtfTracePoint, FExit, Program, ProgramError, RawTracePoint};
 use aya::{Btf, Ebpf};
-use eaves_common::COPIES_MAX;
+use aya_obj::btf::BtfKind;
 
 use super::Tap;
 
@@ -18,6 +18,8 @@ enum Kind {
     TypedTracepoint,
     /// A raw tracepoint: its arguments are numbers.
     RawTracepoint,
+    /// The exit of a function.
+    Exit,
 }
 
 /// A program and where it goes.
@@ -26,8 +28,8 @@ pub(super) struct Hook {
     tap: Tap,
     /// Names of the program and its copies in the object, in the order in which they are attached:
     /// the kernel runs them in that order.
-    programs: [&'static str; COPIES_MAX as usize],
-    /// Name of the tracepoint.
+    programs: &'static [&'static str],
+    /// Name of the tracepoint or function.
     pub(super) point: &'static str,
     kind: Kind,
     /// The tap is none without it.
@@ -37,10 +39,26 @@ pub(super) struct Hook {
 
 /// All of them, in the order in which they are attached: a tap's transfers last, so that no conn
 /// is heard whose end would go unseen.
-const HOOKS: [Hook; 7] = [
+const HOOKS: [Hook; 9] = [
     Hook {
         tap: Tap::Socket,
-        programs: ["sock_destroy", "sock_destroy_2", "sock_destroy_3"],
+        programs: &["splice_unix"],
+        point: "unix_stream_splice_read",
+        kind: Kind::Exit,
+        needed: false,
+        lost: "what a splice takes off a Unix socket: an exchange it is part of may be wrong",
+    },
+    Hook {
+        tap: Tap::Socket,
+        programs: &["splice_mptcp"],
+        point: "mptcp_splice_read",
+        kind: Kind::Exit,
+        needed: false,
+        lost: "what a splice takes off an MPTCP socket: an exchange it is part of may be wrong",
+    },
+    Hook {
+        tap: Tap::Socket,
+        programs: &["sock_destroy", "sock_destroy_2", "sock_destroy_3"],
         point: "tcp_destroy_sock",
         kind: Kind::TypedTracepoint,
         needed: false,
@@ -48,7 +66,7 @@ const HOOKS: [Hook; 7] = [
     },
     Hook {
         tap: Tap::Socket,
-        programs: ["sock_state", "sock_state_2", "sock_state_3"],
+        programs: &["sock_state", "sock_state_2", "sock_state_3"],
         point: "inet_sock_set_state",
         kind: Kind::TypedTracepoint,
         needed: false,
@@ -56,7 +74,7 @@ const HOOKS: [Hook; 7] = [
     },
     Hook {
         tap: Tap::Socket,
-        programs: ["sock_recv", "sock_recv_2", "sock_recv_3"],
+        programs: &["sock_recv", "sock_recv_2", "sock_recv_3"],
         point: "sock_recv_length",
         kind: Kind::TypedTracepoint,
         needed: true,
@@ -64,7 +82,7 @@ const HOOKS: [Hook; 7] = [
     },
     Hook {
         tap: Tap::Socket,
-        programs: ["sock_send", "sock_send_2", "sock_send_3"],
+        programs: &["sock_send", "sock_send_2", "sock_send_3"],
         point: "sock_send_length",
         kind: Kind::TypedTracepoint,
         needed: true,
@@ -72,7 +90,7 @@ const HOOKS: [Hook; 7] = [
     },
     Hook {
         tap: Tap::Syscall,
-        programs: ["sys_destroy", "sys_destroy_2", "sys_destroy_3"],
+        programs: &["sys_destroy", "sys_destroy_2", "sys_destroy_3"],
         point: "tcp_destroy_sock",
         kind: Kind::RawTracepoint,
         needed: false,
@@ -80,7 +98,7 @@ const HOOKS: [Hook; 7] = [
     },
     Hook {
         tap: Tap::Syscall,
-        programs: ["sys_state", "sys_state_2", "sys_state_3"],
+        programs: &["sys_state", "sys_state_2", "sys_state_3"],
         point: "inet_sock_set_state",
         kind: Kind::RawTracepoint,
         needed: false,
@@ -88,7 +106,7 @@ const HOOKS: [Hook; 7] = [
     },
     Hook {
         tap: Tap::Syscall,
-        programs: ["sys_exit", "sys_exit_2", "sys_exit_3"],
+        programs: &["sys_exit", "sys_exit_2", "sys_exit_3"],
         point: "sys_exit",
         kind: Kind::TypedTracepoint,
         needed: true,
@@ -126,6 +144,11 @@ impl Hook {
         HOOKS.iter().filter(move |hook| hook.tap == tap)
     }
 
+    /// Whether this kernel lacks the function whose exit it is, and so what it would hear.
+    pub(super) fn is_needless(&self, btf: &Btf) -> bool {
+        self.kind == Kind::Exit && btf.id_by_type_name_kind(self.point, BtfKind::Func).is_err()
+    }
+
     /// Loads those of the hooks of `tap`, `copies` of each, all at once: the verifier takes a few
     /// tenths of a second for some of them, each on a processor of its own. Gives what became of
     /// each by the program's name.
@@ -135,6 +158,7 @@ impl Hook {
         (tap, copies): (Tap, u32),
     ) -> HashMap<&'static str, Result<(), Refusal>> {
         let names: HashMap<&'static str, &'static Self> = Self::of(tap)
+            .filter(|hook| !hook.is_needless(btf))
             .flat_map(|hook| hook.names(copies).map(move |name| (name, hook)))
             .collect();
         thread::scope(|scope| {
@@ -182,7 +206,7 @@ impl Hook {
     }
 
     fn names(&self, copies: u32) -> impl Iterator<Item = &'static str> {
-        self.programs.into_iter().take(copies as usize)
+        self.programs.iter().copied().take(copies as usize)
     }
 
     /// Takes it off, the last copy first: one that is alone takes those before it for passed over.
@@ -192,6 +216,7 @@ impl Hook {
             let _ = match kernel.program_mut(name) {
                 Some(Program::BtfTracePoint(program)) => program.unload(),
                 Some(Program::RawTracePoint(program)) => program.unload(),
+                Some(Program::FExit(program)) => program.unload(),
                 _ => Ok(()),
             };
         }
@@ -207,6 +232,10 @@ impl Hook {
                 let program: &mut RawTracePoint = program.try_into()?;
                 program.load()
             }
+            Kind::Exit => {
+                let program: &mut FExit = program.try_into()?;
+                program.load(self.point, btf)
+            }
         }
     }
 
@@ -220,6 +249,10 @@ impl Hook {
                 let program: &mut RawTracePoint = program.try_into()?;
                 program.attach(self.point).map(|_| ())
             }
+            Kind::Exit => {
+                let program: &mut FExit = program.try_into()?;
+                program.attach().map(|_| ())
+            }
         }
     }
 
@@ -228,6 +261,7 @@ impl Hook {
         let kind = match self.kind {
             Kind::TypedTracepoint => "tp_btf",
             Kind::RawTracepoint => "raw_tp",
+            Kind::Exit => "fexit",
         };
         Note {
             hook: format!("{}: {kind} {}", self.tap.name(), self.point),

@@ -411,6 +411,10 @@ fn attach(
     let mut loaded = Hook::load_all(kernel, btf, (tap, copies));
     let mut programs = Vec::new();
     for hook in Hook::of(tap) {
+        if hook.is_needless(btf) {
+            notes.push(hook.note(State::NotNeeded, String::new()));
+            continue;
+        }
         match hook.attach(kernel, &mut loaded, copies) {
             Ok(program) => {
                 programs.push(program);

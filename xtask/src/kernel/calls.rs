@@ -14,6 +14,9 @@ use crate::project::Project;
 /// The test, and before it what its line in the output begins with.
 const TEST: &str = "plaintext::every_call_is_reported_as_it_was";
 
+/// What a case says for which the kernel refused a program.
+const REFUSED: &str = "refuses a program";
+
 /// The taps it goes through.
 pub(super) const TAPS: &[&str] = &["socket", "syscall"];
 
@@ -105,6 +108,9 @@ pub(super) fn passed(files: &Path, tap: &str, has_tap: bool) -> Result<Vec<Strin
     let mut skipped: Vec<_> = skipped.map(str::to_owned).collect();
     skipped.sort();
     skipped.dedup();
+    if let Some(refused) = skipped.iter().find(|line| line.contains(REFUSED)) {
+        bail!("{refused}, though every kernel here takes one");
+    }
     Ok(skipped)
 }
 
@@ -137,6 +143,8 @@ mod tests {
     #[test]
     fn what_passed_says_what_was_left_out() {
         check(OK, "", true, Ok(&[]));
+        let refused = "unix: skipped: this kernel refuses a program at an exit";
+        check(OK, refused, true, Err(refused));
         let case = "mptcp: skipped: no MPTCP";
         check(OK, case, true, Ok(&[case]));
     }

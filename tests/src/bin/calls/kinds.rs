@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::AsFd as _;
 
-use eaves_tests::expect::{Expected, Half, Tap, body};
+use eaves_tests::expect::{Expected, Half, body};
 
 use crate::Case;
 use crate::link::{Leg, Link, Place, Stage, request_head, response_head};
@@ -36,6 +36,7 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("unix_sendfile", unix_sendfile),
     Case::new("unix_splice_from", unix_splice_from),
     Case::new("mptcp_splice_from", |stage| {
+        stage.needs("mptcp_splice_read")?;
         splice_from(stage, &mptcp_link()?)
     }),
     Case::new("no_stream", no_stream),
@@ -168,12 +169,7 @@ fn unix_sendfile(stage: &mut Stage) -> io::Result<()> {
 
 /// No tracepoint at the socket layer tells of it, and there is no counter to show it.
 fn unix_splice_from(stage: &mut Stage) -> io::Result<()> {
-    if stage.tap == Tap::Socket {
-        return Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "the socket tap is not told of a splice from a Unix socket",
-        ));
-    }
+    stage.needs("unix_stream_splice_read")?;
     let link = stage.pair()?;
     splice_from(stage, &link)
 }

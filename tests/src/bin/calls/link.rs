@@ -8,7 +8,7 @@ use std::thread;
 
 use crate::sys::{self, Address};
 use crate::way::{Recv, Send, recv_exact, send_all, share, transfer};
-use eaves_tests::expect::{Expected, Half, Outcome, Tap, body};
+use eaves_tests::expect::{Expected, Half, Outcome, REFUSED, Tap, body};
 
 /// Vectors of one call that Eaves looks at; what lies in others is a gap of known length.
 const VECTORS: usize = 64;
@@ -44,6 +44,21 @@ impl Stage {
             pids: BTreeSet::from([std::process::id()]),
             expected: Vec::new(),
         }
+    }
+
+    /// Asks for the socket tap's hook on the exit of this function of the kernel.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::Unsupported`] if [`REFUSED`] names it.
+    pub(crate) fn needs(&self, function: &str) -> io::Result<()> {
+        let refused = std::env::var(REFUSED).unwrap_or_default();
+        if self.tap == Tap::Syscall || !refused.split(',').any(|refused| refused == function) {
+            return Ok(());
+        }
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            format!("this kernel refuses a program at the exit of {function}"),
+        ))
     }
 
     /// A target that no other exchange has.
