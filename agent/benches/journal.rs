@@ -15,7 +15,7 @@ use std::time::Instant;
 use eaves::clock::{Moment, WallTime};
 use eaves::journal::{
     Cursor, FRAME_BYTES, Journal, Key, KeyPlace, Keys, Options, Reader, RealDisk, Record,
-    RecordKind,
+    RecordKind, Worth,
 };
 
 /// Events of one round.
@@ -173,6 +173,7 @@ fn appended(events: &[Event], dir: &Path) -> f64 {
             }
             let record = Record {
                 kind: RecordKind::Exchange,
+                worth: Worth::default(),
                 severity: None,
                 time: WallTime(now.date.0),
                 line: event.line.as_bytes(),

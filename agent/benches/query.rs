@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use eaves::clock::{Ktime, Moment, WallTime};
 use eaves::event::stamp;
 use eaves::filter::{Fields, Filter};
-use eaves::journal::{Journal, KeyPlace, Keys, Options, RealDisk, Record, RecordKind};
+use eaves::journal::{Journal, KeyPlace, Keys, Options, RealDisk, Record, RecordKind, Worth};
 use eaves::query::{Question, Scan, Scanned, Step, Tally};
 
 const EVENTS: u64 = 300_000;
@@ -72,6 +72,7 @@ fn write(dir: &Path) {
         );
         let record = Record {
             kind: RecordKind::Exchange,
+            worth: Worth::default(),
             severity: None,
             time: now.date,
             line: line.as_bytes(),

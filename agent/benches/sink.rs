@@ -17,7 +17,7 @@ use eaves::clock::{Ktime, Moment, WallTime};
 use eaves::config::Config;
 use eaves::event::stamp;
 use eaves::journal::{
-    Cursor, Journal, KeyPlace, Keys, Options, Reader, RealDisk, Record, RecordKind,
+    Cursor, Journal, KeyPlace, Keys, Options, Reader, RealDisk, Record, RecordKind, Worth,
 };
 use eaves::pipeline::Sinks;
 use eaves::telemetry::Counter;
@@ -61,6 +61,7 @@ fn write(dir: &Path) {
         );
         let record = Record {
             kind: RecordKind::Exchange,
+            worth: Worth::default(),
             severity: None,
             time: now.date,
             line: line.as_bytes(),

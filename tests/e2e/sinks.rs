@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use eaves::clock::{Moment, WallTime};
-use eaves::journal::{Journal, KeyPlace, Keys, Options, RealDisk, Record, RecordKind};
+use eaves::journal::{Journal, KeyPlace, Keys, Options, RealDisk, Record, RecordKind, Worth};
 use eaves_tests::peer::{Collector, Fault, Got};
 use eaves_tests::process::Process;
 use eaves_tests::sandbox::{Sandbox, port, program};
@@ -51,6 +51,7 @@ pub(super) fn keep(sandbox: &Sandbox, lines: impl Iterator<Item = (RecordKind, S
     for (number, (kind, line)) in lines.enumerate() {
         let record = Record {
             kind,
+            worth: Worth::default(),
             severity: None,
             time: WallTime::now(),
             line: line.as_bytes(),

@@ -12,6 +12,7 @@ mod lifecycle;
 mod place;
 mod plaintext;
 mod servers;
+mod sinks;
 mod tls;
 
 fn main() {
@@ -21,6 +22,7 @@ fn main() {
         plaintext::trials(),
         doctor::trials(),
         servers::trials(),
+        sinks::trials(),
         tls::trials(),
         lifecycle::trials(),
         drops::trials(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use eaves::clock::{Ktime, Moment};
 use eaves::event::parse_stamp;
-use eaves::journal::{Journal, KeyPlace, Keys, Options, RealDisk, Record, RecordKind};
+use eaves::journal::{Journal, KeyPlace, Keys, Options, RealDisk, Record, RecordKind, Worth};
 use serde_json::Value;
 
 /// A journal that is being written. Its clock is the test's.
@@ -58,6 +58,7 @@ impl Writing {
                 "notice" => RecordKind::Notice,
                 _ => RecordKind::Exchange,
             },
+            worth: Worth::default(),
             severity: None,
             time,
             line: whole.as_bytes(),

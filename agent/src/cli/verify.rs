@@ -43,7 +43,8 @@ pub struct Args {
     #[arg(long, value_name = "LINK")]
     put_back: Vec<u64>,
 
-    /// Public key that must have signed; by default this host's
+    /// Public key that must have signed, or that has handed over to the one that does, or was handed over to;
+    /// by default this host's
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
 
@@ -242,6 +243,12 @@ fn words(dir: &Path, report: &Report, knows_key: bool) -> String {
             " (the journal's own word: give the right one by --key)"
         };
         say(format!("  key           {key}{from}"));
+        for change in report.keys.iter().rev() {
+            say(format!(
+                "  key before    {}, which handed over before segment {}",
+                change.from, change.segment
+            ));
+        }
     }
     text
 }
@@ -277,5 +284,9 @@ fn json(report: &Report) -> Value {
         "unsigned_links": report.unsigned_links,
         "torn_bytes": report.torn_bytes,
         "key": report.key.map(|key| key.to_string()),
+        "keys_before": report.keys.iter().map(|change| serde_json::json!({
+            "key": change.from.to_string(),
+            "segment": change.segment,
+        })).collect::<Vec<_>>(),
     })
 }

@@ -20,7 +20,7 @@ pub struct Journal {
     pub dir: PathBuf,
     /// How much is kept. Whole segments are deleted, the oldest first.
     pub keep: Keep,
-    /// Bytes of the file system that are left free. With less, exchanges are left out and counted.
+    /// Bytes of the file system that are left free. Toward that, what is worth least is left out first, and counted.
     pub min_free: Size,
     /// How soon what is written survives a loss of power; `always`: as soon as a frame of records
     /// is closed. Findings do at once.

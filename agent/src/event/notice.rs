@@ -218,6 +218,8 @@ pub enum JournalWhat {
     Lost,
     /// The clock was set.
     ClockSet,
+    /// Another key signs from here on.
+    KeyChanged,
 }
 
 impl Detail<'_> {

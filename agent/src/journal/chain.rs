@@ -72,6 +72,8 @@ pub(super) struct Chain {
     dir: PathBuf,
     key: SigningKey,
     public: Hash,
+    /// Signs once the key that signs now has said so.
+    heir: Option<SigningKey>,
     /// All segments, the oldest first; the last is written to if `active` is there.
     segments: VecDeque<Segment>,
     active: Option<Active>,
@@ -117,6 +119,7 @@ impl Chain {
             dir,
             key,
             public,
+            heir: None,
             bytes: recovered.segments.iter().map(|segment| segment.bytes).sum(),
             segments: recovered.segments.into(),
             active,
@@ -172,6 +175,30 @@ impl Chain {
         let active = self.active.as_ref()?;
         let opened = self.segments.back()?.opened;
         Some((active.bytes, WallTime(opened)))
+    }
+
+    /// The key that is to sign after the one that does.
+    pub(super) fn heir(&self) -> Option<PublicKey> {
+        self.heir.as_ref().map(PublicKey::of)
+    }
+
+    /// The key that signs.
+    pub(super) const fn signer(&self) -> PublicKey {
+        PublicKey(self.public)
+    }
+
+    /// Names the key that is to sign later.
+    pub(super) fn bequeath(&mut self, heir: SigningKey) {
+        self.heir = Some(heir);
+    }
+
+    /// Has the heir sign from the next link on, which begins a segment.
+    pub(super) fn succeed(&mut self) {
+        if let Some(heir) = self.heir.take() {
+            self.public = PublicKey::of(&heir).0;
+            self.key = heir;
+            self.rotate();
+        }
     }
 
     /// Ends the segment that is written to: the next link begins another.
@@ -274,6 +301,14 @@ impl Chain {
             ready.urgent = true;
             ready.retire = Some(retire);
         }
+    }
+
+    /// Makes the link that says who signs after this segment.
+    pub(super) fn seal_handover(&mut self, handover: &body::Handover, durable: u64) {
+        let (bytes, head) = self.begin(handover.date);
+        self.body.clear();
+        handover.encode(&mut self.body);
+        self.finish(bytes, head, Kind::Handover, Counts::default(), durable);
     }
 
     /// Makes the link that says that writing begins here.

@@ -127,6 +127,15 @@ pub enum Happened {
         /// How many.
         records: u64,
     },
+    /// Another key signs from here on.
+    KeyChanged {
+        /// The key that signed before.
+        from: PublicKey,
+        /// The key that signs now.
+        to: PublicKey,
+        /// Whether the one before has signed that it is followed by the other.
+        handed_over: bool,
+    },
     /// The clock was set.
     ClockSet {
         /// By how much, forward or back, ns.
@@ -222,6 +231,29 @@ pub(super) mod body {
                             .find(|reason| *reason as u32 == word)
                             .ok_or(Cut)?
                     },
+                })
+            })
+        }
+    }
+
+    /// Body of a handover.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(in super::super) struct Handover {
+        pub(in super::super) date: WallTime,
+        pub(in super::super) key: Hash,
+    }
+
+    impl Handover {
+        pub(in super::super) fn encode(&self, out: &mut Vec<u8>) {
+            out.extend_from_slice(&self.date.0.to_le_bytes());
+            out.extend_from_slice(&self.key);
+        }
+
+        pub(in super::super) fn decode(body: &[u8]) -> Result<Self, FormatError> {
+            whole(body, |take| {
+                Ok(Self {
+                    date: WallTime(take.u64()?),
+                    key: take.array()?,
                 })
             })
         }

@@ -28,6 +28,9 @@ const FILE_MAX_BYTES: u64 = 256;
 /// Suffix of the file with the public key, for everyone to read.
 const PUBLIC: &str = "pub";
 
+/// What the name of the key that signed before has behind it.
+const OLD: &str = ".old";
+
 /// Name of the key's file.
 const FILE: &str = "journal.key";
 
@@ -67,6 +70,37 @@ impl KeyPlace {
             }
             loaded => loaded,
         }
+    }
+
+    /// The key that signed before the one that stands there now, if it was left beside it.
+    ///
+    /// # Errors
+    /// It cannot be read, or is no key.
+    pub(super) fn load_old(&self) -> Result<Option<SigningKey>, JournalError> {
+        match load(&self.old()) {
+            Ok(key) => Ok(Some(key)),
+            Err(JournalError::Key { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Deletes the key that signed before: nothing needs it any more. What the service manager gives stays.
+    pub(super) fn forget_old(&self) -> io::Result<()> {
+        if self.credential.is_some() {
+            return Ok(());
+        }
+        match fs::remove_file(self.old()) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn old(&self) -> PathBuf {
+        let mut path = self.credential.as_ref().unwrap_or(&self.file).clone();
+        path.as_mut_os_string().push(OLD);
+        path
     }
 
     /// The public key, as those who verify need it. Nothing is made.

@@ -28,7 +28,7 @@
 //! link        lead │ data frame, of kind 1 │ seal
 //!
 //! lead        0  0x184D2A5C u32 │ 36 u32                   a skippable frame
-//!             8  kind u32 │ records u32                    1 data, 2 checkpoint, 3 retire, 4 start
+//!             8  kind u32 │ records u32                    1 data, 2 checkpoint, 3 retire, 4 start, 5 handover
 //!            16  data bytes u32 │ seal bytes u32           of what follows
 //!            24  sequence u64                              from 0, one more for each link of the chain
 //!            32  durable u64                               links before this sequence had been synced
@@ -61,6 +61,8 @@
 //!            24  cut records u64 │ cut bytes u64           what was torn and is cut off
 //!            40  known u64 │ seal 32 bytes                 one more than the sequence of a checkpoint that
 //!                                                          should be in this chain and is not; or 0
+//! body of 5   0  date u64 │ public key 32 bytes            signs from the next segment on; holds once a checkpoint
+//!                                                          by the key before has signed it
 //! ```
 //!
 //! The hashes of head, link and checkpoint are BLAKE3's, derived with a context of their own; a
@@ -70,6 +72,7 @@ mod bytes;
 mod chain;
 mod disk;
 mod folder;
+mod hand_over;
 mod happened;
 mod index;
 mod key;
@@ -79,9 +82,12 @@ mod open;
 mod position;
 mod put_back;
 mod reader;
+mod record;
 mod recover;
+mod report;
 mod retention;
 mod segment;
+mod signers;
 mod space;
 mod state;
 mod sync;
@@ -105,11 +111,14 @@ pub use key::{CREDENTIAL, KeyPlace, PublicKey};
 pub use open::is_written;
 pub use put_back::PutBack;
 pub use reader::{Damage, Frame, Order, Reader};
+pub use record::{Pressure, Record, Worth};
+pub use report::{Break, BreakKind, Report, Trust};
 pub use segment::{FormatError, Hash, LINE_MAX_BYTES};
+pub use signers::KeyChange;
 pub use state::{Cursor, Saved, State};
 pub use sync::Synced;
-pub use verify::{Break, BreakKind, Report, Trust, verify};
-pub use writer::{Journal, Pressure, Record};
+pub use verify::verify;
+pub use writer::Journal;
 
 /// Where a journal lies if no other place is named.
 pub const DEFAULT_DIR: &str = "/var/lib/eaves/journal";

@@ -11,6 +11,7 @@ use rustix::fs::{major, minor};
 use super::JournalError;
 use super::chain::Chain;
 use super::happened::{Checkpoint, Happened, body};
+use super::key::PublicKey;
 use super::recover::{Recovered, recover, seal_at};
 use super::segment::NO_HASH;
 use super::state;
@@ -34,8 +35,8 @@ impl Journal {
         if self.lock.is_none() {
             self.lock = Some(lock(&dir)?);
         }
-        let key = self.options.key.load_or_make()?;
         let recovered = recover(&*self.disk, &dir).map_err(io)?;
+        let signing = self.signing(&recovered)?;
         let known = self.missing(&recovered).map_err(io)?;
         let mut start = body::Start {
             date: now.date,
@@ -59,9 +60,17 @@ impl Journal {
                 known: known.sequence,
                 found,
             }),
+            signing.before.map(|from| Happened::KeyChanged {
+                from: PublicKey(from),
+                to: PublicKey::of(&signing.key),
+                handed_over: false,
+            }),
         ];
         let mut chain =
-            Chain::open(Arc::clone(&self.disk), dir.clone(), key, recovered).map_err(io)?;
+            Chain::open(Arc::clone(&self.disk), dir.clone(), signing.key, recovered).map_err(io)?;
+        if let Some(heir) = signing.heir {
+            chain.bequeath(heir);
+        }
         if let Some(known) = known {
             start.known = known.sequence + 1;
             start.seal = known.seal;

@@ -1,6 +1,6 @@
 //! Where a chain goes on from a copy that was put back.
 
-use super::verify::{Break, BreakKind};
+use super::report::{Break, BreakKind};
 use crate::clock::WallTime;
 
 /// A place where the agent found at a start that it had signed more than was there: a copy was put back, or

@@ -295,7 +295,9 @@ impl Walker<'_> {
     fn follows(&self, lead: &Lead, previous: &Hash) -> bool {
         let next = match lead.kind {
             Kind::Start => lead.sequence >= self.out.sequence,
-            Kind::Data | Kind::Checkpoint | Kind::Retire => lead.sequence == self.out.sequence,
+            Kind::Data | Kind::Checkpoint | Kind::Retire | Kind::Handover => {
+                lead.sequence == self.out.sequence
+            }
         };
         next && *previous == self.out.previous
     }

@@ -172,11 +172,19 @@ pub(super) enum Kind {
     Retire = 3,
     /// Says that the agent began to write here.
     Start = 4,
+    /// Names the key that signs from the next segment on.
+    Handover = 5,
 }
 
 impl Kind {
     fn of(word: u32) -> Option<Self> {
-        let all = [Self::Data, Self::Checkpoint, Self::Retire, Self::Start];
+        let all = [
+            Self::Data,
+            Self::Checkpoint,
+            Self::Retire,
+            Self::Start,
+            Self::Handover,
+        ];
         all.into_iter().find(|kind| *kind as u32 == word)
     }
 
@@ -184,7 +192,7 @@ impl Kind {
     const fn signature_bytes(self) -> usize {
         match self {
             Self::Checkpoint => SIGNATURE_LENGTH,
-            Self::Data | Self::Retire | Self::Start => 0,
+            Self::Data | Self::Retire | Self::Start | Self::Handover => 0,
         }
     }
 }
@@ -431,7 +439,7 @@ pub(super) fn finish_link(
     seal.seal = seal.hash();
     let signature = match lead.kind {
         Kind::Checkpoint => key.sign(&signed(&seal.seal)).to_bytes(),
-        Kind::Data | Kind::Retire | Kind::Start => [0; SIGNATURE_LENGTH],
+        Kind::Data | Kind::Retire | Kind::Start | Kind::Handover => [0; SIGNATURE_LENGTH],
     };
     if let Some(place) = link.get_mut(start..start + LEAD_BYTES) {
         place.copy_from_slice(&lead.encode());

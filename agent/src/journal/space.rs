@@ -6,9 +6,8 @@ use std::time::Duration;
 use super::Options;
 use super::disk::Disk;
 use super::happened::RetireReason;
-use super::index::RecordKind;
+use super::record::{Pressure, Worth};
 use super::timing::ns;
-use super::writer::Pressure;
 use crate::clock::WallTime;
 
 /// Largest and least size at which a segment ends, bytes. Segments are deleted whole, so there are
@@ -39,7 +38,7 @@ pub(super) struct Space {
     keep_bytes: u64,
     keep_age: Duration,
     min_free: u64,
-    /// Bytes that findings and notices have for themselves.
+    /// Bytes that findings, notices and exchanges that matter have for themselves.
     reserve: u64,
     segment_bytes: u64,
     segment_age: Duration,
@@ -85,11 +84,13 @@ impl Space {
     }
 
     /// Whether a record may be written if then so much is taken.
-    pub(super) fn admits(&self, kind: RecordKind, taken: Taken) -> bool {
-        let reserved = match kind {
-            RecordKind::Exchange => self.reserve,
+    pub(super) fn admits(&self, worth: Worth, taken: Taken) -> bool {
+        let reserved = match worth {
+            Worth::Asset => self.reserve * 2,
+            Worth::Common => self.reserve,
+            Worth::Important => self.reserve / 2,
             // The rest of it is for what the journal says in the chain.
-            RecordKind::Finding | RecordKind::Notice => self.reserve / 4,
+            Worth::Told => self.reserve / 4,
         };
         self.room(taken) >= reserved
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{
     Cursor, Disk, Happened, Journal, KeyPlace, Keys, Options, Order, PublicKey, Reader, RealDisk,
-    Record, RecordKind, Report, Sync, Trust, verify,
+    Record, RecordKind, Report, Sync, Trust, Worth, verify,
 };
 use crate::clock::{Ktime, Moment, WallTime};
 use crate::event::Severity;
@@ -102,6 +102,7 @@ impl Rig {
         let now = self.now();
         let record = Record {
             kind,
+            worth: Worth::default(),
             severity,
             time: now.date,
             line: line.as_bytes(),

@@ -2,7 +2,9 @@
 
 mod crash;
 mod faults;
+mod keys;
 mod tamper;
+mod worth;
 
 use std::process::Command;
 

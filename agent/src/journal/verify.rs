@@ -13,100 +13,17 @@ use std::sync::Arc;
 use super::JournalError;
 use super::disk::{Disk, DiskFile, Open, RealDisk};
 use super::folder::{self, File};
-use super::happened::{Checkpoint, body};
+use super::happened::body;
 use super::index::Index;
 use super::key::PublicKey;
 use super::links::{LinkError, Links, head_of};
 use super::put_back::PutBack;
+use super::report::{Break, BreakKind, Report, Trust};
 use super::segment::{
     FormatError, HEAD_BYTES, Hash, Head, Kind, Lead, NO_HASH, Seal, hash_of_head,
 };
+use super::signers::Signers;
 use super::unpack::bad_records;
-use crate::clock::WallTime;
-
-/// What a journal is held against.
-#[derive(Clone, Debug, Default)]
-pub struct Trust {
-    /// The key that must have signed; without one, that of the first segment is taken.
-    pub key: Option<PublicKey>,
-    /// Checkpoints that were seen elsewhere.
-    pub checkpoints: Vec<Checkpoint>,
-    /// Links before which a person has put the journal back from a copy: [`PutBack::link`].
-    pub put_back: Vec<u64>,
-}
-
-/// What was found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Segments.
-    pub segments: u64,
-    /// Frames and other links.
-    pub links: u64,
-    /// Records in them.
-    pub records: u64,
-    /// Least and greatest time of a record.
-    pub times: Option<(WallTime, WallTime)>,
-    /// First segment that is kept; those before it were deleted on purpose.
-    pub first_segment: u64,
-    /// The last checkpoint: all before it is proved.
-    pub checkpoint: Option<(u64, WallTime)>,
-    /// Links behind it: in order and whole, but signed by nobody yet.
-    pub unsigned_links: u64,
-    /// Bytes of a link at the end that is not whole: being written, or torn.
-    pub torn_bytes: u64,
-    /// The key that signed.
-    pub key: Option<PublicKey>,
-    /// Places where the agent found the end of the chain gone, and went on.
-    pub put_back: Vec<PutBack>,
-    /// The first thing that is wrong.
-    pub found: Option<Break>,
-}
-
-/// What is wrong, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Break {
-    /// What was done to it.
-    pub kind: BreakKind,
-    /// Segment it is in.
-    pub segment: u64,
-    /// Sequence of the link: frames count with the others.
-    pub frame: Option<u64>,
-    /// Number in the whole chain, from 0, of the first record in question.
-    pub record: Option<u64>,
-    /// How many records may be concerned, where that is known; 1 where it is known which.
-    pub records: Option<u64>,
-    /// In words.
-    pub what: String,
-}
-
-/// What was done to a journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BreakKind {
-    /// Something is there that was not written so.
-    Altered,
-    /// Something in the middle, or before, is not there.
-    Removed,
-    /// Something is in another place than it was written to.
-    Reordered,
-    /// What came last is not there.
-    CutTail,
-    /// Signed by another key.
-    WrongKey,
-}
-
-impl BreakKind {
-    /// In words.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Altered => "altered",
-            Self::Removed => "removed",
-            Self::Reordered => "reordered",
-            Self::CutTail => "cut tail",
-            Self::WrongKey => "wrong key",
-        }
-    }
-}
 
 /// Proves the journal in `dir` from its first segment to its last checkpoint, or names the first
 /// break. `progress` is told each segment that is begun, and how many there are.
@@ -158,7 +75,7 @@ struct Walk<'a> {
     disk: &'a dyn Disk,
     dir: &'a Path,
     trust: &'a Trust,
-    key: Option<PublicKey>,
+    signers: Signers,
     report: Report,
     /// Sequence, records and seal that the next link goes on from.
     sequence: u64,
@@ -180,7 +97,7 @@ impl<'a> Walk<'a> {
             disk,
             dir,
             trust,
-            key: trust.key,
+            signers: Signers::new(trust.key),
             report: Report::default(),
             sequence: 0,
             records: 0,
@@ -197,11 +114,10 @@ impl<'a> Walk<'a> {
         let handle = self
             .disk
             .open(&folder::path(self.dir, file.number), Open::Read)?;
-        let head = match head_of(&*handle) {
+        match head_of(&*handle) {
             Ok((head, bytes)) => {
                 self.head(&head, file.number)?;
                 self.previous = hash_of_head(&bytes);
-                head
             }
             Err(LinkError::Io(error)) => return Err(error.into()),
             Err(LinkError::Format(FormatError::Short(_))) if is_last => {
@@ -211,9 +127,8 @@ impl<'a> Walk<'a> {
             Err(LinkError::Format(error)) => {
                 return Err(self.broken(BreakKind::Altered, file.number, None, error.to_string()));
             }
-        };
+        }
         self.report.segments += 1;
-        self.key.get_or_insert(PublicKey(head.key));
         let mut links = Links::new(Arc::clone(&handle), HEAD_BYTES as u64);
         loop {
             let at = links.at();
@@ -239,7 +154,7 @@ impl<'a> Walk<'a> {
             let what = format!("the file holds segment {}", head.segment);
             return wrong(self, BreakKind::Reordered, what);
         }
-        if self.key.is_some_and(|key| key.0 != head.key) {
+        if !self.signers.begin(number, head.key) {
             let what = format!("signed by {}", PublicKey(head.key));
             return wrong(self, BreakKind::WrongKey, what);
         }
@@ -321,8 +236,7 @@ impl<'a> Walk<'a> {
                 self.report.times = Some((first.min(index.first), last.max(index.last)));
             }
             Kind::Checkpoint => {
-                let key = self.key.unwrap_or(PublicKey(NO_HASH));
-                if !seal.is_signed_by(&key.0) {
+                if !seal.is_signed_by(&self.signers.signer().0) {
                     let since = self.signed;
                     let what = format!(
                         "its signature is not by the key, or a link since {since} was rewritten"
@@ -336,12 +250,17 @@ impl<'a> Walk<'a> {
                     return wrong(self, "it counts other records");
                 }
                 self.signed = lead.sequence + 1;
+                self.signers.signed();
                 self.report.checkpoint = Some((lead.sequence, check.date));
                 let retired = std::mem::take(&mut self.retiring);
                 self.retired.extend(retired);
             }
             Kind::Retire => match body::Retire::decode(seal.body) {
                 Ok(retire) => self.retiring.push((retire.segment, retire.seal)),
+                Err(_) => return wrong(self, "its body is none"),
+            },
+            Kind::Handover => match body::Handover::decode(seal.body) {
+                Ok(handover) => self.signers.name(handover.key),
                 Err(_) => return wrong(self, "its body is none"),
             },
             Kind::Start => match body::Start::decode(seal.body) {
@@ -514,9 +433,14 @@ impl<'a> Walk<'a> {
 
     /// What can be said only at the end.
     fn finish(&mut self, files: &[File]) {
-        self.report.key = self.key;
+        self.report.key = self.signers.key();
+        self.report.keys = self.signers.changes();
         self.report.unsigned_links = self.sequence.saturating_sub(self.signed);
-        if self.report.found.is_none() {
+        if self.is_foreign(files) {
+            let cut = self.cut(files);
+            let cut = cut.filter(|found| found.kind == BreakKind::CutTail);
+            self.report.found = cut.or_else(|| self.foreign());
+        } else if self.report.found.is_none() {
             let accepted = |one: &&PutBack| self.trust.put_back.contains(&one.link);
             let put_back = self.report.put_back.iter().find(|one| !accepted(one));
             let put_back = put_back.map(|one| one.to_break());
@@ -525,6 +449,33 @@ impl<'a> Walk<'a> {
                 .or_else(|| self.cut(files));
             self.report.found = found;
         }
+    }
+
+    /// Whether the key that is trusted stands nowhere for the chain; what else is wrong with it then is that of
+    /// another's.
+    fn is_foreign(&self, files: &[File]) -> bool {
+        let trusted = self.trust.key.filter(|_| self.report.segments > 0);
+        let Some(trusted) = trusted.filter(|_| !self.signers.is_proved()) else {
+            return false;
+        };
+        let signs = |file: &File| {
+            let path = folder::path(self.dir, file.number);
+            let handle = self.disk.open(&path, Open::Read).ok()?;
+            Some(head_of(&*handle).ok()?.0.key == trusted.0)
+        };
+        self.report.found.is_none() || !files.iter().any(|file| signs(file) == Some(true))
+    }
+
+    fn foreign(&self) -> Option<Break> {
+        let key = self.signers.key()?;
+        Some(Break {
+            kind: BreakKind::WrongKey,
+            segment: self.report.first_segment,
+            frame: None,
+            record: None,
+            records: None,
+            what: format!("signed by {key}"),
+        })
     }
 
     /// Whether what stood before the first segment was deleted by another hand.
@@ -560,8 +511,7 @@ impl<'a> Walk<'a> {
                 records: checkpoint.records.checked_sub(self.records),
                 what,
             };
-            let key = self.key.unwrap_or(PublicKey(checkpoint.key));
-            if !checkpoint.is_signed_by(&key) {
+            if !self.signers.has_signed(checkpoint) {
                 let what = format!(
                     "the checkpoint seen of link {} is not by its key",
                     checkpoint.sequence

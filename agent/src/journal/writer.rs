@@ -8,17 +8,17 @@ use std::time::Duration;
 use super::chain::{Chain, Ready};
 use super::disk::Disk;
 use super::happened::Happened;
-use super::index::{Counts, IndexBuilder, Keys, RecordKind};
+use super::index::{Counts, IndexBuilder, RecordKind};
 use super::mend::mend;
 use super::open::LAST;
+use super::record::{Pressure, Record, Worth};
 use super::retention::Retiring;
 use super::segment::LINE_MAX_BYTES;
 use super::space::{Space, Taken};
 use super::sync::{Job, Synced, Syncer};
 use super::timing::{Timing, ns};
 use super::{FRAME_AGE, FRAME_BYTES, JournalError, Options, Sync};
-use crate::clock::{Ktime, Moment, WallTime};
-use crate::event::Severity;
+use crate::clock::{Ktime, Moment};
 use crate::telemetry::{Counter, Counters};
 
 /// Least time between two frames that close for a finding: at most 20 a second.
@@ -27,37 +27,12 @@ const FINDING_EVERY: Duration = Duration::from_millis(50);
 /// How often all is signed; less than a minute by what a caller may be late.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(50);
 
-/// Bytes of findings and notices that wait in memory while nothing can be written.
+/// Bytes that wait in memory while nothing can be written: of findings and notices, and up to half of it of
+/// exchanges that matter.
 const WAITING_MAX_BYTES: usize = 1 << 20;
 
 /// Longest wait between two tries, seconds.
 const RETRY_MAX_S: u64 = 30;
-
-/// One record.
-#[derive(Clone, Copy, Debug)]
-pub struct Record<'a> {
-    /// What it is.
-    pub kind: RecordKind,
-    /// Of a finding or notice.
-    pub severity: Option<Severity>,
-    /// When what it tells of began.
-    pub time: WallTime,
-    /// Its JSON, one line with its line feed.
-    pub line: &'a [u8],
-    /// What it may be looked for by.
-    pub keys: Keys<'a>,
-}
-
-/// What the caller should leave out, so that the rest finds room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Pressure {
-    /// Nothing.
-    None,
-    /// Bodies.
-    Bodies,
-    /// Exchanges; they would be shed.
-    Exchanges,
-}
 
 /// Why exchanges are shed.
 #[derive(Debug)]
@@ -156,7 +131,7 @@ impl Journal {
             }
             Err(error) => journal.degrade(Trouble::Opening, &error, now),
         }
-        journal.flush(now);
+        journal.hand_over(now);
         Ok(journal)
     }
 
@@ -170,9 +145,8 @@ impl Journal {
             self.counters.add(Counter::JournalRefused, 1);
             return;
         }
-        if !self.admits(record.kind, line.len()) {
+        if !self.admits(record, now) {
             self.shed(record.kind, 1);
-            self.tell_if_full(now);
             return;
         }
         if self.lines.is_empty() {
@@ -195,7 +169,7 @@ impl Journal {
         }
         self.take_done(now);
         self.measure(now);
-        self.flush(now);
+        self.hand_over(now);
         if self.is_due(now.steady) {
             self.close_frame(now);
         }
@@ -275,14 +249,22 @@ impl Journal {
         }
     }
 
-    fn admits(&self, kind: RecordKind, bytes: usize) -> bool {
-        let waiting = self.lines.len() + bytes <= WAITING_MAX_BYTES;
+    /// Whether there is room for a record, by what it is worth.
+    fn admits(&mut self, record: &Record<'_>, now: Moment) -> bool {
+        let bytes = record.line.len();
+        let waits = |most: usize| self.lines.len() + bytes <= most;
+        let worth = record.worth();
         let mut taken = self.taken();
         taken.waiting += bytes as u64;
-        let room = self.space.admits(kind, taken);
-        match (&self.degraded, kind) {
-            (None, _) => room,
-            (Some(_), RecordKind::Exchange) => false,
+        let room = self.space.admits(worth, taken);
+        match (&self.degraded, worth) {
+            (None, _) => {
+                if !room && worth > Worth::Asset {
+                    self.tell_if_full(now);
+                }
+                room
+            }
+            (Some(_), Worth::Asset | Worth::Common) => false,
             (
                 Some(Degraded {
                     trouble: Trouble::Full,
@@ -290,7 +272,8 @@ impl Journal {
                 }),
                 _,
             ) => room,
-            (Some(_), RecordKind::Finding | RecordKind::Notice) => waiting,
+            (Some(_), Worth::Important) => waits(WAITING_MAX_BYTES / 2),
+            (Some(_), Worth::Told) => waits(WAITING_MAX_BYTES),
         }
     }
 

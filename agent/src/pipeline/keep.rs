@@ -8,7 +8,7 @@ use crate::event::{
     ApiEvent, Detail, Finding, JournalWhat, Lower, Notice, Severity, Text, write_line,
 };
 use crate::journal::{
-    Checkpoint, Cursor, Happened, Journal, Keys, Pressure, Record, RecordKind, Synced,
+    Checkpoint, Cursor, Happened, Journal, Keys, Pressure, Record, RecordKind, Synced, Worth,
 };
 use crate::telemetry::Counters;
 
@@ -57,6 +57,7 @@ impl Keep {
             // What is no JSON is an empty line, which the journal refuses and counts.
             let _ = write_line(&event, &mut self.line);
         }
+        let worth = worth(&event, about_finding);
         let address = event.client.as_ref().map(|client| client.address.to_text());
         let user = event.user.as_ref().and_then(|user| user.id);
         let user = user.map(Text::to_text);
@@ -64,6 +65,7 @@ impl Keep {
         let domain = domain.map(|Lower(name)| Text(name).to_text().to_ascii_lowercase());
         let record = Record {
             kind: RecordKind::Exchange,
+            worth,
             severity: None,
             time: event.time,
             line: if as_it_is { line } else { &self.line },
@@ -93,6 +95,7 @@ impl Keep {
         let (client, user) = (text(&finding.actor.client), text(&finding.actor.user));
         let record = Record {
             kind: RecordKind::Finding,
+            worth: Worth::Told,
             severity: Some(finding.severity),
             time: finding.time,
             line: &self.line,
@@ -118,6 +121,7 @@ impl Keep {
         let _ = write_line(notice, &mut self.line);
         let record = Record {
             kind: RecordKind::Notice,
+            worth: Worth::Told,
             severity: Some(notice.severity),
             time: notice.time,
             line: &self.line,
@@ -158,6 +162,39 @@ impl Keep {
     pub(super) fn counters(&self) -> &Counters {
         self.journal.counters()
     }
+}
+
+/// Ends of the names of static files.
+const ASSETS: [&[u8]; 20] = [
+    b"avif", b"bmp", b"css", b"eot", b"gif", b"ico", b"jpeg", b"jpg", b"js", b"map", b"mjs",
+    b"mp4", b"otf", b"png", b"svg", b"ttf", b"webm", b"webp", b"woff", b"woff2",
+];
+
+/// What an exchange is worth when there is not room for all.
+fn worth(event: &ApiEvent<'_>, about_finding: bool) -> Worth {
+    let status = event.http.response.as_ref().and_then(|r| r.status_code);
+    let worked = status.is_some_and(|status| status < 400);
+    if about_finding || !worked || !event.signals.is_empty() {
+        return Worth::Important;
+    }
+    let request = event.http.request.as_ref();
+    let method = request.and_then(|request| request.method);
+    let fetched = method.is_some_and(|Text(method)| matches!(method, b"GET" | b"HEAD"));
+    let path = event.url.and_then(|url| url.path);
+    let is_asset = path.is_some_and(|Text(path)| is_asset(path));
+    if fetched && is_asset {
+        Worth::Asset
+    } else {
+        Worth::Common
+    }
+}
+
+/// Whether a path names a static file.
+fn is_asset(path: &[u8]) -> bool {
+    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    let mut parts = name.rsplitn(2, |byte| *byte == b'.');
+    let (end, stem) = (parts.next().unwrap_or_default(), parts.next());
+    stem.is_some() && ASSETS.iter().any(|asset| end.eq_ignore_ascii_case(asset))
 }
 
 /// What happened, as it is reported, and how much it matters.
@@ -226,6 +263,20 @@ fn told(happened: Happened) -> (Severity, Detail<'static>) {
             let detail = of(What::Lost, None, Some(records), None);
             (Severity::High, detail)
         }
+        Happened::KeyChanged {
+            from,
+            to,
+            handed_over,
+        } => {
+            let (severity, how) = if handed_over {
+                (Severity::Info, "the one before signed it")
+            } else {
+                (Severity::High, "the one before did not sign it")
+            };
+            let reason = format!("{to} signs after {from}: {how}");
+            let detail = of(What::KeyChanged, None, None, Some(reason));
+            (severity, detail)
+        }
         Happened::ClockSet { by_ns } => {
             let reason = format!("by {} s", by_ns / 1_000_000_000);
             (Severity::Low, of(What::ClockSet, None, None, Some(reason)))
@@ -249,4 +300,30 @@ fn signed(checkpoint: &Checkpoint) -> Detail<'static> {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_asset;
+
+    #[test]
+    fn static_files_are_known_by_the_ends_of_their_names() {
+        let check =
+            |path: &str, expected| assert_eq!(is_asset(path.as_bytes()), expected, "{path}");
+        check("/static/app.min.JS", true);
+        check("/logo.svg", true);
+        check("/fonts/x.woff2", true);
+        for other in [
+            "",
+            "/",
+            "/js",
+            "/a.png/b",
+            "/api/users.json",
+            "/download.php",
+            "/css.",
+            "/x.pngx",
+        ] {
+            check(other, false);
+        }
+    }
 }

@@ -1,7 +1,9 @@
 use super::{Question, Scan, Scanned, Step};
 use crate::clock::{Ktime, Moment, WallTime};
 use crate::filter::Filter;
-use crate::journal::{Journal, KeyPlace, Keys, Options, Order, RealDisk, Record, RecordKind};
+use crate::journal::{
+    Journal, KeyPlace, Keys, Options, Order, RealDisk, Record, RecordKind, Worth,
+};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,6 +47,7 @@ impl Made {
             );
             let record = Record {
                 kind: RecordKind::Exchange,
+                worth: Worth::default(),
                 severity: None,
                 time,
                 line: line.as_bytes(),

@@ -126,7 +126,7 @@ mod tests {
     use super::{JournalFeed, cursor_name, sink_name};
     use crate::clock::{Ktime, Moment, WallTime};
     use crate::journal::{
-        Cursor, Journal, KeyPlace, Keys, Options, RealDisk, Record, RecordKind, State,
+        Cursor, Journal, KeyPlace, Keys, Options, RealDisk, Record, RecordKind, State, Worth,
     };
     use crate::sink::batch::Kind;
     use crate::sink::pump::{Feed as _, Kept};
@@ -160,6 +160,7 @@ mod tests {
             let line = format!("{{\"n\":{second}}}\n");
             let record = Record {
                 kind,
+                worth: Worth::default(),
                 severity: None,
                 time: WallTime(0),
                 line: line.as_bytes(),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use eaves::clock::Moment;
 use eaves::journal::{
-    Cursor, Journal, KeyPlace, Keys, Options, Reader, RealDisk, Record, RecordKind, Sync,
+    Cursor, Journal, KeyPlace, Keys, Options, Reader, RealDisk, Record, RecordKind, Sync, Worth,
 };
 
 /// Events between two looks at the clock.
@@ -58,6 +58,7 @@ fn main() -> Result<()> {
                 } else {
                     RecordKind::Exchange
                 },
+                worth: Worth::default(),
                 severity: None,
                 time: now.date,
                 line: line.as_bytes(),
