@@ -5,6 +5,8 @@
 
 #![expect(clippy::expect_used, reason = "a bench, run by hand")]
 
+mod events;
+
 use std::fs::{self, File};
 use std::hint::black_box;
 use std::io::{Read as _, Write as _};
@@ -12,11 +14,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use eaves::clock::{Moment, WallTime};
-use eaves::journal::{
-    Cursor, FRAME_BYTES, Journal, Key, KeyPlace, Keys, Options, Reader, RealDisk, Record,
-    RecordKind, Worth,
-};
+use eaves::clock::Moment;
+use eaves::journal::{Cursor, FRAME_BYTES, Journal, Key, Reader, RealDisk};
+
+use events::{Event, Events, options};
 
 /// Events of one round.
 const EVENTS: usize = 100_000;
@@ -29,90 +30,6 @@ const CLIENTS: u64 = 10_000;
 
 /// Events of a connection.
 const KEPT: u64 = 40;
-
-/// Small random numbers (xorshift64, Marsaglia, 2003).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self, below: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % below
-    }
-
-    /// Like a UUIDv7 of one second: 74 random bits.
-    fn id(&mut self) -> String {
-        let (a, b) = (self.next(1 << 12), self.next(1 << 62));
-        let back = format!("{:016x}", b | 1 << 63);
-        let (front, back) = back.split_at(4);
-        format!("019aa2f1-{:04x}-7{a:03x}-{front}-{back}", self.next(1000))
-    }
-}
-
-/// An event of about 600 bytes, without bodies and header fields.
-struct Event {
-    line: String,
-    client: String,
-    route: &'static str,
-    status: u16,
-}
-
-fn events() -> Vec<Event> {
-    let random = &mut Random(0x5eed);
-    let routes = [
-        "/users/{id}",
-        "/orders/{id}",
-        "/login",
-        "/search",
-        "/cart/{id}/items",
-    ];
-    let mut connection = String::new();
-    let (mut client, mut port) = (String::new(), 0);
-    let mut event = |n: u64| {
-        if n.is_multiple_of(KEPT) {
-            connection = random.id();
-            let one = random.next(CLIENTS);
-            client = format!("203.{}.{}.{}", one / 2500, one / 50 % 50, one % 50);
-            port = 30_000 + random.next(30_000);
-        }
-        let route = routes
-            .get(random.next(5) as usize)
-            .copied()
-            .unwrap_or_default();
-        let path = route.replace("{id}", &random.next(100_000).to_string());
-        let status = if random.next(20) == 0 { 404 } else { 200 };
-        let (id, ns) = (random.id(), random.next(1_000_000_000));
-        let (duration, first) = (
-            500_000 + random.next(4_000_000),
-            300_000 + random.next(200_000),
-        );
-        let (request, response, body) = (
-            380 + random.next(60),
-            170 + random.next(9),
-            random.next(2000),
-        );
-        let line = format!(
-            "{{\"kind\":\"exchange\",\"schema\":1,\"id\":\"{id}\",\"time\":\"2026-11-21T06:02:11.{ns:09}Z\",\
-             \"duration_ns\":{duration},\"time_to_first_byte_ns\":{first},\"role\":\"server\",\"network\":\
-             {{\"transport\":\"tcp\",\"protocol\":{{\"name\":\"http\",\"version\":\"1.1\"}},\"connection\":\
-             \"{connection}\"}},\"client\":{{\"address\":\"{client}\",\"port\":{port}}},\"server\":\
-             {{\"address\":\"10.0.0.5\",\"port\":8080}},\"url\":{{\"scheme\":\"http\",\"domain\":\
-             \"api.example.com\",\"path\":\"{path}\"}},\"http\":{{\"route\":\"{route}\",\"request\":\
-             {{\"method\":\"GET\",\"header_bytes\":{request},\"body_bytes\":0}},\"response\":{{\"status_code\":\
-             {status},\"header_bytes\":{response},\"body_bytes\":{body}}}}},\"process\":{{\"pid\":812,\"name\":\
-             \"nginx\"}},\"host\":{{\"name\":\"web-3\"}},\"completeness\":{{\"request\":\"whole\",\
-             \"response\":\"whole\"}}}}\n"
-        );
-        Event {
-            line,
-            client: client.clone(),
-            route,
-            status,
-        }
-    };
-    (0..EVENTS as u64).map(&mut event).collect()
-}
 
 /// Seconds that the best of all rounds took.
 fn best(mut round: impl FnMut()) -> f64 {
@@ -149,16 +66,6 @@ fn packed(events: &[Event], level: i32) -> (f64, usize) {
     (seconds, bytes)
 }
 
-fn options(dir: &Path) -> Options {
-    let key = KeyPlace {
-        credential: None,
-        file: dir.join("journal.key"),
-    };
-    let mut options = Options::new(dir.join("journal"), key);
-    options.min_free = 0;
-    options
-}
-
 /// The same lines into a journal: seconds.
 fn appended(events: &[Event], dir: &Path) -> f64 {
     best(|| {
@@ -171,21 +78,7 @@ fn appended(events: &[Event], dir: &Path) -> f64 {
                 now = Moment::now();
                 journal.tick(now);
             }
-            let record = Record {
-                kind: RecordKind::Exchange,
-                worth: Worth::default(),
-                severity: None,
-                time: WallTime(now.date.0),
-                line: event.line.as_bytes(),
-                keys: Keys {
-                    host: b"api.example.com",
-                    route: event.route.as_bytes(),
-                    client: event.client.as_bytes(),
-                    user: b"",
-                    status: Some(event.status),
-                },
-            };
-            journal.append(&record, now);
+            journal.append(&event.record(), now);
         }
         journal.close(Moment::now());
     })
@@ -237,7 +130,7 @@ fn read(dir: &Path, client: Option<&str>) -> (f64, usize, u64) {
 }
 
 fn main() {
-    let events = events();
+    let events: Vec<Event> = Events::new(CLIENTS, KEPT).take(EVENTS).collect();
     let raw: usize = events.iter().map(|event| event.line.len()).sum();
     let count = events.len() as f64;
     let dir = std::env::temp_dir().join(format!("eaves-bench-journal-{}", std::process::id()));

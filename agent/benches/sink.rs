@@ -6,6 +6,9 @@
 
 #![expect(clippy::expect_used, reason = "a bench, run by hand")]
 
+mod events;
+mod kept;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -13,72 +16,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use eaves::clock::{Ktime, Moment, WallTime};
 use eaves::config::Config;
-use eaves::event::stamp;
-use eaves::journal::{
-    Cursor, Journal, KeyPlace, Keys, Options, Reader, RealDisk, Record, RecordKind, Worth,
-};
+use eaves::journal::{Cursor, Reader};
 use eaves::pipeline::Sinks;
 use eaves::telemetry::Counter;
 
+use events::Events;
+use kept::write;
+
 const EVENTS: u64 = 200_000;
 const ROUNDS: usize = 3;
-
-fn options(dir: &Path) -> Options {
-    let key = KeyPlace {
-        credential: None,
-        file: dir.join("key"),
-    };
-    Options {
-        min_free: 0,
-        ..Options::new(dir.join("journal"), key)
-    }
-}
-
-fn write(dir: &Path) {
-    let begun = Moment::now();
-    let mut journal = Journal::open(options(dir), Arc::new(RealDisk), begun).expect("a journal");
-    for number in 0..EVENTS {
-        // Numbers that look random and are the same in every run (a multiplicative hash, Knuth).
-        let random = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
-        let now = Moment {
-            steady: Ktime(begun.steady.0 + number * 50_000),
-            date: WallTime(begun.date.0 + number * 50_000),
-        };
-        let date = stamp(now.date);
-        let date = str::from_utf8(&date).expect("ASCII");
-        let client = format!("10.0.{}.{}", random % 200, random / 200 % 250);
-        let line = format!(
-            "{{\"kind\":\"exchange\",\"schema\":1,\"id\":\"0193a1b2-7c11-7d3e-9a51-{number:012x}\",\"time\":\"{date}\",\"duration_ns\":{},\"time_to_first_byte_ns\":{},\"role\":\"server\",\"network\":{{\"transport\":\"tcp\",\"protocol\":{{\"name\":\"http\",\"version\":\"1.1\"}},\"connection\":\"0193a1b2-0000-7000-8000-{:012x}\"}},\"client\":{{\"address\":\"{client}\",\"port\":{}}},\"server\":{{\"address\":\"10.0.0.5\",\"port\":8443}},\"url\":{{\"domain\":\"api.example.com\",\"path\":\"/api/v{}/users/{}\"}},\"http\":{{\"request\":{{\"method\":\"GET\",\"header_bytes\":412,\"body_bytes\":0}},\"response\":{{\"status_code\":200,\"header_bytes\":180,\"body_bytes\":{}}}}},\"process\":{{\"pid\":812,\"name\":\"nginx\"}},\"host\":{{\"name\":\"web-3\"}},\"completeness\":{{\"request\":\"whole\",\"response\":\"whole\",\"missing_bytes\":0}}}}\n",
-            random % 2_001_000,
-            random % 1_001_000,
-            random % 4096,
-            1024 + random % 60_000,
-            1 + random % 4,
-            random % 100_000,
-            random % 2000,
-        );
-        let record = Record {
-            kind: RecordKind::Exchange,
-            worth: Worth::default(),
-            severity: None,
-            time: now.date,
-            line: line.as_bytes(),
-            keys: Keys {
-                host: b"api.example.com",
-                client: client.as_bytes(),
-                status: Some(200),
-                ..Keys::default()
-            },
-        };
-        journal.append(&record, now);
-        if number.is_multiple_of(1000) {
-            journal.tick(now);
-        }
-    }
-    journal.close(Moment::now());
-}
 
 /// A far end that answers 200: its port, and the bytes of bodies it read.
 fn far_end() -> (u16, Arc<AtomicU64>) {
@@ -177,7 +124,7 @@ fn least(mut round: impl FnMut()) -> Duration {
 fn main() {
     let dir = std::env::temp_dir().join(format!("eaves-bench-sink-{}", std::process::id()));
     std::fs::create_dir_all(&dir).expect("a folder");
-    write(&dir);
+    write(&dir, Events::new(10_000, 40).take(EVENTS as usize));
     let (port, bytes) = far_end();
     let plain = least(|| posted(&dir.join("journal"), port));
     let each = bytes.load(Ordering::Relaxed) / EVENTS / ROUNDS as u64;
