@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{Exit, config, output};
 use crate::event::stamp;
-use crate::journal::{Checkpoint, KeyPlace, PublicKey, PutBack, Report, Trust, verify};
+use crate::journal::{Checkpoint, KeyChange, KeyPlace, PublicKey, PutBack, Report, Trust, verify};
 
 /// Most bytes of checkpoints that are read.
 const CHECKPOINTS_MAX_BYTES: u64 = 64 << 20;
@@ -236,21 +236,28 @@ fn words(dir: &Path, report: &Report, knows_key: bool) -> String {
             report.torn_bytes
         ));
     }
-    if let Some(key) = report.key {
-        let from = if knows_key {
-            ""
-        } else {
-            " (the journal's own word: give the right one by --key)"
-        };
-        say(format!("  key           {key}{from}"));
-        for change in report.keys.iter().rev() {
-            say(format!(
-                "  key before    {}, which handed over before segment {}",
-                change.from, change.segment
-            ));
-        }
-    }
+    keys(report, knows_key).into_iter().for_each(say);
     text
+}
+
+/// Who signed, a line each.
+fn keys(report: &Report, knows_key: bool) -> Vec<String> {
+    let Some(key) = report.key else {
+        return Vec::new();
+    };
+    let from = if knows_key {
+        ""
+    } else {
+        " (the journal's own word: give the right one by --key)"
+    };
+    let before = report.keys.iter().rev().map(|change| {
+        let KeyChange { from, segment, .. } = change;
+        format!("  key before    {from}, which handed over before segment {segment}")
+    });
+    [format!("  key           {key}{from}")]
+        .into_iter()
+        .chain(before)
+        .collect()
 }
 
 fn json(report: &Report) -> Value {

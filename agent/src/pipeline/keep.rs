@@ -8,7 +8,8 @@ use crate::event::{
     ApiEvent, Detail, Finding, JournalWhat, Lower, Notice, Severity, Text, write_line,
 };
 use crate::journal::{
-    Checkpoint, Cursor, Happened, Journal, Keys, Pressure, Record, RecordKind, Synced, Worth,
+    Checkpoint, Cursor, Happened, Journal, Keys, Pressure, PublicKey, Record, RecordKind, Synced,
+    Worth,
 };
 use crate::telemetry::Counters;
 
@@ -268,20 +269,24 @@ fn told(happened: Happened) -> (Severity, Detail<'static>) {
             to,
             handed_over,
         } => {
-            let (severity, how) = if handed_over {
-                (Severity::Info, "the one before signed it")
-            } else {
-                (Severity::High, "the one before did not sign it")
-            };
-            let reason = format!("{to} signs after {from}: {how}");
-            let detail = of(What::KeyChanged, None, None, Some(reason));
-            (severity, detail)
+            let (severity, reason) = changed(from, to, handed_over);
+            (severity, of(What::KeyChanged, None, None, Some(reason)))
         }
         Happened::ClockSet { by_ns } => {
             let reason = format!("by {} s", by_ns / 1_000_000_000);
             (Severity::Low, of(What::ClockSet, None, None, Some(reason)))
         }
     }
+}
+
+/// Who signs now, and how much that matters.
+fn changed(from: PublicKey, to: PublicKey, handed_over: bool) -> (Severity, String) {
+    let (severity, how) = if handed_over {
+        (Severity::Info, "the one before signed it")
+    } else {
+        (Severity::High, "the one before did not sign it")
+    };
+    (severity, format!("{to} signs after {from}: {how}"))
 }
 
 /// A checkpoint, as it is told to the world outside.
