@@ -160,7 +160,7 @@ fn living(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let said = |path: &str, expected: &str| check(exchange, path, expected);
     said("/process/executable", &executable.display().to_string())?;
     let line = format!(
-        "{} {} {port} --password=[masked:argument",
+        "{} {} {port} --password=[masked:argument:hmac:",
         python.display(),
         script.display()
     );

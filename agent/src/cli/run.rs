@@ -36,13 +36,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let outputs = outputs(&config, keep.as_ref())?;
     let mut probe = args.hear.attach(&config)?;
     let tapped = Tapped::of(&probe);
+    let redactor = session::redactor(&config, session::Secret::Host)?;
     let session = Session {
         origin: session::origin(&probe),
         options: (&config).into(),
         identity: config.identity().context(Exit::Usage)?,
         outputs,
-        lookup: session::look_up(&config)?,
-        redactor: session::redactor(&config, session::Secret::Host)?,
+        lookup: session::look_up(&config, &redactor)?,
+        redactor,
         recorded: false,
         keep,
         dir: config.journal.as_ref().map(|section| section.dir.clone()),

@@ -93,12 +93,13 @@ pub(super) fn origin(probe: &Probe) -> Origin {
     }
 }
 
-/// Starts to look up processes of this host.
+/// Starts to look up processes of this host; their secrets are masked as `redactor` does.
 ///
 /// # Errors
 /// A thread cannot be started.
-pub(super) fn look_up(config: &Config) -> anyhow::Result<Option<Lookup>> {
-    let started = Lookup::start(&config.lookup(), Sources::default(), Arc::new(Masks));
+pub(super) fn look_up(config: &Config, redactor: &Redactor) -> anyhow::Result<Option<Lookup>> {
+    let masks = Masks::new(redactor.key().clone());
+    let started = Lookup::start(&config.lookup(), Sources::default(), Arc::new(masks));
     started.map(Some).context(Exit::Failed)
 }
 

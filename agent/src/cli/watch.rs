@@ -62,13 +62,14 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
     }
     let mut probe = args.hear.attach(&config)?;
     let tapped = Tapped::of(&probe);
+    let redactor = session::redactor(&config, session::Secret::Run)?;
     let session = Session {
         origin: session::origin(&probe),
         options: (&config).into(),
         identity: config.identity().context(Exit::Usage)?,
         outputs: vec![to_stdout(args.json, args.filter.as_ref(), globals)],
-        lookup: session::look_up(&config)?,
-        redactor: session::redactor(&config, session::Secret::Run)?,
+        lookup: session::look_up(&config, &redactor)?,
+        redactor,
         recorded: false,
         keep: None,
         dir: None,

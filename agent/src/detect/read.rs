@@ -170,10 +170,9 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// What the stateless detectors found. What stood there is shown only where the sealed event shows
-/// it too.
+/// What the stateless detectors found; what stood there as it was masked when the event was sealed.
 fn hits<'a>(exchange: &'a Exchange, event: &'a ApiEvent<'a>, status: u16) -> Vec<Hit<'a>> {
-    let hit = |hit: &'a ScoreHit| Hit {
+    let hit = |(number, hit): (usize, &'a ScoreHit)| Hit {
         detector: hit.detector,
         // A sum of five is the least that fires; ten and more is certain as far as grammar is.
         confidence: (f64::from(hit.score) / 10.0).clamp(0.5, 0.95),
@@ -184,11 +183,23 @@ fn hits<'a>(exchange: &'a Exchange, event: &'a ApiEvent<'a>, status: u16) -> Vec
         },
         about: None,
         part: Cow::Borrowed(&hit.part),
-        excerpt: event.value(&hit.fragment),
+        excerpt: event
+            .excerpts
+            .get(number)
+            .map(String::as_str)
+            .unwrap_or_default()
+            .into(),
         decoded_by: Vec::new(),
         proof: Cow::Borrowed(""),
     };
-    exchange.known.scores.hits.iter().map(hit).collect()
+    exchange
+        .known
+        .scores
+        .hits
+        .iter()
+        .enumerate()
+        .map(hit)
+        .collect()
 }
 
 /// Whether a parameter of this name holds the id of an object.

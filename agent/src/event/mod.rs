@@ -123,6 +123,9 @@ pub struct ApiEvent<'a> {
     /// Incidents, by their `incident`, that it opened or counts toward.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<EventId>,
+    /// What may be shown of what each stateless detector saw, for its finding.
+    #[serde(skip)]
+    pub excerpts: &'a [String],
 }
 
 /// The word `exchange`.

@@ -6,10 +6,11 @@ use std::ops::Range;
 use memchr::{memchr2, memchr3};
 
 use super::Redactor;
+use super::masked::stand_in;
 use super::names::{Means, holds, meaning};
 use super::rules::{Rule, Ruleset, Why};
 use super::shape::{self, Hit, SHORTEST, Text};
-use crate::content::{Container, Decoder, Kind, Name, Part, Parts, Place, Side};
+use crate::content::{Container, Decoder, Kind, Layers, Name, Part, Parts, Place, Side};
 use crate::exchange::{Mark, Marks, Secret};
 
 /// Lines that `sensitive` has at most.
@@ -120,6 +121,44 @@ impl Marker {
             }
         };
         self.found.iter().map(explained).collect()
+    }
+
+    /// `text` without what its shape, a name in it or a pattern of the configuration calls sensitive.
+    /// It may be a piece of a longer one.
+    pub(super) fn mask_text(&mut self, redactor: &Redactor, text: &[u8]) -> String {
+        if redactor.is_off() {
+            return String::from_utf8_lossy(text).into_owned();
+        }
+        let mut work = Work {
+            redactor,
+            rules: redactor.rules(),
+            hits: &mut self.hits,
+            found: &mut self.found,
+            names: &mut self.names,
+            hidden: &mut self.hidden,
+            decoder: &mut self.decoder,
+        };
+        work.text_alone(text);
+        self.hits
+            .sort_by_key(|hit| (hit.range.start, std::cmp::Reverse(hit.range.end)));
+        let mut out = Vec::with_capacity(text.len());
+        let mut at = 0;
+        for hit in &self.hits {
+            let Range { start, end } = hit.range;
+            if end <= at || !redactor.masks(hit.secret) {
+                continue;
+            }
+            // One that begins in the last one only makes it longer.
+            if let Some(plain) = text.get(at..start) {
+                out.extend_from_slice(plain);
+                let value = text.get(start..end).unwrap_or_default();
+                let hash = redactor.key().hash(value);
+                stand_in(&mut out, redactor.type_name(hit.secret), hash);
+            }
+            at = end;
+        }
+        out.extend_from_slice(text.get(at..).unwrap_or_default());
+        String::from_utf8_lossy(&out).into_owned()
     }
 
     fn find(&mut self, redactor: &Redactor, rules: &Ruleset, parts: &Parts<'_>) {
@@ -377,10 +416,21 @@ impl Work<'_> {
     /// Looks at the forms that a value has once it is decoded again; what is found there takes all
     /// of the value.
     fn further(&mut self, part: Part<'_, '_>) {
+        if let Some(secret) = self.in_further_forms(part.value(), part.layers()) {
+            self.hits.clear();
+            self.hits.push(Hit {
+                range: 0..part.value().len(),
+                secret,
+            });
+        }
+    }
+
+    /// What the forms hold that a value has once it is decoded again.
+    fn in_further_forms(&mut self, value: &[u8], layers: Layers) -> Option<Secret> {
         let mut secret = None;
         let mut hits = Vec::new();
         let addresses = self.redactor.masks_addresses();
-        self.decoder.forms(part.value(), part.layers(), |form, _| {
+        self.decoder.forms(value, layers, |form, _| {
             hits.clear();
             let text = Text {
                 bytes: form,
@@ -392,12 +442,22 @@ impl Work<'_> {
             let found = hits.iter().find(|hit| self.redactor.masks(hit.secret));
             secret = secret.or(found.map(|hit| hit.secret));
         });
-        if let Some(secret) = secret {
-            self.hits.clear();
-            self.hits.push(Hit {
-                range: 0..part.value().len(),
-                secret,
-            });
+        secret
+    }
+
+    /// Looks at a text that is no part, in the forms that it has once it is decoded again too.
+    fn text_alone(&mut self, value: &[u8]) {
+        self.scan(value, true);
+        let text = self.text(value, true);
+        shape::pairs(text, self.hits);
+        for (number, pattern) in self.rules.patterns() {
+            let secret = Secret::Custom(number);
+            let found = pattern.find_all(value);
+            self.hits.extend(found.map(|range| Hit { range, secret }));
+        }
+        if let Some(secret) = self.in_further_forms(value, Layers::NONE) {
+            let range = 0..value.len();
+            self.hits.push(Hit { range, secret });
         }
     }
 

@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 use std::ops::Range;
 
-use super::{Marker, Redactor, pseudonym};
+use super::{Marker, Redactor, excerpt, pseudonym};
 use crate::content::{Container, Parts, Side};
 use crate::exchange::{Exchange, Head, Mark, Marks, Secret, Span};
+use crate::keyed::KeyedHash;
 
 /// What stays of a value whose form is kept.
 const LAST: usize = 4;
@@ -22,6 +23,8 @@ pub struct Masked {
     /// Pseudonyms, where the configuration asks for them.
     user: Option<String>,
     via: Option<Vec<IpAddr>>,
+    /// What may be shown of what each stateless detector saw.
+    excerpts: Vec<String>,
     marker: Marker,
 }
 
@@ -39,17 +42,42 @@ impl Masked {
         self.pieces.clear();
         self.told.clear();
         self.left_out = [false; 2];
+        self.excerpts.clear();
         self.pseudonyms(exchange, redactor);
         let of_route = redactor.rules_of(exchange);
         match (&exchange.known.marks, of_route) {
-            (Some(marks), None) => self.take(exchange, marks, redactor),
+            (Some(marks), None) => {
+                self.take(exchange, marks, redactor);
+                if !exchange.known.scores.hits.is_empty() {
+                    self.excerpts(exchange, &exchange.parts(Parts::new()), marks, redactor);
+                }
+            }
             (_, rules) => {
                 let rules = rules.unwrap_or(redactor.rules());
                 let parts = exchange.parts(Parts::new());
                 let marks = self.marker.mark_by(redactor, rules, &parts);
                 self.take(exchange, &marks, redactor);
+                self.excerpts(exchange, &parts, &marks, redactor);
             }
         }
+    }
+
+    fn excerpts(
+        &mut self,
+        exchange: &Exchange,
+        parts: &Parts<'_>,
+        marks: &Marks,
+        redactor: &Redactor,
+    ) {
+        for hit in &exchange.known.scores.hits {
+            let text = excerpt::excerpt(hit, parts, marks, redactor, &mut self.marker);
+            self.excerpts.push(text);
+        }
+    }
+
+    /// What may be shown of what each stateless detector saw, in the order of `Scores::hits`.
+    pub(super) fn shown(&self) -> &[String] {
+        &self.excerpts
     }
 
     fn pseudonyms(&mut self, exchange: &Exchange, redactor: &Redactor) {
@@ -154,10 +182,15 @@ fn write(out: &mut Vec<u8>, mark: &Mark, value: &[u8], redactor: &Redactor) {
     if redactor.leaves_last_four(mark.secret) && keep_form(out, value) {
         return;
     }
+    stand_in(out, redactor.type_name(mark.secret), mark.hash);
+}
+
+/// `[masked:TYPE:hmac:…]`.
+pub(super) fn stand_in(out: &mut Vec<u8>, kind: &str, hash: KeyedHash) {
     out.extend_from_slice(b"[masked:");
-    out.extend_from_slice(redactor.type_name(mark.secret).as_bytes());
+    out.extend_from_slice(kind.as_bytes());
     out.push(b':');
-    out.extend_from_slice(&mark.hash.to_text());
+    out.extend_from_slice(&hash.to_text());
     out.push(b']');
 }
 

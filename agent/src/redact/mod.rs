@@ -12,6 +12,7 @@
 //! [`HashKey`]: crate::keyed::HashKey
 
 mod arguments;
+mod excerpt;
 mod key;
 mod marker;
 mod masked;
@@ -186,6 +187,7 @@ pub fn seal<'a>(
         signals: exchange.known.signals,
         sensitive: Lines(masked.told()),
         findings: Vec::new(),
+        excerpts: masked.shown(),
     }
 }
 

@@ -100,6 +100,7 @@ fn event() -> ApiEvent<'static> {
         anomalies: &[],
         signals: Signals::NONE,
         sensitive: Default::default(),
+        excerpts: &[],
         findings: Vec::new(),
     }
 }
