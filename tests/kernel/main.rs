@@ -7,6 +7,7 @@
 mod bounds;
 mod doctor;
 mod drops;
+mod identity;
 mod kernel_log;
 mod lifecycle;
 mod place;
@@ -29,6 +30,7 @@ fn main() {
         bounds::trials(),
         kernel_log::trials(),
         place::trials(),
+        identity::trials(),
     ];
     let trials = trials.into_iter().flatten().collect();
     libtest_mimic::run(&arguments, trials).exit();
