@@ -18,27 +18,33 @@ const EVERY_NS: u64 = 60_000_000_000;
 /// Reports are due at multiples of this, so that many conns are woken together.
 const TOGETHER_NS: u64 = 250_000_000;
 
-/// The time `after_ns` from `now`, or a little later.
-const fn due(now: Ktime, after_ns: u64) -> Ktime {
-    Ktime(now.0.saturating_add(after_ns).next_multiple_of(TOGETHER_NS))
+/// The time `after_ns` from `now`, or a little later; `None` beyond the end of all time.
+fn due(now: Ktime, after_ns: u64) -> Option<Ktime> {
+    let due = now.0.checked_add(after_ns)?;
+    due.checked_next_multiple_of(TOGETHER_NS).map(Ktime)
 }
 
 impl Open {
     /// A head has come: should the exchange last, it is reported before it is over.
-    pub(super) const fn may_last(&mut self, direction: Direction, now: Ktime) {
+    pub(super) fn may_last(&mut self, direction: Direction, now: Ktime) {
         let after_ns = match direction {
             Direction::ToServer => EVERY_NS,
             Direction::ToClient => FIRST_NS,
         };
-        self.due = Some(due(now, after_ns));
+        self.due = due(now, after_ns);
     }
 
     /// Reports what there is of it so far, if that is due; whether it was.
     pub(super) fn tell_if_due(&mut self, books: &mut Books<'_>) -> bool {
-        if self.tentative.is_some() || self.due.is_none_or(|due| due > books.now) {
+        if self.due.is_none_or(|due| due > books.now) {
             return false;
         }
-        self.due = Some(due(books.now, EVERY_NS));
+        if self.tentative.is_some() {
+            // What comes next may settle which request it answers.
+            self.due = due(books.now, FIRST_NS);
+            return false;
+        }
+        self.due = due(books.now, EVERY_NS);
         let mut exchange = self.exchange.clone();
         let (mut request, mut response) = (self.request, self.response);
         let halves = [

@@ -205,6 +205,29 @@ fn a_conn_that_is_not_http_is_let_go_without_a_word() {
 }
 
 #[test]
+fn a_pair_in_doubt_that_goes_on_is_neither_told_nor_waited_for() {
+    let mut shard = Shard::new(&Options::default());
+    let mut out = Outcome::default();
+    let mut conn = ConnBuilder::tcp(1);
+    let mut records = vec![conn.open(), conn.data(Flow::Received, GET)];
+    conn.pass(Flow::Sent, 300);
+    conn.after_loss = true;
+    let endless = b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n";
+    records.push(conn.data(Flow::Sent, endless));
+    assert!(push(&mut shard, &mut out, &records).is_empty());
+    for seconds in [2, 70, u64::MAX / SECOND / 2] {
+        shard.tick(Ktime(conn.time_ns + seconds * SECOND), &mut out);
+        assert!(
+            out.exchanges
+                .iter()
+                .all(|exchange| !exchange.known.spoken.partial)
+        );
+    }
+    shard.finish(Ktime(u64::MAX), &mut out);
+    assert!(!out.exchanges.is_empty());
+}
+
+#[test]
 fn what_gets_no_byte_for_the_idle_time_is_told_and_the_conn_stays() {
     let options = Options::default();
     let mut shard = Shard::new(&options);
