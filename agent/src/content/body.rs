@@ -201,11 +201,16 @@ fn is_json(media_type: &[u8]) -> bool {
         || behind(6).is_some_and(|end| end.eq_ignore_ascii_case(b"ndjson"))
 }
 
-/// Whether a body without a media type is a form: a name, `=`, and nothing that a form escapes.
+/// Whether a body without a media type is a form: one line that begins with a name and `=`, or one
+/// word that is escaped as a form escapes.
 fn is_form(content: &[u8]) -> bool {
     let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_-.[]%".contains(byte);
     let len = content.iter().take(128).take_while(is_name).count();
-    len > 0 && content.get(len) == Some(&b'=') && !content.trim_ascii_end().contains(&b' ')
+    let line = content.trim_ascii_end();
+    let named = len > 0 && content.get(len) == Some(&b'=');
+    let escaped = |three: &[u8]| matches!(three, [b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
+    let one_word = || !line.contains(&b' ') && line.windows(3).take(TRIED).any(escaped);
+    !line.contains(&b'\n') && (named || one_word())
 }
 
 /// Whether bytes are text: of the first ones few are control bytes. A stray one among letters is

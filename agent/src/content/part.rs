@@ -211,6 +211,18 @@ impl<'p, 'a> Name<'p, 'a> {
         matches!(self.entry.step, Step::JsonRoot)
     }
 
+    /// Whether a message's body begins here.
+    #[must_use]
+    pub const fn is_body(self) -> bool {
+        matches!(self.entry.step, Step::Body)
+    }
+
+    /// Whether it is that of the file's name in a part of a multipart body.
+    #[must_use]
+    pub const fn is_file_name(self) -> bool {
+        matches!(self.entry.step, Step::FileName)
+    }
+
     /// Whether its word is a name that the sender chose freely, not one of a header field.
     #[must_use]
     pub const fn is_free(self) -> bool {

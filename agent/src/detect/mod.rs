@@ -4,6 +4,7 @@
 //! asked, so that a replay finds the same. Out: findings. This room judges alone: it sends, blocks
 //! and masks nothing, and concludes nothing from bytes that were not seen.
 
+mod content;
 mod facts;
 mod options;
 mod read;
@@ -39,6 +40,7 @@ pub mod score;
 #[cfg(test)]
 mod tests;
 
+pub use content::content;
 pub use facts::{Cost, Facts, Hit, Mark, Marks, ObjectId, Place, Sensitive, Shown};
 pub use options::{Change, Network, Options, Suppress};
 pub use row::{Family, Id, Row};

@@ -2,10 +2,13 @@
 
 use std::borrow::Cow;
 
-use super::facts::{Facts, Hit, Mark, ObjectId, Shown};
+use super::facts::{Cost, Facts, Hit, Mark, ObjectId, Place, Sensitive, Shown};
+use super::row::Id;
 use super::value_hash;
+use crate::content::{Container, Layer, Side};
 use crate::event::{Address, ApiEvent, Lower, Outcome, Signal, Text};
-use crate::exchange::{Exchange, Half, ScoreHit};
+use crate::exchange::{Content, Exchange, Half, Marks, ScoreHit, Secret};
+use crate::lookup::Geo;
 
 /// Ids that are taken from one exchange.
 const IDS_MAX: usize = 8;
@@ -58,6 +61,9 @@ impl<'a> Facts<'a> {
             facts.ids.extend(parameters.map(id));
         }
         facts.query_ids();
+        facts.content(&known.content);
+        facts.sensitive = sensitive(known.marks.as_ref());
+        facts.place = known.geo.as_deref().and_then(place);
         if let Some(response) = &exchange.response {
             facts.response(response);
         }
@@ -154,6 +160,26 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// What its values ask for and give out.
+    fn content(&mut self, content: &'a Content) {
+        let mut words = content.ids.iter();
+        while let (Some(name), Some(value)) = (words.next(), words.next()) {
+            if self.ids.len() < IDS_MAX {
+                self.ids.push(ObjectId { name, value });
+            }
+        }
+        self.fields.extend(content.fields.iter());
+        self.reply_fields.extend(content.reply_fields.iter());
+        self.given.extend(&content.given);
+        self.records = content.records.map(u64::from);
+        self.code = content.code;
+        self.cost = Cost {
+            depth: content.depth,
+            aliases: content.aliases,
+            batch: content.batch,
+        };
+    }
+
     /// Whether it passed where others could read it.
     fn is_exposed(&self, exchange: &Exchange) -> bool {
         let open = &exchange.conn.open;
@@ -176,7 +202,9 @@ fn hits<'a>(exchange: &'a Exchange, event: &'a ApiEvent<'a>, status: u16) -> Vec
         detector: hit.detector,
         // A sum of five is the least that fires; ten and more is certain as far as grammar is.
         confidence: (f64::from(hit.score) / 10.0).clamp(0.5, 0.95),
-        outcome: if (200..300).contains(&status) {
+        outcome: if !hit.proof.is_empty() {
+            Outcome::Confirmed
+        } else if (200..300).contains(&status) {
             Outcome::Answered
         } else {
             Outcome::Attempted
@@ -189,17 +217,59 @@ fn hits<'a>(exchange: &'a Exchange, event: &'a ApiEvent<'a>, status: u16) -> Vec
             .map(String::as_str)
             .unwrap_or_default()
             .into(),
-        decoded_by: Vec::new(),
-        proof: Cow::Borrowed(""),
+        decoded_by: hit
+            .layers
+            .iter()
+            .map(|layer| Layer::as_str(layer).into())
+            .collect(),
+        proof: Cow::Borrowed(hit.proof),
     };
-    exchange
-        .known
-        .scores
-        .hits
-        .iter()
-        .enumerate()
+    // What a GraphQL request costs stands in the facts, and is judged with what calls take.
+    let hits = exchange.known.scores.hits.iter().enumerate();
+    hits.filter(|(_, hit)| hit.detector != Id::Rate03.name())
         .map(hit)
         .collect()
+}
+
+/// Where a client is, if its country is known.
+fn place(geo: &Geo) -> Option<Place> {
+    let country = geo.country.as_deref()?.as_bytes();
+    let degrees = |tenths: i32| f64::from(tenths) / 10_000.0;
+    Some(Place {
+        country: country.try_into().ok()?,
+        asn: geo.as_number,
+        location: geo.location.map(|both| both.map(degrees)),
+    })
+}
+
+/// Delicate values by their kind. What opens doors is not what an answer gives too much of: a login
+/// gives tokens; but passwords and keys it is.
+fn sensitive(marks: Option<&Marks>) -> Vec<Sensitive<'static>> {
+    let mut all: Vec<Sensitive<'static>> = Vec::new();
+    for mark in marks.into_iter().flat_map(|marks| &marks.list) {
+        let counts = match mark.secret {
+            Secret::IpAddress | Secret::User | Secret::Binary | Secret::Custom(_) => false,
+            Secret::Password | Secret::PrivateKey | Secret::CloudKey | Secret::CardCode => true,
+            other => !other.is_credential(),
+        };
+        if !counts || mark.container != Container::Body {
+            continue;
+        }
+        let kind = mark.secret.as_str();
+        let in_response = mark.side == Side::Response;
+        let have = all
+            .iter_mut()
+            .find(|have| have.kind == kind && have.in_response == in_response);
+        match have {
+            Some(have) => have.count += 1,
+            None => all.push(Sensitive {
+                kind,
+                in_response,
+                count: 1,
+            }),
+        }
+    }
+    all
 }
 
 /// Whether a parameter of this name holds the id of an object.

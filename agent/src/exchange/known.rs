@@ -2,6 +2,7 @@
 //! other, so that none of them has to know another; nothing of it is masked.
 
 mod client;
+mod content;
 mod device;
 mod marks;
 mod novelty;
@@ -13,6 +14,7 @@ mod user;
 use std::sync::Arc;
 
 pub use client::Client;
+pub use content::{Content, Words};
 pub use device::Device;
 pub use marks::{Mark, Marks, Secret};
 pub use novelty::{Novel, Novelty};
@@ -53,6 +55,8 @@ pub struct Known {
     pub scores: Scores,
     /// Where the client's address is; absent where no database says.
     pub geo: Option<Arc<Geo>>,
+    /// What its values ask for and give out.
+    pub content: Content,
 }
 
 impl Known {
@@ -62,6 +66,7 @@ impl Known {
         self.client.as_ref().map_or(0, Client::bytes)
             + self.marks.as_ref().map_or(0, Marks::bytes)
             + self.scores.bytes()
+            + self.content.bytes()
             + self.spoken.bytes()
     }
 }

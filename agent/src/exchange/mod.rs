@@ -18,8 +18,8 @@ mod turns;
 
 pub use conn::{Conn, Context, Options};
 pub use known::{
-    AgentClass, Client, Device, Grpc, GrpcMessages, Known, Mark, Marks, Novel, Novelty, Route,
-    ScoreHit, Scores, Secret, Signal, Signals, Spoken, User,
+    AgentClass, Client, Content, Device, Grpc, GrpcMessages, Known, Mark, Marks, Novel, Novelty,
+    Route, ScoreHit, Scores, Secret, Signal, Signals, Spoken, User, Words,
 };
 
 pub use target::{url, url_of};

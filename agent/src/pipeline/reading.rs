@@ -2,6 +2,7 @@
 //! stateless detectors say of them. Pure: the same for a live exchange and for one of a file.
 
 use crate::content::Parts;
+use crate::detect::content;
 use crate::detect::score::{Scorer, ScorerError, Secrets};
 use crate::exchange::Exchange;
 use eaves_common::Role;
@@ -48,7 +49,12 @@ impl Reading {
         if let Some(secrets) = &mut self.secrets {
             Scorer::weak_secrets(&parts, secrets, &mut scores);
         }
+        let content = content(&parts);
         self.memory = parts.recycle();
         exchange.known.scores = scores;
+        exchange.known.content = content;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,9 +8,12 @@ use crate::exchange::{Exchange, ScoreHit};
 /// Bytes of an answer's body that are looked at.
 const BODY_BYTES: usize = 1 << 14;
 
+/// The rule of an error of a database, which proves that SQL reached it.
+pub(super) const DATABASE_ERROR: &str = "database_error";
+
 const RULES: &[Rule] = &[
     rule(
-        "database_error",
+        DATABASE_ERROR,
         5,
         r"you have an error in your sql syntax|warning: (?:mysqli?|pg|sqlite|oci)_|unclosed quotation mark after|quoted string not properly terminated|ora-\d{5}: |pg::\w*error|psqlexception|postgresql.{0,20}error|syntax error at or near \x22|sqlstate\[\w+\]|sqlite3?\.(?:operationalerror|exception)|microsoft ole db provider|odbc (?:sql server|microsoft access) driver|org\.hibernate\.(?:exception|query)|java\.sql\.sql\w*exception|mongo(?:server)?error:|com\.mysql\.(?:cj\.)?jdbc",
     ),
@@ -82,6 +85,7 @@ impl Answer {
             range,
             fragment: shown.get(..200).unwrap_or(shown).into(),
             layers: Layers::NONE,
+            proof: "",
         });
     }
 }

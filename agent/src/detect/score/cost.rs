@@ -1,7 +1,7 @@
 //! RATE-03, how much one GraphQL request asks for: how deep it nests, how many aliases it has, how
 //! many operations come in one request.
 
-use crate::content::{self, Layers, Parts, Side};
+use crate::content::{self, Layers, Part, Parts, Side};
 use crate::exchange::ScoreHit;
 
 /// Depth, aliases and operations beyond which a request is costly (DETECTION 7).
@@ -9,33 +9,26 @@ const DEPTH: u32 = 10;
 const ALIASES: u32 = 30;
 const BATCH: u32 = 20;
 
-/// What one document asks for.
+/// What the documents of a request ask for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Cost {
-    depth: u32,
-    aliases: u32,
+pub(in crate::detect) struct Cost {
+    /// How deep the deepest nests.
+    pub(in crate::detect) depth: u32,
+    /// Aliases in all of them.
+    pub(in crate::detect) aliases: u32,
+    /// How many came.
+    pub(in crate::detect) documents: u32,
+}
+
+/// What the request costs.
+pub(in crate::detect) fn of(parts: &Parts<'_>) -> Cost {
+    first(parts).0
 }
 
 /// Adds what the request costs, if that is beyond the bounds.
 pub(super) fn look(parts: &Parts<'_>, hits: &mut Vec<ScoreHit>) {
-    let mut total = Cost::default();
-    let mut documents = 0_u32;
-    let mut place = None;
-    for part in parts
-        .iter()
-        .filter(|part| part.side() == Side::Request && !part.is_nested())
-    {
-        let Some(name) = part.name() else { continue };
-        let whole = part.place() == content::Place::Text && is_document(part.value());
-        if name.last_word() != b"query" && !whole || !is_document(part.value()) {
-            continue;
-        }
-        documents += 1;
-        let cost = read(part.value());
-        total.depth = total.depth.max(cost.depth);
-        total.aliases += cost.aliases;
-        place.get_or_insert(part);
-    }
+    let (total, place) = first(parts);
+    let documents = total.documents;
     let rule = match total {
         Cost { depth, .. } if depth > DEPTH => "graphql_depth",
         Cost { aliases, .. } if aliases > ALIASES => "graphql_aliases",
@@ -62,7 +55,30 @@ pub(super) fn look(parts: &Parts<'_>, hits: &mut Vec<ScoreHit>) {
         .into_bytes()
         .into(),
         layers: Layers::NONE,
+        proof: "",
     });
+}
+
+/// The cost, and the first document.
+fn first<'p, 'a>(parts: &'p Parts<'a>) -> (Cost, Option<Part<'p, 'a>>) {
+    let mut total = Cost::default();
+    let mut place = None;
+    for part in parts
+        .iter()
+        .filter(|part| part.side() == Side::Request && !part.is_nested())
+    {
+        let Some(name) = part.name() else { continue };
+        let whole = part.place() == content::Place::Text && is_document(part.value());
+        if name.last_word() != b"query" && !whole || !is_document(part.value()) {
+            continue;
+        }
+        total.documents += 1;
+        let cost = read(part.value());
+        total.depth = total.depth.max(cost.depth);
+        total.aliases += cost.aliases;
+        place.get_or_insert(part);
+    }
+    (total, place)
 }
 
 fn is_document(value: &[u8]) -> bool {
@@ -109,11 +125,12 @@ fn read(document: &[u8]) -> Cost {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cost, read};
+    use super::read;
 
     #[track_caller]
     fn check(document: &str, depth: u32, aliases: u32) {
-        assert_eq!(read(document.as_bytes()), Cost { depth, aliases });
+        let cost = read(document.as_bytes());
+        assert_eq!((cost.depth, cost.aliases), (depth, aliases));
     }
 
     #[test]

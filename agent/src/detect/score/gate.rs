@@ -164,6 +164,15 @@ const SQL_WORDS: &[&str] = &[
     "or 1",
     "or true",
     "glob",
+    "--",
+    "delete ",
+    "insert ",
+    "backup database",
+    "find_in_set",
+    "except",
+    ") as ",
+    "values",
+    "::",
 ];
 
 /// The automaton, and what each of its words opens.

@@ -49,7 +49,7 @@ const RULES: &[Rule] = &[
     rule(
         "mail_command",
         5,
-        r"(?:[\r\n]|%0[ad])\s*(?:mail from:|rcpt to:|ehlo \w|helo \w|auth \w+ \S|vrfy \w|list \d|retr \d|dele \d|[\w]{1,8} (?:append|fetch|search|uid|store|select|login|logout|create|delete|rename|expunge)\b|quit\b|xdele|a\d+ )",
+        r"(?:[\r\n]|%0[ad])\s*(?:mail from:|rcpt to:|ehlo \w|helo \w|auth \w+ \S|vrfy \w|list \d|retr \d|dele \d|[\w]{1,8} (?:append|fetch|search|uid|store|select|login|logout|create|delete|rename|expunge)\b|quit\b|xdele|a\d+ |top \d+ \d|apop \w+ [0-9a-f]{32})",
     ),
     rule("line_in_parameter", 3, r"[\r\n]+[\w-]{3,20}:\s?\S"),
     rule(
@@ -78,11 +78,19 @@ impl Lines {
             return;
         }
         let text = view.place == Place::Body;
+        // No path has a line end.
+        if view.place == Place::Path
+            && let Some(at) = memchr::memchr2(b'\r', b'\n', view.bytes)
+        {
+            found.add(Class::Lines, "line_in_path", 5, at, at + 1);
+        }
         let lines = memchr::memchr_iter(b'\n', view.bytes).take(8).count();
         self.rules.each_match(view.bytes, |rule, start, end| {
             // Mails, logs and documents have such lines: there the break itself must be odd.
             let score = match rule.name {
-                _ if view.prose >= 8 || lines >= 6 => rule.score / 3,
+                _ if view.prose >= 8 => rule.score / 3,
+                "response_split" => rule.score,
+                _ if text && lines >= 6 => rule.score / 3,
                 "header_of_mail" | "line_in_parameter" if text => 2,
                 "header_after_line" if text && view.prose >= 3 => 3,
                 _ => rule.score,

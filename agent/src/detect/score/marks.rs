@@ -308,5 +308,6 @@ fn add(hits: &mut Vec<ScoreHit>, sign: Sign<'_>, label: &str, part: Option<Part<
         range,
         fragment: fragment.get(..200).unwrap_or(fragment).into(),
         layers: part.map_or(Layers::NONE, Part::layers),
+        proof: "",
     });
 }

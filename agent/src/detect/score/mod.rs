@@ -7,7 +7,7 @@
 
 mod answer;
 mod code;
-mod cost;
+pub(super) mod cost;
 mod directory;
 mod gate;
 mod html;
@@ -17,6 +17,7 @@ mod lines;
 mod marks;
 mod nosql;
 mod path;
+mod proof;
 mod prototype;
 mod request;
 mod rules;
@@ -327,6 +328,16 @@ impl Scorer {
             return;
         }
         self.value(Place::Query, b"", name, &mut take);
+        if let Some(at) = memchr::memchr2(b'\r', b'\n', text::trim(name)) {
+            let told = Told {
+                rule: "line_in_name",
+                best: THRESHOLD,
+                score: THRESHOLD,
+                start: at,
+                end: at + 1,
+            };
+            take(Class::Lines, told);
+        }
         let view = View {
             place: Place::Query,
             name: b"",

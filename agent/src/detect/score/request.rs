@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use super::{CLASSES, Class, Place, Scorer, Secrets, THRESHOLD, Told, cost, marks, text};
+use super::{
+    CLASSES, Class, Place, Scorer, Secrets, THRESHOLD, Told, answer, cost, marks, proof, text,
+};
 use crate::content::{self, BodyForm, Container, Kind, Layers, Name, Part, Parts, Side};
-use crate::exchange::Exchange;
-use crate::exchange::{ScoreHit, Scores};
+use crate::exchange::{Exchange, Half, ScoreHit, Scores};
 
 /// Bytes of a value that grammars see at once; longer ones come in pieces, so that a grammar that
 /// reads only the beginning of a value sees every place of it.
@@ -119,6 +120,13 @@ impl Scorer {
         self.marks.look(exchange, parts, &mut scores.hits);
         cost::look(parts, &mut scores.hits);
         self.answer.look(exchange, &mut scores.hits);
+        if let Some(response) = exchange
+            .response
+            .as_ref()
+            .filter(|_| !scores.hits.is_empty())
+        {
+            prove(&mut scores.hits, response);
+        }
         let heaviest = scores.hits.iter().map(|hit| hit.score).max();
         scores.highest = scores.highest.max(heaviest.unwrap_or(0));
         scores
@@ -141,6 +149,14 @@ impl Scorer {
             layers: Layers::NONE,
         };
         self.forms(Place::Path, b"", path, true, &seen, sums);
+        // Tools write a space so everywhere; where it was meant as a plus, no grammar speaks.
+        if memchr::memchr(b'+', path).is_some() {
+            let spaced: Vec<u8> = path
+                .iter()
+                .map(|byte| if *byte == b'+' { b' ' } else { *byte })
+                .collect();
+            self.forms(Place::Path, b"", &spaced, true, &seen, sums);
+        }
     }
 
     fn free_name(&mut self, name: Name<'_, '_>, sums: &mut Sums) {
@@ -169,7 +185,12 @@ impl Scorer {
             label: "",
             layers: part.layers(),
         };
-        self.forms(place, name.last_word(), part.value(), true, &seen, sums);
+        let word = if name.is_file_name() {
+            b"filename"
+        } else {
+            name.last_word()
+        };
+        self.forms(place, word, part.value(), true, &seen, sums);
     }
 
     /// A value, and all it becomes decoded once more.
@@ -215,6 +236,14 @@ impl Scorer {
     }
 }
 
+/// Looks for what proves each hit in the answer.
+fn prove(hits: &mut [ScoreHit], response: &Half) {
+    let database_error = hits.iter().any(|hit| hit.rule == answer::DATABASE_ERROR);
+    for hit in hits {
+        hit.proof = proof::proof(hit, response, database_error);
+    }
+}
+
 /// What grammars must know of the place; `None` where nothing is looked for.
 fn place(part: Part<'_, '_>, name: Name<'_, '_>) -> Option<Place> {
     Some(match part.place() {
@@ -245,7 +274,7 @@ fn place(part: Part<'_, '_>, name: Name<'_, '_>) -> Option<Place> {
 fn is_odd(value: &[u8]) -> bool {
     value
         .iter()
-        .any(|byte| matches!(byte, b'<' | b'{' | b'(' | b'\'' | b'`' | b'$' | b'|'))
+        .any(|byte| matches!(byte, b'<' | b'{' | b'(' | b'\'' | b'`' | b'$' | b'|' | b'&'))
 }
 
 /// Whether the value lies in a header field, as the query of a Referer does.
@@ -320,6 +349,7 @@ impl Seen<'_, '_> {
             range: place,
             fragment: fragment.into(),
             layers: self.layers,
+            proof: "",
         }
     }
 }

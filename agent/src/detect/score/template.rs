@@ -55,7 +55,7 @@ const RULES: &[Rule] = &[
     rule(
         "call_in_braces",
         5,
-        r#"\{\{[^{}]{0,200}?(?:\w+\s*\(\s*["'\w\\\[]|\|\s*(?:filter|map|sort|reduce|system|exec|passthru|join)\s*\(?|\.\s*(?:read|system|exec|popen|eval|getclass|constructor|newinstance)\s*\(|\['id'\]|constructor)"#,
+        r#"\{\{[^{}]{0,200}?(?:\w+\s*\(\s*["'\w\\\[]|["']\s*\.\s*\w+\s*\(|\|\s*(?:filter|map|sort|reduce|system|exec|passthru|join)\s*\(?|\.\s*(?:read|system|exec|popen|eval|getclass|constructor|newinstance)\s*\(|\['id'\]|constructor)"#,
     ),
     rule(
         "call_in_dollar",
@@ -75,7 +75,7 @@ const RULES: &[Rule] = &[
     rule(
         "statement_tag",
         5,
-        r#"\{%-?\s*(?:for\s+\w+(?:\s*,\s*\w+)?\s+in\s+(?:\(\)|\[\]|config|request|self|''|""|\w+\.(?:iteritems|__))|if\s+(?:true|1|\d+\s*==\s*\d+)\s*-?%\}|import\s+os|include\s*['"]\s*[/.]|debug\s*%\}|with\s+\w+\s*=\s*\w+\.__|set\s+\w+\s*=\s*(?:\w+\.__|''|\(\)|cycler|request)|extends\s*["'])"#,
+        r#"\{%-?\s*(?:for\s+\w+(?:\s*,\s*\w+)?\s+in\s+(?:\(\)|\[\]|\[\s*\d|config|request|self|''|""|\w+\.(?:iteritems|__))|if\s+(?:true|1|\d+\s*==\s*\d+)\s*-?%\}|import\s+os|include\s*['"]\s*[/.]|debug\s*%\}|with\s+\w+\s*=\s*\w+\.__|set\s+\w+\s*=\s*(?:\w+\.__|''|\(\)|cycler|request)|extends\s*["'])"#,
     ),
     rule(
         "server_tag",

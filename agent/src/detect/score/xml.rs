@@ -57,7 +57,7 @@ const RULES: &[Rule] = &[
         r#"<\?xml-stylesheet[^>]*href\s*=\s*["'](?:https?|file|data|javascript)"#,
     ),
     rule("pingback", 4, r"<methodname>\s*pingback\.ping"),
-    rule("attribute_list", 4, r"<!attlist\s+\S"),
+    rule("attribute_list", 5, r"<!attlist\s+\S"),
     rule(
         "data_island",
         5,

@@ -32,6 +32,8 @@ pub struct ScoreHit {
     pub fragment: Box<[u8]>,
     /// What was taken off it.
     pub layers: Layers,
+    /// What of the answer proves that it worked; empty if nothing does.
+    pub proof: &'static str,
 }
 
 impl Scores {

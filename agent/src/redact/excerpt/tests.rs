@@ -33,6 +33,7 @@ fn check(body: &str, at: &str, saw: &str, expected: &str) {
         range: start..start + at.len(),
         fragment: saw.as_bytes().into(),
         layers: Layers::NONE,
+        proof: "",
     };
     let shown = excerpt(&hit, &parts, &marks, &redactor, &mut marker);
     let (plain, hash) = shown.split_once("hmac:").unwrap_or((&shown, ""));

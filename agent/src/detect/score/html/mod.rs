@@ -113,10 +113,7 @@ fn tag(low: &[u8], here: usize) -> (Option<(u8, &'static str)>, usize) {
     let local = name.rsplit(|byte| *byte == b':').next().unwrap_or(name);
     let mut told = by_name(local, ended);
     if closing {
-        let runs = matches!(
-            local,
-            b"script" | b"textarea" | b"title" | b"style" | b"noscript"
-        );
+        let runs = ends_more(local);
         let inside = memchr::memmem::find(slice(low, 0, here), local).is_some();
         return (
             runs.then_some((if inside { 2 } else { 5 }, "closing_tag")),
@@ -143,6 +140,24 @@ fn tag(low: &[u8], here: usize) -> (Option<(u8, &'static str)>, usize) {
         told = Some(((score + 3).min(7), rule));
     }
     (told, end)
+}
+
+/// Whether the end of such an element changes how a browser reads what follows.
+fn ends_more(name: &[u8]) -> bool {
+    matches!(
+        name,
+        b"script"
+            | b"textarea"
+            | b"title"
+            | b"style"
+            | b"noscript"
+            | b"html"
+            | b"body"
+            | b"xmp"
+            | b"iframe"
+            | b"noembed"
+            | b"noframes"
+    )
 }
 
 fn by_name(name: &[u8], ended: bool) -> Option<(u8, &'static str)> {
@@ -234,6 +249,7 @@ fn attribute_value(low: &[u8], here: usize) -> (&[u8], usize) {
 
 /// What an attribute weighs: handlers run, addresses with a script scheme run, styles may.
 fn attribute(name: &[u8], value: &[u8], tag: &[u8], has_value: bool) -> Told {
+    let raw = name;
     let name = name
         .rsplit(|byte| !byte.is_ascii_alphanumeric() && *byte != b'-')
         .next()
@@ -246,6 +262,8 @@ fn attribute(name: &[u8], value: &[u8], tag: &[u8], has_value: bool) -> Told {
         return Some((if among(EVENTS, event) { 6 } else { 5 }, "event_handler"));
     }
     match name {
+        // XML Events.
+        b"handler" if raw.contains(&b':') => Some((5, "event_handler")),
         b"srcdoc" => Some((6, "srcdoc")),
         b"style" if style_runs(value) => Some((6, "style_runs")),
         b"formaction" | b"datasrc" | b"dynsrc" | b"lowsrc" | b"datafld" | b"dataformatas" => {
@@ -346,6 +364,10 @@ fn script_scheme(value: &[u8]) -> bool {
 }
 
 fn style_runs(value: &[u8]) -> bool {
+    // Letters written as escapes (CSS Syntax §4.3.7) hide a word.
+    if memchr::memmem::find_iter(value, b"\\00").take(3).count() == 3 {
+        return true;
+    }
     let mut plain = Vec::with_capacity(value.len().min(512));
     let mut next = 0;
     while next < value.len() && plain.len() < 512 {
@@ -363,6 +385,8 @@ fn style_runs(value: &[u8]) -> bool {
     [
         "expression(",
         "javascript:",
+        "binding:url(",
+        "content:url(",
         "-moz-binding",
         "behavior:",
         "behaviour:",
@@ -398,10 +422,11 @@ fn loose_attribute(low: &[u8]) -> (Told, usize, usize) {
             .iter()
             .any(|byte| matches!(byte, b'"' | b'\'' | b'`'));
         let sentence = super::text::prose_words(low) >= 6;
-        let score = match (call, quoted || place <= 1) {
+        let score = match (call, quoted || skip_space(low, 0) + 1 >= place) {
             (true, _) if sentence => 3,
             (true, true) => 6,
             (true, false) => 5,
+            (false, true) if skip_space(low, 0) == place => 5,
             (false, true) => 4,
             (false, false) => 2,
         };

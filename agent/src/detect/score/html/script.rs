@@ -53,6 +53,17 @@ pub(in super::super) const GATE: &[&str] = &[
     "ript:",
     "+adw-",
     "@import",
+    "-->",
+    "&#",
+    "&tab;",
+    "&newline;",
+    "call`",
+    "call `",
+    "apply`",
+    "![]",
+    "+[]",
+    "document/*",
+    "document ",
 ];
 
 const RULES: &[Rule] = &[
@@ -79,7 +90,7 @@ const RULES: &[Rule] = &[
     rule(
         "bracket_access",
         5,
-        r#"(?:window|self|top|parent|this|frames|globalthis)\s*\[\s*(?:["'`/][^\]]{1,40}\]\s*[(`\[]|\w+\s*\(|\\x|8680439|["'`]\w+["'`]\s*\+|/\w+/\.source)"#,
+        r#"(?:window|self|top|parent|this|frames|globalthis)\s*\[\s*(?:["'`/][^\]]{1,40}\]\s*[(`\[]|["'`]\\x|\w+\s*\(|\\x|8680439|["'`]\w+["'`]\s*\+|/\w+/\.source)"#,
     ),
     rule(
         "constructor_chain",
@@ -91,6 +102,29 @@ const RULES: &[Rule] = &[
         4,
         r#"(?:^|[^\w.$])(?:eval|execscript|settimeout|setinterval|function)\s*(?:\(\s*(?:\w+\s*,\s*\d|["'`/\w]+\s*[(.+]|["'`]|location|name|atob|unescape|string|this|\\)|`)"#,
     ),
+    // What ends comments, sections and strings at once fits no single place.
+    rule("ends_every_context", 5, r#"["'`]{2,}\s*-->|-->\s*\]\]>"#),
+    rule(
+        "padded_entity",
+        5,
+        r"&#(?:x0{2,}(?:3c|22|27)|0{2,}(?:60|34|39))\b",
+    ),
+    rule(
+        "entity_within_word",
+        5,
+        r"[a-z]&(?:tab|newline);(?:&(?:tab|newline);)*[a-z]",
+    ),
+    rule(
+        "called_by_template",
+        5,
+        r"\.\s*(?:/\*.{0,20}?\*/\s*)?(?:call|apply)\s*`",
+    ),
+    rule(
+        "letters_from_brackets",
+        5,
+        r"\[\s*\+!*\+?\[\]\s*\]|\+!!\[\]",
+    ),
+    rule("script_in_style", 5, r#"url\s*\(\s*["']?\s*javascript"#),
     rule("string_from_codes", 5, r#"string\s*\.\s*fromcharcode"#),
     rule(
         "document_written",
@@ -141,7 +175,7 @@ const RULES: &[Rule] = &[
     rule(
         "object_alone",
         5,
-        r"^\s*(?:window|document|self)\s*(?:/\*.{0,20}?\*/\s*)?\.\s*(?:/\*.{0,20}?\*/\s*)?(?:location|cookie|domain|body|name|open|write\w*|queryselector\w*|getelement\w+)\b",
+        r"^\s*(?:window|document|self)\s*(?:\+\s*)?(?:/\*.{0,20}?\*/\s*)?(?:\+\s*)?\.\s*(?:/\*.{0,20}?\*/\s*)?(?:location|cookie|domain|body|name|open|write\w*|queryselector\w*|getelement\w+)\b",
     ),
     rule("utf7_tag", 6, r#"\+adw-?\s*/?(?:script|img|svg|iframe)"#),
     rule(

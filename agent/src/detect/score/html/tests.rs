@@ -13,6 +13,36 @@ fn check(values: &[&str]) {
 }
 
 #[test]
+fn ways_around_words_are_found() {
+    for value in [
+        "//[\"'`-->]]>]</div>",
+        "</xmp>",
+        "&#X00003c",
+        "ja&Tab;vascript: ",
+        "[].sort.call`x`",
+        "(![]+[])[+!+[]]",
+        "self[\"\\x24\"]",
+        "x:url(javascript",
+        "<a b:handler=\"x#y\"/>",
+        "<!ATTLIST img onerror CDATA \"x\">",
+        "<p style=content:url(a.svg)>",
+    ] {
+        let best = score(Class::Html, value).max(score(Class::Xml, value));
+        assert!(best >= 5, "{value}");
+    }
+    for value in [
+        "a --> b",
+        "<html><body>Hi</body></html>",
+        "&#60; and &#x3c;",
+        "please call `me`",
+        "the document is here",
+        "<p style=\"color:red\">x</p>",
+    ] {
+        quiet(value);
+    }
+}
+
+#[test]
 fn what_a_browser_runs_is_found() {
     check(&[
         "<script>alert(1)</script>",

@@ -90,6 +90,19 @@ pub(super) const GATE: &[&str] = &[
     "dir ",
     "\\n",
     "system(",
+    "''",
+    "\"\"",
+    "``",
+    "{,",
+    ",}",
+    ".exe ",
+    "${shell}",
+    "alias ",
+    "export ",
+    "iex (",
+    "$!",
+    "$*",
+    "$?",
 ];
 
 /// Names of programs that open this grammar where a space follows.
@@ -149,6 +162,9 @@ pub(super) fn look(view: &View<'_>, found: &mut Found) {
         }
     }
     take(hidden_word(view), "hidden_word", 0, low.len().min(80));
+    if expands(low) {
+        take(5, "expansion_alone", 0, low.len().min(80));
+    }
     if let Some((score, rule, start, end)) = best {
         found.add(Class::Shell, rule, score, start, end);
     }
@@ -197,6 +213,14 @@ const TELLING: &[(&str, u8, &str)] = &[
     ("{cat,", 6, "braces_as_space"),
     ("{ls,", 6, "braces_as_space"),
     ("{l,", 5, "braces_as_space"),
+    ("${shell}", 6, "shell_by_variable"),
+    ("iex (", 5, "windows_shell"),
+    ("\n.shell", 5, "command_of_sqlite"),
+    (";.shell", 5, "command_of_sqlite"),
+    ("\n.system", 5, "command_of_sqlite"),
+    (";.system", 5, "command_of_sqlite"),
+    ("\n.databases", 5, "command_of_sqlite"),
+    (";.databases", 5, "command_of_sqlite"),
     (",echo,", 5, "braces_as_space"),
 ];
 
@@ -272,14 +296,19 @@ fn program(low: &[u8], start: usize) -> Program {
                 program.path = true;
                 program.length = 0;
             }
-            b'\'' | b'"' | b'\\'
+            b'\'' | b'"' | b'\\' | b'`'
                 if here > start
                     && (is_word(behind) || behind == byte)
                     && (is_word(before) || before == byte) =>
             {
                 program.hidden = true;
             }
-            b'$' if behind == b'@' => {
+            // Variables of the shell that are empty.
+            b'$' if behind == b'@'
+                || here > start
+                    && matches!(behind, b'!' | b'*' | b'?')
+                    && is_word(at(low, here + 2)) =>
+            {
                 program.hidden = true;
                 program.end += 1;
             }
@@ -317,12 +346,13 @@ fn command(view: &View<'_>, start: usize, before: Before) -> (u8, usize) {
     }
     let rest = from(low, next);
     let argument = argument(rest);
+    let assigns = matches!(name, b"alias" | b"export") && is_assignment(rest);
     let option = memchr::memmem::find(slice(rest, 0, 120), b" /").is_some();
     let clean = trim(rest).is_empty()
         || trim(rest).iter().all(|byte| {
             matches!(
                 byte,
-                b';' | b'|' | b'&' | b'`' | b')' | b'#' | b'"' | b'\'' | b'}' | b' '
+                b';' | b'|' | b'&' | b'`' | b')' | b'#' | b'"' | b'\'' | b'}' | b' ' | b'+'
             )
         });
     let score = weigh(&Judged {
@@ -330,13 +360,13 @@ fn command(view: &View<'_>, start: usize, before: Before) -> (u8, usize) {
         word,
         hidden: program.hidden,
         path: program.path,
-        argument,
         clean,
         before,
         prose: view.prose,
         shown: view.is_shown(start),
         short: name.len() <= 2,
-        option,
+        option: option || assigns,
+        argument: if assigns { Argument::Command } else { argument },
         alone: among(ALONE, name),
         tells: matches!(
             name,
@@ -493,6 +523,33 @@ fn argument(rest: &[u8]) -> Argument {
         Argument::Command
     } else {
         Argument::Word
+    }
+}
+
+/// `name=value`, with a word for a name.
+fn is_assignment(rest: &[u8]) -> bool {
+    let start = run(rest, skip_space(rest, 0), |byte| {
+        matches!(byte, b'"' | b'\'')
+    });
+    let end = run(rest, start, is_word);
+    let equals = run(rest, end, |byte| matches!(byte, b'"' | b'\''));
+    at(rest, start).is_ascii_alphabetic()
+        && at(rest, equals) == b'='
+        && !is_space(at(rest, equals + 1))
+}
+
+/// Braces and tildes that a shell expands, as a whole value: `{,ip,a}`, `{id,}`, `~+`.
+fn expands(low: &[u8]) -> bool {
+    let value = trim(low);
+    match value {
+        [b'~', b'+' | b'-', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
+        [b'{', b',', first, rest @ .., b'}'] => {
+            (first.is_ascii_alphabetic() || matches!(first, b'$' | b'/')) && !rest.contains(&b':')
+        }
+        [b'{', rest @ .., b',', b'}'] => {
+            !rest.is_empty() && rest.iter().all(u8::is_ascii_alphabetic)
+        }
+        _ => false,
     }
 }
 

@@ -13,6 +13,36 @@ fn check(values: &[&str]) {
 }
 
 #[test]
+fn what_a_shell_expands_is_found() {
+    for value in [
+        "alias a=b",
+        "alias 'l'=curl",
+        "{,ip,a}",
+        "{id,}",
+        "~+",
+        "ping`` 127.0.0.1",
+        ";c$!at x",
+        "\"\"p\"\"y\"\"t\"\"hon",
+        "${SHELL} -c x",
+        "ping.exe -n 3 127.0.0.1",
+        ";.shell nc",
+    ] {
+        assert!(score(Class::Shell, value) >= 5, "{value}");
+    }
+    for value in [
+        "an alias of a name",
+        "{a, b}",
+        "~5 km",
+        "use {2,} of them",
+        "\"He said \"\"hi\"\" to all\"",
+        "export 5=five",
+        "a;b.system.c",
+    ] {
+        quiet(value);
+    }
+}
+
+#[test]
 fn commands_behind_separators_are_found() {
     check(&[
         "; id",

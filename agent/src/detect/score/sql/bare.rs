@@ -35,6 +35,8 @@ pub(super) fn look(
     bare.calls(&mut sum);
     bare.sum_with_comment(&mut sum);
     bare.comparison_alone(&mut sum);
+    bare.union_behind_comment(folded, &mut sum);
+    bare.fragments(folded, &mut sum);
     if hits.catalogue {
         let known = tokens.iter().any(|token| {
             matches!(
@@ -55,7 +57,9 @@ pub(super) fn look(
     if folded.executed {
         sum.add(4, "executed_comment", 0, view.low.len().min(64));
     }
-    if sum.score >= 2 && folded.comment {
+    // White space that no keyboard writes stands where a filter looks for a space.
+    let odd_space = memchr::memchr3(0, 0x0b, 0x0c, view.low).is_some();
+    if sum.score >= 2 && (folded.comment || odd_space) {
         sum.score += 2;
     }
     if sum.score >= 2
@@ -76,7 +80,7 @@ pub(super) fn look(
 }
 
 /// Signals added up, the heaviest as evidence.
-struct Sum {
+pub(super) struct Sum {
     score: u8,
     best: u8,
     rule: &'static str,
@@ -109,13 +113,13 @@ struct List {
     end: usize,
 }
 
-struct Bare<'a> {
-    low: &'a [u8],
-    tokens: &'a [Token],
+pub(super) struct Bare<'a> {
+    pub(super) low: &'a [u8],
+    pub(super) tokens: &'a [Token],
 }
 
 impl Bare<'_> {
-    fn kind(&self, at: usize) -> Option<Kind> {
+    pub(super) fn kind(&self, at: usize) -> Option<Kind> {
         self.tokens.get(at).map(|token| token.kind)
     }
 
@@ -123,7 +127,7 @@ impl Bare<'_> {
         at.checked_sub(1).and_then(|at| self.kind(at))
     }
 
-    fn text(&self, at: usize) -> &[u8] {
+    pub(super) fn text(&self, at: usize) -> &[u8] {
         self.tokens
             .get(at)
             .map_or(&[][..], |token| slice(self.low, token.start, token.end))
@@ -140,7 +144,7 @@ impl Bare<'_> {
     }
 
     /// How often two names stand side by side.
-    fn pairs(&self) -> usize {
+    pub(super) fn pairs(&self) -> usize {
         let mut pairs = 0;
         let mut before = None;
         let mut last = None;
@@ -175,10 +179,13 @@ impl Bare<'_> {
                 }
             }
             Some(Kind::Key(Word::Change | Word::Run)) => {
-                let opens = matches!(
-                    self.before(here),
-                    None | Some(Kind::Semicolon | Kind::Right)
-                );
+                let runs = self.kind(here) == Some(Kind::Key(Word::Run));
+                // SQL Server needs no semicolon in front of what it runs.
+                let opens = match self.before(here) {
+                    None | Some(Kind::Semicolon | Kind::Right) => true,
+                    Some(Kind::Number) => runs,
+                    _ => false,
+                };
                 let rest = self.tokens.get(here..).unwrap_or_default();
                 if opens && is_statement(self.low, rest) {
                     self.tell(5, "statement", here, here + 3, sum);
@@ -194,10 +201,15 @@ impl Bare<'_> {
                 }
             }
             Some(Kind::Number) if self.text(here).ends_with(b".e") => {
-                if matches!(
+                let opens = matches!(
                     self.kind(here + 1),
                     Some(Kind::Left | Kind::Name | Kind::Call | Kind::Right)
-                ) {
+                );
+                // `1.e.tables` is a table to MySQL; a chapter has a space behind it.
+                let table = self.kind(here + 1) == Some(Kind::Dot)
+                    && self.kind(here + 2) == Some(Kind::Name)
+                    && self.is_tight(here, 2);
+                if opens || table {
                     self.tell(5, "number_as_space", here, here + 1, sum);
                 }
             }
@@ -205,7 +217,22 @@ impl Bare<'_> {
         }
     }
 
-    fn tell(&self, score: u8, rule: &'static str, from: usize, to: usize, sum: &mut Sum) {
+    /// Whether no space stands between the token at `here` and the `n` behind it.
+    pub(super) fn is_tight(&self, here: usize, n: usize) -> bool {
+        let tokens = self.tokens.get(here..=here + n).unwrap_or_default();
+        tokens
+            .windows(2)
+            .all(|two| matches!(two, [one, other] if one.end == other.start))
+    }
+
+    pub(super) fn tell(
+        &self,
+        score: u8,
+        rule: &'static str,
+        from: usize,
+        to: usize,
+        sum: &mut Sum,
+    ) {
         let (start, end) = self.span(from, to);
         sum.add(score, rule, start, end);
     }
@@ -284,7 +311,15 @@ impl Bare<'_> {
                     list.from = Some(list.end);
                     break;
                 }
+                // Hexadecimal digits are a string in disguise.
+                Some(Kind::Number) if text.starts_with(b"0x") => list.rich += 2,
                 Some(Kind::Number | Kind::Variable | Kind::Text | Kind::Comma) => list.rich += 1,
+                Some(Kind::Name) if among(LOUD_CALLS, text) => list.rich += 2,
+                Some(Kind::Key(Word::Run))
+                    if text == b"if" && self.kind(list.end + 1) == Some(Kind::Left) =>
+                {
+                    list.rich += 2;
+                }
                 Some(Kind::Call) => {
                     list.rich += 1 + u8::from(among(CALLS, text) || among(LOUD_CALLS, text));
                 }
@@ -355,11 +390,19 @@ impl Bare<'_> {
         ) {
             left += 1;
         }
+        // MySQL reads `{name expression}` as the expression.
+        if self.text(left) == b"{" {
+            left += 2;
+        }
         let call = matches!(self.kind(left), Some(Kind::Call));
         if call && among(CALLS, self.text(left)) {
             return 4;
         }
-        let mut operator = left + 1;
+        let mut operator = self.behind_sum(left);
+        // `'…'::jsonb`.
+        if self.text(operator) == b"::" {
+            operator += 2;
+        }
         while matches!(
             self.kind(operator),
             Some(Kind::Right | Kind::Key(Word::Before))
@@ -399,8 +442,25 @@ impl Bare<'_> {
         }
     }
 
+    /// Where the sum that begins at `here` ends: `1+2`.
+    fn behind_sum(&self, here: usize) -> usize {
+        let mut next = here + 1;
+        while self.kind(here) == Some(Kind::Number)
+            && self.kind(next) == Some(Kind::Sum)
+            && self.kind(next + 1) == Some(Kind::Number)
+        {
+            next += 2;
+        }
+        next
+    }
+
     fn sort(&self, here: usize, sum: &mut Sum) {
         let item = here + 2;
+        let called = self.kind(item) == Some(Kind::Call)
+            && (among(CALLS, self.text(item)) || among(LOUD_CALLS, self.text(item)));
+        if called || self.kind(item + 1) == Some(Kind::Key(Word::Select)) {
+            return self.tell(5, "sort_by_call", here, item, sum);
+        }
         if self.kind(item) != Some(Kind::Number) {
             return;
         }
@@ -409,61 +469,6 @@ impl Bare<'_> {
             _ => 3,
         };
         self.tell(score, "sort_by_number", here, item, sum);
-    }
-
-    /// A sum or call of literals alone, and a comment behind it: `1*1--`, `( cos ( 'b' ) ) --`.
-    fn sum_with_comment(&self, sum: &mut Sum) {
-        let Some((last, rest)) = self.tokens.split_last() else {
-            return;
-        };
-        let dashes =
-            last.kind == Kind::Comment && slice(self.low, last.start, last.start + 2) != b"/*";
-        let literal = |token: &Token| {
-            matches!(
-                token.kind,
-                Kind::Number
-                    | Kind::Text
-                    | Kind::Variable
-                    | Kind::Left
-                    | Kind::Right
-                    | Kind::Sum
-                    | Kind::Compare
-                    | Kind::Comma
-                    | Kind::Key(
-                        Word::Before
-                            | Word::Or
-                            | Word::And
-                            | Word::Logic
-                            | Word::Literal
-                            | Word::Compare
-                            | Word::Div
-                    )
-            ) || token.kind == Kind::Call && among(CALLS, slice(self.low, token.start, token.end))
-        };
-        if dashes && !rest.is_empty() && rest.iter().all(literal) {
-            let score = if rest.len() > 1 { 5 } else { 3 };
-            self.tell(score, "sum_with_comment", 0, self.tokens.len(), sum);
-        }
-    }
-
-    /// A value that is a comparison of two numbers: true or false, and nothing else.
-    fn comparison_alone(&self, sum: &mut Sum) {
-        let numbers = |at| matches!(self.kind(at), Some(Kind::Number | Kind::Text));
-        let (end, compare) = match self.kind(2) {
-            Some(Kind::Key(Word::Before)) => (3, 1),
-            Some(Kind::Key(Word::Compare)) => (3, 2),
-            _ => (2, 1),
-        };
-        let equal = matches!(self.kind(compare), Some(Kind::Key(Word::Compare)))
-            || matches!(self.text(compare), b"=" | b"!=" | b"<>" | b"<=>" | b"==");
-        if self.tokens.len() == end + 1
-            && numbers(0)
-            && numbers(end)
-            && equal
-            && self.kind(0) == self.kind(end)
-        {
-            self.tell(5, "comparison_alone", 0, end, sum);
-        }
     }
 
     /// Calls of functions that only a database has.

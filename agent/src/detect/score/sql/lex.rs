@@ -212,6 +212,15 @@ fn number(low: &[u8], here: usize) -> (Kind, usize) {
             Some(Word::Union | Word::Or | Word::And | Word::From | Word::Div) => {
                 (Kind::Number, end)
             }
+            // The type of a number in some databases: `1f`, `2d`.
+            _ if matches!(at(low, end), b'f' | b'd')
+                && matches!(
+                    word(slice(low, end + 1, last)),
+                    Some(Word::Union | Word::Or | Word::And)
+                ) =>
+            {
+                (Kind::Number, end + 1)
+            }
             _ => (Kind::Name, last),
         };
     }

@@ -5,6 +5,7 @@
 
 mod bare;
 mod lex;
+mod pieces;
 mod statement;
 mod walk;
 mod words;
@@ -102,7 +103,12 @@ fn judge(told: &Walk, context: &Context<'_>) -> Option<(u8, &'static str)> {
     if told.nested {
         return Some((if sure { 6 } else { 5 }, "statement_after_quote"));
     }
+    let cut = told.cut && told.hard && told.compare + told.logic + told.clause > 0;
+    // `" or ""`: the string ends where the value begins.
+    let at_once = context.first && context.place == 0;
     match told.end {
+        End::Plain if cut && sure => Some((5, "cut_after_expression")),
+        End::Open if told.sum > 0 && told.called && context.first => Some((5, "call_in_quotes")),
         End::Broken if told.judged && told.hard => Some((5, "condition_after_quote")),
         End::Broken => None,
         End::Comment => comment(told, context),
@@ -115,6 +121,7 @@ fn judge(told: &Walk, context: &Context<'_>) -> Option<(u8, &'static str)> {
         End::Open if told.logic > 0 => {
             let score = if context.first && prefix == 0 && !before.is_empty()
                 || sure && (told.hard || prefix == 0)
+                || at_once && told.hard
             {
                 5
             } else {

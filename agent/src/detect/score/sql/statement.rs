@@ -20,6 +20,11 @@ const THINGS: &[&[u8]] = &[
     b"view",
 ];
 
+/// What ALTER TABLE does.
+const ALTERS: &[&[u8]] = &[
+    b"add", b"change", b"convert", b"disable", b"enable", b"modify", b"rename",
+];
+
 /// Whether `tokens` begin a statement.
 pub(super) fn is_statement(low: &[u8], tokens: &[Token]) -> bool {
     let begins = Begins { low, tokens };
@@ -78,7 +83,8 @@ impl Begins<'_> {
             b"drop" | b"truncate" | b"create" | b"alter" => {
                 let replaces = self.text(1) == b"or" && self.text(2) == b"replace";
                 let whole = self.kind(2).is_some() && (self.ends(3) || !self.is_name(3));
-                replaces || THINGS.contains(&self.text(1)) && whole
+                let alters = self.text(0) == b"alter" && ALTERS.contains(&self.text(3));
+                replaces || THINGS.contains(&self.text(1)) && (whole || alters)
             }
             b"insert" | b"replace" | b"merge" => {
                 let goes_on = |at| {
@@ -119,6 +125,7 @@ impl Begins<'_> {
                 let named = self.kind(2) == Some(Kind::Name) && self.text(3) == b";";
                 self.kind(1) == Some(Kind::Variable) || named
             }
+            b"backup" => matches!(self.text(1), b"database" | b"log") && self.text(3) == b"to",
             b"set" => self.kind(1) == Some(Kind::Variable),
             b"if" => self.kind(1) == Some(Kind::Left),
             b"begin" => {

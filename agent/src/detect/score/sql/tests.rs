@@ -51,6 +51,35 @@ fn statements_without_a_quote_are_found() {
 }
 
 #[test]
+fn pieces_of_statements_are_found() {
+    check(&[
+        "1*1--",
+        " ( 'a' * 1 ) --",
+        "1; delete low_priority from foo",
+        "1 order by ifnull(null, userid)",
+        "HOPE AND 1+2=3+4",
+        "select x.1.e.table_name",
+        "-1#union\n--\nunion",
+        "-1 union",
+        "select\0a\0from\0b where\0c",
+        "1f union select 1",
+        "select if(x",
+        "select 0x616263",
+        "'glob 1;",
+        ") as cc from",
+        "values ('10.0.0.1', 'a')",
+        "5 or true",
+        "7 or 7",
+        "drop t;--",
+        "alter table t add x int",
+        "backup database a to disk='x'",
+        "x'+sleep(20)+'",
+        "or '{\"b\":2}'::jsonb <@ '{\"a\":1}'",
+        "\" or \"\"-\"",
+    ]);
+}
+
+#[test]
 fn what_hides_it_does_not_help() {
     check(&[
         "1/**/uNiOn/**/sElEcT/**/1,2,3",
@@ -87,6 +116,16 @@ fn people_and_shops_are_not() {
         "don\u{2019}t or won\u{2019}t",
         "We use `SELECT * FROM users WHERE id = 1` in the example above to show what is read.",
         "order by phone or group by city",
+        "1,1--",
+        "<!-- note -->",
+        "see section 1.e. below",
+        "Step 2 create user alice, then 3 drop table reservations",
+        "5 or 6 people",
+        "all except selected items",
+        "values (1, 2)",
+        "2 -- 3 weeks -- or so",
+        "10:30::11:30",
+        "Delete the row, insert another (as agreed) as discussed",
     ] {
         quiet(value);
     }

@@ -1,10 +1,10 @@
 //! What follows a closing quote, read as the rest of an expression: the stricter half of the
 //! grammar, since the text before it is a string of the query and means nothing.
 
-use super::super::text::slice;
+use super::super::text::{among, slice};
 use super::lex::{Kind, Token};
 use super::statement::is_statement;
-use super::words::Word;
+use super::words::{CALLS, LOUD_CALLS, Word};
 
 /// How reading ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub(super) struct Walk {
     pub(super) sum: u16,
     pub(super) double: u16,
     pub(super) comma: u16,
+    /// A function of a database is called.
+    pub(super) called: bool,
     /// A literal or call among the operands.
     pub(super) hard: bool,
     /// order by, having, limit, union, where and the like.
@@ -70,6 +72,7 @@ pub(super) fn walk(low: &[u8], tokens: &[Token]) -> Walk {
             sum: 0,
             double: 0,
             comma: 0,
+            called: false,
             hard: false,
             clause: 0,
             nested: false,
@@ -208,6 +211,8 @@ impl Walker<'_> {
             }
             Kind::Call => {
                 self.told.hard = true;
+                let text = self.text(0);
+                self.told.called |= among(CALLS, text) || among(LOUD_CALLS, text);
             }
             Kind::Key(Word::Compare) if self.text(0) == b"match" => {
                 (self.told.judged, self.told.hard) = (self.told.logic > 0, true);

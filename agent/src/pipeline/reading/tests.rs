@@ -1,0 +1,165 @@
+//! What is read of whole exchanges: names, ids, and what answers prove.
+
+use super::Reading;
+use crate::detect::value_hash;
+use crate::exchange::{Content, Known, Words};
+use crate::pipeline::recorded::requests;
+
+fn judged(row: &str) -> Known {
+    let mut exchange = requests(row.as_bytes(), 1).unwrap().exchange;
+    Reading::new().unwrap().read(&mut exchange);
+    exchange.known
+}
+
+fn read(row: &str) -> Content {
+    judged(row).content
+}
+
+#[track_caller]
+fn check_names(row: &str, ids: &[&str], fields: &[&str], reply_fields: &[&str]) {
+    let content = read(row);
+    let texts = |words: &Words| -> Vec<String> {
+        let text = |word| String::from_utf8_lossy(word).into_owned();
+        words.iter().map(text).collect()
+    };
+    assert_eq!(texts(&content.ids), ids);
+    assert_eq!(texts(&content.fields), fields);
+    assert_eq!(texts(&content.reply_fields), reply_fields);
+}
+
+#[test]
+fn bodies_name_their_fields_and_ids() {
+    check_names(
+        r#"{"method":"POST","path":"/a?x_id=1","body":{"user_id":7,"note":"n","deep":{"orderId":"b"}},"status":200,"resp_headers":{"content-type":"application/json"},"resp_body":"[{\"id\":1,\"mail\":\"m\"},{\"id\":2,\"mail\":\"m\"}]"}"#,
+        &["user_id", "7", "orderId", "b"],
+        &["user_id", "note", "deep", "orderId"],
+        &["id", "mail"],
+    );
+    check_names(
+        r#"{"method":"POST","path":"/a","headers":{"content-type":"application/x-www-form-urlencoded"},"body":"id=4&name=x"}"#,
+        &["id", "4"],
+        &["id", "name"],
+        &[],
+    );
+    check_names(r#"{"method":"GET","path":"/a/1?id=2"}"#, &[], &[], &[]);
+}
+
+#[test]
+fn answers_give_ids_and_records() {
+    let content = read(
+        r#"{"method":"GET","path":"/a","status":200,"resp_headers":{"content-type":"application/json"},"resp_body":"{\"items\":[{\"id\":\"a\",\"tags\":[1,2,3,4,5]},{\"id\":\"b\"},{\"id\":\"c\"}]}"}"#,
+    );
+    assert_eq!(content.records, Some(3));
+    let expected = ["a", "b", "c"].map(|id| value_hash(id.as_bytes()));
+    assert_eq!(content.given, expected);
+}
+
+#[test]
+fn codes_are_told_from_words() {
+    let code = |body: &str| {
+        read(&format!(
+            r#"{{"method":"POST","path":"/otp","body":{body}}}"#
+        ))
+        .code
+    };
+    assert_eq!(code(r#"{"otp":"123456"}"#), Some(value_hash(b"123456")));
+    assert_eq!(
+        code(r#"{"verification_code":"0042"}"#),
+        Some(value_hash(b"0042"))
+    );
+    assert_eq!(code(r#"{"code":"no-such"}"#), None);
+    assert_eq!(code(r#"{"zip":"12345"}"#), None);
+}
+
+#[test]
+fn graphql_has_its_cost() {
+    let content = read(
+        r#"{"method":"POST","path":"/graphql","body":[{"query":"{ a: me { b: name } }"},{"query":"{ me { a { b { c } } } }"}]}"#,
+    );
+    assert_eq!((content.depth, content.aliases, content.batch), (4, 2, 2));
+}
+
+/// Path, media type and body of the answer, and what proves what.
+#[track_caller]
+fn check_proof(path: &str, media_type: &str, answer: &str, expected: &[(&str, &str)]) {
+    let row = serde_json::json!({
+        "method": "GET", "path": path, "status": 200,
+        "resp_headers": { "content-type": media_type, "x-ab": "b" }, "resp_body": answer,
+    });
+    let scores = judged(&row.to_string()).scores;
+    let proofs: Vec<_> = scores
+        .hits
+        .iter()
+        .filter(|hit| hit.detector.starts_with("inj"))
+        .map(|hit| (hit.detector, hit.proof))
+        .collect();
+    assert_eq!(proofs, expected, "{path}");
+}
+
+#[test]
+fn answers_prove_what_worked() {
+    check_proof(
+        "/f?name=../../../etc/passwd",
+        "text/plain",
+        "root:x:0:0:root:/root:/bin/bash\n",
+        &[("inj-04", "the host's accounts")],
+    );
+    check_proof(
+        "/f?q=%3Cscript%3Ealert(1)%3C/script%3E",
+        "text/html",
+        "<p>nothing for <script>alert(1)</script></p>",
+        &[("inj-02", "given back unescaped in a page")],
+    );
+    check_proof(
+        "/f?q=1'+or+'1'='1",
+        "text/plain",
+        "You have an error in your SQL syntax; check the manual",
+        &[("inj-01", "an error of the database in the answer")],
+    );
+    check_proof(
+        "/f?q={{1234*77}}",
+        "text/html",
+        "Dear 95018",
+        &[("inj-07", "the result of the expression in the answer")],
+    );
+    check_proof(
+        "/f?q=;id",
+        "text/plain",
+        "uid=33(www-data) gid=33(www-data)",
+        &[("inj-03", "output of `id`")],
+    );
+    check_proof(
+        "/f?to=/x%0d%0aX-Ab:%20b",
+        "text/plain",
+        "",
+        &[("inj-11", "the header in the answer")],
+    );
+}
+
+#[test]
+fn what_is_escaped_or_only_given_back_proves_nothing() {
+    check_proof(
+        "/f?q=%3Cscript%3Ealert(1)%3C/script%3E",
+        "text/html",
+        "<p>nothing for &lt;script&gt;alert(1)&lt;/script&gt;</p>",
+        &[("inj-02", "")],
+    );
+    check_proof(
+        "/f?q=%3Cscript%3Ealert(1)%3C/script%3E",
+        "application/json",
+        "{\"q\":\"<script>alert(1)</script>\"}",
+        &[("inj-02", "")],
+    );
+    check_proof(
+        "/f?q={{1234*77}}",
+        "text/html",
+        "nothing for {{1234*77}}, order 95018",
+        &[("inj-07", "")],
+    );
+    check_proof(
+        "/f?name=../../../etc/passwd",
+        "text/plain",
+        "no such file",
+        &[("inj-04", "")],
+    );
+}
