@@ -129,10 +129,13 @@ pub fn command<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<Comma
 pub fn refused_exits() -> Result<Vec<String>> {
     let output = command(["doctor", "--json"])?.output()?;
     let report: Value = serde_json::from_slice(&output.stdout)?;
-    let checks = report["checks"].as_array().context("no checks")?;
-    let refused = checks.iter().filter(|check| check["status"] != "good");
+    let checks = report.get("checks").and_then(Value::as_array);
+    let checks = checks.context("no checks")?;
+    let refused = checks
+        .iter()
+        .filter(|check| check.get("status").is_none_or(|status| status != "good"));
     let exit = |check: &Value| {
-        let name = check["name"].as_str()?.strip_prefix("fexit ")?;
+        let name = check.get("name")?.as_str()?.strip_prefix("fexit ")?;
         Some(name.to_owned())
     };
     Ok(refused.filter_map(exit).collect())

@@ -22,16 +22,27 @@ fuzz_target!(|bytes: &[u8]| {
     let row = match kind % 4 {
         0 => serde_json::json!({ "path": text }),
         1 => serde_json::json!({ "path": "/", "body": { "a": text } }),
-        2 => serde_json::json!({ "path": "/", "headers": { "content-type": "text/xml", "x-a": text }, "body": text }),
-        _ => serde_json::json!({ "path": "/", "headers": { "cookie": text, "user-agent": text }, "status": 200, "resp_body": text }),
+        2 => {
+            serde_json::json!({ "path": "/", "headers": { "content-type": "text/xml", "x-a": text }, "body": text })
+        }
+        _ => {
+            serde_json::json!({ "path": "/", "headers": { "cookie": text, "user-agent": text }, "status": 200, "resp_body": text })
+        }
     };
-    let Ok(mut row) = requests(row.to_string().as_bytes(), 1) else { return };
+    let Ok(mut row) = requests(row.to_string().as_bytes(), 1) else {
+        return;
+    };
     READING.with_borrow_mut(|reading| {
         let Some(reading) = reading else { return };
         let began = Instant::now();
         reading.read(&mut row.exchange);
         let allowed = SLACK * (1 + bytes.len() as u32 / 1024);
-        assert!(began.elapsed() < allowed, "{} bytes took {:?}", bytes.len(), began.elapsed());
+        assert!(
+            began.elapsed() < allowed,
+            "{} bytes took {:?}",
+            bytes.len(),
+            began.elapsed()
+        );
         for hit in &row.exchange.known.scores.hits {
             assert!(hit.fragment.len() <= 200);
         }

@@ -160,9 +160,8 @@ fn overlapping(stage: &mut Stage) -> io::Result<()> {
         let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
         transfer((server, Send::Write), (client, Recv::Read), head)?;
         // Words: of digits that end at a gap, some would be masked as the number of a card.
-        let word = |number: usize| {
-            ["a", "be", "see", "de", "ea", "ef", "gee", "hat", "I", "jay"][number % 10]
-        };
+        let word = |number: usize| ["a", "be", "see", "de", "ea", "ef", "gee", "I"].get(number % 8);
+        let word = |number| word(number).copied().unwrap_or_default();
         let chunk = |thread: usize, number: usize| {
             let text = format!("{} {} ", word(thread), word(number)).repeat(CHUNK);
             let text = text.get(..CHUNK).unwrap_or_default();
