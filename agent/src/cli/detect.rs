@@ -1,5 +1,6 @@
 //! `eaves detect`: the detectors over recorded requests.
 
+mod findings;
 mod rows;
 
 use std::io::{self, BufWriter, Write as _};
@@ -12,15 +13,17 @@ use super::{Exit, Globals};
 use crate::content::Layer;
 use crate::exchange::{Exchange, Scores};
 use crate::pipeline::Reading;
-use rows::Rows;
+use rows::{Item, Rows};
 
-/// Run the detectors over recorded requests
+/// Run the detectors over recorded requests or events
 ///
-/// The detectors are those that `eaves run` has. A line that cannot be read is told of and counted;
-/// the others are judged.
+/// The detectors are those that `eaves run` has. Prints a JSON line for each record of each incident,
+/// as sinks get them. A line that cannot be read is told of and counted; the others are judged.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
+  eaves detect requests.jsonl | jq .title
+  eaves query --json | eaves detect --format events -
   eaves detect --per-request requests.jsonl
   zcat access.log.gz | eaves detect --format combined --per-request -
   eaves detect --format har --per-request session.har | jq 'select(.score >= 5)'")]
@@ -34,8 +37,12 @@ pub struct Args {
     format: Format,
 
     /// Print for each request its highest score and the detectors that fired
-    #[arg(long, required = true)]
+    #[arg(long)]
     per_request: bool,
+
+    /// Configuration file, for detectors, identity and masks
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 /// What a file of requests holds.
@@ -48,6 +55,8 @@ enum Format {
     Har,
     /// An access log in the combined form
     Combined,
+    /// Events as the journal and sinks have them, a JSON line each; what was masked is not judged
+    Events,
 }
 
 /// What is printed of one request.
@@ -82,12 +91,23 @@ struct Summary {
 /// # Errors
 /// A file cannot be read, or nobody reads the output.
 pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
-    debug_assert!(args.per_request);
+    if !args.per_request {
+        return findings::run(args, globals);
+    }
+    if args.format == Format::Events {
+        anyhow::bail!(
+            anyhow::anyhow!("events hold no bytes to judge one by one: leave --per-request out")
+                .context(Exit::Usage)
+        );
+    }
     let mut reading = Reading::new()?.trying_secrets();
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let mut summary = Summary::default();
     let mut rows = Rows::new(&args.files, args.format, globals);
-    while let Some(mut row) = rows.next()? {
+    while let Some(item) = rows.next()? {
+        let Item::Request(mut row) = item else {
+            continue;
+        };
         reading.read(&mut row.exchange);
         let line = rows.place();
         let id = row.id.as_deref().unwrap_or(&line);

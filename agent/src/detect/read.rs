@@ -13,6 +13,10 @@ use crate::lookup::Geo;
 /// Ids that are taken from one exchange.
 const IDS_MAX: usize = 8;
 
+/// Detectors that keep state of their own about what one request shows: its cost stands in the facts,
+/// tools, paths and methods of scanners are counted.
+const COUNTED: [Id; 4] = [Id::Rate03, Id::Scan02, Id::Scan03, Id::Scan04];
+
 /// Parameters of a query that are looked at.
 const PARAMETERS_MAX: usize = 32;
 
@@ -224,9 +228,8 @@ fn hits<'a>(exchange: &'a Exchange, event: &'a ApiEvent<'a>, status: u16) -> Vec
             .collect(),
         proof: Cow::Borrowed(hit.proof),
     };
-    // What a GraphQL request costs stands in the facts, and is judged with what calls take.
     let hits = exchange.known.scores.hits.iter().enumerate();
-    hits.filter(|(_, hit)| hit.detector != Id::Rate03.name())
+    hits.filter(|(_, hit)| !COUNTED.iter().any(|id| id.name() == hit.detector))
         .map(hit)
         .collect()
 }

@@ -106,17 +106,34 @@ impl Detect {
         event: &ApiEvent<'_>,
         line: &mut Vec<u8>,
     ) -> &[EventId] {
+        self.judge(&Facts::of(exchange, event), event, line)
+    }
+
+    /// The same for what is known of it already.
+    pub(super) fn judge(
+        &mut self,
+        facts: &Facts<'_>,
+        event: &ApiEvent<'_>,
+        line: &mut Vec<u8>,
+    ) -> &[EventId] {
         self.out.incidents.clear();
-        let facts = Facts::of(exchange, event);
-        self.detectors.look(&facts, &mut self.out);
+        self.detectors.look(facts, &mut self.out);
         if !self.rules.is_empty() {
             line.clear();
             // An event that cannot be written matches no rule, as it reaches no sink.
             let _ = write_line(event, line);
-            self.detectors
-                .hold(&self.rules, line, &facts, &mut self.out);
+            self.detectors.hold(&self.rules, line, facts, &mut self.out);
         }
         &self.out.incidents
+    }
+
+    /// The same for an event of a file, of which `line` is the whole.
+    pub(super) fn judge_line(&mut self, facts: &Facts<'_>, line: &[u8]) {
+        self.out.incidents.clear();
+        self.detectors.look(facts, &mut self.out);
+        if !self.rules.is_empty() {
+            self.detectors.hold(&self.rules, line, facts, &mut self.out);
+        }
     }
 
     /// What there is to tell.

@@ -7,6 +7,7 @@
 mod detect;
 mod hear;
 mod host;
+mod judging;
 mod keep;
 mod learnt;
 mod ledger;
@@ -31,6 +32,7 @@ use crate::telemetry::Counters;
 
 pub use detect::{Detect, rule_files};
 pub use host::{Host, Output};
+pub use judging::Judging;
 pub use keep::Keep;
 pub use learnt::{Endpoints, Event};
 pub use ledger::{Ledger, Sum};

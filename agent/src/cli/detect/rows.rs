@@ -24,6 +24,14 @@ const TOLD: u64 = 10;
 /// When progress is first shown, and how often.
 const EVERY: Duration = Duration::from_millis(500);
 
+/// What a file holds, one at a time.
+pub(super) enum Item {
+    /// A request.
+    Request(Box<Row>),
+    /// An event, as it stands there.
+    Line(Vec<u8>),
+}
+
 /// Reads rows.
 pub(super) struct Rows {
     waiting: VecDeque<PathBuf>,
@@ -61,12 +69,12 @@ impl Rows {
     }
 
     /// The next row; `None` behind the last.
-    pub(super) fn next(&mut self) -> anyhow::Result<Option<Row>> {
+    pub(super) fn next(&mut self) -> anyhow::Result<Option<Item>> {
         loop {
             self.progress();
             if let Some(row) = self.ready.pop_front() {
                 self.read += 1;
-                return Ok(Some(row));
+                return Ok(Some(Item::Request(Box::new(row))));
             }
             if self.open.is_none() {
                 let Some(path) = self.waiting.pop_front() else {
@@ -86,7 +94,7 @@ impl Rows {
     }
 
     /// The next line of the open file, if it is a row.
-    fn row(&mut self) -> anyhow::Result<Option<Row>> {
+    fn row(&mut self) -> anyhow::Result<Option<Item>> {
         let Some((name, file)) = &mut self.open else {
             return Ok(None);
         };
@@ -110,11 +118,12 @@ impl Rows {
             return Ok(None);
         }
         let row = match self.format {
+            Format::Events => return Ok(Some(Item::Line(line.to_vec()))),
             Format::Combined => combined(line, self.number),
             _ => requests(line, self.number),
         };
         match row {
-            Ok(row) => Ok(Some(row)),
+            Ok(row) => Ok(Some(Item::Request(Box::new(row)))),
             Err(error) => {
                 self.refuse(&error);
                 Ok(None)

@@ -17,7 +17,8 @@ pub use requests::requests;
 
 use crate::capture::ConnOpen;
 use crate::clock::{Ktime, WallTime};
-use crate::exchange::{Body, ConnInfo, Exchange, Half, Head, Known, Seen, Span, Version};
+use crate::exchange::{Body, ConnInfo, Exchange, Half, Head, Known, Seen, Span, User, Version};
+use crate::lookup::Geo;
 use eaves_common::{ConnId, Role, Transport};
 
 /// Bytes of a body that are kept.
@@ -33,6 +34,29 @@ pub struct Row {
     pub id: Option<String>,
     /// The exchange. Its times count from the start of 1970.
     pub exchange: Exchange,
+    /// The account, where the format names it.
+    user: Option<String>,
+    /// Where the client is, where the format says.
+    geo: Option<Arc<Geo>>,
+}
+
+impl Row {
+    /// Writes on the exchange what the format tells of its account and place: it knows better than
+    /// what could be read from the request.
+    pub(super) fn tell(&mut self) {
+        let known = &mut self.exchange.known;
+        if let Some(name) = self.user.take() {
+            let credential = known.user.as_ref().and_then(|user| user.credential);
+            known.user = Some(User {
+                id: Some(name.into_bytes().into()),
+                source: "recorded".into(),
+                credential,
+            });
+        }
+        if let Some(geo) = self.geo.take() {
+            known.geo = Some(geo);
+        }
+    }
 }
 
 /// Why a line is no row.
@@ -62,6 +86,8 @@ struct Recorded {
     reply_fields: Vec<(Vec<u8>, Vec<u8>)>,
     reply: Vec<u8>,
     reply_bytes: Option<u64>,
+    user: Option<String>,
+    geo: Option<Geo>,
 }
 
 impl Recorded {
@@ -103,6 +129,8 @@ impl Recorded {
             proxied: None,
         };
         Row {
+            user: self.user,
+            geo: self.geo.map(Arc::new),
             id: self.id,
             exchange: Exchange {
                 conn: Arc::new(conn),

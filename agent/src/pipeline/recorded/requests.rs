@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{Recorded, Row, RowError};
 use crate::clock::WallTime;
 use crate::event::parse_stamp;
+use crate::lookup::Geo;
 
 /// A line. What it has beyond these is left aside.
 #[derive(Deserialize)]
@@ -20,6 +21,8 @@ struct Line {
     body: Option<Value>,
     status: Option<u16>,
     client_ip: Option<String>,
+    user: Option<String>,
+    geo: Option<Value>,
     ua: Option<String>,
     req_bytes: Option<f64>,
     resp_bytes: Option<f64>,
@@ -57,6 +60,8 @@ pub fn requests(line: &[u8], number: u64) -> Result<Row, RowError> {
         reply_fields: self::fields(line.resp_headers),
         reply: line.resp_body.map(text).unwrap_or_default(),
         reply_bytes: line.resp_bytes.map(whole),
+        user: line.user,
+        geo: line.geo.as_ref().and_then(geo),
     };
     Ok(recorded.into_row(number))
 }
@@ -99,6 +104,24 @@ fn pair(value: Value) -> Option<(Vec<u8>, Vec<u8>)> {
         Value::Object(mut map) => Some((text(map.remove("name")?), text(map.remove("value")?))),
         _ => None,
     }
+}
+
+/// A country's code, or an object with `country`, `location` (latitude, longitude) and `asn`.
+fn geo(value: &Value) -> Option<Geo> {
+    let country = value.as_str().or_else(|| value.get("country")?.as_str())?;
+    let degrees = |at: usize| {
+        let number = value.get("location")?.get(at)?.as_f64()?;
+        Some((number * 10_000.0) as i32)
+    };
+    let asn = value.get("asn").and_then(Value::as_u64);
+    Some(Geo {
+        country: Some(country.to_owned()),
+        location: degrees(0)
+            .zip(degrees(1))
+            .map(|(north, east)| [north, east]),
+        as_number: asn.and_then(|number| u32::try_from(number).ok()),
+        as_name: None,
+    })
 }
 
 /// RFC 3339, or seconds since 1970.

@@ -1,0 +1,125 @@
+//! Findings of what was recorded: the account and place that a row tells count, a scanner is one
+//! incident, and events of a file are judged as they were when they were written.
+
+use std::path::Path;
+
+use super::Judging;
+use crate::capture::Origin;
+use crate::clock::{BootTime, WallTime};
+use crate::config::Config;
+use crate::detect::Options;
+use crate::event::IncidentState;
+use crate::pipeline::recorded::requests;
+use crate::redact::SealContext;
+
+fn judging() -> Judging {
+    let origin = Origin {
+        host_name: "shop".to_owned(),
+        host_id: String::new(),
+        boot: BootTime(WallTime(0)),
+        run: 0,
+    };
+    let identity = Config::default().identity().unwrap();
+    let context = SealContext::new(&origin);
+    Judging::new(Options::default(), Path::new(""), identity, context).unwrap()
+}
+
+/// Detectors whose incidents open, in order, and whether one was confirmed.
+fn opened(judging: &mut Judging) -> Vec<String> {
+    let mut opened = Vec::new();
+    let told: Result<(), ()> = judging.tell(|finding| {
+        if finding.state == IncidentState::Open {
+            opened.push(finding.detector.id.clone().into_owned());
+        }
+        Ok(())
+    });
+    told.unwrap();
+    opened
+}
+
+#[track_caller]
+fn check(rows: impl Iterator<Item = serde_json::Value>, expected: &[&str]) {
+    let mut judging = judging();
+    for (row, number) in rows.zip(1..) {
+        let mut row = requests(row.to_string().as_bytes(), number).unwrap();
+        judging.request(&mut row);
+    }
+    let found = opened(&mut judging);
+    for id in expected {
+        let times = found.iter().filter(|one| one == id).count();
+        assert_eq!(times, 1, "{id} among {found:?}");
+    }
+    assert_eq!(expected.is_empty(), found.is_empty(), "{found:?}");
+}
+
+#[test]
+fn failed_logins_of_a_recording_are_a_brute_force() {
+    let rows = (0..15).map(|n| {
+        serde_json::json!({
+            "ts": 1_770_000_000 + n * 5, "method": "POST", "path": "/api/login", "status": 401,
+            "client_ip": "203.0.113.9", "headers": { "content-type": "application/json" },
+            "body": { "username": "alice", "password": format!("guess-{n}") },
+        })
+    });
+    check(rows, &["auth-01", "auth-02"]);
+}
+
+#[test]
+fn a_scanner_is_one_incident_and_ordinary_reading_none() {
+    let rows = (0..20).map(|n| {
+        serde_json::json!({
+            "ts": 1_770_000_000 + n, "path": format!("/{n}/.env"), "status": 404,
+            "client_ip": "203.0.113.9", "ua": "sqlmap/1.8",
+        })
+    });
+    check(rows, &["scan-02"]);
+    let rows = (0..40).map(|n| {
+        serde_json::json!({
+            "ts": 1_770_000_000 + n * 20, "path": format!("/orders?page={n}"), "status": 200,
+            "client_ip": "203.0.113.9", "user": "alice", "geo": "DE",
+            "resp_headers": { "content-type": "application/json" },
+            "resp_body": format!("[{{\"id\":{n},\"name\":\"O'Brien\"}}]"),
+        })
+    });
+    check(rows.take(5), &[]);
+}
+
+#[test]
+fn an_answer_with_the_file_confirms_the_traversal() {
+    let row = serde_json::json!({
+        "ts": 1_770_000_000, "path": "/files?name=../../../etc/passwd", "status": 200,
+        "client_ip": "203.0.113.9", "resp_headers": { "content-type": "text/plain" },
+        "resp_body": "root:x:0:0:root:/root:/bin/sh\n",
+    });
+    let mut judging = judging();
+    judging.request(&mut requests(row.to_string().as_bytes(), 1).unwrap());
+    let mut proofs = Vec::new();
+    let told: Result<(), ()> = judging.tell(|finding| {
+        let proof = finding.evidence.iter().map(|one| one.proof.clone());
+        proofs.push((
+            finding.detector.id.clone().into_owned(),
+            proof.collect::<String>(),
+        ));
+        Ok(())
+    });
+    told.unwrap();
+    assert!(
+        proofs.contains(&("inj-04".to_owned(), "the host's accounts".to_owned())),
+        "{proofs:?}"
+    );
+}
+
+#[test]
+fn events_of_a_file_are_judged_and_other_records_are_not() {
+    let mut judging = judging();
+    for n in 0..15 {
+        let line = format!(
+            "{{\"kind\":\"exchange\",\"schema\":1,\"id\":\"01a1fcb2-af33-7474-8c1f-bb469ccfd6{n:02x}\",\"time\":\"2026-11-21T06:02:{n:02}.000000000Z\",\"client\":{{\"address\":\"203.0.113.7\"}},\"url\":{{\"domain\":\"a.example\",\"path\":\"/login\"}},\"http\":{{\"route\":\"/login\",\"request\":{{\"method\":\"POST\",\"headers\":[],\"header_bytes\":1}},\"response\":{{\"status_code\":401}}}},\"user\":{{\"id\":\"alice\",\"source\":\"body.name\"}},\"signals\":[\"authentication_failure\",\"sensitive:login\"]}}"
+        );
+        assert!(judging.event(line.as_bytes()));
+    }
+    assert!(!judging.event(b"{\"kind\":\"notice\"}"));
+    assert!(!judging.event(b"no JSON"));
+    let found = opened(&mut judging);
+    assert!(found.contains(&"auth-01".to_owned()), "{found:?}");
+}
