@@ -133,6 +133,7 @@ impl Side<'_> {
                 asking.ask(key);
             }
         }
+        self.queue.admit(&mut self.out.exchanges);
         for exchange in &mut self.out.exchanges {
             self.reading.read(exchange);
         }

@@ -119,9 +119,9 @@ pub fn run<S: Source + Send>(
     requests: &Requests,
 ) -> Result<(), RunError> {
     let (queue_in, queue_out) = queue::queue(options.queue_bytes);
-    let shard = Shard::new(&options.shard).marking(Arc::clone(host.redactor()));
+    let shard = Shard::new(&options.shard);
     let asking = host.take_asking();
-    let reading = Reading::new()?;
+    let reading = Reading::new()?.marking(Arc::clone(host.redactor()));
     thread::scope(|scope| {
         let capture = thread::Builder::new()
             .name("eaves-capture".into())

@@ -61,8 +61,9 @@ pub(super) fn queue(limit_bytes: u64) -> (QueueIn, QueueOut) {
 }
 
 impl QueueIn {
-    /// Takes all of `exchanges` that there is room for; the newest are dropped and counted.
-    pub(super) fn push(&mut self, exchanges: &mut Vec<Exchange>) {
+    /// Leaves those of `exchanges` that there is room for, before more is done for them; the newest
+    /// are dropped and counted.
+    pub(super) fn admit(&mut self, exchanges: &mut Vec<Exchange>) {
         if exchanges.is_empty() {
             return;
         }
@@ -80,17 +81,23 @@ impl QueueIn {
         self.counters
             .add(Counter::QueueFull, (offered - fit) as u64);
         exchanges.truncate(fit);
-        if fit == 0 {
+    }
+
+    /// Passes on all of `exchanges`, which were admitted and may have grown by what was read of them
+    /// since.
+    pub(super) fn push(&mut self, exchanges: &mut Vec<Exchange>) {
+        if exchanges.is_empty() {
             return;
         }
-        let bytes = exchanges
+        let held = exchanges
             .iter()
-            .map(|exchange| exchange.held_bytes() as u64)
-            .sum();
+            .map(|exchange| exchange.held_bytes() as u64);
+        let bytes = held.sum();
         let batch = std::mem::take(exchanges);
+        let count = batch.len() as u64;
         self.held.fetch_add(bytes, Ordering::Relaxed);
         if self.to.send(Message::Exchanges(batch, bytes)).is_err() {
-            self.counters.add(Counter::QueueClosed, fit as u64);
+            self.counters.add(Counter::QueueClosed, count);
         }
     }
 

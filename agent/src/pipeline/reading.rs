@@ -1,10 +1,13 @@
-//! What the shards read of an exchange's content: its values taken apart once, and what the
-//! stateless detectors say of them. Pure: the same for a live exchange and for one of a file.
+//! What the shards read of an exchange's content: its values taken apart once, what of them is
+//! sensitive, and what the stateless detectors say of them. Pure: the same for a live exchange and for one of a file.
+
+use std::sync::Arc;
 
 use crate::content::Parts;
 use crate::detect::content;
 use crate::detect::score::{Scorer, ScorerError, Secrets};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Scores};
+use crate::redact::{Marker, Redactor};
 use eaves_common::Role;
 
 /// Reads contents, one exchange after the other; one a thread.
@@ -13,6 +16,8 @@ pub struct Reading {
     scorer: Scorer,
     memory: Parts<'static>,
     secrets: Option<Secrets>,
+    redactor: Option<Arc<Redactor>>,
+    marker: Marker,
 }
 
 impl Reading {
@@ -25,7 +30,18 @@ impl Reading {
             scorer: Scorer::new()?,
             memory: Parts::new(),
             secrets: None,
+            redactor: None,
+            marker: Marker::new(),
         })
+    }
+
+    /// Marks what is sensitive by `redactor` too.
+    #[must_use]
+    pub fn marking(self, redactor: Arc<Redactor>) -> Self {
+        Self {
+            redactor: Some(redactor),
+            ..self
+        }
     }
 
     /// Tries on tokens the secrets that everybody knows, a tenth of a second for each issuer and key:
@@ -41,16 +57,24 @@ impl Reading {
     /// Puts on `exchange` what its content says. What this host asks of others is not judged: who
     /// attacks is heard where he is answered.
     pub fn read(&mut self, exchange: &mut Exchange) {
-        if exchange.conn.role != Role::Server {
+        let is_judged = exchange.conn.role == Role::Server;
+        if !is_judged && self.redactor.is_none() {
             return;
         }
         let parts = exchange.parts(std::mem::take(&mut self.memory));
-        let mut scores = self.scorer.request(exchange, &parts);
-        if let Some(secrets) = &mut self.secrets {
+        let redactor = self.redactor.as_deref();
+        let marks = redactor.map(|redactor| self.marker.mark(redactor, &parts));
+        let mut scores = if is_judged {
+            self.scorer.request(exchange, &parts)
+        } else {
+            Scores::default()
+        };
+        if let Some(secrets) = self.secrets.as_mut().filter(|_| is_judged) {
             Scorer::weak_secrets(&parts, secrets, &mut scores);
         }
         let content = content(&parts);
         self.memory = parts.recycle();
+        exchange.known.marks = marks;
         exchange.known.scores = scores;
         exchange.known.content = content;
     }

@@ -1,14 +1,10 @@
 //! Keyed by conn: record in, exchanges out. Synchronous, no clock, no I/O, so tests drive it.
 
-use std::sync::Arc;
-
 use crate::capture::{Record, decode};
 use crate::clock::Ktime;
-use crate::content::Parts;
 use crate::enrich::process_key;
 use crate::exchange::{self, Conn, Context, Exchange};
 use crate::lookup::ProcessKey;
-use crate::redact::{Marker, Redactor};
 use crate::stream::{self, Env, Table, Word};
 use crate::telemetry::{Counter, Counters};
 
@@ -37,24 +33,6 @@ pub struct Shard {
     table: Table<Conn>,
     context: Context,
     counters: Counters,
-    looking: Option<Looking>,
-}
-
-/// What looks at each exchange that is over, before it goes on.
-struct Looking {
-    redactor: Arc<Redactor>,
-    marker: Marker,
-    /// Memory of the parts of the exchange before.
-    parts: Parts<'static>,
-}
-
-impl Looking {
-    fn at(&mut self, exchange: &mut Exchange) {
-        let parts = exchange.parts(std::mem::take(&mut self.parts));
-        let marks = self.marker.mark(&self.redactor, &parts);
-        self.parts = parts.recycle();
-        exchange.known.marks = Some(marks);
-    }
 }
 
 impl Shard {
@@ -68,20 +46,6 @@ impl Shard {
                 out: Vec::new(),
             },
             counters: Counters::default(),
-            looking: None,
-        }
-    }
-
-    /// The same, which marks what is sensitive in each exchange.
-    #[must_use]
-    pub fn marking(self, redactor: Arc<Redactor>) -> Self {
-        Self {
-            looking: Some(Looking {
-                redactor,
-                marker: Marker::new(),
-                parts: Parts::new(),
-            }),
-            ..self
         }
     }
 
@@ -130,7 +94,6 @@ impl Shard {
 
     fn with(&mut self, out: &mut Outcome, act: impl FnOnce(&mut Table<Conn>, &mut Env<'_, Conn>)) {
         std::mem::swap(&mut self.context.out, &mut out.exchanges);
-        let before = self.context.out.len();
         let mut env = Env {
             context: &mut self.context,
             counters: &mut self.counters,
@@ -138,10 +101,6 @@ impl Shard {
         };
         act(&mut self.table, &mut env);
         std::mem::swap(&mut self.context.out, &mut out.exchanges);
-        if let Some(looking) = &mut self.looking {
-            let new = out.exchanges.iter_mut().skip(before);
-            new.for_each(|exchange| looking.at(exchange));
-        }
     }
 }
 

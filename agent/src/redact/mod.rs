@@ -24,6 +24,7 @@ mod pseudonym;
 mod redactor;
 mod rules;
 mod shape;
+mod words;
 
 pub use key::{KEY_FILE, load_or_make_key, random_key};
 pub use marker::{Explained, Marker};

@@ -1,5 +1,6 @@
 //! What a name says of its value.
 
+use super::words::{LONGEST, Meant, meant};
 use crate::exchange::Secret;
 
 /// How much a name says.
@@ -16,156 +17,30 @@ pub(super) enum Means {
 /// Words of a name that are kept in mind.
 const MOST_WORDS: usize = 8;
 
-/// Longest word that means something.
-const LONGEST: usize = 16;
-
 /// What `name` says: `accessToken`, `user[new-password]`, `X-Api-Key`. `is_header`: it is a field's,
 /// where `key`, `code` and `session` alone mean other things.
 pub(super) fn meaning(name: &[u8], is_header: bool) -> Option<Means> {
     let mut words = Words::of(name);
     let mut means = None;
-    let mut before = Word::default();
-    let mut last = Word::default();
+    let mut last = Meant::NOTHING;
     while let Some(word) = words.next_word() {
-        let found = of_pair(before.get(), word.get()).or_else(|| of_word(word.get()));
+        let found = last.before(word).or(word.means);
         means = match (means, found) {
             (Some(Means::This(secret)), _) => Some(Means::This(secret)),
             (_, Some(found)) => Some(found),
             (means, None) => means,
         };
-        before = word;
         last = word;
     }
-    let is_id = last.get() == b"id"
+    let is_id = last.is_id
         && matches!(
             means,
             Some(Means::Digits(Secret::Phone | Secret::PaymentCard, _))
         );
-    if is_about(last.get()) || is_id {
+    if last.is_about || is_id {
         return None;
     }
     means.filter(|means| !is_header || matches!(means, Means::This(_)))
-}
-
-/// Whether a name that ends with `word` is about a secret and holds none: `token_type`.
-fn is_about(word: &[u8]) -> bool {
-    matches!(
-        word,
-        b"type"
-            | b"types"
-            | b"count"
-            | b"length"
-            | b"len"
-            | b"size"
-            | b"limit"
-            | b"expires"
-            | b"expiry"
-            | b"expiration"
-            | b"expire"
-            | b"in"
-            | b"at"
-            | b"date"
-            | b"time"
-            | b"ttl"
-            | b"url"
-            | b"uri"
-            | b"endpoint"
-            | b"policy"
-            | b"strength"
-            | b"enabled"
-            | b"required"
-            | b"valid"
-            | b"status"
-            | b"usage"
-            | b"used"
-            | b"name"
-            | b"label"
-            | b"error"
-            | b"errors"
-            | b"message"
-            | b"algorithm"
-            | b"alg"
-            | b"format"
-            | b"version"
-            | b"prefix"
-            | b"title"
-            | b"description"
-            | b"scope"
-            | b"scopes"
-            | b"age"
-            | b"changed"
-            | b"websocket"
-            | b"policies"
-    )
-}
-
-fn of_word(word: &[u8]) -> Option<Means> {
-    Some(match word {
-        b"password" | b"passwords" | b"passwd" | b"passwort" | b"kennwort" | b"pwd" | b"pass"
-        | b"passphrase" | b"passcode" | b"motdepasse" | b"contrasena" | b"senha" | b"userpass" => {
-            Means::This(Secret::Password)
-        }
-        b"secret" | b"secrets" | b"clientsecret" => Means::This(Secret::Secret),
-        b"token" | b"tokens" | b"accesstoken" | b"refreshtoken" | b"idtoken" | b"authtoken"
-        | b"csrf" | b"xsrf" | b"csrftoken" | b"xsrftoken" | b"bearer" | b"jwt" => {
-            Means::This(Secret::Token)
-        }
-        b"apikey" | b"apikeys" | b"accesskey" | b"secretkey" | b"privatekey" | b"authkey" => {
-            Means::This(Secret::ApiKey)
-        }
-        b"credential" | b"credentials" | b"authorization" => Means::This(Secret::Credential),
-        b"sessionid" | b"sessid" | b"phpsessid" | b"jsessionid" | b"sessionkey" => {
-            Means::This(Secret::Session)
-        }
-        b"cvv" | b"cvc" | b"cvv2" | b"cvc2" | b"csc" => Means::This(Secret::CardCode),
-        b"otp" | b"totp" => Means::This(Secret::Code),
-        b"ssn" | b"pesel" | b"cpf" | b"nino" | b"aadhaar" => Means::Digits(Secret::NationalId, 6),
-        b"iban" => Means::Digits(Secret::Iban, 8),
-        b"pan" | b"card" | b"cardnumber" | b"ccnumber" | b"creditcard" | b"cc" => {
-            Means::Digits(Secret::PaymentCard, 12)
-        }
-        b"phone" | b"telephone" | b"tel" | b"mobile" | b"cellphone" | b"msisdn" | b"fax"
-        | b"phonenumber" => Means::Digits(Secret::Phone, 7),
-        b"session" | b"sid" => Means::Maybe(Secret::Session),
-        b"code" | b"pin" => Means::Maybe(Secret::Code),
-        b"key" | b"auth" | b"sig" | b"signature" => Means::Maybe(Secret::ApiKey),
-        _ => return None,
-    })
-}
-
-/// What two words behind each other mean.
-fn of_pair(first: &[u8], second: &[u8]) -> Option<Means> {
-    Some(match (first, second) {
-        (
-            b"api" | b"access" | b"private" | b"secret" | b"auth" | b"encryption" | b"signing"
-            | b"master" | b"license" | b"subscription" | b"functions" | b"account" | b"shared"
-            | b"storage" | b"app" | b"client",
-            b"key" | b"keys",
-        ) => Means::This(Secret::ApiKey),
-        (
-            b"auth" | b"authorization" | b"verification" | b"security" | b"reset" | b"confirmation"
-            | b"login" | b"sms" | b"backup" | b"recovery" | b"invite" | b"activation" | b"device"
-            | b"otp" | b"pin" | b"access" | b"factor" | b"2fa" | b"mfa",
-            b"code" | b"codes",
-        ) => Means::This(Secret::Code),
-        (b"session", b"id" | b"key" | b"cookie") => Means::This(Secret::Session),
-        (b"security" | b"card", b"code" | b"cvv" | b"cvc") => Means::This(Secret::CardCode),
-        (b"national" | b"tax", b"id") => Means::Digits(Secret::NationalId, 6),
-        _ => return None,
-    })
-}
-
-/// A word in lower case; one that is too long is none.
-#[derive(Clone, Copy, Default)]
-struct Word {
-    bytes: [u8; LONGEST],
-    len: usize,
-}
-
-impl Word {
-    fn get(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
-    }
 }
 
 /// The words of a name: parted by what is no letter or digit, and where small letters turn great.
@@ -182,30 +57,36 @@ impl<'n> Words<'n> {
         }
     }
 
-    fn next_word(&mut self) -> Option<Word> {
+    /// What the next word means; one that is too long means nothing.
+    fn next_word(&mut self) -> Option<Meant> {
         self.left = self.left.checked_sub(1)?;
         let start = self.rest.iter().position(u8::is_ascii_alphanumeric)?;
         self.rest = self.rest.get(start..)?;
-        let mut word = Word::default();
+        let mut packed = 0;
         let mut before = b' ';
         let mut len = 0;
         for (at, byte) in self.rest.iter().enumerate() {
-            let after = self.rest.get(at + 1).copied().unwrap_or(b' ');
-            let turns = byte.is_ascii_uppercase()
-                && (before.is_ascii_lowercase()
-                    || (before.is_ascii_uppercase() && after.is_ascii_lowercase()));
-            if !byte.is_ascii_alphanumeric() || (at > 0 && turns) {
+            if !byte.is_ascii_alphanumeric() {
                 break;
             }
-            if let Some(place) = word.bytes.get_mut(at) {
-                *place = byte.to_ascii_lowercase();
+            if byte.is_ascii_uppercase() && at > 0 {
+                let after = self.rest.get(at + 1).copied().unwrap_or(b' ');
+                if before.is_ascii_lowercase()
+                    || (before.is_ascii_uppercase() && after.is_ascii_lowercase())
+                {
+                    break;
+                }
             }
+            packed = packed << 8 | u128::from(byte.to_ascii_lowercase());
             before = *byte;
             len = at + 1;
         }
-        word.len = if len <= LONGEST { len } else { 0 };
         self.rest = self.rest.get(len..)?;
-        Some(word)
+        Some(if len <= LONGEST {
+            meant(packed, len)
+        } else {
+            Meant::NOTHING
+        })
     }
 }
 

@@ -48,7 +48,7 @@ const fn form(prefix: &'static [u8], chars: Chars, least: usize) -> Form {
 use Chars::{Alphanumeric, Hex, Upper, Wide};
 
 /// All forms, by first letter.
-pub(super) const FORMS: [Form; 73] = [
+const FORMS: [Form; 73] = [
     // Amazon: IAM identifiers.
     form(b"AKIA", Upper, 16),
     form(b"ASIA", Upper, 16),
@@ -128,19 +128,46 @@ pub(super) const FORMS: [Form; 73] = [
     form(b"ya29.", Wide, 20),
 ];
 
-/// For each byte whether a form begins with it: most words end here.
-pub(super) const BEGINS: [bool; 256] = {
-    let mut begins = [false; 256];
-    let mut at = 0;
-    while at < FORMS.len() {
-        #[expect(
-            clippy::indexing_slicing,
-            reason = "a constant, whose bounds the compiler proves"
-        )]
-        {
-            begins[FORMS[at].prefix[0] as usize] = true;
-        }
-        at += 1;
+/// What stands behind the last form of a chain.
+const NONE: u8 = u8::MAX;
+
+const _: () = assert!(FORMS.len() < NONE as usize, "a number stands for no form");
+
+/// The forms that begin with a byte, in their order: its first, and the next of each.
+struct Chains {
+    first: [u8; 256],
+    next: [u8; FORMS.len()],
+}
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a constant, whose bounds the compiler proves"
+)]
+static CHAINS: Chains = {
+    let mut chains = Chains {
+        first: [NONE; 256],
+        next: [NONE; FORMS.len()],
+    };
+    let mut at = FORMS.len();
+    while at > 0 {
+        at -= 1;
+        let begin = FORMS[at].prefix[0] as usize;
+        chains.next[at] = chains.first[begin];
+        chains.first[begin] = at as u8;
     }
-    begins
+    chains
 };
+
+/// The forms whose prefix `bytes` begin with. Most words have none of their first letter.
+pub(super) fn forms(bytes: &[u8]) -> impl Iterator<Item = &'static Form> {
+    let first = bytes.first().map_or(NONE, |first| {
+        let begun = CHAINS.first.get(usize::from(*first));
+        begun.copied().unwrap_or(NONE)
+    });
+    let second = bytes.get(1).copied();
+    let chain = std::iter::successors(Some(first), |at| CHAINS.next.get(usize::from(*at)).copied());
+    chain
+        .map_while(|at| FORMS.get(usize::from(at)))
+        .filter(move |form| form.prefix.get(1).copied() == second)
+        .filter(move |form| bytes.starts_with(form.prefix))
+}

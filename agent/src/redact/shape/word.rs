@@ -4,7 +4,7 @@
 use memchr::memmem;
 
 use super::national;
-use super::vendor::{BEGINS, FORMS};
+use super::vendor::forms;
 use super::{Found, Text};
 use crate::exchange::Secret;
 
@@ -37,9 +37,7 @@ pub(super) fn at(text: Text<'_>, at: usize, first: u8) -> Found {
     {
         return found;
     }
-    if BEGINS.get(usize::from(first)) == Some(&true)
-        && let Some(found) = vendor(text, at)
-    {
+    if let Some(found) = vendor(text, at) {
         return found;
     }
     let has_digit = bytes.get(2).is_some_and(u8::is_ascii_digit)
@@ -102,11 +100,7 @@ fn scheme(text: Text<'_>, at: usize, len: usize) -> Option<Found> {
 }
 
 fn vendor(text: Text<'_>, at: usize) -> Option<Found> {
-    let bytes = text.from(at);
-    for form in FORMS {
-        if !bytes.starts_with(form.prefix) {
-            continue;
-        }
+    for form in forms(text.from(at)) {
         let from = at + form.prefix.len();
         let end = run(text, from, |byte| form.chars.has(byte));
         // A sentence may end behind it.
