@@ -7,7 +7,7 @@ use memchr::{memchr2, memchr3};
 
 use super::Redactor;
 use super::masked::stand_in;
-use super::names::{Means, holds, meaning};
+use super::names::{Meanings, Means, holds};
 use super::rules::{Rule, Ruleset, Why};
 use super::shape::{self, Hit, SHORTEST, Text};
 use crate::content::{Container, Decoder, Kind, Layers, Name, Part, Parts, Place, Side};
@@ -25,6 +25,7 @@ pub struct Marker {
     names: Vec<Said>,
     /// Names that have something sensitive in their words.
     hidden: Vec<bool>,
+    meanings: Meanings,
     decoder: Decoder,
     line: String,
 }
@@ -136,6 +137,7 @@ impl Marker {
             found: &mut self.found,
             names: &mut self.names,
             hidden: &mut self.hidden,
+            meanings: &mut self.meanings,
             decoder: &mut self.decoder,
         };
         work.text_alone(text);
@@ -175,6 +177,7 @@ impl Marker {
             found: &mut self.found,
             names: &mut self.names,
             hidden: &mut self.hidden,
+            meanings: &mut self.meanings,
             decoder: &mut self.decoder,
         };
         for name in parts.names() {
@@ -235,6 +238,7 @@ struct Work<'w> {
     found: &'w mut Vec<Found>,
     names: &'w mut Vec<Said>,
     hidden: &'w mut Vec<bool>,
+    meanings: &'w mut Meanings,
     decoder: &'w mut Decoder,
 }
 
@@ -250,7 +254,7 @@ impl Work<'_> {
                     means: Some(Means::This(Secret::Secret)),
                     why: Why::Configured,
                 };
-            } else if let Some(means) = meaning(word, is_header) {
+            } else if let Some(means) = self.meanings.of(word, is_header) {
                 said = Said {
                     means: Some(means),
                     why: Why::Name,

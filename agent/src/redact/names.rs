@@ -43,6 +43,59 @@ pub(super) fn meaning(name: &[u8], is_header: bool) -> Option<Means> {
     means.filter(|means| !is_header || matches!(means, Means::This(_)))
 }
 
+/// Longest name that is remembered.
+const REMEMBERED_BYTES: usize = 32;
+
+/// How many names are remembered, at most: the services of a host say the same few again and again.
+const REMEMBERED: usize = 512;
+
+/// What names mean, remembered: the same as [`meaning`] says, for less.
+#[derive(Debug, Default)]
+pub(super) struct Meanings {
+    names: Vec<Remembered>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Remembered {
+    name: [u8; REMEMBERED_BYTES],
+    /// 0 where none is remembered.
+    len: usize,
+    is_header: bool,
+    means: Option<Means>,
+}
+
+impl Meanings {
+    /// What `name` says, see [`meaning`].
+    pub(super) fn of(&mut self, name: &[u8], is_header: bool) -> Option<Means> {
+        let mut key = [0; REMEMBERED_BYTES];
+        let Some(place) = key.get_mut(..name.len()) else {
+            return meaning(name, is_header);
+        };
+        place.copy_from_slice(name);
+        if self.names.is_empty() {
+            self.names.resize(REMEMBERED, Remembered::default());
+        }
+        // Who makes names collide on purpose has them read anew, which is what all cost once.
+        let (words, _) = key.as_chunks::<8>();
+        let mixed = words.iter().fold(0_u64, |mixed, word| {
+            (mixed.rotate_left(5) ^ u64::from_le_bytes(*word)).wrapping_mul(0x517c_c1b7_2722_0a95)
+        });
+        let at = (mixed >> 40) as usize % REMEMBERED;
+        let Some(have) = self.names.get_mut(at) else {
+            return meaning(name, is_header);
+        };
+        if have.len != name.len() || have.is_header != is_header || have.name != key {
+            *have = Remembered {
+                name: key,
+                len: name.len(),
+                is_header,
+                means: meaning(name, is_header),
+            };
+        }
+        have.means
+    }
+}
+
 /// The words of a name: parted by what is no letter or digit, and where small letters turn great.
 struct Words<'n> {
     rest: &'n [u8],

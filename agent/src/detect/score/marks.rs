@@ -1,9 +1,11 @@
 //! What one request shows beside injection: tokens with faults (JWT-01, 02, 04), credentials in the
 //! URL (CRED-01), one id in two places (BOLA-03), tools and paths of scanners (SCAN-02, 03, 04).
 
+use aho_corasick::{AhoCorasick, MatchKind};
+
+use super::ScorerError;
 use super::rules::{Rule, Rules, rule};
 use super::secrets::Secrets;
-use super::text::find;
 use super::token::Token;
 use crate::clock::WallTime;
 use crate::content::{self, Container, Kind, Layers, Part, Parts, Side};
@@ -121,17 +123,22 @@ pub(super) struct Marks {
     files: Rules,
     credentials: Rules,
     keys: Rules,
+    scanners: AhoCorasick,
 }
 
 /// A sign: detector, rule, and the bytes that show it.
 type Sign<'b> = (&'static str, &'static str, &'b [u8]);
 
 impl Marks {
-    pub(super) fn new() -> Result<Self, regex::Error> {
+    pub(super) fn new() -> Result<Self, ScorerError> {
         Ok(Self {
             files: Rules::new(FILES)?,
             credentials: Rules::new(CREDENTIALS)?,
             keys: Rules::new(KEYS)?,
+            scanners: AhoCorasick::builder()
+                .ascii_case_insensitive(true)
+                .match_kind(MatchKind::Standard)
+                .build(SCANNERS)?,
         })
     }
 
@@ -159,8 +166,9 @@ impl Marks {
             add(hits, ("scan-03", rule.name, path), "request.path", None)
         });
         if let Some(agent) = head.field("user-agent") {
-            let low = agent.to_ascii_lowercase();
-            if let Some(tool) = SCANNERS.iter().find(|tool| find(&low, tool).is_some()) {
+            let named = self.scanners.find_overlapping_iter(agent);
+            let first = named.map(|hit| hit.pattern().as_usize()).min();
+            if let Some(tool) = first.and_then(|at| SCANNERS.get(at)) {
                 add(
                     hits,
                     ("scan-02", "scanner_agent", tool.as_bytes()),
@@ -285,11 +293,13 @@ fn two_places(parts: &Parts<'_>, hits: &mut Vec<ScoreHit>) {
 
 /// Whether a name is that of one object's id; a plural, or one with brackets, is a list.
 fn is_id(word: &[u8]) -> bool {
-    let low = word.to_ascii_lowercase();
-    matches!(&low[..], b"id" | b"uid" | b"user" | b"account" | b"uuid")
-        || low.ends_with(b"_id")
+    let words: [&[u8]; 5] = [b"id", b"uid", b"user", b"account", b"uuid"];
+    let end = word.len().saturating_sub(3);
+    let last = word.get(end..).unwrap_or_default();
+    words.iter().any(|one| word.eq_ignore_ascii_case(one))
+        || last.eq_ignore_ascii_case(b"_id")
         || word.ends_with(b"Id")
-        || low.ends_with(b"-id")
+        || last.eq_ignore_ascii_case(b"-id")
 }
 
 fn add(hits: &mut Vec<ScoreHit>, sign: Sign<'_>, label: &str, part: Option<Part<'_, '_>>) {
