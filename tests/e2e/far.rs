@@ -214,14 +214,14 @@ fn over_tls(broker: &Kafka, authority: &Authority) {
 fn an_otlp_receiver_understands_every_record_through_failures() {
     let sandbox = Sandbox::new().unwrap();
     let out = sandbox.file("records");
-    let Some(far) = there(far::otlp(&sandbox, &out, "partial,429,reset,503,lost")) else {
+    let Some(far) = there(far::otlp(&sandbox, &out, "partial,429,reset,503,lost,drip")) else {
         return;
     };
     journal(&sandbox, 300);
     let file = configuration(
         &sandbox,
         &format!(
-            "otlp: {{ url: 'http://127.0.0.1:{}' }}, format: otel, timeout: 5s",
+            "otlp: {{ url: 'http://127.0.0.1:{}' }}, format: otel, timeout: 2s",
             far.port
         ),
     );
@@ -250,7 +250,7 @@ fn an_otlp_receiver_understands_every_record_through_failures() {
 #[test]
 fn clickhouse_has_each_event_once_through_failures() {
     let sandbox = Sandbox::new().unwrap();
-    let Some(far) = there(far::clickhouse(&sandbox, "503,reset,lost")) else {
+    let Some(far) = there(far::clickhouse(&sandbox, "429,503,reset,lost")) else {
         return;
     };
     let line = |number: usize| {

@@ -127,3 +127,29 @@ fn verify_says_whole_or_what_was_done_and_where() {
     let output = eaves(&["verify", "--checkpoint", empty.to_str().unwrap(), path]).unwrap();
     check_output(&output, 2, &[], &["no checkpoint"]);
 }
+
+#[test]
+fn a_key_that_was_changed_is_told_with_the_one_before_it() {
+    let sandbox = Sandbox::new().unwrap();
+    let root = sandbox.file("rotated");
+    fs::create_dir_all(&root).unwrap();
+    let public = || fs::read_to_string(root.join("journal.pub")).unwrap();
+    while killed_after(&root, Duration::from_millis(60)).is_none() {}
+    let before = public();
+    fs::rename(root.join("journal.key"), root.join("journal.key.old")).unwrap();
+    while killed_after(&root, Duration::from_millis(60)).is_none() {}
+    let now = public();
+    assert_ne!(before, now);
+    assert!(!root.join("journal.key.old").exists());
+    let dir = root.join("journal");
+    let path = dir.to_str().unwrap();
+    let told = ["whole", now.trim(), "key before", before.trim()];
+    for key in [&before, &now] {
+        let Some(output) = eaves(&["verify", "--key", key.trim(), path]) else {
+            return;
+        };
+        check_output(&output, 0, &told, &[]);
+    }
+    let output = eaves(&["verify", path]).unwrap();
+    check_output(&output, 0, &told, &[]);
+}

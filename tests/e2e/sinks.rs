@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use eaves::clock::{Moment, WallTime};
+use eaves::clock::Moment;
 use eaves::journal::{Journal, KeyPlace, Keys, Options, RealDisk, Record, RecordKind, Worth};
 use eaves_tests::peer::{Collector, Fault, Got};
 use eaves_tests::process::Process;
@@ -41,25 +41,35 @@ fn exchange(number: usize) -> (RecordKind, String) {
 
 /// A journal of these lines, in frames of fifty.
 pub(super) fn keep(sandbox: &Sandbox, lines: impl Iterator<Item = (RecordKind, String)>) {
+    keep_over(sandbox, 3, lines);
+}
+
+/// As [`keep`], by a clock to which all of it took `seconds` that end now.
+fn keep_over(sandbox: &Sandbox, seconds: u64, lines: impl Iterator<Item = (RecordKind, String)>) {
+    let lines: Vec<_> = lines.collect();
+    let frames = (lines.len() as u64).div_ceil(50).max(1);
+    let each_ns = (seconds * 1_000_000_000 / frames).max(300_000_000);
     let dir = sandbox.file("journal");
     let options = Options {
         min_free: 0,
         ..Options::new(dir.clone(), KeyPlace::of(&dir))
     };
-    let mut journal = Journal::open(options, Arc::new(RealDisk), Moment::now()).unwrap();
     let mut now = Moment::now();
-    for (number, (kind, line)) in lines.enumerate() {
+    now.date.0 -= each_ns * frames;
+    let mut journal = Journal::open(options, Arc::new(RealDisk), now).unwrap();
+    for (number, (kind, line)) in lines.into_iter().enumerate() {
         let record = Record {
             kind,
             worth: Worth::default(),
             severity: None,
-            time: WallTime::now(),
+            time: now.date,
             line: line.as_bytes(),
             keys: Keys::default(),
         };
         journal.append(&record, now);
         if number % 50 == 49 {
-            now.steady = now.steady.plus(300_000_000);
+            now.steady = now.steady.plus(each_ns);
+            now.date.0 += each_ns;
             journal.tick(now);
         }
     }
@@ -153,8 +163,12 @@ fn a_webhook_that_fails_in_every_way_gets_every_event() {
 }
 
 /// What Elasticsearch does with `create`, with a document it will not have until it is `mended`.
-fn bulk(store: &Mutex<BTreeMap<String, usize>>, poison: &str, mended: bool, got: &Got) -> String {
-    let mut store = store.lock().unwrap();
+pub(super) fn bulk(
+    store: &mut BTreeMap<String, usize>,
+    poison: &str,
+    mended: bool,
+    got: &Got,
+) -> String {
     let lines: Vec<&[u8]> = got.body.split(|byte| *byte == b'\n').collect();
     let items = lines.chunks(2).filter(|pair| pair.len() == 2).map(|pair| {
         let action: Value = serde_json::from_slice(pair[0]).unwrap();
@@ -183,7 +197,11 @@ fn elasticsearch_has_each_event_once_and_a_poison_event_can_be_sent_again() {
     let throttled = r#"{"errors":true,"items":[]}"#;
     let faults = vec![Fault::TakenThenLost, Fault::Answer(200, "", throttled)];
     let far = Collector::start(0, faults, move |got| {
-        (200, bulk(&kept, &id(77), well.load(Ordering::SeqCst), got))
+        let mut kept = kept.lock().unwrap();
+        (
+            200,
+            bulk(&mut kept, &id(77), well.load(Ordering::SeqCst), got),
+        )
     });
     let far = far.unwrap();
     let port = far.port();
@@ -211,9 +229,10 @@ fn elasticsearch_has_each_event_once_and_a_poison_event_can_be_sent_again() {
 }
 
 #[test]
-fn an_outage_with_a_kill_in_the_middle_loses_nothing() {
+fn an_hour_s_outage_with_kills_in_the_middle_loses_nothing() {
     let sandbox = Sandbox::new().unwrap();
-    journal(&sandbox, 400);
+    // What came in an hour, with the checkpoints and segments of an hour: the journal's clock is the test's.
+    keep_over(&sandbox, 3600, (0..400).map(exchange));
     let port = port().unwrap();
     let file = configuration(
         &sandbox,
@@ -225,15 +244,23 @@ fn an_outage_with_a_kill_in_the_middle_loses_nothing() {
     let Some(command) = eaves_command(&arguments) else {
         return;
     };
-    // Nobody listens: it fails, and is killed while it waits.
-    let mut process = Process::start(&sandbox, "down", command).unwrap();
-    until_true("the failure is told", || {
-        Ok(standing(&file)["last_error"].is_string())
-    })
-    .unwrap();
-    assert_eq!(standing(&file)["lag_events"], 400);
-    process.signal(Signal::KILL).unwrap();
-    process.wait().unwrap();
+    // Nobody listens: it fails, and is killed while it waits; and again.
+    let mut commands = vec![command, eaves_command(&arguments).unwrap()];
+    let mut retries = 0;
+    while let Some(command) = commands.pop() {
+        let mut process = Process::start(&sandbox, "down", command).unwrap();
+        until_true("the failure is told", || {
+            Ok(standing(&file)["retries"].as_u64() > Some(retries))
+        })
+        .unwrap();
+        let standing = standing(&file);
+        assert_eq!(standing["lag_events"], 400);
+        assert!(standing["lag_s"].as_u64() >= Some(3500), "{standing}");
+        assert_eq!(standing["failing"], true);
+        retries = standing["retries"].as_u64().unwrap();
+        process.signal(Signal::KILL).unwrap();
+        process.wait().unwrap();
+    }
     // It comes back, slow, and the agent is killed in the middle of it.
     let far = Collector::start(port, Vec::new(), |_| {
         thread::sleep(Duration::from_millis(20));

@@ -1,8 +1,8 @@
 //! Sinks and far ends that cannot be had: faithful stand-ins, which check each request and fail in every way.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use eaves::journal::RecordKind;
 use eaves_tests::peer::{Collector, Fault, Got};
@@ -10,7 +10,7 @@ use eaves_tests::sandbox::Sandbox;
 use serde_json::{Value, json};
 
 use super::far::{counted, finding};
-use super::sinks::{all, check, configuration, id, journal, keep, sinks, standing};
+use super::sinks::{all, bulk, check, configuration, id, journal, keep, sinks, standing};
 
 /// Every way to fail, each once.
 fn faults() -> Vec<Fault> {
@@ -44,18 +44,68 @@ fn deliver(
 #[track_caller]
 fn check_ids(ids: impl IntoIterator<Item = String>, count: usize, most: usize) {
     let ids: BTreeMap<String, usize> = counted(ids);
-    assert_eq!(
-        ids.keys()
-            .cloned()
-            .collect::<std::collections::BTreeSet<_>>(),
-        all(count)
-    );
+    assert_eq!(ids.keys().cloned().collect::<BTreeSet<_>>(), all(count));
     let worst = ids.values().max().copied().unwrap_or_default();
     assert!(worst <= most, "{worst} times");
 }
 
 fn body(got: &Got) -> Value {
     serde_json::from_slice(&got.body).unwrap()
+}
+
+#[test]
+fn elasticsearch_gets_every_event_under_its_own_id() {
+    let sandbox = Sandbox::new().unwrap();
+    journal(&sandbox, 300);
+    let sink = |port| {
+        format!(
+            "elasticsearch: {{ url: 'http://127.0.0.1:{port}' }}, compression: none, batch: {{ events: 100 }}"
+        )
+    };
+    let documents = Arc::new(Mutex::new(BTreeMap::new()));
+    let stored = Arc::clone(&documents);
+    let taken = deliver(&sandbox, sink, 300, move |got| {
+        let mut stored = stored.lock().unwrap();
+        (200, bulk(&mut stored, "", true, got))
+    });
+    let Some(taken) = taken else { return };
+    let lines = taken
+        .iter()
+        .flat_map(|got| got.body.split(|byte| *byte == b'\n'));
+    let actions = lines
+        .filter(|line| line.starts_with(b"{\"create\""))
+        .map(|line| {
+            let action: Value = serde_json::from_slice(line).unwrap();
+            action["create"]["_id"].as_str().unwrap().to_owned()
+        });
+    check_ids(actions, 300, 6);
+    let documents = documents.lock().unwrap();
+    assert_eq!(documents.keys().cloned().collect::<BTreeSet<_>>(), all(300));
+}
+
+#[test]
+fn alertmanager_is_told_of_each_incident_through_every_failure() {
+    let sandbox = Sandbox::new().unwrap();
+    incidents(&sandbox);
+    let sink = |port| format!("alertmanager: {{ url: 'http://127.0.0.1:{port}' }}, from: oldest");
+    let taken = deliver(&sandbox, sink, 60, |got| {
+        assert_eq!(got.target, "POST /api/v2/alerts");
+        (200, String::new())
+    });
+    let Some(taken) = taken else { return };
+    let mut last: BTreeMap<String, Value> = BTreeMap::new();
+    for got in &taken {
+        for alert in body(got).as_array().unwrap() {
+            let incident = alert["labels"]["incident"].as_str().unwrap().to_owned();
+            last.insert(incident, alert["endsAt"].clone());
+        }
+    }
+    assert_eq!(last.len(), 20);
+    let now = eaves::clock::WallTime::now();
+    for (incident, ends) in last {
+        let ends = eaves::event::parse_stamp(ends.as_str().unwrap().as_bytes()).unwrap();
+        assert!(ends <= now, "{incident} still stands");
+    }
 }
 
 #[test]

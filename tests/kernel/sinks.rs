@@ -14,20 +14,70 @@ use eaves_tests::peer::{Client, Collector, Manner, Nginx, Server, nginx};
 use eaves_tests::sandbox::{Sandbox, port};
 use eaves_tests::trial::under;
 use eaves_tests::wait::until_true;
+use eaves_tests::wire::connect;
 use libtest_mimic::Trial;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::lifecycle::at;
+use super::lifecycle::{at, get};
 
 /// All tests of this module.
 pub(crate) fn trials() -> Vec<Trial> {
     // What sinks do does not hang on the tap; this one every kernel has.
-    vec![under(
-        "sinks::an_outage_and_a_kill_lose_nothing_that_was_heard",
-        Mode::Syscall,
-        outage,
-    )]
+    vec![
+        under(
+            "sinks::an_outage_and_a_kill_lose_nothing_that_was_heard",
+            Mode::Syscall,
+            outage,
+        ),
+        under(
+            "sinks::bodies_are_kept_of_what_findings_are_about",
+            Mode::Syscall,
+            bodies,
+        ),
+    ]
+}
+
+/// What a query of SQL in a parameter looks like.
+const ATTACK: &str = "/size/180?q=1%27%20UNION%20SELECT%20login%2C%20password%20FROM%20users--%20";
+
+/// By default the journal has the bodies of exchanges that fire a detector or count toward an incident, and of
+/// no others.
+fn bodies(sandbox: &Sandbox, mode: Mode) -> Result<()> {
+    let server = nginx(sandbox, "nginx", &Nginx::default())?;
+    let own = server.place().port()?;
+    let file = sandbox.file("events.jsonl");
+    let yaml = format!(
+        "capture: {{ mode: {} }}\njournal: {{ dir: {}, min_free: 1MiB }}\nsinks: {{ file: {{ file: {{ path: {} }} }} }}\n",
+        mode.name(),
+        sandbox.file("journal").display(),
+        file.display(),
+    );
+    let mut agent = Agent::run(sandbox, &yaml, &file)?;
+    let mut stream = connect(own)?;
+    for number in 0..5 {
+        get(&mut stream, &format!("/size/180?id=before-{number}"))?;
+        get(&mut stream, ATTACK)?;
+        get(&mut stream, &format!("/size/600?id=after-{number}"))?;
+    }
+    agent.settle(|reported| at(reported, own).len() >= 15)?;
+    agent.stop()?.balanced()?;
+    let mut with = 0;
+    for line in query(&sandbox.file("eaves.yaml"))? {
+        let Event::Exchange(exchange) = parse(&line)? else {
+            continue;
+        };
+        if exchange.server_port != Some(own) {
+            continue;
+        }
+        let about = exchange.value.get("findings").is_some();
+        let body = exchange.value.pointer("/http/response/body").is_some();
+        let attacks = exchange.target.contains("UNION");
+        ensure!(about == attacks && body == about, "{}", exchange.value);
+        with += usize::from(body);
+    }
+    ensure!(with == 5, "{with} with bodies");
+    Ok(())
 }
 
 /// Requests before the kill, and after.

@@ -137,6 +137,21 @@ mod tests {
     }
 
     #[test]
+    fn an_hour_s_outage_costs_a_few_hundred_attempts_and_is_never_given_up() {
+        for seed in 0..50 {
+            let mut retry = Retry::new(seed);
+            let (mut waited, mut attempts) = (Duration::ZERO, 0);
+            while waited < Duration::from_secs(3600) {
+                waited += retry.failed(None);
+                attempts += 1;
+            }
+            assert!((180..320).contains(&attempts), "{attempts}");
+            // The far end is back: no more than half a minute later it is asked.
+            assert!(waited < Duration::from_secs(3630));
+        }
+    }
+
+    #[test]
     fn what_the_far_end_asks_is_honoured_within_reason() {
         let mut retry = Retry::new(7);
         let wait = retry.failed(Some(Duration::from_secs(90)));

@@ -98,8 +98,13 @@ impl Webhook {
 
 /// The records as a JSON list.
 fn list(part: Part<'_>) -> Vec<u8> {
-    let mut body = vec![b'['];
-    body.extend_from_slice(&part.joined(b","));
+    let bytes = part.items().map(|item| item.record.len() + 1);
+    let mut body = Vec::with_capacity(bytes.sum::<usize>() + 2);
+    body.push(b'[');
+    for item in part.items() {
+        body.extend_from_slice(item.record);
+        body.push(b',');
+    }
     if !part.is_empty() {
         body.pop();
     }

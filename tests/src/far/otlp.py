@@ -1,7 +1,8 @@
 """An OTLP receiver of OpenTelemetry's own protocol buffers: keeps each log record, and fails as it is told.
 
 Arguments: port, file for the records (a JSON object a line), faults with commas between, each for one request:
-a status, `reset` (in the body), `lost` (taken in, no answer), `partial` (the first record is rejected for good).
+a status, `reset` (in the body), `lost` (taken in, no answer), `drip` (taken in, an answer slower than anybody
+waits), `partial` (the first record is rejected for good).
 """
 
 import gzip
@@ -9,6 +10,7 @@ import json
 import socket
 import struct
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from google.protobuf.json_format import MessageToDict
@@ -56,7 +58,11 @@ class Receiver(BaseHTTPRequestHandler):
         for one in taken:
             OUT.write(json.dumps(one) + "\n")
         OUT.flush()
-        if fault == "lost":
+        if fault == "drip":
+            for byte in b"HTTP/1.1 200 OK\r\n" * 3:
+                self.wfile.write(bytes([byte]))
+                time.sleep(0.1)
+        if fault in ("drip", "lost"):
             self.close_connection = True
             return
         self.answer(200, response.SerializeToString())
