@@ -145,7 +145,7 @@ fn main() {
         ),
         (
             "webhook, one in all by a filter",
-            "{ webhook: { url: 'http://127.0.0.1:PORT/' }, where: 'status == 200' }",
+            "{ webhook: { url: 'http://127.0.0.1:PORT/' }, where: 'status >= 200' }",
         ),
         (
             "otlp",

@@ -87,37 +87,10 @@ const REQUESTS: usize = 80;
 /// reached; that one comes up late in the second's life.
 fn outage(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let server = nginx(sandbox, "nginx", &Nginx::default())?;
-    let authority = Authority::new(sandbox)?;
-    let (certificate, key) = authority.sign("logs.example")?;
     let messages = sandbox.file("messages");
-    let rsyslog = far::rsyslog(
-        sandbox,
-        &authority.certificate,
-        &certificate,
-        &key,
-        &messages,
-    )?;
-    let (ours, our_key) = authority.sign("agent.example")?;
     let hook = port()?;
     let file = sandbox.file("events.jsonl");
-    let yaml = format!(
-        "capture: {{ mode: {mode}, exclude: {{ ports: [{hook}] }} }}
-journal: {{ dir: {journal}, min_free: 1MiB, bodies: all }}
-sinks:
-  file: {{ file: {{ path: {file} }} }}
-  hook: {{ webhook: {{ url: 'http://127.0.0.1:{hook}/in', secret: s3cret }}, compression: gzip }}
-  siem:
-    syslog: {{ address: 'tls://127.0.0.1:{syslog}' }}
-    tls: {{ ca: {ca}, server_name: logs.example, certificate: {ours}, key: {our_key} }}
-",
-        mode = mode.name(),
-        journal = sandbox.file("journal").display(),
-        file = file.display(),
-        syslog = rsyslog.port,
-        ca = authority.certificate.display(),
-        ours = ours.display(),
-        our_key = our_key.display(),
-    );
+    let (yaml, _rsyslog) = three_sinks(sandbox, mode, hook, &messages, &file)?;
     let mut agent = Agent::run(sandbox, &yaml, &file)?;
     ask(sandbox, "first", &server)?;
     let there = server.logged(REQUESTS)?.len();
@@ -152,30 +125,14 @@ sinks:
         &log,
         Expect::Whole,
     )?;
-    let kept = ids(kept.iter().map(String::as_str))?;
-    ensure!(kept.values().all(|times| *times == 1), "{kept:?}");
     let mut hooked = Vec::new();
     for got in collector.taken() {
         let events: Vec<Value> = serde_json::from_slice(&got.plain()?)?;
         hooked.extend(events.into_iter().map(|event| event.to_string()));
     }
-    same(&kept, "hook", hooked.iter().map(String::as_str))?;
-    same(&kept, "file", read_to_string(&file)?.lines())?;
-    all_have(sandbox, &kept, &messages)
-}
-
-/// The far end over TLS has all, no sink is behind, and the journal holds.
-fn all_have(sandbox: &Sandbox, kept: &BTreeMap<String, usize>, messages: &Path) -> Result<()> {
-    let config = sandbox.file("eaves.yaml");
-    let mut told = String::new();
-    until_true("rsyslog has written all", || {
-        told = read_to_string(messages)?;
-        Ok(told.lines().count() >= kept.len())
-    })?;
-    let message = |line| str::rsplit(line, '\t').next().unwrap_or_default();
-    same(kept, "siem", told.lines().map(message))?;
+    told(&kept, &hooked, &file, &messages)?;
     for name in ["file", "hook", "siem"] {
-        let standing = standing(&config, name)?;
+        let standing = standing(name)?;
         ensure!(
             standing["lag_events"] == 0 && standing["dead_letters"] == 0,
             "{standing}"
@@ -187,6 +144,60 @@ fn all_have(sandbox: &Sandbox, kept: &BTreeMap<String, usize>, messages: &Path) 
     let verified = command(["verify"])?.arg(journal).output()?;
     ensure!(verified.status.success(), "{verified:?}");
     Ok(())
+}
+
+/// A configuration with a file, a webhook on the port `hook`, and an rsyslog, which runs, and writes to `messages`.
+fn three_sinks(
+    sandbox: &Sandbox,
+    mode: Mode,
+    hook: u16,
+    messages: &Path,
+    file: &Path,
+) -> Result<(String, far::Far)> {
+    let authority = Authority::new(sandbox)?;
+    let (certificate, key) = authority.sign("logs.example")?;
+    let rsyslog = far::rsyslog(
+        sandbox,
+        &authority.certificate,
+        &certificate,
+        &key,
+        messages,
+    )?;
+    let (ours, our_key) = authority.sign("agent.example")?;
+    let yaml = format!(
+        "capture: {{ mode: {mode}, exclude: {{ ports: [{hook}] }} }}
+journal: {{ dir: {journal}, min_free: 1MiB, bodies: all }}
+sinks:
+  file: {{ file: {{ path: {file} }} }}
+  hook: {{ webhook: {{ url: 'http://127.0.0.1:{hook}/in', secret: s3cret }}, compression: gzip }}
+  siem:
+    syslog: {{ address: 'tls://127.0.0.1:{syslog}' }}
+    tls: {{ ca: {ca}, server_name: logs.example, certificate: {ours}, key: {our_key} }}
+",
+        mode = mode.name(),
+        journal = sandbox.file("journal").display(),
+        file = file.display(),
+        syslog = rsyslog.port,
+        ca = authority.certificate.display(),
+        ours = ours.display(),
+        our_key = our_key.display(),
+    );
+    Ok((yaml, rsyslog))
+}
+
+/// Checks that each of the three was told what is kept.
+fn told(kept: &[String], hooked: &[String], file: &Path, messages: &Path) -> Result<()> {
+    let kept = ids(kept.iter().map(String::as_str))?;
+    ensure!(kept.values().all(|times| *times == 1), "{kept:?}");
+    same(&kept, "hook", hooked.iter().map(String::as_str))?;
+    same(&kept, "file", read_to_string(file)?.lines())?;
+    let mut told = String::new();
+    until_true("rsyslog has written all", || {
+        told = read_to_string(messages)?;
+        Ok(told.lines().count() >= kept.len())
+    })?;
+    let message = |line| str::rsplit(line, '\t').next().unwrap_or_default();
+    same(&kept, "siem", told.lines().map(message))
 }
 
 fn ask(sandbox: &Sandbox, name: &str, server: &Server) -> Result<()> {
