@@ -4,6 +4,7 @@
 //! `cargo test -p eaves-tests --test kernel -- FILTER` picks some by name.
 #![cfg(test)]
 
+mod attacks;
 mod bounds;
 mod doctor;
 mod drops;
@@ -29,6 +30,7 @@ fn main() {
         drops::trials(),
         bounds::trials(),
         kernel_log::trials(),
+        attacks::trials(),
         place::trials(),
         identity::trials(),
     ];

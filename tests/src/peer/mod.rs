@@ -17,6 +17,7 @@ mod go;
 mod haproxy;
 mod nginx;
 mod script;
+mod shop;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -39,6 +40,7 @@ pub use go::go_server;
 pub use haproxy::haproxy;
 pub use nginx::{Nginx, nginx};
 pub use script::{gunicorn, hyper_server, node_server, python_server, python_tls_server};
+pub use shop::Shop;
 
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,184 @@
+//! Attacks on a shop that trusts what it is sent, over real sockets: each gives its finding in the
+//! sink, and what customers do gives none.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use eaves_tests::agent::{Agent, Mode};
+use eaves_tests::peer::Shop;
+use eaves_tests::sandbox::Sandbox;
+use eaves_tests::trial::under_both_taps;
+use eaves_tests::wait;
+use libtest_mimic::Trial;
+use serde_json::Value;
+
+/// All tests of this module.
+pub(crate) fn trials() -> Vec<Trial> {
+    under_both_taps(
+        "attacks::each_is_found_and_customers_are_not",
+        each_is_found,
+    )
+}
+
+fn each_is_found(sandbox: &Sandbox, mode: Mode) -> Result<()> {
+    let folder = sandbox.file("files");
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join("terms.txt"), "Be kind.\n")?;
+    let shop = Shop::open(folder)?;
+    let events = sandbox.file("events.jsonl");
+    let yaml = format!(
+        "capture:\n  mode: {}\n  roles: [server]\nsinks:\n  events:\n    file:\n      path: {}\n",
+        mode.name(),
+        events.display(),
+    );
+    let agent = Agent::run(sandbox, &yaml, &events)?;
+    customers(shop.port)?;
+    wait::until_true("the customers' exchanges", || {
+        Ok(exchanges(&events, shop.port)? >= CUSTOMERS)
+    })?;
+    let found = findings(&events)?;
+    ensure!(
+        found.is_empty(),
+        "customers are taken for attackers: {found:?}"
+    );
+    for (detector, outcome, requests) in attacks() {
+        for request in &requests {
+            ask(shop.port, request)?;
+        }
+        wait::until(&format!("a finding of {detector}"), || {
+            let found = findings(&events)?;
+            let told = |finding: &&Value| {
+                finding["detector"]["id"] == detector
+                    && (outcome.is_empty() || finding["outcome"] == outcome)
+            };
+            Ok(found.iter().find(told).map(|_| ()))
+        })?;
+    }
+    let report = agent.stop()?;
+    report.balanced()
+}
+
+/// Exchanges of [`customers`].
+const CUSTOMERS: usize = 27;
+
+/// A morning in the shop.
+fn customers(port: u16) -> Result<()> {
+    for name in ["alice", "bob", "carol"] {
+        let login = format!("{{\"username\":\"{name}\",\"password\":\"correct horse\"}}");
+        ask(port, &post("/api/login", &login))?;
+        for order in 1..=3 {
+            ask(
+                port,
+                &with_token(&format!("/api/orders/{name}-{order}"), name),
+            )?;
+        }
+        ask(port, &get("/api/files?name=terms.txt"))?;
+        for words in [
+            "lamp+and+shade",
+            "O'Brien's+lamp",
+            "select+a+lamp+from+the+list",
+        ] {
+            ask(port, &get(&format!("/api/search?q={words}")))?;
+        }
+        ask(port, &get(&format!("/page?name={name}")))?;
+    }
+    Ok(())
+}
+
+/// Detector, outcome where one is proven, and the requests.
+fn attacks() -> Vec<(&'static str, &'static str, Vec<String>)> {
+    let one = |request: String| vec![request];
+    let wrong = |n: u32| {
+        let body = format!("{{\"username\":\"alice\",\"password\":\"guess-{n}\"}}");
+        post("/api/login", &body)
+    };
+    vec![
+        (
+            "inj-01",
+            "confirmed",
+            one(get("/api/search?q=1'+or+'1'%3D'1")),
+        ),
+        (
+            "inj-02",
+            "confirmed",
+            one(get("/page?name=%3Cscript%3Ealert(1)%3C/script%3E")),
+        ),
+        (
+            "inj-04",
+            "confirmed",
+            one(get("/api/files?name=../../../../../../../../etc/passwd")),
+        ),
+        ("auth-01", "", (0..15).map(wrong).collect()),
+        (
+            "bola-01",
+            "",
+            (1000..1060)
+                .map(|id| with_token(&format!("/api/orders/{id}"), "mallory"))
+                .collect(),
+        ),
+        (
+            "scan-01",
+            "",
+            (0..30)
+                .map(|n| get(&format!("/old/{n}/admin.php")))
+                .collect(),
+        ),
+    ]
+}
+
+fn get(target: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: shop.example\r\n\r\n")
+}
+
+fn with_token(target: &str, token: &str) -> String {
+    format!(
+        "GET {target} HTTP/1.1\r\nHost: shop.example\r\nAuthorization: Bearer token-of-{token}-0123456789\r\n\r\n"
+    )
+}
+
+fn post(target: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "POST {target} HTTP/1.1\r\nHost: shop.example\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+}
+
+/// One request on a connection of its own; reads all of the answer.
+fn ask(port: u16, request: &str) -> Result<()> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.write_all(request.as_bytes())?;
+    stream.shutdown(std::net::Shutdown::Write)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    ensure!(answer.starts_with(b"HTTP/1.1 "), "no answer to {request}");
+    Ok(())
+}
+
+/// Records of the file so far, whole lines alone.
+fn records(events: &Path, kind: &str) -> Result<Vec<Value>> {
+    let text = fs::read_to_string(events).unwrap_or_default();
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let mut records = Vec::new();
+    for line in whole.lines() {
+        let record: Value = serde_json::from_str(line).context("a line of the sink")?;
+        if record["kind"] == kind {
+            records.push(record);
+        }
+    }
+    Ok(records)
+}
+
+fn exchanges(events: &Path, port: u16) -> Result<usize> {
+    let all = records(events, "exchange")?;
+    Ok(all
+        .iter()
+        .filter(|one| one["server"]["port"] == port)
+        .count())
+}
+
+fn findings(events: &Path) -> Result<Vec<Value>> {
+    records(events, "finding")
+}
