@@ -178,6 +178,14 @@ fn phone(text: Text<'_>, at: usize, digits: &Digits) -> bool {
     if groups.len() < 2 || !same || !b" -.".contains(&one) || is_date(digits) {
         return false;
     }
+    // The end of a longer number, parted in the same way, is none.
+    if text.before(at) == Some(one)
+        && text
+            .before(at - 1)
+            .is_some_and(|byte| byte.is_ascii_digit())
+    {
+        return false;
+    }
     let lengths = |at: usize| groups.get(at).map_or(0, |group| group.len);
     let [first, second, third] = [lengths(0), lengths(1), lengths(2)];
     match groups.len() {
@@ -187,15 +195,38 @@ fn phone(text: Text<'_>, at: usize, digits: &Digits) -> bool {
             .first()
             .is_some_and(|digit| *digit > 1 || one != b' '),
         4 if (first, second, third, lengths(3)) == (1, 3, 3, 4) => digits.all().first() == Some(&1),
-        // Elsewhere a national number begins with 0, and the groups behind are not all single.
+        // Elsewhere a national number begins with 0, or the text says what it is; and the groups
+        // behind are not all single.
         _ => {
-            digits.all().first() == Some(&0)
-                && (9..=14).contains(&count)
+            (9..=14).contains(&count)
                 && (2..=6).contains(&first)
                 && one != b'.'
                 && groups.iter().skip(1).all(|group| group.len >= 2)
+                && (digits.all().first() == Some(&0)
+                    || (groups.len() >= 3 && is_called_phone(text, at, digits.end)))
         }
     }
+}
+
+/// Words that stand beside telephone numbers, in lower case.
+const PHONE_WORDS: [&[u8]; 10] = [
+    b"call", b"cell", b"desk", b"dial", b"fax", b"mobile", b"office", b"phone", b"sms", b"tel",
+];
+
+/// Bytes around a number that are searched for such a word.
+const BESIDE: usize = 16;
+
+/// Whether the words beside a number, in its line, call it a telephone number.
+fn is_called_phone(text: Text<'_>, at: usize, end: usize) -> bool {
+    let before = text.get(at.saturating_sub(BESIDE)..at);
+    let behind = text.get(end..text.bytes.len().min(end + BESIDE));
+    let before = before.rsplit(|byte| *byte == b'\n').next();
+    let behind = behind.split(|byte| *byte == b'\n').next();
+    [before, behind].into_iter().flatten().any(|words| {
+        words
+            .split(|byte| !byte.is_ascii_alphabetic())
+            .any(|word| PHONE_WORDS.iter().any(|one| word.eq_ignore_ascii_case(one)))
+    })
 }
 
 /// A year, a month and a day in this or the other order.

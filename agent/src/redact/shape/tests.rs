@@ -129,7 +129,19 @@ fn telephone_numbers_and_ids_like_them() {
     ] {
         check(phone, &[&format!("phone={phone}")]);
     }
+    for (said, phone) in [
+        ("call me on 21 212 133 2727?", "21 212 133 2727"),
+        ("69 987 88 37 office", "69 987 88 37"),
+        ("Tel: 22 41 36 50 40", "22 41 36 50 40"),
+    ] {
+        check(said, &[&format!("phone={phone}")]);
+    }
     for not in [
+        "order 21 212 133 2727",
+        "called 21 212 133 2727 times",
+        "phone\n69 987 88 37",
+        "office 12 hours, 98 765 432",
+        "tel 2024 06 20",
         "2024-06-20",
         "20-06-2024",
         "12345678901",

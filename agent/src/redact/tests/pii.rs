@@ -62,10 +62,14 @@ fn cards_addresses_and_ids_are_found_in_texts() {
                     found.remove(at);
                     score.both += 1;
                 }
-                None => score.marked += 1,
+                None => {
+                    println!("{label} marked alone: {value}");
+                    score.marked += 1;
+                }
             }
         }
-        for (kind, _) in found {
+        for (kind, value) in found {
+            println!("{kind} found alone: {value}");
             scores.entry(kind.to_owned()).or_default().found += 1;
         }
     }
@@ -80,7 +84,7 @@ fn cards_addresses_and_ids_are_found_in_texts() {
             score.f1()
         );
     }
-    assert!(scores["phone"].f1() >= 0.8);
+    assert!(scores["phone"].f1() >= 0.95);
     // There is no IBAN in these texts.
     for kind in ["payment_card", "email", "national_id"] {
         let score = &scores[kind];
