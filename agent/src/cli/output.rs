@@ -1,5 +1,7 @@
 //! What commands print: JSON for machines on standard output, lines for people.
 
+#[cfg(test)]
+mod leaks;
 mod line;
 pub(super) mod safe;
 

@@ -1,0 +1,351 @@
+//! No secret leaves: planted ones, in any place, coding and nesting, split over records and chunks, are
+//! in no byte of what the agent writes: lines for machines and for people, findings, the journal's
+//! files and what is learnt beside it.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::Lines;
+use crate::capture::{ConnBuilder, Origin, Source};
+use crate::clock::Moment;
+use crate::config;
+use crate::detect;
+use crate::enrich::{Enrich, Identity};
+use crate::event::{ApiEvent, Finding, Notice};
+use crate::journal::{Cursor, Journal, Reader, RealDisk};
+use crate::keyed::HashKey;
+use crate::pipeline::{self, Detect, Host, Keep, Output, Requests, ShardOptions};
+use crate::redact::SealContext;
+use crate::telemetry::Counters;
+use eaves_common::{EndReason, Flow};
+
+/// Bytes of a secret that nothing written has in a row.
+const WINDOW: usize = 10;
+
+const NAMES: [&str; 6] = [
+    "password",
+    "api_key",
+    "access_token",
+    "client_secret",
+    "sessionid",
+    "passwd",
+];
+
+/// Places in which a secret is planted.
+const PLACES: usize = 16;
+
+/// One secret, and where it goes.
+#[derive(Clone, Debug)]
+struct Plant {
+    secret: String,
+    name: &'static str,
+    place: usize,
+    coding: usize,
+    /// The value is an attack too, so that a finding shows where it stood.
+    attacks: bool,
+    /// Bytes of a record, and of a chunk of a body.
+    piece: usize,
+    chunked: bool,
+}
+
+fn plants() -> impl Strategy<Value = Vec<Plant>> {
+    let one = (
+        "[A-Za-z][A-Za-z0-9]{23}",
+        proptest::sample::select(&NAMES[..]),
+        0..PLACES,
+        0..4_usize,
+        any::<bool>(),
+        1..200_usize,
+        any::<bool>(),
+    );
+    let plant = one.prop_map(
+        |(secret, name, place, coding, attacks, piece, chunked)| Plant {
+            secret,
+            name,
+            place,
+            coding,
+            attacks,
+            piece,
+            chunked,
+        },
+    );
+    proptest::collection::vec(plant, 48)
+}
+
+fn percent(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut out, byte| {
+        let _ = write!(out, "%{byte:02x}");
+        out
+    })
+}
+
+fn escaped(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut out, byte| {
+        let _ = write!(out, "\\u{byte:04x}");
+        out
+    })
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut coder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    coder.write_all(text.as_bytes()).unwrap();
+    coder.finish().unwrap()
+}
+
+impl Plant {
+    /// The request and the response, as they go over the wire.
+    fn messages(&self) -> (Vec<u8>, Vec<u8>) {
+        let name = self.name;
+        let attack = if self.attacks { "' OR '1'='1' -- " } else { "" };
+        let value = format!("{}{attack}", self.secret);
+        let coded = match self.coding {
+            0 => value.replace(' ', "+"),
+            1 => percent(&value),
+            2 => percent(&percent(&value)),
+            _ => value.replace(' ', "%20").replace('\'', "%27"),
+        };
+        let in_json = match self.coding {
+            0 | 3 => value.clone(),
+            1 => escaped(&value),
+            _ => value.replace('/', "\\/"),
+        };
+        let json = format!(r#"{{"a":[1,{{"{name}":"{in_json}"}}],"b":"c"}}"#);
+        let quoted = json.replace('\\', "\\\\").replace('"', "\\\"");
+        let (secret, form) = (&self.secret, "application/x-www-form-urlencoded");
+        let (mut target, mut fields) = ("/orders/17?q=x".to_owned(), String::new());
+        let (mut kind, mut body) = ("application/json", String::new());
+        let (mut reply_fields, mut reply) = (String::new(), "{}".to_owned());
+        match self.place {
+            0 => fields = format!("Authorization: Bearer {secret}\r\n"),
+            1 => fields = format!("Cookie: x=1; {name}={secret}\r\n"),
+            2 => target = format!("/p?x=1&{name}={coded}&y"),
+            3 => target = format!("/p;{name}={secret}/x"),
+            4 => body = json,
+            5 => body = format!(r#"{{"x":"{quoted}"}}"#),
+            6 => (kind, body) = (form, format!("x=1&{name}={coded}&z")),
+            7 => (kind, body) = (form, format!("x={}", percent(&json))),
+            8 => fields = format!("Referer: https://h/?{name}={coded}\r\n"),
+            9 => reply_fields = format!("Location: https://h/#{name}={secret}\r\n"),
+            10 => reply_fields = format!("Set-Cookie: {name}={secret}; Path=/\r\n"),
+            11 => {
+                kind = "multipart/form-data; boundary=B";
+                body = format!(
+                    "--B\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n--B--"
+                );
+            }
+            12 => (kind, body) = ("text/xml", format!("<a><{name}>{secret}</{name}></a>")),
+            13 => (kind, body) = ("text/plain", format!("it says {name}={secret} here")),
+            14 => reply = json,
+            _ => reply = format!(r#"{{"x":"https://h/?{name}={secret}"}}"#),
+        }
+        if self.attacks && !target.contains("/p") {
+            target = "/orders/17?q=1%27%20OR%20%271%27%3D%271".to_owned();
+        }
+        let framed = self.framed(body.as_bytes());
+        let request =
+            format!("POST {target} HTTP/1.1\r\nHost: a\r\nContent-Type: {kind}\r\n{fields}");
+        let mut request = request.into_bytes();
+        request.extend(framed);
+        let (coding, reply) = if self.coding == 2 {
+            ("Content-Encoding: gzip\r\n", gzip(&reply))
+        } else {
+            ("", reply.into_bytes())
+        };
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+        let mut response = format!("{head}{coding}{reply_fields}").into_bytes();
+        response.extend(self.framed(&reply));
+        (request, response)
+    }
+
+    /// The end of a head, and the body.
+    fn framed(&self, body: &[u8]) -> Vec<u8> {
+        if !self.chunked {
+            let mut out = format!("Content-Length: {}\r\n\r\n", body.len()).into_bytes();
+            out.extend_from_slice(body);
+            return out;
+        }
+        let mut out = b"Transfer-Encoding: chunked\r\n\r\n".to_vec();
+        for chunk in body.chunks(self.piece) {
+            out.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+            out.extend_from_slice(chunk);
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"0\r\n\r\n");
+        out
+    }
+}
+
+/// Hands out records, one a read.
+struct Memory(std::vec::IntoIter<Vec<u8>>);
+
+impl Source for Memory {
+    fn read(&mut self, _: Duration, each: &mut dyn FnMut(&[u8])) -> io::Result<Option<u64>> {
+        Ok(self.0.next().map(|record| {
+            each(&record);
+            1
+        }))
+    }
+}
+
+fn records(plants: &[Plant]) -> Vec<Vec<u8>> {
+    let mut conn = ConnBuilder::tcp(1);
+    let mut records = vec![conn.open()];
+    for plant in plants {
+        let (request, response) = plant.messages();
+        for (flow, bytes) in [(Flow::Received, request), (Flow::Sent, response)] {
+            for piece in bytes.chunks(plant.piece) {
+                records.push(conn.data(flow, piece));
+            }
+        }
+    }
+    records.push(conn.end(EndReason::Closed));
+    records
+}
+
+/// Everything that is told, for machines and for people.
+#[derive(Clone, Default)]
+struct Told(Arc<Mutex<(Vec<u8>, usize)>>);
+
+impl Told {
+    fn add(&self, line: &[u8], text: &str, findings: usize) {
+        let mut told = self.0.lock().unwrap();
+        told.0.extend_from_slice(line);
+        told.0.extend_from_slice(text.as_bytes());
+        told.1 += findings;
+    }
+}
+
+impl Output for Told {
+    fn wants_lines(&self) -> bool {
+        true
+    }
+    fn exchange(&mut self, event: &ApiEvent<'_>, line: &[u8]) -> io::Result<()> {
+        let mut text = String::new();
+        Lines::new(false, None).exchange(event, &mut text);
+        self.add(line, &text, 0);
+        Ok(())
+    }
+    fn finding(&mut self, finding: &Finding<'_>, line: &[u8]) -> io::Result<()> {
+        let mut text = String::new();
+        Lines::new(false, None).finding(finding, &mut text);
+        self.add(line, &text, 1);
+        Ok(())
+    }
+    fn notice(&mut self, _: &Notice<'_>, line: &[u8]) -> io::Result<()> {
+        self.add(line, "", 0);
+        Ok(())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+    fn counters(&self) -> Counters {
+        Counters::default()
+    }
+}
+
+/// All that is written of `plants`, and how many findings there were.
+fn written(plants: &[Plant], dir: &Path) -> (Vec<u8>, usize) {
+    let section = config::Journal {
+        dir: dir.to_owned(),
+        bodies: config::Bodies::All,
+        min_free: config::Size(0),
+        ..config::Journal::default()
+    };
+    let journal = Journal::open(section.options(vec![]), Arc::new(RealDisk), Moment::now());
+    let context = SealContext::new(&Origin::default());
+    let detect = Detect::new(
+        detect::Options::default(),
+        context.ids().clone(),
+        &dir.join("rules"),
+    );
+    let told = Told::default();
+    let mut host = Host::new(
+        vec![Box::new(told.clone())],
+        Enrich::new(Identity::default(), HashKey::new(b"key")),
+        &context,
+    )
+    .keeping(Some(Keep::new(journal.unwrap(), section.bodies)))
+    .learning(Some(dir))
+    .detecting(Some(detect));
+    let options = pipeline::Options {
+        shard: ShardOptions::default(),
+        queue_bytes: 1 << 24,
+    };
+    let mut source = Memory(records(plants).into_iter());
+    pipeline::run(&mut source, &mut host, &options, &Requests::default()).unwrap();
+    host.close();
+    let (mut all, findings) = told.0.lock().unwrap().clone();
+    let exchanges = memchr::memmem::find_iter(&all, b"\"kind\":\"exchange\"").count();
+    assert_eq!(exchanges, plants.len());
+    let mut reader = Reader::forward(dir, Cursor::default()).unwrap();
+    let mut kept = 0;
+    while let Some(frame) = reader.next(|_| true).unwrap() {
+        for (_, line) in frame.records() {
+            all.extend_from_slice(line);
+            kept += 1;
+        }
+    }
+    assert!(kept >= plants.len(), "{kept}");
+    files(dir, &mut all);
+    (all, findings)
+}
+
+/// The bytes of all files in `dir`.
+fn files(dir: &Path, out: &mut Vec<u8>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, out);
+        } else {
+            out.extend(std::fs::read(path).unwrap());
+        }
+    }
+}
+
+/// How many findings there were of what is planted; none of it is written.
+#[track_caller]
+fn check(plants: &[Plant], dir: &Path) -> usize {
+    let (written, findings) = written(plants, dir);
+    for plant in plants {
+        for window in plant.secret.as_bytes().windows(WINDOW) {
+            let at = memchr::memmem::find(&written, window);
+            let around = at.and_then(|at| written.get(at.saturating_sub(300)..at + 60));
+            let around = around.map(String::from_utf8_lossy);
+            assert_eq!(around, None, "{plant:?}");
+        }
+        for coded in [percent(&plant.secret), escaped(&plant.secret)] {
+            let found = memchr::memmem::find(&written, coded.as_bytes());
+            assert_eq!(found, None, "{plant:?}");
+        }
+    }
+    findings
+}
+
+#[test]
+fn no_planted_secret_is_in_anything_that_is_written() {
+    let dir = std::env::temp_dir().join(format!("eaves-leaks-{}", std::process::id()));
+    let mut findings = 0;
+    let mut runs = 0;
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+        cases: 3,
+        failure_persistence: None,
+        max_shrink_iters: 0,
+        ..ProptestConfig::default()
+    });
+    let counted = std::cell::RefCell::new((&mut findings, &mut runs));
+    let ran = runner.run(&plants(), |plants| {
+        let mut counted = counted.borrow_mut();
+        *counted.1 += 1;
+        let own = dir.join(counted.1.to_string());
+        *counted.0 += check(&plants, &own);
+        Ok(())
+    });
+    std::fs::remove_dir_all(&dir).unwrap();
+    ran.unwrap();
+    assert!(findings > 0, "no finding shows anything");
+}
