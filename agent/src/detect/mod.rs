@@ -102,6 +102,7 @@ pub struct Learnt {
     inventory: inventory::Inventory,
     places: place::Places,
     rules: rule::Counted,
+    usual: injection::Usual,
 }
 
 impl Learnt {
@@ -208,7 +209,7 @@ impl Detectors {
             books,
         };
         learnt.probing.look(&mut scene);
-        injection::look(&mut scene);
+        injection::look(&mut learnt.usual, &mut scene);
         learnt.auth.look(&mut scene);
         learnt.tokens.look(&mut scene);
         learnt.places.look(&mut scene);

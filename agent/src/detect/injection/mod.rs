@@ -5,6 +5,7 @@
 //! reported already fold into that.
 
 mod rows;
+mod usual;
 
 use super::facts::Hit;
 use super::incident::{About, mix};
@@ -14,19 +15,20 @@ use super::scene::{Said, Scene};
 use crate::event::Outcome;
 
 pub(super) use rows::ROWS;
+pub(super) use usual::Usual;
 
 /// Turns every hit into what its detector says.
-pub(super) fn look(scene: &mut Scene<'_, '_>) {
+pub(super) fn look(usual: &mut Usual, scene: &mut Scene<'_, '_>) {
     let facts = scene.facts;
     for hit in &facts.hits {
         let found = hit.detector.parse::<Id>().ok().and_then(row);
         if let Some(row) = found {
-            take(row, hit, scene);
+            take(row, hit, usual, scene);
         }
     }
 }
 
-fn take(row: &'static Row, hit: &Hit<'_>, scene: &mut Scene<'_, '_>) {
+fn take(row: &'static Row, hit: &Hit<'_>, usual: &mut Usual, scene: &mut Scene<'_, '_>) {
     let name = row.name;
     let injects = row.family == Family::Injection;
     let attempted = injects && hit.outcome == Outcome::Attempted;
@@ -56,9 +58,13 @@ fn take(row: &'static Row, hit: &Hit<'_>, scene: &mut Scene<'_, '_>) {
         _ if attempted => (scene.keys.actor, About::Actor),
         _ => (mix(scene.keys.actor, scene.keys.endpoint), About::ActorAt),
     };
+    let senders = injects.then(|| usual.take(row.id, hit, scene)).flatten();
     let said = Said {
         key,
         about,
+        info: senders.is_some(),
+        remark: senders
+            .map(|accounts| format!("{accounts} accounts send such content to this parameter")),
         confidence: hit.confidence,
         outcome: hit.outcome,
         // A visitor's attempts that nothing came of are the noise of the internet.
