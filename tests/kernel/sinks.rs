@@ -77,6 +77,16 @@ fn bodies(sandbox: &Sandbox, mode: Mode) -> Result<()> {
         with += usize::from(body);
     }
     ensure!(with == 5, "{with} with bodies");
+    for (name, word) in [("findings", "inj-01"), ("endpoints", "/size/")] {
+        let output = command([name, "--json", "--config"])?
+            .arg(sandbox.file("eaves.yaml"))
+            .output()?;
+        let told = String::from_utf8_lossy(&output.stdout);
+        ensure!(
+            output.status.success() && told.contains(word),
+            "{name}: {output:?}"
+        );
+    }
     Ok(())
 }
 

@@ -36,15 +36,15 @@ pub struct Args {
     #[arg(value_name = "FILE", conflicts_with = "dir")]
     file: Option<PathBuf>,
 
-    /// Folder of the journal
-    #[arg(long, value_name = "DIR", default_value = crate::journal::DEFAULT_DIR)]
-    dir: PathBuf,
+    /// Folder of the journal; by default that of the configuration
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    dir: Option<PathBuf>,
 
     /// JSON lines on a terminal too
     #[arg(long)]
     json: bool,
 
-    /// Configuration file, for routes and limits of a recording
+    /// Configuration file that names the journal, or routes and limits for a recording; by default /etc/eaves/eaves.yaml
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -54,9 +54,10 @@ pub struct Args {
 /// # Errors
 /// There is nothing to read, or it cannot be read.
 pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
-    let catalog = match &args.file {
-        Some(file) => of_file(file, args).with_context(|| file.display().to_string())?,
-        None => of_journal(&args.dir)?,
+    let catalog = match (&args.file, &args.dir) {
+        (Some(file), _) => of_file(file, args).with_context(|| file.display().to_string())?,
+        (None, Some(dir)) => of_journal(dir)?,
+        (None, None) => of_journal(&config::journal_dir(args.config.as_deref())?)?,
     };
     let terminal = io::stdout().is_terminal();
     let list = catalog.endpoints();

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use super::query::When;
-use super::{Exit, Globals, output};
+use super::{Exit, Globals, config, output};
 use crate::clock::WallTime;
 use crate::event::Severity;
 use crate::filter::Filter;
@@ -39,9 +39,13 @@ pub struct Args {
     #[arg(value_name = "FILTER")]
     filter: Option<Filter>,
 
-    /// Folder of the journal
-    #[arg(long, value_name = "DIR", default_value = crate::journal::DEFAULT_DIR)]
-    dir: PathBuf,
+    /// Folder of the journal; by default that of the configuration
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    dir: Option<PathBuf>,
+
+    /// Configuration file that names the journal; by default /etc/eaves/eaves.yaml
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
 
     /// From this time on: so long ago, as in 2h, or a time or a day
     #[arg(long, value_name = "TIME")]
@@ -75,7 +79,11 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         since: args.since.map(|since| since.before(WallTime::now())),
         ..Question::default()
     };
-    let mut scan = Scan::new(&args.dir, question).context(Exit::Usage)?;
+    let dir = match &args.dir {
+        Some(dir) => dir.clone(),
+        None => config::journal_dir(args.config.as_deref())?,
+    };
+    let mut scan = Scan::new(&dir, question).context(Exit::Usage)?;
     let colours = globals.color.colours(io::stdout().is_terminal());
     let mut incidents = Incidents::default();
     let mut damaged = 0_u64;
