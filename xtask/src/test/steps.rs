@@ -197,7 +197,10 @@ fn pages(context: &Context<'_>) -> Result<Tally> {
 
 fn clippy(context: &Context<'_>) -> Result<Tally> {
     let mut tally = Tally::default();
-    for features in [&[][..], &["--package", "eaves", "--features", "kernel-log"]] {
+    for features in [
+        &[][..],
+        &["--package", "eaves", "--features", "kernel-log,kubernetes"],
+    ] {
         let mut command = at_root(context);
         command
             .args(["clippy", "--all-targets"])
@@ -239,6 +242,11 @@ fn unit(context: &Context<'_>) -> Result<Tally> {
         "eaves-common",
     ]);
     tally.add(&context.tests("unit-doc", &mut command)?);
+    // What the packages switch on beside.
+    let mut command = at_root(context);
+    command.args(["test", "--package", "eaves", "--features", "kubernetes"]);
+    command.args(["--lib", "lookup::"]);
+    tally.add(&context.tests("unit-kubernetes", &mut command)?);
     Ok(tally)
 }
 
