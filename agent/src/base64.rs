@@ -47,16 +47,18 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
     (encode(&out) == text).then_some(out)
 }
 
-fn value(digit: u8) -> Option<u32> {
+/// What a digit stands for, in the alphabet of RFC 4648 §4 or in that of URLs (§5).
+#[must_use]
+pub const fn value(digit: u8) -> Option<u32> {
     let value = match digit {
         b'A'..=b'Z' => digit - b'A',
         b'a'..=b'z' => digit - b'a' + 26,
         b'0'..=b'9' => digit - b'0' + 52,
-        b'+' => 62,
-        b'/' => 63,
+        b'+' | b'-' => 62,
+        b'/' | b'_' => 63,
         _ => return None,
     };
-    Some(u32::from(value))
+    Some(value as u32)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Base64 of either alphabet (RFC 4648 §4, §5), padded or not.
 
+use crate::base64::value;
+
 /// Shorter ones are words as often as not.
 const SHORTEST: usize = 16;
 
@@ -76,23 +78,12 @@ fn quantum(four: &[u8]) -> Option<([u8; 3], usize)> {
     if digits.len() < 2 || (pad > 0 && four.len() < 4) {
         return None;
     }
-    let bits = digits.iter().try_fold(0u32, |bits, byte| {
-        Some(bits << 6 | u32::from(digit(*byte)?))
-    })?;
+    let bits = digits
+        .iter()
+        .try_fold(0u32, |bits, byte| Some(bits << 6 | value(*byte)?))?;
     let bits = bits << (6 * (4 - digits.len()));
     let [_, a, b, c] = bits.to_be_bytes();
     Some(([a, b, c], digits.len() - 1))
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    Some(match byte {
-        b'A'..=b'Z' => byte - b'A',
-        b'a'..=b'z' => byte - b'a' + 26,
-        b'0'..=b'9' => byte - b'0' + 52,
-        b'+' | b'-' => 62,
-        b'/' | b'_' => 63,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::text::find;
+use crate::base64::value;
 use crate::clock::WallTime;
 
 /// Clocks may differ by this (DETECTION 7).
@@ -202,15 +203,7 @@ fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len() * 3 / 4);
     let (mut bits, mut count) = (0_u32, 0_u32);
     for byte in text.iter().filter(|byte| **byte != b'=') {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'-' | b'+' => 62,
-            b'_' | b'/' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(value);
+        bits = bits << 6 | value(*byte)?;
         count += 6;
         if count >= 8 {
             count -= 8;

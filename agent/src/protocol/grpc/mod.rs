@@ -6,6 +6,7 @@
 //! the place of the next prefix is lost, and with it the count.
 
 use super::Head;
+use crate::base64::value;
 
 /// Bytes of gRPC-Web's trailers that are kept.
 const TRAILERS_MAX_BYTES: usize = 4096;
@@ -132,18 +133,11 @@ impl Messages {
 
     /// One more character of base64: the byte it completes, if any. Padding ends a group.
     fn unfold(&mut self, byte: u8) -> Option<u8> {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => {
-                self.have_bits = 0;
-                return None;
-            }
+        let Some(value) = value(byte) else {
+            self.have_bits = 0;
+            return None;
         };
-        self.bits = self.bits << 6 | u32::from(value);
+        self.bits = self.bits << 6 | value;
         self.have_bits += 6;
         if self.have_bits < 8 {
             return None;
