@@ -99,15 +99,14 @@ pub(crate) fn measurement(
         Measure::Hits => "eaves-hits",
     };
     let agent = build::build(project, ebpf::Options::default())?;
+    let object = ebpf::build(project, ebpf::Options::default())?;
     let mut build = Command::new(cargo());
-    build.current_dir(&project.root).args([
-        "build",
-        "--release",
-        "--package",
-        "eaves-tests",
-        "--bin",
-        program,
-    ]);
+    build
+        .current_dir(&project.root)
+        .args(["build", "--release", "--package", "eaves-tests"])
+        .args(["--bin", program])
+        // As the agent was built, or its library would be built anew.
+        .env("AGENT_EBPF_OBJECT", &object);
     run(&mut build)?;
     let measure = project.target.join("release").join(program);
     let measure = measure
@@ -118,7 +117,6 @@ pub(crate) fn measurement(
     let mut command = as_root("env", &format!("{variable} {measure}"))?;
     command.arg(variable).arg(measure);
     if what == Measure::Hits {
-        let object = ebpf::build(project, ebpf::Options::default())?;
         command.arg("--object").arg(object);
     }
     command.args(arguments);
