@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::queue::QueueIn;
 use super::shard::{Outcome, Shard};
-use super::{Counted, Reading, Requests};
+use super::{Counted, Requests};
 use crate::capture::Source;
 use crate::clock::Ktime;
 use crate::lookup::Asking;
@@ -31,7 +31,6 @@ const QUIET_READS: u32 = 3;
 pub(super) fn hear(
     source: &mut dyn Source,
     mut shard: Shard,
-    mut reading: Reading,
     mut queue: QueueIn,
     asking: Option<Asking>,
     requests: &Requests,
@@ -39,7 +38,6 @@ pub(super) fn hear(
     let mut side = Side {
         source,
         shard: &mut shard,
-        reading: &mut reading,
         queue: &mut queue,
         asking,
         out: Outcome::default(),
@@ -59,7 +57,6 @@ pub(super) fn hear(
 struct Side<'a> {
     source: &'a mut dyn Source,
     shard: &'a mut Shard,
-    reading: &'a mut Reading,
     queue: &'a mut QueueIn,
     asking: Option<Asking>,
     out: Outcome,
@@ -132,10 +129,6 @@ impl Side<'_> {
             if let Some(asking) = &mut self.asking {
                 asking.ask(key);
             }
-        }
-        self.queue.admit(&mut self.out.exchanges);
-        for exchange in &mut self.out.exchanges {
-            self.reading.read(exchange);
         }
         self.queue.push(&mut self.out.exchanges);
     }

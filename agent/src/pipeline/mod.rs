@@ -1,8 +1,9 @@
 //! The wiring: a source's records through the shard, its exchanges through seal, events to the outputs.
 //!
-//! In: a [`Source`], what to seal with, where events go. Out: events, and what was counted. Two
-//! threads: one hears (source and shard), one seals; a bounded queue between them, which drops the
-//! newest and counts it, so that a slow output never holds up the ring.
+//! In: a [`Source`], what to seal with, where events go. Out: events, and what was counted. Three
+//! threads: one hears (source and shard), one reads contents, one seals; a bounded queue through
+//! them, which drops the newest and counts it, so that neither a long body nor a slow output holds
+//! up the ring.
 
 mod detect;
 mod hear;
@@ -102,8 +103,8 @@ pub enum RunError {
     /// The grammars of the detectors could not be built.
     #[error("the detectors cannot be built")]
     Detectors(#[from] ScorerError),
-    /// A thread could not be started, or ended as it should not.
-    #[error("the capture thread {0}")]
+    /// One could not be started, or ended as it should not.
+    #[error("a thread of the pipeline {0}")]
     Thread(&'static str),
 }
 
@@ -118,21 +119,36 @@ pub fn run<S: Source + Send>(
     options: &Options,
     requests: &Requests,
 ) -> Result<(), RunError> {
-    let (queue_in, queue_out) = queue::queue(options.queue_bytes);
+    let (queue_in, through, queue_out) = queue::queue(options.queue_bytes);
     let shard = Shard::new(&options.shard);
     let asking = host.take_asking();
-    let reading = Reading::new()?.marking(Arc::clone(host.redactor()));
+    let redactor = Arc::clone(host.redactor());
     thread::scope(|scope| {
-        let capture = thread::Builder::new()
-            .name("eaves-capture".into())
+        let named = |name: &str| thread::Builder::new().name(name.into());
+        let reader = named("eaves-read")
             .spawn_scoped(scope, move || {
-                hear::hear(source, shard, reading, queue_in, asking, requests)
+                // Takes a tenth of a second, in which the ring is read already.
+                let mut reading = Reading::new()?.marking(redactor);
+                through.run(|exchange| reading.read(exchange));
+                Ok(())
+            })
+            .map_err(|_| RunError::Thread("could not be started"))?;
+        let capture = named("eaves-capture")
+            .spawn_scoped(scope, move || {
+                hear::hear(source, shard, queue_in, asking, requests)
             })
             .map_err(|_| RunError::Thread("could not be started"))?;
         let sealed = host.run(queue_out, requests).map_err(RunError::Output);
-        let heard = capture
-            .join()
-            .map_err(|_| RunError::Thread("has panicked"))?;
+        let read = reader.join();
+        if !matches!(read, Ok(Ok(()))) {
+            // Nothing that is heard gets any further.
+            requests.stop();
+        }
+        let heard = capture.join();
+        let (Ok(read), Ok(heard)) = (read, heard) else {
+            return Err(RunError::Thread("has panicked"));
+        };
+        read.map_err(RunError::Detectors)?;
         heard.map_err(RunError::Source).map(|_| ()).and(sealed)
     })
 }

@@ -1,4 +1,5 @@
-//! A bounded channel that counts what it drops: from the capture thread to the one that seals.
+//! A bounded channel that counts what it drops: from the capture thread by way of the one that
+//! reads contents to the one that seals.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -28,6 +29,14 @@ pub(super) struct QueueIn {
     counters: Counters,
 }
 
+/// Between the two: where each exchange is worked on, and may grow by it.
+#[derive(Debug)]
+pub(super) struct QueueThrough {
+    from: Receiver<Message>,
+    to: Sender<Message>,
+    held: Arc<AtomicU64>,
+}
+
 /// The end they come out of.
 #[derive(Debug)]
 pub(super) struct QueueOut {
@@ -39,8 +48,9 @@ pub(super) struct QueueOut {
 
 /// A queue whose exchanges hold at most `limit_bytes` in all.
 #[must_use]
-pub(super) fn queue(limit_bytes: u64) -> (QueueIn, QueueOut) {
-    let (to, from) = mpsc::channel();
+pub(super) fn queue(limit_bytes: u64) -> (QueueIn, QueueThrough, QueueOut) {
+    let (to, between) = mpsc::channel();
+    let (on, from) = mpsc::channel();
     let held = Arc::new(AtomicU64::new(0));
     let counted = Arc::new(AtomicBool::new(false));
     (
@@ -50,6 +60,11 @@ pub(super) fn queue(limit_bytes: u64) -> (QueueIn, QueueOut) {
             counted: Arc::clone(&counted),
             limit_bytes,
             counters: Counters::default(),
+        },
+        QueueThrough {
+            from: between,
+            to: on,
+            held: Arc::clone(&held),
         },
         QueueOut {
             from,
@@ -61,9 +76,8 @@ pub(super) fn queue(limit_bytes: u64) -> (QueueIn, QueueOut) {
 }
 
 impl QueueIn {
-    /// Leaves those of `exchanges` that there is room for, before more is done for them; the newest
-    /// are dropped and counted.
-    pub(super) fn admit(&mut self, exchanges: &mut Vec<Exchange>) {
+    /// Passes on those of `exchanges` that there is room for; the newest are dropped and counted.
+    pub(super) fn push(&mut self, exchanges: &mut Vec<Exchange>) {
         if exchanges.is_empty() {
             return;
         }
@@ -81,23 +95,14 @@ impl QueueIn {
         self.counters
             .add(Counter::QueueFull, (offered - fit) as u64);
         exchanges.truncate(fit);
-    }
-
-    /// Passes on all of `exchanges`, which were admitted and may have grown by what was read of them
-    /// since.
-    pub(super) fn push(&mut self, exchanges: &mut Vec<Exchange>) {
         if exchanges.is_empty() {
             return;
         }
-        let held = exchanges
-            .iter()
-            .map(|exchange| exchange.held_bytes() as u64);
-        let bytes = held.sum();
-        let batch = std::mem::take(exchanges);
-        let count = batch.len() as u64;
+        let bytes = held_bytes(exchanges);
         self.held.fetch_add(bytes, Ordering::Relaxed);
-        if self.to.send(Message::Exchanges(batch, bytes)).is_err() {
-            self.counters.add(Counter::QueueClosed, count);
+        let batch = Message::Exchanges(std::mem::take(exchanges), bytes);
+        if self.to.send(batch).is_err() {
+            self.counters.add(Counter::QueueClosed, fit as u64);
         }
     }
 
@@ -116,6 +121,34 @@ impl QueueIn {
     pub(super) const fn counters(&self) -> &Counters {
         &self.counters
     }
+}
+
+impl QueueThrough {
+    /// Works on all that goes through, in order, until either end is gone.
+    pub(super) fn run(self, mut work: impl FnMut(&mut Exchange)) {
+        while self.pass(&mut work) {}
+    }
+
+    /// Waits for one message and passes it on; false once either end is gone.
+    fn pass(&self, work: impl FnMut(&mut Exchange)) -> bool {
+        let Ok(mut message) = self.from.recv() else {
+            return false;
+        };
+        if let Message::Exchanges(exchanges, bytes) = &mut message {
+            exchanges.iter_mut().for_each(work);
+            let before = std::mem::replace(bytes, held_bytes(exchanges));
+            self.held.fetch_add(*bytes, Ordering::Relaxed);
+            self.held.fetch_sub(before, Ordering::Relaxed);
+        }
+        self.to.send(message).is_ok()
+    }
+}
+
+fn held_bytes(exchanges: &[Exchange]) -> u64 {
+    let held = exchanges
+        .iter()
+        .map(|exchange| exchange.held_bytes() as u64);
+    held.sum()
 }
 
 impl QueueOut {
@@ -144,20 +177,27 @@ impl QueueOut {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
     use std::time::Duration;
 
     use super::{Message, queue};
     use crate::clock::Ktime;
+    use crate::exchange::Exchange;
     use crate::pipeline::Counted;
+    use crate::pipeline::recorded::requests;
+    use crate::telemetry::Counter;
 
     #[test]
     fn what_was_counted_does_not_add_up_while_nobody_takes_it() {
-        let (mut to, mut from) = queue(0);
+        let (mut to, through, mut from) = queue(0);
         let counted = |seconds| Counted {
             last: Ktime(seconds),
             ..Counted::default()
         };
-        let mut taken = || {
+        let mut taken = |count| {
+            for _ in 0..count {
+                assert!(through.pass(|_| ()));
+            }
             let mut times = Vec::new();
             while let Ok(Message::Counted(counted)) = from.next(Duration::ZERO) {
                 times.push(counted.last.0);
@@ -169,10 +209,36 @@ mod tests {
                 to.counted(counted(seconds));
             }
         }
-        assert_eq!(taken(), [0]);
+        assert_eq!(taken(1), [0]);
         assert!(to.wants_counted());
         to.counted(counted(100));
         to.counted(counted(101));
-        assert_eq!(taken(), [100, 101], "the last is sent in any case");
+        assert_eq!(taken(2), [100, 101], "the last is sent in any case");
+        drop(to);
+        assert!(!through.pass(|_| ()));
+    }
+
+    #[test]
+    fn what_grows_on_the_way_counts_until_it_is_out() {
+        let one = || {
+            let line = br#"{"method":"POST","path":"/a","body":"0123456789"}"#;
+            requests(line, 0).unwrap().exchange
+        };
+        let bytes = one().held_bytes() as u64;
+        let (mut to, through, mut from) = queue(bytes * 2);
+        to.push(&mut vec![one(), one(), one()]);
+        assert_eq!(to.counters().get(Counter::QueueFull), 1, "the newest");
+        let held = || to.held.load(Ordering::Relaxed);
+        assert_eq!(held(), bytes * 2);
+        let grow = |exchange: &mut Exchange| {
+            let request = exchange.request.as_mut().unwrap();
+            request.body.content.reserve(1_000);
+        };
+        assert!(through.pass(grow));
+        let grown = held();
+        assert!(grown > bytes * 2, "{grown}");
+        from.next(Duration::ZERO).unwrap();
+        assert_eq!(held(), 0);
+        assert_eq!(from.counters().get(Counter::QueueTaken), 2);
     }
 }
