@@ -229,10 +229,12 @@ impl Incidents {
         let Some(incident) = there else {
             return self.open(key, alert, facts, keys, books);
         };
-        incident.count = incident.count.saturating_add(1).max(alert.count);
+        // What is said of one exchange twice counts once.
+        let more = u64::from(!books.touched.contains(&incident.id));
+        incident.count = incident.count.saturating_add(more).max(alert.count);
         incident.last_ns = incident.last_ns.max(facts.time.0);
         let worse = incident.weigh(alert);
-        if !books.touched.contains(&incident.id) {
+        if more > 0 {
             books.touched.push(incident.id);
         }
         incident.sample(alert, facts);
@@ -282,16 +284,19 @@ impl Incidents {
             (u64::from(s) * 1_000_000_000).min(facts.time.0)
         });
         let first_ns = alert.before.first().map_or(first_ns, |(_, at)| *at);
-        let evidence = alert.before.iter().take(EVIDENCE_MAX - 1);
-        let evidence = evidence.map(|(exchange, at)| Evidence {
-            exchange: *exchange,
-            time: WallTime(*at),
-            source_id: None,
-            part: String::new(),
-            excerpt: String::new(),
-            decoded_by: Vec::new(),
-            proof: String::new(),
-        });
+        // The tally has counted this exchange too; it is shown with its excerpt below.
+        let before = alert.before.iter().filter(|(one, _)| *one != facts.id);
+        let evidence = before
+            .take(EVIDENCE_MAX - 1)
+            .map(|(exchange, at)| Evidence {
+                exchange: *exchange,
+                time: WallTime(*at),
+                source_id: None,
+                part: String::new(),
+                excerpt: String::new(),
+                decoded_by: Vec::new(),
+                proof: String::new(),
+            });
         let mut incident = Incident {
             id,
             campaign,
@@ -462,13 +467,21 @@ impl Incident {
         }
     }
 
-    /// Keeps the exchange as evidence: the first few, and then the newest in the place of the last.
+    /// Keeps the exchange as evidence: the first few, and then the newest in the place of the last. One
+    /// that counts twice stands there once, with what tells more: what was found in it.
     fn show(&mut self, alert: &Alert<'_>, facts: &Facts<'_>) {
         let evidence = evidence(alert.hit, facts);
-        if self.evidence.len() >= EVIDENCE_MAX {
-            self.evidence.pop();
+        let same = |have: &&mut Evidence| have.exchange == facts.id;
+        match self.evidence.iter_mut().find(same) {
+            Some(have) if alert.hit.is_some() || have.excerpt.is_empty() => *have = evidence,
+            Some(_) => {}
+            None => {
+                if self.evidence.len() >= EVIDENCE_MAX {
+                    self.evidence.pop();
+                }
+                self.evidence.push(evidence);
+            }
         }
-        self.evidence.push(evidence);
         let remark = alert.remark.iter();
         for remark in remark {
             if self.remarks.len() < REMARKS_MAX && !self.remarks.contains(remark) {

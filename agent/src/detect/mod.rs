@@ -169,8 +169,9 @@ impl Detectors {
         self.options = options;
     }
 
-    /// Looks at one exchange; what comes of it is added to `out`.
+    /// Looks at one exchange; what is told of it is added to `out`, whose incidents are its own.
     pub fn look(&mut self, facts: &Facts<'_>, out: &mut Outcome) {
+        out.incidents.clear();
         let Self {
             options,
             settings,

@@ -116,7 +116,6 @@ impl Detect {
         event: &ApiEvent<'_>,
         line: &mut Vec<u8>,
     ) -> &[EventId] {
-        self.out.incidents.clear();
         self.detectors.look(facts, &mut self.out);
         if !self.rules.is_empty() {
             line.clear();
@@ -129,7 +128,6 @@ impl Detect {
 
     /// The same for an event of a file, of which `line` is the whole.
     pub(super) fn judge_line(&mut self, facts: &Facts<'_>, line: &[u8]) {
-        self.out.incidents.clear();
         self.detectors.look(facts, &mut self.out);
         if !self.rules.is_empty() {
             self.detectors.hold(&self.rules, line, facts, &mut self.out);

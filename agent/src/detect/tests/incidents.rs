@@ -1,6 +1,8 @@
+use std::borrow::Cow;
+
 use super::support::{HOST, Trial, at, login};
-use crate::detect::{Change, Id, Learnt, Options, Outcome, Suppress};
-use crate::event::{IncidentState, Severity, write_line};
+use crate::detect::{self, Change, Hit, Id, Learnt, Options, Suppress};
+use crate::event::{IncidentState, Outcome, Severity, write_line};
 
 fn guess(trial: &mut Trial, seconds: std::ops::Range<u64>) {
     for second in seconds {
@@ -47,6 +49,47 @@ fn an_incident_opens_is_told_again_as_it_doubles_and_closes_after_quiet() {
     ids.dedup();
     assert_eq!(ids.len(), 8);
     assert_eq!(all[0].first_seen, at(0));
+}
+
+#[test]
+fn an_exchange_is_shown_once_with_what_was_found_in_it() {
+    let mut trial = Trial::new(Options::default());
+    // One request of a scanner is told at once; from then on its injections count there, too.
+    for second in 0..20 {
+        trial.look(second, |facts| {
+            facts.agent = b"nikto";
+            facts.hits.push(Hit {
+                detector: "inj-04",
+                confidence: 0.9,
+                outcome: Outcome::Attempted,
+                about: None,
+                part: Cow::Borrowed("request.query.file"),
+                excerpt: Cow::Borrowed("../../etc/passwd"),
+                decoded_by: Vec::new(),
+                proof: Cow::Borrowed(""),
+            });
+        });
+    }
+    guess(&mut trial, 20..60);
+    assert!(trial.has("scan-02") && trial.has("auth-01"));
+    for told in &trial.told {
+        let finding = told.finding(HOST);
+        let mut shown: Vec<_> = finding.evidence.iter().map(|one| one.exchange).collect();
+        let all = shown.len();
+        shown.sort();
+        shown.dedup();
+        assert_eq!(shown.len(), all, "{}", finding.detector.id);
+    }
+    let first = trial.told[0].finding(HOST);
+    let found = ("request.query.file", "../../etc/passwd");
+    let mut all = trial.told.iter().map(|told| told.finding(HOST));
+    let last = all
+        .rfind(|finding| finding.detector.id == "scan-02")
+        .unwrap();
+    assert_eq!((first.count, last.count, last.evidence.len()), (1, 16, 5));
+    let shown = last.evidence.iter().map(|one| (&*one.part, &*one.excerpt));
+    assert!(shown.clone().any(|one| one == found));
+    assert!(shown.clone().all(|(_, excerpt)| !excerpt.is_empty()));
 }
 
 #[test]
@@ -178,7 +221,7 @@ fn what_was_learnt_goes_on_where_it_was_kept() {
 fn the_end_of_a_recording_closes_what_is_over() {
     let mut trial = Trial::new(Options::default());
     guess(&mut trial, 0..12);
-    let mut out = Outcome::default();
+    let mut out = detect::Outcome::default();
     trial.detectors.pass(at(2000), &mut out);
     assert_eq!(out.told.len(), 2);
     assert_eq!(trial.detectors.counted().0, 0);
