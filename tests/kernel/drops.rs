@@ -20,6 +20,7 @@ use libtest_mimic::Trial;
 use rustix::process::Signal;
 
 use crate::lifecycle::{at, entry, get, to_file};
+use crate::place::Cgroup;
 
 /// All tests of this module.
 pub(crate) fn trials() -> Vec<Trial> {
@@ -30,10 +31,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         under_both_taps("drops::a_head_of_a_megabyte_harms_nothing", long_head),
         under_both_taps("drops::a_chunk_of_2_to_64_harms_nothing", long_chunk),
         under_both_taps("drops::single_bytes_make_whole_messages", single_bytes),
-        under_both_taps(
-            "drops::excluded_ports_and_processes_are_not_heard",
-            excluded,
-        ),
+        under_both_taps("drops::what_is_excluded_is_not_heard", excluded),
         under_both_taps("drops::bodies_are_kept_to_the_limit", body_limit),
         under_both_taps("drops::a_full_disk_is_survived", full_disk),
     ]
@@ -396,13 +394,17 @@ fn excluded(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let heard = nginx(sandbox, "heard", &Nginx::default())?;
     let by_port = nginx(sandbox, "by-port", &Nginx::default())?;
     let by_name = python_server(sandbox, "by-name")?;
+    let path = format!("eaves-drops-{}.slice/{mode:?}.service", std::process::id());
+    let cgroup = Cgroup::make(&path)?;
+    let mut by_cgroup = nginx(sandbox, "by-cgroup", &Nginx::default())?;
+    cgroup.take(by_cgroup.process().pid())?;
     let events = sandbox.file("events.jsonl");
     let exclude = format!(
-        "  exclude:\n    ports: [{}]\n    processes: [python3]",
+        "  exclude:\n    ports: [{}]\n    processes: [python3]\n    cgroups: [/{path}]",
         by_port.place().port()?
     );
     let mut agent = Agent::run(sandbox, &to_file(mode, &exclude, "", &events), &events)?;
-    for server in [&by_port, &by_name, &heard] {
+    for server in [&by_port, &by_name, &by_cgroup, &heard] {
         let mut stream = connect(server.place().port()?)?;
         for number in 0..50 {
             get(&mut stream, &format!("/size/600?id=x-{number}"))?;
@@ -413,7 +415,12 @@ fn excluded(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     agent.settle(|reported| at(reported, port).len() >= log.len())?;
     let report = agent.stop()?;
     compare(&at(&report.exchanges, port), &log, Expect::Whole)?;
-    for (server, reason) in [(by_port, "excluded_port"), (by_name, "excluded_process")] {
+    let excluded = [
+        (&by_port, "excluded_port"),
+        (&by_name, "excluded_process"),
+        (&by_cgroup, "excluded_cgroup"),
+    ];
+    for (server, reason) in excluded {
         let reported = at(&report.exchanges, server.place().port()?);
         ensure!(reported.is_empty(), "{reason}: {} heard", reported.len());
         let dropped = report.ledger()?.get("kernel", reason)?;

@@ -69,6 +69,16 @@ impl Cgroup {
             .context("no folder")
     }
 
+    /// Has the process `pid` and its children go on in it.
+    pub(crate) fn take(&self, pid: u32) -> Result<()> {
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+        let procs = self.path()?.join("cgroup.procs");
+        for pid in std::iter::once(pid.to_string().as_str()).chain(children.split_whitespace()) {
+            fs::write(&procs, pid).with_context(|| format!("{pid} to {}", procs.display()))?;
+        }
+        Ok(())
+    }
+
     /// A command that enters the cgroup and becomes `program`.
     pub(crate) fn enter(&self, program: &Path) -> Result<Command> {
         let mut command = Command::new("/bin/sh");
