@@ -1,5 +1,5 @@
-//! What the stages behind the exchange cost, each beside putting the exchange together: the goals of
-//! the issues beside what was measured, and all of it at once, as `eaves run` does it.
+//! What the stages behind the exchange cost, each beside putting the exchange together, with what it may
+//! cost at most; and all of it at once, as `eaves run` does it.
 //!
 //! `cargo bench -p eaves --bench host`. Ratios are within this run.
 
@@ -199,7 +199,8 @@ impl Rooms {
         let mut scores = Vec::with_capacity(exchanges.len());
         costs.push(each(|| {
             let pairs = exchanges.iter().zip(&taken);
-            scores.extend(pairs.map(|(exchange, parts)| self.scorer.request(exchange, parts)));
+            scores
+                .extend(pairs.map(|(exchange, parts)| self.scorer.request(exchange, parts, boot)));
         }));
         drop(taken);
         for ((exchange, marks), scores) in exchanges.iter_mut().zip(marks).zip(scores) {
@@ -420,7 +421,7 @@ fn bodies(bench: &Bench) {
             for _ in 0..50 {
                 let parts = exchange.parts(std::mem::take(&mut memory));
                 black_box(marker.mark(redactor, &parts));
-                black_box(scorer.request(&exchange, &parts));
+                black_box(scorer.request(&exchange, &parts, context.boot()));
                 memory = parts.recycle();
             }
         })

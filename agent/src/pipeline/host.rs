@@ -2,7 +2,6 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
@@ -16,7 +15,7 @@ use crate::enrich::{Enrich, Joined, locate, place};
 use crate::event::{ApiEvent, Count, Detail, Finding, Notice, Severity, write_line};
 use crate::exchange::Exchange;
 use crate::lookup::{Asking, Atlas, Lookup, Places};
-use crate::redact::{Masked, Redactor, SealContext, seal};
+use crate::redact::{Masked, SealContext, seal};
 use crate::telemetry::{Counter, Counters};
 use eaves_common::Role;
 
@@ -139,9 +138,9 @@ impl<'a> Host<'a> {
         }
     }
 
-    /// What is masked.
-    pub(super) const fn redactor(&self) -> &Arc<Redactor> {
-        self.context.redactor()
+    /// What exchanges are sealed with.
+    pub(super) const fn context(&self) -> &'a SealContext {
+        self.context
     }
 
     /// Keeps all events in a journal too.

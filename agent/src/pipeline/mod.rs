@@ -22,7 +22,6 @@ mod sinks;
 mod stop;
 
 use std::io;
-use std::sync::Arc;
 use std::thread;
 
 use crate::capture::{KernelCounters, Source};
@@ -122,13 +121,13 @@ pub fn run<S: Source + Send>(
     let (queue_in, through, queue_out) = queue::queue(options.queue_bytes);
     let shard = Shard::new(&options.shard);
     let asking = host.take_asking();
-    let redactor = Arc::clone(host.redactor());
+    let context = host.context();
     thread::scope(|scope| {
         let named = |name: &str| thread::Builder::new().name(name.into());
         let reader = named("eaves-read")
             .spawn_scoped(scope, move || {
                 // Takes a tenth of a second, in which the ring is read already.
-                let mut reading = Reading::new()?.marking(redactor);
+                let mut reading = Reading::new()?.marking(context);
                 through.run(|exchange| reading.read(exchange));
                 Ok(())
             })

@@ -1,13 +1,15 @@
-//! What the shards read of an exchange's content: its values taken apart once, what of them is
-//! sensitive, and what the stateless detectors say of them. Pure: the same for a live exchange and for one of a file.
+//! What is read of an exchange's content, behind the shards: its values taken apart once, what of them
+//! is sensitive, and what the stateless detectors say of them. Pure: the same for a live exchange and
+//! for one of a file.
 
 use std::sync::Arc;
 
+use crate::clock::BootTime;
 use crate::content::Parts;
 use crate::detect::content;
 use crate::detect::score::{Scorer, ScorerError, Secrets};
 use crate::exchange::{Exchange, Scores};
-use crate::redact::{Marker, Redactor};
+use crate::redact::{Marker, Redactor, SealContext};
 use eaves_common::Role;
 
 /// Reads contents, one exchange after the other; one a thread.
@@ -18,6 +20,7 @@ pub struct Reading {
     secrets: Option<Secrets>,
     redactor: Option<Arc<Redactor>>,
     marker: Marker,
+    boot: BootTime,
 }
 
 impl Reading {
@@ -32,14 +35,17 @@ impl Reading {
             secrets: None,
             redactor: None,
             marker: Marker::new(),
+            boot: BootTime::default(),
         })
     }
 
-    /// Marks what is sensitive by `redactor` too.
+    /// Marks what is sensitive too, as `context` seals it, and counts times from its boot; else they
+    /// count from the start of 1970, as those of recorded requests do.
     #[must_use]
-    pub fn marking(self, redactor: Arc<Redactor>) -> Self {
+    pub fn marking(self, context: &SealContext) -> Self {
         Self {
-            redactor: Some(redactor),
+            redactor: Some(Arc::clone(context.redactor())),
+            boot: context.boot(),
             ..self
         }
     }
@@ -65,7 +71,7 @@ impl Reading {
         let redactor = self.redactor.as_deref();
         let marks = redactor.map(|redactor| self.marker.mark(redactor, &parts));
         let mut scores = if is_judged {
-            self.scorer.request(exchange, &parts)
+            self.scorer.request(exchange, &parts, self.boot)
         } else {
             Scores::default()
         };

@@ -7,7 +7,7 @@ use super::ScorerError;
 use super::rules::{Rule, Rules, rule};
 use super::secrets::Secrets;
 use super::token::Token;
-use crate::clock::WallTime;
+use crate::clock::{BootTime, WallTime};
 use crate::content::{self, Container, Kind, Layers, Part, Parts, Side};
 use crate::exchange::{Exchange, ScoreHit};
 
@@ -143,7 +143,13 @@ impl Marks {
     }
 
     /// Adds what the request shows.
-    pub(super) fn look(&self, exchange: &Exchange, parts: &Parts<'_>, hits: &mut Vec<ScoreHit>) {
+    pub(super) fn look(
+        &self,
+        exchange: &Exchange,
+        parts: &Parts<'_>,
+        boot: BootTime,
+        hits: &mut Vec<ScoreHit>,
+    ) {
         let Some(request) = exchange.request.as_ref() else {
             return;
         };
@@ -185,7 +191,7 @@ impl Marks {
             .iter()
             .filter(|part| part.side() == Side::Request && part.kind() == Kind::Text)
         {
-            self.part(part, WallTime(request.began.0), success, hits);
+            self.part(part, boot.date(request.began), success, hits);
         }
         two_places(parts, hits);
     }

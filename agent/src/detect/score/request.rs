@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::{
     CLASSES, Class, Place, Scorer, Secrets, THRESHOLD, Told, answer, cost, marks, proof, text,
 };
+use crate::clock::BootTime;
 use crate::content::{self, BodyForm, Container, Kind, Layers, Name, Part, Parts, Side};
 use crate::exchange::{Exchange, Half, ScoreHit, Scores};
 
@@ -79,9 +80,9 @@ struct Sums {
 }
 
 impl Scorer {
-    /// Looks at the request of `exchange`, whose parts are `parts`.
+    /// Looks at the request of `exchange`, whose parts are `parts` and whose times count from `boot`.
     #[must_use]
-    pub fn request(&mut self, exchange: &Exchange, parts: &Parts<'_>) -> Scores {
+    pub fn request(&mut self, exchange: &Exchange, parts: &Parts<'_>, boot: BootTime) -> Scores {
         let Some(request) = exchange.request.as_ref() else {
             return Scores::default();
         };
@@ -117,7 +118,7 @@ impl Scorer {
             );
         }
         let mut scores = sums.scores();
-        self.marks.look(exchange, parts, &mut scores.hits);
+        self.marks.look(exchange, parts, boot, &mut scores.hits);
         cost::look(parts, &mut scores.hits);
         self.answer.look(exchange, &mut scores.hits);
         if let Some(response) = exchange
@@ -127,16 +128,14 @@ impl Scorer {
         {
             prove(&mut scores.hits, response);
         }
-        let heaviest = scores.hits.iter().map(|hit| hit.score).max();
-        scores.highest = scores.highest.max(heaviest.unwrap_or(0));
+        raise(&mut scores);
         scores
     }
 
     /// Tries secrets that everybody knows on the request's tokens: dear, so not for live traffic.
     pub fn weak_secrets(parts: &Parts<'_>, secrets: &mut Secrets, scores: &mut Scores) {
         marks::weak_secrets(parts, secrets, &mut scores.hits);
-        let heaviest = scores.hits.iter().map(|hit| hit.score).max();
-        scores.highest = scores.highest.max(heaviest.unwrap_or(0));
+        raise(scores);
     }
 
     /// Separators and dots count as they were sent, over all segments.
@@ -234,6 +233,12 @@ impl Scorer {
             }
         }
     }
+}
+
+/// Lets the heaviest hit count among the highest.
+fn raise(scores: &mut Scores) {
+    let heaviest = scores.hits.iter().map(|hit| hit.score).max();
+    scores.highest = scores.highest.max(heaviest.unwrap_or(0));
 }
 
 /// Looks for what proves each hit in the answer.

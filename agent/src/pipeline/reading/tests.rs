@@ -1,9 +1,13 @@
 //! What is read of whole exchanges: names, ids, and what answers prove.
 
 use super::Reading;
+use crate::base64;
+use crate::capture::Origin;
+use crate::clock::{BootTime, WallTime};
 use crate::detect::value_hash;
 use crate::exchange::{Content, Known, Words};
 use crate::pipeline::recorded::requests;
+use crate::redact::SealContext;
 
 fn judged(row: &str) -> Known {
     let mut exchange = requests(row.as_bytes(), 1).unwrap().exchange;
@@ -162,4 +166,35 @@ fn what_is_escaped_or_only_given_back_proves_nothing() {
         "no such file",
         &[("inj-04", "")],
     );
+}
+
+/// The faults of a token with `claims` that is accepted an hour after a boot in 2026.
+#[track_caller]
+fn check_token(claims: &str, expected: &[&str]) {
+    let [header, claims] = [r#"{"alg":"HS256"}"#, claims].map(|text| {
+        base64::encode(text.as_bytes())
+            .trim_end_matches('=')
+            .to_owned()
+    });
+    let row = serde_json::json!({
+        "ts": 3_600, "path": "/", "status": 200,
+        "headers": { "authorization": format!("Bearer {header}.{claims}.c2ln") },
+    });
+    let origin = Origin {
+        boot: BootTime(WallTime(1_795_240_000_000_000_000)),
+        ..Origin::default()
+    };
+    let mut exchange = requests(row.to_string().as_bytes(), 1).unwrap().exchange;
+    let mut reading = Reading::new().unwrap().marking(&SealContext::new(&origin));
+    reading.read(&mut exchange);
+    let hits = exchange.known.scores.hits.iter();
+    let faults: Vec<_> = hits.map(|hit| hit.rule).collect();
+    assert_eq!(faults, expected, "{claims}");
+}
+
+#[test]
+fn times_of_tokens_are_held_against_the_date() {
+    check_token(r#"{"nbf":1795243000,"exp":1795250000}"#, &[]);
+    check_token(r#"{"exp":1795243000}"#, &["expired"]);
+    check_token(r#"{"nbf":1795249000,"exp":1795250000}"#, &["not_yet_valid"]);
 }
