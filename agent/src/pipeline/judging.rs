@@ -1,24 +1,19 @@
 //! Detectors over what was recorded: each request or event in its turn, what they tell handed on.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use super::recorded::Row;
 use super::{Detect, Reading};
-use crate::content::Parts;
 use crate::detect::score::ScorerError;
 use crate::detect::{Facts, Options, Sealed, Told};
 use crate::enrich::{Enrich, Identity};
 use crate::event::Finding;
-use crate::redact::{Marker, Masked, Redactor, SealContext, seal};
+use crate::redact::{Masked, SealContext, seal};
 
 /// Judges what was recorded as the pipeline judges what it hears.
 pub struct Judging {
     context: SealContext,
-    redactor: Arc<Redactor>,
     reading: Reading,
-    marker: Marker,
-    parts: Parts<'static>,
     masked: Masked,
     enrich: Enrich,
     detect: Detect,
@@ -36,16 +31,12 @@ impl Judging {
         identity: Identity,
         context: SealContext,
     ) -> Result<Self, ScorerError> {
-        let redactor = Arc::clone(context.redactor());
         Ok(Self {
-            reading: Reading::new()?.trying_secrets(),
-            marker: Marker::new(),
-            parts: Parts::new(),
+            reading: Reading::new()?.marking(&context).trying_secrets(),
             masked: Masked::new(),
-            enrich: Enrich::new(identity, redactor.key().clone()),
+            enrich: Enrich::new(identity, context.redactor().key().clone()),
             detect: Detect::new(options, context.ids().clone(), rules),
             line: Vec::new(),
-            redactor,
             context,
         })
     }
@@ -53,15 +44,11 @@ impl Judging {
     /// Judges one request; what is told of it stands in [`Judging::tell`].
     pub fn request(&mut self, row: &mut Row) {
         let exchange = &mut row.exchange;
-        let parts = exchange.parts(std::mem::take(&mut self.parts));
-        let marks = self.marker.mark(&self.redactor, &parts);
-        self.parts = parts.recycle();
-        exchange.known.marks = Some(marks);
         self.reading.read(exchange);
         self.enrich.exchange(exchange, self.context.boot());
         row.tell();
         let exchange = &row.exchange;
-        self.masked.fill(exchange, &self.redactor);
+        self.masked.fill(exchange, self.context.redactor());
         let event = seal(exchange, &self.masked, &self.context);
         let mut facts = Facts::of(exchange, &event);
         facts.source_id = row.id.as_deref();

@@ -24,7 +24,7 @@ fn judging() -> Judging {
     Judging::new(Options::default(), Path::new(""), identity, context).unwrap()
 }
 
-/// Detectors whose incidents open, in order, and whether one was confirmed.
+/// Detectors whose incidents open, in order.
 fn opened(judging: &mut Judging) -> Vec<String> {
     let mut opened = Vec::new();
     let told: Result<(), ()> = judging.tell(|finding| {
@@ -82,6 +82,16 @@ fn a_scanner_is_one_incident_and_ordinary_reading_none() {
         })
     });
     check(rows.take(5), &[]);
+}
+
+#[test]
+fn personal_data_in_an_answer_of_a_recording_is_told() {
+    let row = serde_json::json!({
+        "ts": 1_770_000_000, "path": "/customers/7", "status": 200, "client_ip": "203.0.113.9",
+        "resp_headers": { "content-type": "application/json" },
+        "resp_body": { "iban": "DE89370400440532013000" },
+    });
+    check(std::iter::once(row), &["data-02"]);
 }
 
 #[test]
