@@ -45,7 +45,7 @@ mod tests {
 
     use super::client;
     use crate::capture::ConnOpen;
-    use crate::exchange::{Client, ConnInfo, Exchange, Known, Seen};
+    use crate::exchange::{Client, ConnInfo, Exchange};
     use eaves_common::Role;
 
     #[track_caller]
@@ -56,27 +56,12 @@ mod tests {
             remote: Some((ip("::ffff:203.0.113.7"), 51_322)),
             ..ConnOpen::default()
         };
-        let known = Known {
-            client: believed.map(|address| Client::peer(ip(address), 1)),
-            ..Known::default()
-        };
-        let exchange = Exchange {
-            conn: Arc::new(ConnInfo {
-                open,
-                role,
-                proxied: None,
-            }),
-            ordinal: 0,
-            stream: None,
-            request: None,
-            response: None,
-            request_seen: Seen::None,
-            response_seen: Seen::None,
-            missing_bytes: 0,
-            reasons: Vec::new(),
-            anomalies: Vec::new(),
-            known,
-        };
+        let mut exchange = Exchange::of(Arc::new(ConnInfo {
+            open,
+            role,
+            proxied: None,
+        }));
+        exchange.known.client = believed.map(|address| Client::peer(ip(address), 1));
         assert_eq!(client(&exchange), Some(ip(expected)));
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::capture::ConnOpen;
 use crate::clock::Ktime;
-use crate::exchange::{Body, ConnInfo, Exchange, Half, Head, Known, Seen, Span, Version};
+use crate::exchange::{Body, ConnInfo, Exchange, Half, Head, Seen, Span, Version};
 use eaves_common::Role;
 
 fn keep(head: &mut Head, bytes: &[u8]) -> Span {
@@ -49,22 +49,17 @@ pub(super) fn request(method: &str, target: &str, fields: &[(&str, &str)], body:
 
 /// What a server was asked and answered.
 pub(super) fn exchange(request: Half, response: Option<Half>) -> Exchange {
+    let conn = ConnInfo {
+        open: ConnOpen::default(),
+        role: Role::Server,
+        proxied: None,
+    };
     Exchange {
-        conn: Arc::new(ConnInfo {
-            open: ConnOpen::default(),
-            role: Role::Server,
-            proxied: None,
-        }),
-        ordinal: 0,
-        stream: None,
         request: Some(request),
         response_seen: response.as_ref().map_or(Seen::None, |_| Seen::Whole),
         response,
         request_seen: Seen::Whole,
-        missing_bytes: 0,
-        reasons: Vec::new(),
-        anomalies: Vec::new(),
-        known: Known::default(),
+        ..Exchange::of(Arc::new(conn))
     }
 }
 

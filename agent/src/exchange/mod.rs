@@ -124,6 +124,24 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// One on this conn of which nothing was seen yet.
+    #[must_use]
+    pub fn of(conn: Arc<ConnInfo>) -> Self {
+        Self {
+            conn,
+            ordinal: 0,
+            stream: None,
+            request: None,
+            response: None,
+            request_seen: Seen::None,
+            response_seen: Seen::None,
+            missing_bytes: 0,
+            reasons: Vec::new(),
+            anomalies: Vec::new(),
+            known: Known::default(),
+        }
+    }
+
     /// Memory it takes, in bytes.
     #[must_use]
     pub fn held_bytes(&self) -> usize {

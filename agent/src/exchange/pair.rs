@@ -15,7 +15,7 @@ use super::expiry::{Closing, close};
 use super::inside::Calls;
 use super::settle::Tentative;
 use super::turns::{Arriving, Turns};
-use super::{ConnInfo, Exchange, Known, Reason, Seen};
+use super::{ConnInfo, Exchange, Reason, Seen};
 use crate::clock::Ktime;
 use crate::protocol::Anomalies;
 use crate::protocol::http1::{Asked, Message};
@@ -55,17 +55,8 @@ impl Open {
     pub(super) fn new(info: &Arc<ConnInfo>, ordinal: u64) -> Self {
         Self {
             exchange: Exchange {
-                conn: Arc::clone(info),
                 ordinal,
-                stream: None,
-                request: None,
-                response: None,
-                request_seen: Seen::None,
-                response_seen: Seen::None,
-                missing_bytes: 0,
-                reasons: Vec::new(),
-                anomalies: Vec::new(),
-                known: Known::default(),
+                ..Exchange::of(Arc::clone(info))
             },
             request: Arrival::WAITING,
             response: Arrival::WAITING,

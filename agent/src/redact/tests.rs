@@ -2,7 +2,7 @@ use super::{Masked, Options, Redactor, SealContext, seal};
 use crate::capture::{ConnOpen, Origin};
 use crate::clock::{BootTime, Ktime, WallTime};
 use crate::event::write_line;
-use crate::exchange::{Body, ConnInfo, Exchange, Half, Head, Known, Reason, Seen, Span, Version};
+use crate::exchange::{Body, ConnInfo, Exchange, Half, Head, Reason, Seen, Span, Version};
 use eaves_common::{ConnId, Role, Transport};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -49,24 +49,23 @@ fn half(head: Head, status: u16, content: &[u8], began: u64) -> Half {
 }
 
 fn exchange(request: Option<Half>, response: Option<Half>) -> Exchange {
+    let conn = ConnInfo {
+        open: ConnOpen {
+            conn: ConnId { sock: 1, inode: 2 },
+            time: Ktime(500),
+            transport: Some(Transport::Tcp),
+            local: Some(([10, 0, 0, 5].into(), 8080)),
+            remote: Some(([203, 0, 113, 7].into(), 51_322)),
+            tgid: 812,
+            process_start: Ktime(400),
+            comm: b"nginx".to_vec(),
+            ..ConnOpen::default()
+        },
+        role: Role::Server,
+        proxied: None,
+    };
     Exchange {
-        conn: Arc::new(ConnInfo {
-            open: ConnOpen {
-                conn: ConnId { sock: 1, inode: 2 },
-                time: Ktime(500),
-                transport: Some(Transport::Tcp),
-                local: Some(([10, 0, 0, 5].into(), 8080)),
-                remote: Some(([203, 0, 113, 7].into(), 51_322)),
-                tgid: 812,
-                process_start: Ktime(400),
-                comm: b"nginx".to_vec(),
-                ..ConnOpen::default()
-            },
-            role: Role::Server,
-            proxied: None,
-        }),
         ordinal: 3,
-        stream: None,
         request_seen: if request.is_some() {
             Seen::Whole
         } else {
@@ -79,10 +78,7 @@ fn exchange(request: Option<Half>, response: Option<Half>) -> Exchange {
         },
         request,
         response,
-        missing_bytes: 0,
-        reasons: Vec::new(),
-        anomalies: Vec::new(),
-        known: Known::default(),
+        ..Exchange::of(Arc::new(conn))
     }
 }
 

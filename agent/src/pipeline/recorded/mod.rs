@@ -17,7 +17,7 @@ pub use requests::requests;
 
 use crate::capture::ConnOpen;
 use crate::clock::{Ktime, WallTime};
-use crate::exchange::{Body, ConnInfo, Exchange, Half, Head, Known, Seen, Span, User, Version};
+use crate::exchange::{Body, ConnInfo, Exchange, Half, Head, Seen, Span, User, Version};
 use crate::lookup::Geo;
 use eaves_common::{ConnId, Role, Transport};
 
@@ -133,9 +133,6 @@ impl Recorded {
             geo: self.geo.map(Arc::new),
             id: self.id,
             exchange: Exchange {
-                conn: Arc::new(conn),
-                ordinal: 0,
-                stream: None,
                 request_seen: Seen::Whole,
                 response_seen: if response.is_some() {
                     Seen::Whole
@@ -144,10 +141,7 @@ impl Recorded {
                 },
                 request: Some(request),
                 response,
-                missing_bytes: 0,
-                reasons: Vec::new(),
-                anomalies: Vec::new(),
-                known: Known::default(),
+                ..Exchange::of(Arc::new(conn))
             },
         }
     }
