@@ -1,4 +1,4 @@
-//! What the values of an exchange ask for and give out, read in the shard where they are at hand:
+//! What the values of an exchange ask for and give out, read while they are at hand:
 //! ids in the body, names of fields, records, one-time codes, the cost of GraphQL.
 
 use crate::content::{self, Kind, Name, Part, Parts, Side};
@@ -134,12 +134,12 @@ fn is_code(word: &[u8], value: &[u8]) -> bool {
     if !CODE_BYTES.contains(&value.len()) || !value.iter().any(u8::is_ascii_digit) {
         return false;
     }
-    let plain: Vec<u8> = word
+    let letters = word.iter().filter(|byte| byte.is_ascii_alphanumeric());
+    let letters = letters.map(u8::to_ascii_lowercase);
+    let named = CODES
         .iter()
-        .filter(|byte| byte.is_ascii_alphanumeric())
-        .map(u8::to_ascii_lowercase)
-        .collect();
-    CODES.contains(&&plain[..]) && value.iter().all(u8::is_ascii_alphanumeric)
+        .any(|code| letters.clone().eq(code.iter().copied()));
+    named && value.iter().all(u8::is_ascii_alphanumeric)
 }
 
 /// Whether a name lies in a body, not in the target or a header field.

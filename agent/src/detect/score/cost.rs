@@ -68,8 +68,8 @@ fn first<'p, 'a>(parts: &'p Parts<'a>) -> (Cost, Option<Part<'p, 'a>>) {
         .filter(|part| part.side() == Side::Request && !part.is_nested())
     {
         let Some(name) = part.name() else { continue };
-        let whole = part.place() == content::Place::Text && is_document(part.value());
-        if name.last_word() != b"query" && !whole || !is_document(part.value()) {
+        let asks = name.last_word() == b"query" || part.place() == content::Place::Text;
+        if !asks || !is_document(part.value()) {
             continue;
         }
         total.documents += 1;

@@ -52,8 +52,8 @@ const METADATA: &[(&str, &str)] = &[
 pub(super) fn proof(hit: &ScoreHit, response: &Half, database_error: bool) -> &'static str {
     let content = &response.body.content;
     let body = content.get(..ANSWER_BYTES).unwrap_or(content);
-    let low = body.to_ascii_lowercase();
     let told = |table: &[(&str, &'static str)]| {
+        let low = body.to_ascii_lowercase();
         let here = table
             .iter()
             .find(|(needle, _)| find(&low, needle).is_some());
