@@ -216,24 +216,14 @@ fn decode(text: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::Token;
+    use crate::base64;
     use crate::clock::WallTime;
 
     const NOW: WallTime = WallTime(1_773_053_000_000_000_000);
 
     fn encode(text: &str) -> String {
-        const LETTERS: &[u8; 64] =
-            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-        let bits: Vec<bool> = text
-            .bytes()
-            .flat_map(|byte| (0..8).rev().map(move |at| byte >> at & 1 == 1))
-            .collect();
-        let letter = |six: &[bool]| {
-            let value = (0..6).fold(0, |sum, at| {
-                sum << 1 | usize::from(six.get(at).copied().unwrap_or(false))
-            });
-            char::from(LETTERS[value])
-        };
-        bits.chunks(6).map(letter).collect()
+        let text = base64::encode(text.as_bytes());
+        text.trim_end_matches('=').to_owned()
     }
 
     #[track_caller]

@@ -379,18 +379,8 @@ fn percent(text: &str) -> String {
 }
 
 fn base64(text: &str) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::new();
-    for three in text.as_bytes().chunks(3) {
-        let bits = three
-            .iter()
-            .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
-        let bits = bits << (8 * (3 - three.len()));
-        for at in 0..=three.len() {
-            out.push(DIGITS[(bits >> (18 - 6 * at)) as usize & 63] as char);
-        }
-    }
-    out
+    let text = crate::base64::encode(text.as_bytes());
+    text.trim_end_matches('=').to_owned()
 }
 
 /// An exchange with `secret` called `name`, in the place and the nesting of this number.
