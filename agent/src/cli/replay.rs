@@ -70,7 +70,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         recorded: true,
         keep: None,
         dir: None,
-        detect: config.detect(),
+        detect: config.detect().context(Exit::Usage)?,
         hangup_stops: true,
         ledger: true,
     };

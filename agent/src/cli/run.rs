@@ -47,7 +47,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         recorded: false,
         keep,
         dir: config.journal.as_ref().map(|section| section.dir.clone()),
-        detect: config.detect(),
+        detect: config.detect().context(Exit::Usage)?,
         hangup_stops: false,
         ledger: true,
     };

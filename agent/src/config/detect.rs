@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -140,6 +141,7 @@ impl Detect {
             quiet_s: seconds(self.quiet),
             learn_s: seconds(self.learn),
             learn_events: self.learn_events,
+            specification: Arc::default(),
         })
     }
 }

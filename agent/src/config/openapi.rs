@@ -1,12 +1,17 @@
-//! Paths of OpenAPI documents (version 2 and 3), as routes.
+//! OpenAPI documents (version 2 and 3): their paths, as routes, and what they say of each.
 
-use std::collections::BTreeMap;
+mod operations;
+mod schema;
+#[cfg(test)]
+mod tests;
+
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde_json::Value;
+
+use crate::detect::Specification;
 
 /// Most bytes of a document.
 const DOCUMENT_MAX_BYTES: u64 = 16 << 20;
@@ -24,28 +29,15 @@ pub struct OpenapiError {
     why: String,
 }
 
-/// What is read of a document.
-#[derive(Debug, Default, Deserialize)]
-struct Document {
-    #[serde(default)]
-    servers: Vec<Server>,
-    /// Version 2 has one of these in the servers' place.
-    #[serde(default, rename = "basePath")]
-    base_path: Option<String>,
-    paths: BTreeMap<String, IgnoredAny>,
-}
+/// A document that was read.
+#[derive(Debug)]
+pub(super) struct Document(Value);
 
-#[derive(Debug, Deserialize)]
-struct Server {
-    #[serde(default)]
-    url: String,
-}
-
-/// The paths of the document at `path`, each with the path of each of its servers in front.
+/// Reads the document at `path`.
 ///
 /// # Errors
 /// It cannot be read, or is no OpenAPI document.
-pub(super) fn routes(path: &Path) -> Result<Vec<String>, OpenapiError> {
+pub(super) fn read(path: &Path) -> Result<Document, OpenapiError> {
     let wrong = |why: String| OpenapiError {
         path: path.into(),
         why,
@@ -57,39 +49,57 @@ pub(super) fn routes(path: &Path) -> Result<Vec<String>, OpenapiError> {
     if text.len() as u64 > DOCUMENT_MAX_BYTES {
         return Err(wrong("is longer than 16 MiB".to_owned()));
     }
-    let document = read_document(&text).map_err(wrong)?;
-    Ok(document.routes())
+    read_document(&text).map_err(wrong)
 }
 
 fn read_document(text: &str) -> Result<Document, String> {
     // JSON is YAML, but slower so.
-    if text.trim_start().starts_with('{') {
-        return serde_json::from_str(text).map_err(|error| error.to_string());
-    }
-    let first = |error: serde_saphyr::Error| {
-        let text = error.to_string();
-        text.lines().next().unwrap_or_default().to_owned()
+    let value: Value = if text.trim_start().starts_with('{') {
+        serde_json::from_str(text).map_err(|error| error.to_string())?
+    } else {
+        let first = |error: serde_saphyr::Error| {
+            let text = error.to_string();
+            text.lines().next().unwrap_or_default().to_owned()
+        };
+        serde_saphyr::from_str(text).map_err(first)?
     };
-    serde_saphyr::from_str(text).map_err(first)
+    if value.get("paths").is_none_or(|paths| !paths.is_object()) {
+        return Err("has no `paths`".to_owned());
+    }
+    Ok(Document(value))
 }
 
 impl Document {
-    fn routes(&self) -> Vec<String> {
-        let mut bases: Vec<&str> = self
-            .servers
-            .iter()
-            .map(|server| base(&server.url))
-            .collect();
-        bases.extend(self.base_path.as_deref().map(base));
-        if bases.is_empty() {
-            bases.push("");
-        }
-        let paths = self.paths.keys().filter(|path| path.starts_with('/'));
+    /// Its paths, each with the path of each of its servers in front.
+    pub(super) fn routes(&self) -> Vec<String> {
+        let bases = self.bases();
+        let paths = self.0.get("paths").and_then(Value::as_object);
+        let paths = paths.into_iter().flatten().map(|(path, _)| path);
+        let paths = paths.filter(|path| path.starts_with('/'));
         let routes = paths.flat_map(|path| bases.iter().map(move |base| format!("{base}{path}")));
         let mut routes: Vec<_> = routes.take(ROUTES_MAX).collect();
         routes.sort_unstable();
         routes.dedup();
         routes
+    }
+
+    /// What it says of its operations.
+    pub(super) fn specification(&self) -> Specification {
+        operations::read(&self.0, &self.bases())
+    }
+
+    /// What stands in front of its paths; version 2 has one base in the servers' place.
+    fn bases(&self) -> Vec<&str> {
+        let servers = self.0.get("servers").and_then(Value::as_array);
+        let urls = servers.into_iter().flatten().map(|one| one.get("url"));
+        let mut bases: Vec<&str> = urls
+            .map(|url| base(url.and_then(Value::as_str).unwrap_or_default()))
+            .collect();
+        bases.extend(self.0.get("basePath").and_then(Value::as_str).map(base));
+        if bases.is_empty() {
+            bases.push("");
+        }
+        bases
     }
 }
 
@@ -101,41 +111,4 @@ fn base(url: &str) -> &str {
         None => "",
     };
     path.trim_end_matches('/')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::read_document;
-
-    #[track_caller]
-    fn check(text: &str, expected: &[&str]) {
-        assert_eq!(read_document(text).unwrap().routes(), expected);
-    }
-
-    #[test]
-    fn paths_stand_behind_their_servers() {
-        check(
-            "openapi: 3.1.0\nservers: [{url: 'https://api.example.com/v1/'}, {url: /v2}]\npaths:\n  /users/{id}: {get: {}}\n  x-other: 1\n",
-            &["/v1/users/{id}", "/v2/users/{id}"],
-        );
-        check(
-            r#"{"openapi":"3.0.0","paths":{"/a":{},"/b":{}}}"#,
-            &["/a", "/b"],
-        );
-        check(
-            r#"{"swagger":"2.0","basePath":"/api","paths":{"/a":{}}}"#,
-            &["/api/a"],
-        );
-        check(
-            r#"{"servers":[{"url":"https://h"}],"paths":{"/a":{}}}"#,
-            &["/a"],
-        );
-    }
-
-    #[test]
-    fn what_is_no_document_is_said() {
-        for text in ["", "[]", "{}", "a: 1", "{", "paths: 7"] {
-            assert!(read_document(text).is_err(), "{text}");
-        }
-    }
 }

@@ -3,9 +3,11 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::openapi::{self, OpenapiError};
 use super::{Config, Identity, Mode, Period, Role, Size};
+use crate::detect::Specification;
 use crate::protocol::http1;
 use crate::{exchange, journal, probe, stream};
 
@@ -101,15 +103,26 @@ impl Config {
     pub fn identity(&self) -> Result<Identity, OpenapiError> {
         let mut identity = self.identity.clone();
         for path in std::mem::take(&mut identity.openapi) {
-            identity.routes.extend(openapi::routes(&path)?);
+            identity.routes.extend(openapi::read(&path)?.routes());
         }
         Ok(identity)
     }
 
-    /// What the detectors are told, and where rules lie; `None` if nothing is looked for.
-    #[must_use]
-    pub fn detect(&self) -> Option<(crate::detect::Options, PathBuf)> {
-        Some((self.detect.options()?, self.detect.rules.clone()))
+    /// What the detectors are told, with what OpenAPI documents say, and where rules lie; `None` if
+    /// nothing is looked for.
+    ///
+    /// # Errors
+    /// [`OpenapiError`] if a document cannot be read.
+    pub fn detect(&self) -> Result<Option<(crate::detect::Options, PathBuf)>, OpenapiError> {
+        let Some(mut options) = self.detect.options() else {
+            return Ok(None);
+        };
+        let mut specification = Specification::default();
+        for path in &self.identity.openapi {
+            specification.extend(openapi::read(path)?.specification());
+        }
+        options.specification = Arc::new(specification);
+        Ok(Some((options, self.detect.rules.clone())))
     }
 
     /// Bytes of exchanges that may wait to be sealed.

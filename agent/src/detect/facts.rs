@@ -189,10 +189,6 @@ pub enum Mark {
     Deprecated,
     /// It passed where others could read it: no TLS, and the peer is neither this host nor trusted.
     Exposed,
-    /// The specification has no such endpoint.
-    Unspecified,
-    /// Request or response is not as the specification says.
-    Drifted,
     /// The response sets a cookie or hands out a token.
     Granted,
 }

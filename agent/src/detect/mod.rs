@@ -42,6 +42,7 @@ mod tests;
 
 pub use content::content;
 pub use facts::{Cost, Facts, Hit, Mark, Marks, ObjectId, Place, Sensitive, Shown};
+pub use inventory::{Answer, Form, Names, Operation, Specification};
 pub use options::{Change, Network, Options, Suppress};
 pub use row::{Family, Id, Row};
 pub use rows::{ROWS, row};

@@ -1,7 +1,9 @@
 //! How detectors are set.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use super::inventory::Specification;
 use super::row::{Id, Row};
 use super::rows::ROWS;
 use crate::clock::WallTime;
@@ -21,6 +23,8 @@ pub struct Options {
     pub learn_s: u32,
     /// Exchanges of an endpoint that do as well.
     pub learn_events: u64,
+    /// What documents say of the API; empty where there are none.
+    pub specification: Arc<Specification>,
 }
 
 impl Default for Options {
@@ -33,6 +37,7 @@ impl Default for Options {
             quiet_s: 900,
             learn_s: 86_400,
             learn_events: 1000,
+            specification: Arc::default(),
         }
     }
 }

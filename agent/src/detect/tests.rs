@@ -1,4 +1,5 @@
 mod behaviour;
 mod evasion;
 mod incidents;
+mod inventory;
 pub(super) mod support;

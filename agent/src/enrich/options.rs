@@ -41,7 +41,8 @@ pub struct Identity {
     /// `api.example.com/users/{id}`, one holds there alone.
     #[schemars(length(max = 10_000), extend("x-check-items" = "route"))]
     pub routes: Vec<String>,
-    /// OpenAPI documents, in JSON or YAML, whose paths are known beforehand.
+    /// OpenAPI documents, in JSON or YAML, whose paths are known beforehand. What is heard is held
+    /// against them (`inv-01`, `inv-02`, `inv-03`).
     #[schemars(length(max = 64), extend("x-check-items" = "absolute_path"))]
     pub openapi: Vec<PathBuf>,
     /// Words in paths by which an endpoint is sensitive, beside those that are known.

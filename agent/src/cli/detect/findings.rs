@@ -81,7 +81,7 @@ fn judging(config: &Config) -> anyhow::Result<Judging> {
     };
     let redactor = session::redactor(config, Secret::Origin(&origin))?;
     let context = SealContext::new(&origin).redacting(redactor);
-    let (options, rules) = config.detect().unwrap_or_default();
+    let (options, rules) = config.detect().context(Exit::Usage)?.unwrap_or_default();
     let identity = config.identity().context(Exit::Usage)?;
     Ok(Judging::new(options, &rules, identity, context)?)
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::specification::Judged;
 use crate::detect::facts::Mark;
 use crate::detect::incident::{About, mix};
 use crate::detect::row::{Family, Id, Row};
@@ -23,7 +24,7 @@ pub(in crate::detect) const ROW: Row = Row {
     attack: &["T1190"],
     means: "An old endpoint is still answered. Old versions lack the checks of new ones, and attackers look for them.",
     decides: "An answer with 2xx that carries a Deprecation or Sunset field (RFC 9745, RFC 8594); or a version in the path that is older than one in use on the same route, first \
-        called after the newer; or an endpoint that was quiet for 30 days. Once a day for each endpoint.",
+        called after the newer; or one that the specification says is deprecated; or one that was quiet for 30 days. Once a day for each endpoint.",
     fools: "Old endpoints without such a field and without a version in the path, in steady use.",
     advice: "See who still calls it, move them, and switch it off.",
 };
@@ -69,7 +70,7 @@ pub(super) struct Deprecated {
 }
 
 impl Deprecated {
-    pub(super) fn look(&mut self, scene: &mut Scene<'_, '_>) {
+    pub(super) fn look(&mut self, judged: &Judged<'_>, scene: &mut Scene<'_, '_>) {
         let Some(setting) = scene.setting(&ROW) else {
             return;
         };
@@ -82,6 +83,8 @@ impl Deprecated {
         let woke = used_s != 0 && now_s.saturating_sub(used_s) >= QUIET_S;
         let why = if scene.facts.marks.has(Mark::Deprecated) {
             "says itself that it is deprecated"
+        } else if judged.deprecated {
+            "is deprecated by its specification"
         } else if old_version {
             "is of an older version than the one in use"
         } else if woke {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::detect::facts::Mark;
+use super::specification::{Difference, Judged, shown};
 use crate::detect::incident::About;
 use crate::detect::row::{Family, Id, Row};
 use crate::detect::scene::{Said, Scene, Tally};
@@ -22,10 +22,10 @@ pub(in crate::detect) const ROW: Row = Row {
     owasp: &["API8:2023", "API9:2023", "API7:2019", "API9:2019"],
     cwe: &[20],
     attack: &[],
-    means: "Answers of an endpoint have fields they did not have, or are not as the specification says.",
-    decides: "Within an hour 20 answers of an endpoint with a field that none of at least 500 answers before had, or 20 that differ from the specification, if there is one.",
+    means: "Answers of an endpoint have fields they did not have, or messages are not as the specification says.",
+    decides: "Within an hour 20 answers of an endpoint with a field that none of at least 500 answers before had, or 20 exchanges that differ from the specification, if there is one (`identity.openapi`): in status, media type, a field of the answer or the request, a parameter or the form of its value. What the document leaves open is not judged.",
     fools: "Fields that come and go from the start. Answers of which only the beginning was kept: there is no conclusion from what is missing.",
-    advice: "See the new fields in `samples`. If nobody meant them to be there, see data-01.",
+    advice: "See in `remarks` what is new. If nobody meant them to be there, see data-01.",
 };
 
 const ANSWERS: u32 = 500;
@@ -50,9 +50,10 @@ pub(super) struct Drift {
 }
 
 impl Drift {
-    pub(super) fn look(&mut self, scene: &mut Scene<'_, '_>) {
-        let drifted = scene.facts.marks.has(Mark::Drifted);
-        if scene.facts.reply_fields.is_empty() && !drifted {
+    pub(super) fn look(&mut self, judged: &Judged<'_>, scene: &mut Scene<'_, '_>) {
+        // What an attacker sends is not what the API has become.
+        let differs = judged.differs.filter(|_| !scene.flagged);
+        if scene.facts.reply_fields.is_empty() && differs.is_none() {
             return;
         }
         let Some(setting) = scene.setting(&ROW) else {
@@ -68,7 +69,7 @@ impl Drift {
         };
         let known = |name: &&&[u8]| !shape.names.has(value_hash(name), now_s, YEAR_S);
         let new = scene.facts.reply_fields.iter().find(known).copied();
-        let odd = drifted || (new.is_some() && shape.answers >= ANSWERS);
+        let odd = differs.is_some() || (new.is_some() && shape.answers >= ANSWERS);
         if !odd {
             shape.answers = shape.answers.saturating_add(1);
             if may_learn && new.is_some() {
@@ -93,7 +94,9 @@ impl Drift {
             outcome: Outcome::Answered,
             confidence: 0.7,
             tally: Some(&shape.odd),
-            sample: new,
+            remark: differs
+                .map(Difference::text)
+                .or_else(|| new.map(|name| format!("field {} was not there before", shown(name)))),
             title: &|n| format!("{n} answers of an endpoint that do not look as they did"),
             ..Said::default()
         };

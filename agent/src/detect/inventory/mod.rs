@@ -3,11 +3,14 @@
 mod deprecated;
 mod drift;
 mod shadow;
+mod specification;
 
 use serde::{Deserialize, Serialize};
 
 use super::row::Row;
 use super::scene::Scene;
+
+pub use specification::{Answer, Form, Names, Operation, Specification};
 
 pub(super) const ROWS: [&Row; 3] = [&shadow::ROW, &deprecated::ROW, &drift::ROW];
 
@@ -25,8 +28,9 @@ impl Inventory {
         if !scene.succeeded() {
             return;
         }
-        self.shadow.look(scene);
-        self.deprecated.look(scene);
-        self.drift.look(scene);
+        let judged = scene.books.options.specification.judge(scene.facts);
+        self.shadow.look(&judged, scene);
+        self.deprecated.look(&judged, scene);
+        self.drift.look(&judged, scene);
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::detect::facts::Mark;
+use super::specification::Judged;
 use crate::detect::incident::About;
 use crate::detect::row::{Family, Id, Row};
 use crate::detect::scene::{Said, Scene, Tally};
@@ -21,7 +21,7 @@ pub(in crate::detect) const ROW: Row = Row {
     cwe: &[1059],
     attack: &["T1190"],
     means: "An endpoint answers that nobody has told of: new, forgotten, or put there by somebody else.",
-    decides: "An endpoint that answers with 2xx for the first time after its host was watched for a day, five times within a day; or one that the specification does not have, if there is one.",
+    decides: "An endpoint that answers with 2xx for the first time after its host was watched for a day, five times within a day; or one that the specification does not have, if there is one (`identity.openapi`), on a host that answers what it has: pages, styles, scripts and images aside.",
     fools: "Endpoints that were there from the start, unless there is a specification.",
     advice: "Ask who put it there. If it belongs, add it to the specification; see whether it asks for a credential.",
 };
@@ -51,14 +51,29 @@ impl Worth for New {
     }
 }
 
+/// Answers of a host to what a specification has, from which on it is that of the host.
+const SPECIFIED: u32 = 20;
+
+/// How many of a host's answers were to what a specification has.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Specified(u32);
+
+impl Worth for Specified {
+    fn worth(&self) -> u64 {
+        self.0.into()
+    }
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Shadow {
     hosts: Table<Since, 256, { 12 * MONTH_S }>,
+    specified: Table<Specified, 256, { 12 * MONTH_S }>,
     new: Table<New, 512, MONTH_S>,
 }
 
 impl Shadow {
-    pub(super) fn look(&mut self, scene: &mut Scene<'_, '_>) {
+    pub(super) fn look(&mut self, judged: &Judged<'_>, scene: &mut Scene<'_, '_>) {
         let Some(setting) = scene.setting(&ROW) else {
             return;
         };
@@ -71,7 +86,12 @@ impl Shadow {
             *since = now_s;
         }
         let watched = now_s.saturating_sub(*since) >= scene.settings.learn_s;
-        let unspecified = scene.facts.marks.has(Mark::Unspecified);
+        let unspecified = judged.unspecified && self.is_specified(host, now_s);
+        if judged.specified
+            && let Some(Specified(n)) = self.specified.entry(host, now_s)
+        {
+            *n = n.saturating_add(1);
+        }
         let key = scene.keys.endpoint;
         let is_new = watched && scene.endpoint.answered == 0;
         let counting = self.new.get(key, now_s).is_some_and(|new| !new.told);
@@ -81,7 +101,8 @@ impl Shadow {
         let Some(new) = self.new.entry(key, now_s) else {
             return;
         };
-        if new.told && !unspecified {
+        // Told once, it is told of no more than while its incident goes on.
+        if new.told && !(unspecified && scene.is_open(ROW.id, key)) {
             return;
         }
         let count = new
@@ -108,5 +129,11 @@ impl Shadow {
             ..Said::default()
         };
         scene.raise(&ROW, &said);
+    }
+
+    /// Whether a host answers what a specification has: one of another host says nothing of it.
+    fn is_specified(&self, host: u64, now_s: u32) -> bool {
+        let found = self.specified.get(host, now_s);
+        found.is_some_and(|Specified(n)| *n >= SPECIFIED)
     }
 }
