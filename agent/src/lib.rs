@@ -23,6 +23,7 @@
 pub mod base64;
 pub mod clock;
 pub mod event;
+pub mod hex;
 pub mod keyed;
 pub mod spelling;
 pub mod telemetry;

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::bytes::{Cut, Take};
-use super::key::{PublicKey, from_hex, to_hex};
+use super::key::PublicKey;
 use super::segment::{FormatError, Hash, is_signed};
 use crate::clock::WallTime;
+use crate::hex;
 
 /// A signed place in the chain: proves all before it, wherever it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +41,7 @@ struct Hex;
 
 impl Hex {
     fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&to_hex(bytes))
+        to.serialize_str(&hex::encode(bytes))
     }
 
     fn deserialize<'de, D: Deserializer<'de>, const N: usize>(
@@ -48,7 +49,7 @@ impl Hex {
     ) -> Result<[u8; N], D::Error> {
         let text = String::deserialize(from)?;
         let wrong = || serde::de::Error::custom(format!("not {} hexadecimal digits", 2 * N));
-        from_hex(text.as_bytes()).ok_or_else(wrong)
+        hex::decode(text.as_bytes()).ok_or_else(wrong)
     }
 }
 

@@ -9,6 +9,7 @@ use ed25519_dalek::{SECRET_KEY_LENGTH, SigningKey};
 
 use super::JournalError;
 use super::segment::Hash;
+use crate::hex;
 
 /// Where the key comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -131,39 +132,14 @@ impl PublicKey {
     /// Reads 64 hexadecimal digits.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        from_hex(text.trim().as_bytes()).map(Self)
+        hex::decode(text.trim().as_bytes()).map(Self)
     }
 }
 
 impl std::fmt::Display for PublicKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&to_hex(&self.0))
+        f.write_str(&hex::encode(&self.0))
     }
-}
-
-/// `bytes` as hexadecimal digits.
-pub(super) fn to_hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a text cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
-}
-
-/// The bytes that `digits` stand for, if there are just as many.
-pub(super) fn from_hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    if digits.len() != 2 * N {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        let text = str::from_utf8(pair).ok()?;
-        let sound = pair.iter().all(u8::is_ascii_hexdigit);
-        *byte = u8::from_str_radix(text, 16).ok().filter(|_| sound)?;
-    }
-    Some(bytes)
 }
 
 fn load(path: &Path) -> Result<SigningKey, JournalError> {
@@ -179,7 +155,7 @@ fn load(path: &Path) -> Result<SigningKey, JournalError> {
     }
     let bytes = fs::read(path).map_err(failed)?;
     let raw = <[u8; SECRET_KEY_LENGTH]>::try_from(bytes.as_slice()).ok();
-    let secret = raw.or_else(|| from_hex(bytes.trim_ascii()));
+    let secret = raw.or_else(|| hex::decode(bytes.trim_ascii()));
     let form = || JournalError::KeyForm {
         path: path.to_owned(),
     };
@@ -204,7 +180,7 @@ fn make(path: &Path) -> io::Result<SigningKey> {
             .create(dir)?;
     }
     let beside = path.with_extension(format!("{}.new", std::process::id()));
-    let written = write(&beside, &to_hex(&secret), 0o600)
+    let written = write(&beside, &hex::encode(&secret), 0o600)
         .and_then(|()| {
             write(
                 &path.with_extension(PUBLIC),
@@ -234,7 +210,8 @@ fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{KeyPlace, PublicKey, from_hex, to_hex};
+    use super::{KeyPlace, PublicKey};
+    use crate::hex;
     use crate::journal::testing::Folder;
     use std::os::unix::fs::PermissionsExt as _;
 
@@ -269,7 +246,7 @@ mod tests {
         };
         std::fs::write(&given, [7; 32]).unwrap();
         let raw = place.load_or_make().unwrap();
-        std::fs::write(&given, format!("{}\n", to_hex(&[7; 32]))).unwrap();
+        std::fs::write(&given, format!("{}\n", hex::encode(&[7; 32]))).unwrap();
         assert_eq!(place.load_or_make().unwrap(), raw);
         assert!(!place.file.exists());
         std::fs::write(&given, "no key").unwrap();
@@ -277,13 +254,5 @@ mod tests {
         std::fs::remove_file(&given).unwrap();
         // A credential that is named and not there is no reason to make another key.
         assert!(place.load_or_make().is_err());
-    }
-
-    #[test]
-    fn only_whole_hexadecimal_is_read() {
-        assert_eq!(from_hex::<2>(b"0aFf"), Some([10, 255]));
-        for wrong in [&b"0aF"[..], b"0aFf0", b"+a+f", b"0x0a", b""] {
-            assert_eq!(from_hex::<2>(wrong), None);
-        }
     }
 }

@@ -7,6 +7,7 @@ use crate::config::Bodies;
 use crate::event::{
     ApiEvent, Detail, Finding, JournalWhat, Lower, Notice, Severity, Text, write_line,
 };
+use crate::hex;
 use crate::journal::{
     Checkpoint, Cursor, Happened, Journal, Keys, Pressure, PublicKey, Record, RecordKind, Synced,
     Worth,
@@ -291,20 +292,16 @@ fn changed(from: PublicKey, to: PublicKey, handed_over: bool) -> (Severity, Stri
 
 /// A checkpoint, as it is told to the world outside.
 fn signed(checkpoint: &Checkpoint) -> Detail<'static> {
-    let [seal, key] = [checkpoint.seal, checkpoint.key].map(|bytes| hex(&bytes));
+    let [seal, key] = [checkpoint.seal, checkpoint.key].map(|bytes| hex::encode(&bytes));
     Detail::Checkpoint {
         what: JournalWhat::Checkpoint,
         segment: checkpoint.segment,
         sequence: checkpoint.sequence,
         records: checkpoint.records,
         seal,
-        signature: hex(&checkpoint.signature),
+        signature: hex::encode(&checkpoint.signature),
         key,
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
+use crate::hex;
 use crate::keyed::HashKey;
 
 /// Name of its file, beside the journal's key.
@@ -67,12 +68,7 @@ fn make(file: &Path) -> io::Result<()> {
             .mode(0o750)
             .create(dir)?;
     }
-    let mut text = String::with_capacity(2 * BYTES + 1);
-    for byte in random()? {
-        use std::fmt::Write as _;
-        // Writing to a text cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
+    let text = hex::encode(&random()?);
     let beside = file.with_extension(format!("{}.new", std::process::id()));
     let written = fs::OpenOptions::new()
         .write(true)

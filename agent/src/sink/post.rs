@@ -4,6 +4,7 @@ use super::batch::Part;
 use super::deliver::{Deliver, Delivering, Fate, Outcome, Problem};
 use super::http::{Answer, Client, Request};
 use crate::clock::WallTime;
+use crate::hex;
 
 /// What one such sink sends, and how it reads the answer. Pure.
 pub(super) trait Api: Send {
@@ -78,12 +79,7 @@ pub(super) fn token(part: Part<'_>) -> String {
         context.update(item.id.as_bytes());
         context.update(b"\n");
     }
-    hex(context.finish().as_ref().get(..16).unwrap_or_default())
-}
-
-/// Two lower-case digits a byte.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(context.finish().as_ref().get(..16).unwrap_or_default())
 }
 
 /// An answer, for tests of what is made of it.

@@ -13,8 +13,9 @@ use serde_json::{Map, Value, json};
 use super::batch::Part;
 use super::deliver::{Deliver, Delivering, Outcome, Problem};
 use super::http::{Answer, Client, HttpOptions, Request, SetupError};
-use super::post::{hex, problem, usual};
+use super::post::{problem, usual};
 use super::secret::SecretText;
+use crate::hex;
 
 /// How often is asked whether events are indexed.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -176,7 +177,7 @@ fn events(envelope: &Map<String, Value>, part: Part<'_>) -> Vec<u8> {
 }
 
 fn guid(bytes: &[u8; 16]) -> String {
-    let mut text = hex(bytes);
+    let mut text = hex::encode(bytes);
     for at in [20, 16, 12, 8] {
         text.insert(at, '-');
     }

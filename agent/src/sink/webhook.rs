@@ -19,9 +19,10 @@ use super::batch::Part;
 use super::deliver::{Deliver, Fate, Outcome};
 use super::format::message;
 use super::http::{Answer, Client, HttpOptions, Request, SetupError};
-use super::post::{Api, Posted, hex, token, usual};
+use super::post::{Api, Posted, token, usual};
 use super::secret::SecretText;
 use crate::clock::WallTime;
+use crate::hex;
 
 /// Posts events to a URL.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -151,7 +152,7 @@ impl Api for Webhook {
             signing.update(timestamp.as_bytes());
             signing.update(b".");
             signing.update(&request.body);
-            let signature = format!("v1={}", hex(signing.sign().as_ref()));
+            let signature = format!("v1={}", hex::encode(signing.sign().as_ref()));
             request.headers.push(("x-eaves-timestamp", timestamp));
             request.headers.push(("x-eaves-signature", signature));
         }
@@ -167,6 +168,7 @@ impl Api for Webhook {
 mod tests {
     use super::{Api as _, Webhook, WebhookBody, hmac};
     use crate::clock::WallTime;
+    use crate::hex;
     use crate::sink::batch::{Part, batch};
     use crate::sink::format::Format;
     use crate::sink::http::Request;
@@ -221,10 +223,8 @@ mod tests {
         };
         assert_eq!(header("x-eaves-timestamp"), "1700000000");
         let signature = header("x-eaves-signature");
-        let hex = signature.strip_prefix("v1=").unwrap();
-        let bytes: Vec<u8> = (0..32)
-            .map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap())
-            .collect();
+        let digits = signature.strip_prefix("v1=").unwrap();
+        let bytes: [u8; 32] = hex::decode(digits.as_bytes()).unwrap();
         let signed = [b"1700000000.", request.body.as_slice()].concat();
         let key = hmac::Key::new(hmac::HMAC_SHA256, b"secret");
         hmac::verify(&key, &signed, &bytes).unwrap();

@@ -13,6 +13,7 @@ const LEVELS: &[&[&str]] = &[
         "spelling",
         "keyed",
         "base64",
+        "hex",
     ],
     &["capture", "protocol", "content", "filter"],
     &["probe", "lookup", "stream"],
