@@ -246,7 +246,7 @@ impl Pager<'_> {
             (Some("period"), _) => "period".to_owned(),
             (Some("date-time"), _) => "time".to_owned(),
             (Some("uuid"), _) => "id".to_owned(),
-            (_, Some("integer")) => "number".to_owned(),
+            (_, Some("integer" | "number")) => "number".to_owned(),
             (_, Some("array")) => match schema.get("items") {
                 Some(items) if items.get("prefixItems").is_some() => "list of pairs".to_owned(),
                 Some(items) => format!("list of {}s", self.kind(&self.resolved(items))),
