@@ -17,8 +17,9 @@ use tokio::task::LocalSet;
 use super::place::{Container, Pod};
 use super::pods::{Pods, PodsOptions};
 use super::process::{Answer, Closed, Mask};
-use super::runtime::inspect;
+use super::runtime::{RuntimeError, inspect};
 use super::table::{Bounds, Table};
+use crate::telemetry::with_causes;
 
 /// Answers that may wait to be added to; those beyond go without.
 const DRAFTS: usize = 256;
@@ -210,17 +211,14 @@ impl Desk {
         found
     }
 
-    fn tell(&self, error: &super::runtime::RuntimeError) {
+    fn tell(&self, error: &RuntimeError) {
         let now = Instant::now();
         let due = |told: Instant| now.duration_since(told) >= TELL_EVERY;
         let mut told = self.told.borrow_mut();
         if told.is_none_or(due) {
             *told = Some(now);
-            let cause = std::error::Error::source(error).map(ToString::to_string);
-            tracing::warn!(
-                cause = cause.unwrap_or_default(),
-                "containers go without names: {error}"
-            );
+            let cause = with_causes(error);
+            tracing::warn!(cause, "containers go without names");
         }
     }
 

@@ -245,7 +245,7 @@ fn a_server_that_refuses_is_asked_again() {
         vec![
             Turn::Refuse("503 Service Unavailable"),
             Turn::List(list(&[("a", 5)], 10)),
-            Turn::Stay(String::new() + &bookmark(11)),
+            Turn::Stay(bookmark(11)),
         ],
         &[&[LIST], &[LIST], &[WATCH]],
         &["a"],

@@ -47,19 +47,10 @@ async fn asked(
         String::from_utf8_lossy(&question[..len]).into_owned()
     });
     let found = inspect(&socket, id, &Stars).await;
-    let question = if found.is_ok() || answer_was_asked(&found) {
-        server.await.unwrap()
-    } else {
-        String::new()
-    };
+    let question = server.await.unwrap();
     std::fs::remove_file(socket).unwrap();
     let said = |error| crate::telemetry::with_causes(&error);
     (question, found.map_err(said))
-}
-
-/// Whether the question came as far as the runtime.
-fn answer_was_asked(found: &Result<Option<Container>, super::RuntimeError>) -> bool {
-    !matches!(found, Err(super::RuntimeError::Open { .. }))
 }
 
 fn http(status: &str, body: &str) -> String {
