@@ -6,7 +6,7 @@ use super::facts::{Cost, Facts, Hit, Mark, ObjectId, Place, Sensitive, Shown};
 use super::row::Id;
 use super::value_hash;
 use crate::content::{Container, Layer, Side};
-use crate::event::{Address, ApiEvent, Lower, Outcome, Signal, Text};
+use crate::event::{Address, ApiEvent, Location, Lower, Outcome, Signal, Text};
 use crate::exchange::{Content, Exchange, Half, Marks, ScoreHit, Secret};
 use crate::lookup::Geo;
 
@@ -237,11 +237,10 @@ fn hits<'a>(exchange: &'a Exchange, event: &'a ApiEvent<'a>, status: u16) -> Vec
 /// Where a client is, if its country is known.
 fn place(geo: &Geo) -> Option<Place> {
     let country = geo.country.as_deref()?.as_bytes();
-    let degrees = |tenths: i32| f64::from(tenths) / 10_000.0;
     Some(Place {
         country: country.try_into().ok()?,
         asn: geo.as_number,
-        location: geo.location.map(|both| both.map(degrees)),
+        location: geo.location.map(Location::degrees),
     })
 }
 

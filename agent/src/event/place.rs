@@ -62,15 +62,32 @@ pub struct Geo<'a> {
     pub location: Option<Location>,
 }
 
+/// Parts of a degree in which places are kept: 11 m.
+const DEGREE: f64 = 10_000.0;
+
 /// Latitude and longitude, in ten-thousandths of a degree; written in degrees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Location(pub [i32; 2]);
 
+impl Location {
+    /// Of degrees; `None` if there is no such place, or one of them is no number.
+    #[must_use]
+    pub fn of(latitude: f64, longitude: f64) -> Option<Self> {
+        let parts = |degrees: f64| (degrees * DEGREE).round() as i32;
+        let is_one = latitude.abs() <= 90.0 && longitude.abs() <= 180.0;
+        is_one.then(|| Self([latitude, longitude].map(parts)))
+    }
+
+    /// In degrees.
+    #[must_use]
+    pub fn degrees(self) -> [f64; 2] {
+        self.0.map(|parts| f64::from(parts) / DEGREE)
+    }
+}
+
 impl Serialize for Location {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        self.0
-            .map(|parts| f64::from(parts) / 10_000.0)
-            .serialize(to)
+        self.degrees().serialize(to)
     }
 }
 

@@ -19,6 +19,8 @@ use maxminddb::{MaxMindDbError, Reader};
 use serde::Deserialize;
 
 use super::table::{Bounds, Table};
+use crate::event::Location;
+use crate::telemetry::with_causes;
 
 /// Largest file that is read, bytes; the largest that are sold have a few hundred MB.
 const FILE_MAX_BYTES: u64 = 1 << 30;
@@ -35,9 +37,6 @@ const ADDRESSES: Bounds = Bounds {
 /// Longest name of a network that is kept, bytes.
 const NAME_MAX_BYTES: usize = 256;
 
-/// Parts of a degree in which places are kept: 11 m.
-const DEGREE: f64 = 10_000.0;
-
 /// The files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GeoFiles {
@@ -52,8 +51,8 @@ pub struct GeoFiles {
 pub struct Geo {
     /// ISO 3166-1 code of the country, two capital letters.
     pub country: Option<String>,
-    /// Latitude and longitude, in ten-thousandths of a degree.
-    pub location: Option<[i32; 2]>,
+    /// Latitude and longitude.
+    pub location: Option<Location>,
     /// Number of the autonomous system.
     pub as_number: Option<u32>,
     /// Who runs it.
@@ -109,7 +108,7 @@ struct City<'a> {
     country: Option<Country<'a>>,
     #[serde(borrow)]
     registered_country: Option<Country<'a>>,
-    location: Option<Location>,
+    location: Option<Degrees>,
 }
 
 #[derive(Deserialize)]
@@ -118,7 +117,7 @@ struct Country<'a> {
 }
 
 #[derive(Deserialize)]
-struct Location {
+struct Degrees {
     latitude: Option<f64>,
     longitude: Option<f64>,
 }
@@ -160,7 +159,7 @@ impl GeoTable {
                 bytes: metadata.len(),
             });
         }
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
         file.take(FILE_MAX_BYTES)
             .read_to_end(&mut bytes)
             .map_err(failed)?;
@@ -181,12 +180,10 @@ impl GeoTable {
             if let Some(code) = country.filter(|code| is_country(code)) {
                 geo.country = Some(code.to_owned());
             }
-            if let Some(place) = city.location.and_then(|location| {
-                let latitude = parts(location.latitude?, 90.0)?;
-                Some([latitude, parts(location.longitude?, 180.0)?])
-            }) {
-                geo.location = Some(place);
-            }
+            let location = city
+                .location
+                .and_then(|degrees| Location::of(degrees.latitude?, degrees.longitude?));
+            geo.location = location.or(geo.location);
         }
         if let Ok(Some(network)) = found.decode::<Network<'_>>() {
             if let Some(number) = network.autonomous_system_number {
@@ -202,11 +199,6 @@ impl GeoTable {
 
 fn is_country(code: &str) -> bool {
     code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase())
-}
-
-/// Degrees in ten-thousandths; `None` beyond `most`, or if that is no number.
-fn parts(degrees: f64, most: f64) -> Option<i32> {
-    (degrees.abs() <= most).then(|| (degrees * DEGREE).round() as i32)
 }
 
 /// Which of the files.
@@ -257,13 +249,17 @@ impl Atlas {
 
     /// Takes tables that have been read anew.
     pub fn take(&mut self) {
-        while let Ok((which, table)) = self.read.try_recv() {
-            match which {
-                Which::City => self.city = Some(table),
-                Which::Asn => self.asn = Some(table),
-            }
-            self.known = Table::new(ADDRESSES);
+        while let Ok(read) = self.read.try_recv() {
+            self.put(read);
         }
+    }
+
+    fn put(&mut self, (which, table): (Which, Arc<GeoTable>)) {
+        match which {
+            Which::City => self.city = Some(table),
+            Which::Asn => self.asn = Some(table),
+        }
+        self.known = Table::new(ADDRESSES);
     }
 
     /// What is known of `ip`.
@@ -337,9 +333,11 @@ fn watch(mut files: Vec<Watched>, to: &SyncSender<(Which, Arc<GeoTable>)>, ended
                     }
                 }
                 Some(Err(error)) => {
-                    let cause = std::error::Error::source(&error).map(ToString::to_string);
-                    let cause = cause.unwrap_or_default();
-                    tracing::warn!(cause, "{error}; what was read before stays in use");
+                    let cause = with_causes(&error);
+                    tracing::warn!(
+                        cause,
+                        "no addresses from this file; what was read before stays in use"
+                    );
                 }
                 None => {}
             }

@@ -3,8 +3,7 @@
 
 use crate::clock::{BootTime, WallTime};
 use crate::event::{
-    AutonomousSystem, Client, Container, Geo, Kubernetes, Labels, Location, Owner, Parent, Process,
-    Text,
+    AutonomousSystem, Client, Container, Geo, Kubernetes, Labels, Owner, Parent, Process, Text,
 };
 use crate::exchange::Exchange;
 
@@ -40,7 +39,7 @@ pub(super) fn located<'a>(
     let Some(known) = exchange.known.geo.as_deref() else {
         return client;
     };
-    let location = known.location.filter(|_| !is_pseudonym).map(Location);
+    let location = known.location.filter(|_| !is_pseudonym);
     let country = known.country.as_deref();
     if country.is_some() || location.is_some() {
         client.geo = Some(Geo { country, location });

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use super::{Atlas, Geo, GeoFiles, GeoTable, Watched, Which};
+use super::{Atlas, Geo, GeoFiles, GeoTable, Location, Watched, Which};
 
 /// A value of the MaxMind DB format 2.0.
 enum Value {
@@ -197,7 +197,7 @@ fn check(ip: &str, code: &str, location: Option<[i32; 2]>, network: Option<(u32,
     }
     let expected = Geo {
         country: Some(code.to_owned()).filter(|code| !code.is_empty()),
-        location,
+        location: location.map(Location),
         as_number: network.map(|(number, _)| number),
         as_name: network.map(|(_, name)| name.to_owned()),
     };
@@ -288,11 +288,8 @@ fn an_atlas_answers_from_both_files_and_remembers() {
     let mut atlas = Atlas::start(&files).unwrap().unwrap();
     // Both come before anything else does.
     for _ in 0..2 {
-        let (which, table) = atlas.read.recv().unwrap();
-        match which {
-            Which::City => atlas.city = Some(table),
-            Which::Asn => atlas.asn = Some(table),
-        }
+        let read = atlas.read.recv().unwrap();
+        atlas.put(read);
     }
     let ip = "203.0.113.7".parse().unwrap();
     let geo = atlas.of(ip).unwrap();

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Recorded, Row, RowError};
 use crate::clock::WallTime;
-use crate::event::parse_stamp;
+use crate::event::{Location, parse_stamp};
 use crate::lookup::Geo;
 
 /// A line. What it has beyond these is left aside.
@@ -109,16 +109,13 @@ fn pair(value: Value) -> Option<(Vec<u8>, Vec<u8>)> {
 /// A country's code, or an object with `country`, `location` (latitude, longitude) and `asn`.
 fn geo(value: &Value) -> Option<Geo> {
     let country = value.as_str().or_else(|| value.get("country")?.as_str())?;
-    let degrees = |at: usize| {
-        let number = value.get("location")?.get(at)?.as_f64()?;
-        Some((number * 10_000.0) as i32)
-    };
+    let degrees = |at: usize| value.get("location")?.get(at)?.as_f64();
     let asn = value.get("asn").and_then(Value::as_u64);
     Some(Geo {
         country: Some(country.to_owned()),
         location: degrees(0)
             .zip(degrees(1))
-            .map(|(north, east)| [north, east]),
+            .and_then(|(latitude, longitude)| Location::of(latitude, longitude)),
         as_number: asn.and_then(|number| u32::try_from(number).ok()),
         as_name: None,
     })

@@ -356,7 +356,7 @@ fn a_client_under_a_pseudonym_has_no_coordinates() {
     let mut exchange = asked("/", &[], "");
     exchange.known.geo = Some(Arc::new(crate::lookup::Geo {
         country: Some("DE".to_owned()),
-        location: Some([525_200, 134_050]),
+        location: Some(crate::event::Location([525_200, 134_050])),
         as_number: Some(3320),
         as_name: None,
     }));
