@@ -571,10 +571,23 @@ fn credentials(value: &[u8]) -> (Range<usize>, Secret) {
     let is_scheme = scheme.len() <= 32
         && scheme
             .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
+            .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
+        && !has_shape(scheme);
     if is_scheme {
         (from..value.len(), secret)
     } else {
         (0..value.len(), secret)
     }
+}
+
+/// Whether a word has the shape of a secret.
+fn has_shape(word: &[u8]) -> bool {
+    let mut hits = Vec::new();
+    let text = Text {
+        bytes: word,
+        is_cut: false,
+        addresses: false,
+    };
+    shape::scan(text, &mut hits);
+    !hits.is_empty()
 }

@@ -143,14 +143,19 @@ impl<'n> Words<'n> {
     }
 }
 
+/// Digits that a count has at most.
+const COUNT_DIGITS: usize = 9;
+
 /// Whether a value may be what its name means.
 pub(super) fn holds(means: Means, value: &[u8], is_number: bool, name: &[u8]) -> Option<Secret> {
     let value = value.trim_ascii();
     match means {
         Means::This(secret) => {
             let is_nothing = matches!(value, b"" | b"null" | b"true" | b"false" | b"undefined");
-            // Of language models: how many, not which.
-            let is_count = is_number && (name.ends_with(b"okens") || name.ends_with(b"eys"));
+            // Of language models and limits: how many, not which.
+            let is_many = name.ends_with(b"okens") || name.ends_with(b"eys");
+            let is_few = || value.len() <= COUNT_DIGITS && value.iter().all(u8::is_ascii_digit);
+            let is_count = is_many && (is_number || is_few());
             (!is_nothing && !is_count).then_some(secret)
         }
         Means::Maybe(secret) => is_made(value).then_some(secret),

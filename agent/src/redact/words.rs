@@ -384,3 +384,19 @@ const fn packed(word: &str) -> u128 {
     }
     packed
 }
+
+/// The words that mean something alone, or begin or end a pair, for the test that there is a line for each.
+#[cfg(test)]
+pub(super) fn telling() -> impl Iterator<Item = &'static str> {
+    let alone = ALONE.iter().flat_map(|(_, words)| words.iter());
+    let pairs = PAIRS
+        .iter()
+        .flat_map(|(first, second, _)| first.iter().chain(*second));
+    alone.chain(pairs).copied()
+}
+
+/// The words that a name about a secret ends with, likewise.
+#[cfg(test)]
+pub(super) fn about() -> impl Iterator<Item = &'static str> {
+    ABOUT.iter().copied()
+}

@@ -4,6 +4,7 @@
 //! that begins a word, and at `@ + ( : -` the check functions are asked. Each looks a bounded way
 //! back, and on as far as what it finds, so that no text costs more than linear time.
 
+mod address;
 mod check;
 mod digits;
 mod mail;
@@ -18,6 +19,8 @@ use std::ops::Range;
 use crate::exchange::Secret;
 
 pub(super) use pair::pairs;
+#[cfg(test)]
+pub(super) use vendor::prefixes;
 
 /// Something found in a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,6 +155,7 @@ fn sign(text: Text<'_>, at: usize, byte: u8) -> Found {
         b'@' => mail::at(text, at),
         b'+' | b'(' if next_is_digit() || text.at(at + 1) == Some(b'+') => number::at(text, at),
         b':' if text.get(at..at + 3) == b"://" => word::user_info(text, at + 3),
+        b':' if text.addresses => address::at(text, at),
         b'-' if text.get(at..at + 11) == b"-----BEGIN " => word::private_key(text, at),
         _ => Found::Nothing(at + 1),
     }

@@ -254,7 +254,7 @@ pub(super) fn is_iban(bytes: &[u8]) -> bool {
 }
 
 /// Countries, in order, and how long their IBANs are (SWIFT's IBAN registry, release 99).
-const LENGTHS: [(&[u8; 2], u8); 79] = [
+const LENGTHS: [(&[u8; 2], u8); 89] = [
     (b"AD", 24),
     (b"AE", 23),
     (b"AL", 28),
@@ -264,6 +264,7 @@ const LENGTHS: [(&[u8; 2], u8); 79] = [
     (b"BE", 16),
     (b"BG", 22),
     (b"BH", 22),
+    (b"BI", 27),
     (b"BR", 29),
     (b"BY", 28),
     (b"CH", 21),
@@ -271,12 +272,14 @@ const LENGTHS: [(&[u8; 2], u8); 79] = [
     (b"CY", 28),
     (b"CZ", 24),
     (b"DE", 22),
+    (b"DJ", 27),
     (b"DK", 18),
     (b"DO", 28),
     (b"EE", 20),
     (b"EG", 29),
     (b"ES", 24),
     (b"FI", 18),
+    (b"FK", 18),
     (b"FO", 18),
     (b"FR", 27),
     (b"GB", 22),
@@ -285,6 +288,7 @@ const LENGTHS: [(&[u8; 2], u8); 79] = [
     (b"GL", 18),
     (b"GR", 27),
     (b"GT", 28),
+    (b"HN", 28),
     (b"HR", 21),
     (b"HU", 28),
     (b"IE", 22),
@@ -306,11 +310,14 @@ const LENGTHS: [(&[u8; 2], u8); 79] = [
     (b"MD", 24),
     (b"ME", 22),
     (b"MK", 19),
+    (b"MN", 20),
     (b"MR", 27),
     (b"MT", 31),
     (b"MU", 30),
+    (b"NI", 28),
     (b"NL", 18),
     (b"NO", 15),
+    (b"OM", 23),
     (b"PK", 24),
     (b"PL", 28),
     (b"PS", 29),
@@ -326,6 +333,7 @@ const LENGTHS: [(&[u8; 2], u8); 79] = [
     (b"SI", 19),
     (b"SK", 24),
     (b"SM", 27),
+    (b"SO", 23),
     (b"ST", 25),
     (b"SV", 28),
     (b"TL", 23),
@@ -334,6 +342,8 @@ const LENGTHS: [(&[u8; 2], u8); 79] = [
     (b"UA", 29),
     (b"VA", 22),
     (b"VG", 24),
+    (b"XK", 20),
+    (b"YE", 30),
 ];
 
 /// Length of the IBANs of a country.

@@ -17,7 +17,8 @@ pub(super) fn at(text: Text<'_>, at: usize) -> Found {
         .groups()
         .first()
         .map_or(from, |group| group.start + group.len);
-    if digits.count < 7 {
+    let may_be_address = text.addresses && digits.group_count == 4;
+    if digits.count < 7 && !may_be_address {
         return Found::Nothing(first_end);
     }
     // A number that is the middle of a longer word, an id in hexadecimal or a serial number, is none.

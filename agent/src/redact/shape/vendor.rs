@@ -171,3 +171,9 @@ pub(super) fn forms(bytes: &[u8]) -> impl Iterator<Item = &'static Form> {
         .filter(move |form| form.prefix.get(1).copied() == second)
         .filter(move |form| bytes.starts_with(form.prefix))
 }
+
+/// What the forms begin with, for the test that there is a line for each.
+#[cfg(test)]
+pub(in crate::redact) fn prefixes() -> impl Iterator<Item = &'static [u8]> {
+    FORMS.iter().map(|form| form.prefix)
+}

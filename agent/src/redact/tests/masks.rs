@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-type Fields<'a> = &'a [(&'a str, &'a str)];
+pub(super) type Fields<'a> = &'a [(&'a str, &'a str)];
 
 fn message(word: &str, target: &str, fields: Fields<'_>, body: &[u8], status: u16) -> Half {
     let fields: Vec<_> = fields
@@ -27,14 +27,14 @@ fn message(word: &str, target: &str, fields: Fields<'_>, body: &[u8], status: u1
     )
 }
 
-fn asked(target: &str, fields: Fields<'_>, body: &str) -> Exchange {
+pub(super) fn asked(target: &str, fields: Fields<'_>, body: &str) -> Exchange {
     exchange(
         Some(message("POST", target, fields, body.as_bytes(), 0)),
         None,
     )
 }
 
-fn answered(fields: Fields<'_>, body: &str) -> Exchange {
+pub(super) fn answered(fields: Fields<'_>, body: &str) -> Exchange {
     exchange(None, Some(message("OK", "", fields, body.as_bytes(), 200)))
 }
 
@@ -63,7 +63,7 @@ fn sealed_by(exchange: &Exchange, options: Options) -> String {
 }
 
 /// The event, every hash in it written `#`.
-fn event_by(exchange: &Exchange, options: Options) -> Value {
+pub(super) fn event_by(exchange: &Exchange, options: Options) -> Value {
     let line = sealed_by(exchange, options);
     let mut out = String::new();
     let mut rest = &line[..];
