@@ -217,6 +217,7 @@ pub fn main() -> Exit {
         format: globals.log_format,
         colours: globals.color.colours(io::stderr().is_terminal()),
     };
+    crate::telemetry::quiet_panics();
     if let Err(error) = crate::telemetry::log_to_stderr(&log) {
         complain(&error.into());
         return Exit::Usage;

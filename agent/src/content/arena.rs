@@ -90,6 +90,16 @@ pub(super) struct NameEntry<'a> {
     pub(super) side: Side,
 }
 
+/// A piece of a message that has bytes which are of no part: markup, words of a language.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Loose<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) side: Side,
+    pub(super) container: Container,
+    pub(super) name: u32,
+    pub(super) is_cut: bool,
+}
+
 /// The parts of an exchange's messages, in the order in which they stand there.
 ///
 /// It borrows the messages and is used again by [`Parts::recycle`], so that after a few exchanges
@@ -100,6 +110,7 @@ pub struct Parts<'a> {
     pub(super) names: Vec<NameEntry<'a>>,
     pub(super) text: Vec<u8>,
     pub(super) forms: [BodyForm; 2],
+    pub(super) loose: Vec<Loose<'a>>,
     pub(super) frames: Vec<super::json::Frame>,
     pub(super) elements: Vec<u32>,
     /// Copies of decoded values that are taken apart in their turn.
@@ -119,6 +130,7 @@ impl<'a> Parts<'a> {
         self.entries.clear();
         self.names.clear();
         self.text.clear();
+        self.loose.clear();
         Parts {
             // Nothing is left to be mapped; the compiler keeps the memory of a vector that is
             // collected into one of the same layout.
@@ -126,6 +138,7 @@ impl<'a> Parts<'a> {
             names: self.names.into_iter().map_while(|_| None).collect(),
             text: self.text,
             forms: Default::default(),
+            loose: self.loose.into_iter().map_while(|_| None).collect(),
             frames: self.frames,
             elements: self.elements,
             copies: self.copies,

@@ -42,6 +42,7 @@ pub(super) fn walk<'a>(walk: &mut Walk<'_, 'a>, body: &Body<'a>) -> BodyForm {
     if starts(media_type, b"multipart/") {
         let boundary = multipart::parameter(media_type, b"boundary").unwrap_or_default();
         if multipart::walk(walk, source, boundary, root) {
+            walk.loose(source, root);
             return BodyForm::Multipart;
         }
     }
@@ -71,12 +72,14 @@ fn of_text<'a>(
     }
     if is(media_type, b"application/graphql") || graphql::is_likely(content) {
         graphql::walk(walk, source, root);
+        walk.loose(source, root);
         return BodyForm::GraphQl;
     }
     let is_html = is(media_type, b"text/html");
     if !is_html && xml::is_likely(content) {
         let name = xml::root(walk, root);
         xml::walk(walk, source, name);
+        walk.loose(source, root);
         return BodyForm::Xml;
     }
     if is(media_type, b"application/x-www-form-urlencoded")

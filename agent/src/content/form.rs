@@ -125,10 +125,11 @@ pub(super) fn cookies<'a>(walk: &mut Walk<'_, 'a>, source: Source<'_, 'a>) {
     }
 }
 
-/// The value of a Set-Cookie field: the cookie, and not how long it lives.
-pub(super) fn set_cookie<'a>(walk: &mut Walk<'_, 'a>, source: Source<'_, 'a>) {
+/// The value of a Set-Cookie field: the cookie, and not how long it lives; whether that is said.
+pub(super) fn set_cookie<'a>(walk: &mut Walk<'_, 'a>, source: Source<'_, 'a>) -> bool {
     let len = memchr(b';', source.bytes).unwrap_or(source.bytes.len());
     cookie(walk, source, 0..len);
+    len < source.bytes.len()
 }
 
 fn cookie<'a>(walk: &mut Walk<'_, 'a>, source: Source<'_, 'a>, range: Range<usize>) {

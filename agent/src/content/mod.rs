@@ -32,7 +32,7 @@ mod xml;
 pub use arena::Parts;
 pub use deep::Decoder;
 pub use layer::{Layer, Layers};
-pub use part::{Name, Part};
+pub use part::{LooseText, Name, Part};
 pub use place::{BodyForm, Container, Kind, Place, Side};
 pub use walk::{Body, Message};
 

@@ -25,6 +25,21 @@ pub struct Name<'p, 'a> {
     number: u32,
 }
 
+/// A piece of a message that has bytes which are of no part.
+#[derive(Clone, Copy, Debug)]
+pub struct LooseText<'a> {
+    /// All its bytes.
+    pub bytes: &'a [u8],
+    /// Whose it is.
+    pub side: Side,
+    /// Which it is.
+    pub container: Container,
+    /// The number in [`Parts::names`] that it is told under.
+    pub name: usize,
+    /// Whether it may go on behind its end.
+    pub is_cut: bool,
+}
+
 impl<'a> Parts<'a> {
     /// All parts, in the order in which they stand in the messages, a part in front of those that
     /// lie in its value.
@@ -56,6 +71,18 @@ impl<'a> Parts<'a> {
             parts: self,
             entry: self.names.get(number)?,
             number: u32::try_from(number).ok()?,
+        })
+    }
+
+    /// The pieces of the messages that have bytes which are of no part (markup, words of a language),
+    /// each whole: who looks for what must not leave looks there too.
+    pub fn loose(&self) -> impl Iterator<Item = LooseText<'a>> {
+        self.loose.iter().map(|loose| LooseText {
+            bytes: loose.bytes,
+            side: loose.side,
+            container: loose.container,
+            name: loose.name as usize,
+            is_cut: loose.is_cut,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::arena::{At, Bytes, Entry, MOST_PARTS, MOST_TEXT, NONE, NameEntry, Parts, Step};
+use super::arena::{At, Bytes, Entry, Loose, MOST_PARTS, MOST_TEXT, NONE, NameEntry, Parts, Step};
 use super::coding::Coding;
 use super::layer::{Layer, Layers};
 use super::place::{Container, Kind, Place, Side};
@@ -201,13 +201,34 @@ impl<'a> Walk<'_, 'a> {
         if name.eq_ignore_ascii_case(b"cookie") {
             return form::cookies(self, source);
         }
-        if name.eq_ignore_ascii_case(b"set-cookie") {
-            return form::set_cookie(self, source);
+        let is_cookie = name.eq_ignore_ascii_case(b"set-cookie");
+        if is_cookie && !form::set_cookie(self, source) {
+            return;
         }
         let number = self.name(NONE, step, wire(name), 0..name.len(), Coding::None);
+        if is_cookie {
+            return self.loose(source, number);
+        }
         let place = Value::text(number, Place::Header, Coding::None);
         let index = self.push(source, 0..value.len(), place);
         nest::header(self, index, name);
+    }
+
+    /// Says that `source`, told under `name`, has bytes which are of no part. In a value they are of
+    /// that.
+    pub(super) fn loose(&mut self, source: Source<'_, 'a>, name: u32) {
+        if let Lies::Wire {
+            bytes, container, ..
+        } = source.lies
+        {
+            self.parts.loose.push(Loose {
+                bytes,
+                side: self.side,
+                container,
+                name,
+                is_cut: source.is_cut,
+            });
+        }
     }
 
     /// Adds a step below `parent`; its number.

@@ -6,11 +6,12 @@ use std::ops::Range;
 use memchr::{memchr2, memchr3};
 
 use super::Redactor;
+use super::field::{credentials, is_credentials, names_client, names_user};
 use super::masked::stand_in;
 use super::names::{Meanings, Means, holds};
 use super::rules::{Rule, Ruleset, Why};
 use super::shape::{self, Hit, SHORTEST, Text};
-use crate::content::{Container, Decoder, Kind, Layers, Name, Part, Parts, Place, Side};
+use crate::content::{Container, Decoder, Kind, Layers, LooseText, Name, Part, Parts, Place, Side};
 use crate::exchange::{Mark, Marks, Secret};
 
 /// Lines that `sensitive` has at most.
@@ -186,6 +187,9 @@ impl Marker {
         for part in parts.iter() {
             work.part(part);
         }
+        for text in parts.loose() {
+            work.loose(text);
+        }
         merge(&mut self.found);
     }
 }
@@ -339,6 +343,21 @@ impl Work<'_> {
         }
         self.custom(part);
         self.shapes(part);
+    }
+
+    /// Looks at what is of no part, by shape: comments, words, parameters of fields.
+    fn loose(&mut self, text: LooseText<'_>) {
+        self.scan(text.bytes, text.is_cut);
+        for at in 0..self.hits.len() {
+            let Some(Hit { range, secret }) = self.hits.get(at).cloned() else {
+                break;
+            };
+            if self.redactor.masks(secret) {
+                let value = text.bytes.get(range.clone()).unwrap_or_default();
+                let span = (text.container, range);
+                self.add(text.side, span, secret, value, text.name, Rule::Shape);
+            }
+        }
     }
 
     /// What the name of a part makes of its value.
@@ -514,80 +533,4 @@ impl Work<'_> {
         };
         self.found.push(Found { mark, name, rule });
     }
-}
-
-/// Whether a header field holds credentials behind the name of their scheme (RFC 9110 §11.6.2).
-fn is_credentials(name: &[u8]) -> bool {
-    name.eq_ignore_ascii_case(b"authorization") || name.eq_ignore_ascii_case(b"proxy-authorization")
-}
-
-/// Whether a header field says who the client is.
-fn names_client(name: &[u8]) -> bool {
-    let names: [&[u8]; 8] = [
-        b"x-forwarded-for",
-        b"forwarded",
-        b"x-real-ip",
-        b"true-client-ip",
-        b"cf-connecting-ip",
-        b"x-client-ip",
-        b"x-cluster-client-ip",
-        b"fastly-client-ip",
-    ];
-    names.iter().any(|one| name.eq_ignore_ascii_case(one))
-}
-
-/// Whether a field says who the user is.
-fn names_user(name: &[u8]) -> bool {
-    let names: [&[u8]; 8] = [
-        b"user",
-        b"username",
-        b"user_name",
-        b"user_id",
-        b"userid",
-        b"login",
-        b"x-user-id",
-        b"x-remote-user",
-    ];
-    names.iter().any(|one| name.eq_ignore_ascii_case(one))
-}
-
-/// Which bytes of the value are the credentials, and of what type they are. The scheme stays.
-fn credentials(value: &[u8]) -> (Range<usize>, Secret) {
-    let blank = |byte: &u8| *byte == b' ' || *byte == b'\t';
-    let Some(end) = value.iter().position(blank) else {
-        return (0..value.len(), Secret::Credential);
-    };
-    let scheme = value.get(..end).unwrap_or_default();
-    let behind = value.get(end..).unwrap_or_default();
-    let from = end + behind.iter().take_while(|byte| blank(byte)).count();
-    let secret = if scheme.eq_ignore_ascii_case(b"bearer") {
-        Secret::Bearer
-    } else if scheme.eq_ignore_ascii_case(b"basic") {
-        Secret::Basic
-    } else {
-        Secret::Credential
-    };
-    // A scheme is short and a token of letters; what is not may be the secret itself.
-    let is_scheme = scheme.len() <= 32
-        && scheme
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
-        && !has_shape(scheme);
-    if is_scheme {
-        (from..value.len(), secret)
-    } else {
-        (0..value.len(), secret)
-    }
-}
-
-/// Whether a word has the shape of a secret.
-fn has_shape(word: &[u8]) -> bool {
-    let mut hits = Vec::new();
-    let text = Text {
-        bytes: word,
-        is_cut: false,
-        addresses: false,
-    };
-    shape::scan(text, &mut hits);
-    !hits.is_empty()
 }

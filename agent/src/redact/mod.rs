@@ -13,6 +13,7 @@
 
 mod arguments;
 mod excerpt;
+mod field;
 mod key;
 mod marker;
 mod masked;

@@ -1,11 +1,13 @@
 //! Counters by enum: no strings at call sites. A stage owns its [`Counters`]; the pipeline sums them.
-//! The log goes to standard error.
+//! The log goes to standard error; a panic does too, without what was heard.
 
 mod balance;
 mod log;
+mod panic;
 
 pub use balance::{Balance, HOST_BALANCES, Imbalance, LOSSES, SHARD_BALANCES};
 pub use log::{LogError, LogFormat, LogOptions, log_to_stderr, with_causes};
+pub use panic::quiet_panics;
 
 /// Declares [`Counter`] with the stage and the name of each.
 macro_rules! counters {

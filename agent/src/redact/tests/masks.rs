@@ -223,6 +223,36 @@ fn bodies_of_every_form() {
 }
 
 #[test]
+fn what_is_of_no_part_is_looked_at_too() {
+    let key = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
+    let with = |kind: &'static str, text: &str| {
+        let (given, left) = (
+            text.replace('#', key),
+            text.replace('#', "[masked:cloud_key:#]"),
+        );
+        let exchange = asked("/", &[("Content-Type", kind)], &given);
+        let told = &["request.body:cloud_key"];
+        check(&exchange, "/http/request/body/content", &json!(left), told);
+    };
+    with("application/graphql", "query { a(b: #) { c } }");
+    with("text/xml", "<a # b='1'><c/></a #>");
+    with(
+        "multipart/form-data; boundary=b",
+        "see #\r\n--b\r\nX-Note: #\r\nContent-Disposition: form-data; name=a\r\n\r\nx\r\n--b--\r\n",
+    );
+    let exchange = answered(&[("Set-Cookie", &format!("a=b; Path=/{key}"))], "");
+    let left = json!([[
+        "set-cookie",
+        "a=[masked:cookie:#]; Path=/[masked:cloud_key:#]"
+    ]]);
+    let told = [
+        "response.cookies.a:cookie",
+        "response.headers.set-cookie:cloud_key",
+    ];
+    check(&exchange, "/http/response/headers", &left, &told);
+}
+
+#[test]
 fn what_cannot_be_looked_into_is_left_out() {
     let png = asked(
         "/",
