@@ -37,12 +37,6 @@ impl Words {
         self.ends.is_empty()
     }
 
-    /// Whether `word` is among them.
-    #[must_use]
-    pub fn has(&self, word: &[u8]) -> bool {
-        self.iter().any(|have| have == word)
-    }
-
     const fn bytes(&self) -> usize {
         self.text.capacity() + self.ends.capacity() * size_of::<u32>()
     }
@@ -95,8 +89,6 @@ mod tests {
         assert_eq!(all.len(), words.len());
         assert_eq!(all.is_empty(), words.is_empty());
         assert!(all.iter().eq(words.iter().map(|word| word.as_bytes())));
-        assert!(words.iter().all(|word| all.has(word.as_bytes())));
-        assert!(!all.has(b"another"));
     }
 
     #[test]
