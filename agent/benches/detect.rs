@@ -9,14 +9,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use eaves::clock::WallTime;
-use eaves::detect::score::{Secrets, Token};
+use eaves::detect::score::{Secrets, THRESHOLD, Token};
 use eaves::exchange::Exchange;
 use eaves::pipeline::Reading;
 use eaves::pipeline::recorded::requests;
 use serde_json::Value;
-
-/// Sum from which on a detector has fired.
-const THRESHOLD: u8 = 5;
 
 /// Requests that are judged to measure speed.
 const JUDGED: usize = 100_000;
