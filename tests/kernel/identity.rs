@@ -1,7 +1,7 @@
 //! Who asked, behind real proxies: an app of which the client is far away and the peer on this host
 //! names the client all the same, and no client can name another.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -80,38 +80,19 @@ struct App {
 impl App {
     /// nginx, in this cgroup, as one process.
     fn start(sandbox: &Sandbox, cgroup: &Cgroup) -> Result<Self> {
-        let nginx = program("nginx", "nginx")?;
         let tcp = [port()?, port()?];
         let unix = ["plain.sock", "proxied.sock"].map(|name| sandbox.file(name));
-        let folder = sandbox.file("app");
-        std::fs::create_dir(&folder)?;
-        let folder = folder.display();
-        let config = sandbox.write(
-            "app.conf",
-            format!(
-                "user root; master_process off; daemon off; pid {folder}/pid; error_log stderr warn;
-events {{ worker_connections 256; }}
-http {{
-  access_log off; default_type text/plain;
-  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-  server {{
-    listen 127.0.0.1:{}; listen 127.0.0.1:{} proxy_protocol;
+        let server = format!(
+            "listen 127.0.0.1:{}; listen 127.0.0.1:{} proxy_protocol;
     listen unix:{}; listen unix:{} proxy_protocol;
-    location / {{ return 200 \"ok\\n\"; }}
-  }}
-}}
-",
-                tcp[0],
-                tcp[1],
-                unix[0].display(),
-                unix[1].display(),
-            ),
-        )?;
-        let mut command = cgroup.enter(&nginx)?;
-        command.args(["-e", "stderr", "-p"]).arg(sandbox.path());
-        command.arg("-c").arg(&config);
-        let mut process = Process::start(sandbox, "app", command)?;
+    location / {{ return 200 \"ok\\n\"; }}",
+            tcp[0],
+            tcp[1],
+            unix[0].display(),
+            unix[1].display(),
+        );
+        let command = cgroup.enter(&program("nginx", "nginx")?)?;
+        let mut process = nginx(sandbox, "app", command, &server)?;
         wait::until("the app", || {
             process.must_live()?;
             Ok(unix.iter().all(|path| path.exists()).then_some(()))
@@ -121,6 +102,41 @@ http {{
             tcp,
             unix,
         })
+    }
+}
+
+/// nginx as one process, which `command` starts, with one server.
+fn nginx(sandbox: &Sandbox, name: &str, mut command: Command, server: &str) -> Result<Process> {
+    let folder = sandbox.file(name);
+    std::fs::create_dir(&folder)?;
+    let folder = folder.display();
+    let config = sandbox.write(
+        &format!("{name}.conf"),
+        format!(
+            "user root; master_process off; daemon off; pid {folder}/pid; error_log stderr warn;
+events {{ worker_connections 256; }}
+http {{
+  access_log off; default_type text/plain;
+  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+  server {{
+    {server}
+  }}
+}}
+"
+        ),
+    )?;
+    command.args(["-e", "stderr", "-p"]).arg(sandbox.path());
+    command.arg("-c").arg(&config);
+    Process::start(sandbox, name, command)
+}
+
+/// This host, to a client of such an address.
+fn here(client: &str) -> &'static str {
+    if client.contains(':') {
+        "[::1]"
+    } else {
+        "127.0.0.1"
     }
 }
 
@@ -170,11 +186,7 @@ fn haproxy(sandbox: &Sandbox, ways: &[Way]) -> Result<Process> {
                       timeout server 60s\n"
             .to_owned();
     for (number, way) in ways.iter().enumerate() {
-        let here = if way.client.contains(':') {
-            "[::1]"
-        } else {
-            "127.0.0.1"
-        };
+        let here = here(way.client);
         config.push_str(&format!(
             "listen way{number}\n  {}\n  bind {here}:{}\n  server app {}\n",
             way.mode, way.front, way.server
@@ -189,11 +201,7 @@ fn haproxy(sandbox: &Sandbox, ways: &[Way]) -> Result<Process> {
 /// Asks, from a far address and with the name of another, as soon as the front is there.
 fn ask(client: &str, port: u16, target: &str) -> Result<()> {
     let curl = program("curl", "curl")?;
-    let here = if client.contains(':') {
-        "[::1]"
-    } else {
-        "127.0.0.1"
-    };
+    let here = here(client);
     let mut command = Command::new(curl);
     command.args(["-sS", "--fail", "-o", "/dev/null", "--max-time", "10"]);
     command.args([
@@ -290,7 +298,7 @@ fn behind_haproxy(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     report.balanced()
 }
 
-/// nginx appends to what the client says; the app runs in a pod.
+/// Behind nginx; the app runs in a pod.
 fn behind_nginx(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let id = container_id();
     let uid = format!("0b5f3f1e-7a3c-4c52-9d0a-{:012x}", std::process::id());
@@ -304,7 +312,17 @@ fn behind_nginx(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let app = App::start(sandbox, &cgroup)?;
     let front = port()?;
     let mut agent = Agent::watch(sandbox, mode, &[])?;
-    let process = nginx(sandbox, &app, front)?;
+    // It appends to what the client says.
+    let server = format!(
+        "listen 127.0.0.1:{front};
+    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    location /tcp {{ proxy_pass http://127.0.0.1:{}; }}
+    location /unix {{ proxy_pass http://unix:{}:; }}",
+        app.tcp[0],
+        app.unix[0].display()
+    );
+    let command = Command::new(program("nginx", "nginx")?);
+    let process = nginx(sandbox, "front", command, &server)?;
     for target in ["/tcp", "/unix"] {
         ask(CLIENT[0], front, target)?;
     }
@@ -317,37 +335,4 @@ fn behind_nginx(sandbox: &Sandbox, mode: Mode) -> Result<()> {
         ensure!(text(event, "/kubernetes/uid")? == uid, "{event}");
     }
     report.balanced()
-}
-
-fn nginx(sandbox: &Sandbox, app: &App, front: u16) -> Result<Process> {
-    let nginx = program("nginx", "nginx")?;
-    let folder = sandbox.file("front");
-    std::fs::create_dir(&folder)?;
-    let folder: &Path = &folder;
-    let folder = folder.display();
-    let config = sandbox.write(
-        "front.conf",
-        format!(
-            "user root; master_process off; daemon off; pid {folder}/pid; error_log stderr warn;
-events {{ worker_connections 256; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-  proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-  server {{
-    listen 127.0.0.1:{front};
-    location /tcp {{ proxy_pass http://127.0.0.1:{}; }}
-    location /unix {{ proxy_pass http://unix:{}:; }}
-  }}
-}}
-",
-            app.tcp[0],
-            app.unix[0].display()
-        ),
-    )?;
-    let mut command = Command::new(nginx);
-    command.args(["-e", "stderr", "-p"]).arg(sandbox.path());
-    command.arg("-c").arg(&config);
-    Process::start(sandbox, "front", command)
 }

@@ -123,7 +123,6 @@ pub(crate) fn text<'v>(value: &'v Value, path: &str) -> Result<&'v str> {
     found.with_context(|| format!("no {path} in {value}"))
 }
 
-#[track_caller]
 fn check(value: &Value, path: &str, expected: &str) -> Result<()> {
     let found = text(value, path)?;
     ensure!(
