@@ -312,3 +312,34 @@ impl Session<'_> {
         Ok((Exit::Done, host.into_catalog()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Secret, redactor};
+    use crate::config::parse;
+    use std::path::Path;
+
+    /// How a host whose secret lies in `file` writes a token.
+    fn written(file: &Path) -> String {
+        let text = format!("redact: {{ key: \"${{file:{}}}\" }}", file.display());
+        let config = parse(&text).unwrap();
+        let redactor = redactor(&config, Secret::Host).unwrap();
+        redactor.key().hash(b"token").to_string()
+    }
+
+    #[test]
+    fn a_fleet_shares_a_key_and_changes_it_by_its_file() {
+        let dir = std::env::temp_dir().join(format!("eaves-fleet-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let (one, other) = (dir.join("one"), dir.join("other"));
+        std::fs::write(&one, "of the fleet\n").unwrap();
+        std::fs::write(&other, "of the fleet").unwrap();
+        let first = written(&one);
+        assert_eq!((first.len(), written(&other)), (21, first.clone()));
+        std::fs::write(&one, "its next one").unwrap();
+        assert_ne!(written(&one), first);
+        std::fs::write(&other, "its next one").unwrap();
+        assert_eq!(written(&one), written(&other));
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}

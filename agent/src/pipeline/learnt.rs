@@ -58,7 +58,8 @@ impl Learnt {
                 *catalog = Catalog::of(endpoints.catalog);
                 catch_up(dir, cursor, enrich, catalog);
             }
-            Ok(None) => {}
+            // Killed before the first snapshot, or never begun: then there is no journal to read.
+            Ok(None) => catch_up(dir, Cursor::default(), enrich, catalog),
             Err(error) => {
                 tracing::warn!(%error, "what was learnt of endpoints is lost, learning begins anew");
             }
@@ -206,8 +207,13 @@ impl Event {
 mod tests {
     use super::{Endpoints, Event, Learnt, Templates};
     use crate::catalog::Catalog;
+    use crate::clock::{Moment, WallTime};
+    use crate::config;
     use crate::enrich::{Enrich, Identity};
+    use crate::journal::{Journal, Keys, RealDisk, Record, RecordKind, Worth};
     use crate::keyed::HashKey;
+    use std::path::Path;
+    use std::sync::Arc;
 
     fn line(route: &str, extra: &str) -> String {
         format!(
@@ -255,5 +261,61 @@ mod tests {
         assert_eq!(again.kept(), catalog.kept());
         assert_eq!(Endpoints::load(&dir).unwrap().unwrap().0.frame, 7);
         std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    /// Writes exchanges on `routes` into the journal in `dir`.
+    fn write(dir: &Path, routes: &[&str]) {
+        let section = config::Journal {
+            dir: dir.to_owned(),
+            min_free: config::Size(0),
+            ..config::Journal::default()
+        };
+        let options = section.options(vec![]);
+        let mut journal = Journal::open(options, Arc::new(RealDisk), Moment::now()).unwrap();
+        for route in routes {
+            let line = line(&format!(r#""route":"{route}","#), "") + "\n";
+            let record = Record {
+                kind: RecordKind::Exchange,
+                worth: Worth::Common,
+                severity: None,
+                time: WallTime(1_795_240_931_123_456_789),
+                line: line.as_bytes(),
+                keys: Keys::default(),
+            };
+            journal.append(&record, Moment::now());
+        }
+        journal.close(Moment::now());
+    }
+
+    /// Checks what is known at a start of what came before the last snapshot, and behind it, when the
+    /// agent was killed; `None`: there was no snapshot yet.
+    #[track_caller]
+    fn check_killed(name: &str, before: Option<&[&str]>, behind: &[&str], expected: &[&str]) {
+        let dir = std::env::temp_dir().join(format!("eaves-killed-{}-{name}", std::process::id()));
+        if let Some(before) = before {
+            write(&dir, before);
+            let (mut one, mut catalog) = (enrich(), Catalog::default());
+            let mut learnt = Learnt::begin(&dir, &mut one, &mut catalog);
+            learnt.keep(&one, &catalog, 1);
+        }
+        write(&dir, behind);
+        let templates = [(); 2].map(|()| {
+            let (mut other, mut catalog) = (enrich(), Catalog::default());
+            Learnt::begin(&dir, &mut other, &mut catalog);
+            let told = catalog.endpoints().len();
+            assert_eq!(told, expected.len());
+            other.templates()
+        });
+        let known: Vec<&str> = templates[0].hosts["a"].iter().map(String::as_str).collect();
+        assert_eq!(known, expected);
+        assert_eq!(templates[0], templates[1]);
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn what_was_learnt_before_a_kill_is_taken_from_the_journal() {
+        let (users, dates) = ("/users/{id}", "/reports/{date}");
+        check_killed("early", None, &[users, dates, users], &[dates, users]);
+        check_killed("late", Some(&[users]), &[dates], &[dates, users]);
     }
 }

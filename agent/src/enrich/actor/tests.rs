@@ -142,6 +142,66 @@ fn the_order_decides_and_a_name_comes_before_a_credential() {
     check(identity, &fields, "bob by header.x-user-id +");
 }
 
+/// Checks that whichever of `sources` stands first in the list says who it is.
+#[track_caller]
+fn check_order(asked: &Exchange, sources: &[(UserSource, &str)]) {
+    for first in 0..sources.len() {
+        let mut list = sources.to_vec();
+        list.rotate_left(first);
+        let expected = list[0].1;
+        let identity = Identity {
+            user: list.into_iter().map(|(source, _)| source).collect(),
+            ..Identity::default()
+        };
+        let mut enrich = Enrich::new(identity, key());
+        let told = told(&heard(&mut enrich, asked.clone()));
+        assert!(told.starts_with(expected), "{told}, not {expected}");
+    }
+}
+
+#[test]
+fn the_first_source_of_the_list_that_names_somebody_wins() {
+    let cookie = format!("anything={JWT}");
+    let fields = [
+        ("Authorization", "Basic QWxhZGRpbjpvcGVu"),
+        ("Cookie", &*cookie),
+        ("X-User-Id", "bob"),
+        JSON,
+    ];
+    let body = br#"{"username":"carol","password":"p"}"#;
+    let refused = response(401, &[], b"");
+    let asked = exchange(request("POST", "/login", &fields, body), Some(refused));
+    let none = UserSource::default;
+    let (jwt, header) = (Some("sub".to_owned()), Some("X-User-Id".to_owned()));
+    let (basic, body) = (Some(Nothing {}), Some("username".to_owned()));
+    let sources = [
+        (UserSource { jwt, ..none() }, "alice by jwt.sub"),
+        (UserSource { basic, ..none() }, "Aladdin by basic"),
+        (UserSource { header, ..none() }, "bob by header.x-user-id"),
+        (UserSource { body, ..none() }, "carol by "),
+    ];
+    check_order(&asked, &sources);
+}
+
+#[test]
+fn the_first_credential_of_the_list_wins_where_nobody_is_named() {
+    let fields = [
+        ("Authorization", "Bearer opaque"),
+        ("Cookie", "sid=1"),
+        ("X-Api-Key", "k1"),
+    ];
+    let asked = exchange(request("GET", "/items", &fields, b""), None);
+    let none = UserSource::default;
+    let (cookie, api_key) = (Some("sid".to_owned()), Some("X-Api-Key".to_owned()));
+    let bearer = Some(Nothing {});
+    let sources = [
+        (UserSource { cookie, ..none() }, "- by cookie.sid +"),
+        (UserSource { api_key, ..none() }, "- by api_key.X-Api-Key +"),
+        (UserSource { bearer, ..none() }, "- by bearer +"),
+    ];
+    check_order(&asked, &sources);
+}
+
 #[test]
 fn a_credential_is_its_hash() {
     let exchange = get(

@@ -160,10 +160,13 @@ fn poland(digits: &Digits) -> bool {
 /// DNI: eight digits and the letter their rest by 23 names.
 fn spain(digits: &[u8], letter: u8) -> bool {
     const LETTERS: &[u8; 23] = b"TRWAGMYFPDXBNJZSQVHLCKE";
+    if digits.len() != 8 {
+        return false;
+    }
     let number = digits
         .iter()
         .fold(0_usize, |value, digit| value * 10 + usize::from(*digit));
-    digits.len() == 8 && LETTERS.get(number % 23) == Some(&letter)
+    LETTERS.get(number % 23) == Some(&letter)
 }
 
 /// Whether a word of letters and digits is a number of a person.

@@ -193,6 +193,13 @@ fn national_ids_with_their_check_rules() {
 }
 
 #[test]
+fn a_number_as_long_as_can_be_is_worked_out_within_bounds() {
+    for len in 9..64 {
+        check(&format!("{}Z", "9".repeat(len)), &[]);
+    }
+}
+
+#[test]
 fn ip_addresses() {
     check("203.0.113.7", &["ip_address=203.0.113.7"]);
     check("203.0.113.300", &[]);
