@@ -64,7 +64,7 @@ impl Judge {
         let context = SealContext::new(&Origin::default());
         let reading = Reading::new().ok()?;
         Some(Self {
-            reading: reading.marking(Arc::clone(context.redactor())),
+            reading: reading.marking(&context),
             context,
             masked: Masked::new(),
             line: Vec::new(),
