@@ -2,18 +2,8 @@
 #![no_main]
 
 use eaves::content::{Body, Container, Decoder, Message, Parts, Side};
+use eaves_fuzz::MEDIA_TYPES;
 use libfuzzer_sys::fuzz_target;
-
-const MEDIA_TYPES: [&[u8]; 8] = [
-    b"",
-    b"application/json",
-    b"application/x-www-form-urlencoded",
-    b"multipart/form-data; boundary=b",
-    b"text/xml",
-    b"application/graphql",
-    b"application/grpc-web-text",
-    b"text/plain",
-];
 
 const FIELDS: [&[u8]; 4] = [b"cookie", b"authorization", b"referer", b"set-cookie"];
 

@@ -9,27 +9,21 @@ use eaves::capture::ConnOpen;
 use eaves::catalog::Catalog;
 use eaves::clock::{BootTime, Ktime, WallTime};
 use eaves::enrich::{Enrich, Identity};
-use eaves::exchange::{Body, ConnInfo, Exchange, Half, Head, Known, Seen, Span, Version};
+use eaves::exchange::{ConnInfo, Exchange, Half, Seen};
 use eaves::keyed::HashKey;
 use eaves_common::Role;
+use eaves_fuzz::half;
 use libfuzzer_sys::fuzz_target;
 
 const CLIENT: &str = "203.0.113.7";
 const BOOT: BootTime = BootTime(WallTime(1_795_240_000_000_000_000));
 
 /// A message of lines: method and target, or a status; then fields; then, behind an empty line, a body.
-fn half(text: &[u8], status: u16, more: &[u8]) -> Half {
-    let mut head = Head::default();
-    let mut keep = |bytes: &[u8]| {
-        let start = head.buffer.len() as u32;
-        head.buffer.extend_from_slice(bytes);
-        let len = bytes.len() as u32;
-        Span { start, len }
-    };
+fn message(text: &[u8], status: u16, more: &[u8]) -> Half {
     let mut lines = text.split(|byte| *byte == b'\n');
     let first = lines.next().unwrap_or_default();
     let space = first.iter().position(|byte| *byte == b' ').unwrap_or(0);
-    let (word, target) = (keep(&first[..space]), keep(&first[space..]));
+    let (word, target) = first.split_at(space);
     let mut fields = Vec::new();
     for line in lines.by_ref().take_while(|line| !line.is_empty()) {
         let colon = line
@@ -41,46 +35,28 @@ fn half(text: &[u8], status: u16, more: &[u8]) -> Half {
         if line[..colon].eq_ignore_ascii_case(b"x-forwarded-for") {
             value.extend_from_slice(more);
         }
-        fields.push((keep(&line[..colon]), keep(&value)));
+        fields.push((&line[..colon], value));
     }
     let body = lines.collect::<Vec<_>>().join(&b'\n');
-    (head.word, head.target, head.fields) = (word, target, fields);
-    Half {
-        head,
-        version: Version::Http11,
-        status,
-        header_bytes: 0,
-        body: Body {
-            total_bytes: Some(body.len() as u64),
-            content: body,
-        },
-        trailers: None,
-        began: Ktime(1),
-        ended: Ktime(2),
-    }
+    half(word, target, fields, body, status)
 }
 
 fn exchange(request: &[u8], response: &[u8], status: u16) -> Exchange {
     let more = format!(", {CLIENT}");
+    let conn = ConnInfo {
+        open: ConnOpen {
+            remote: Some((IpAddr::from([127, 0, 0, 1]), 5000)),
+            ..ConnOpen::default()
+        },
+        role: Role::Server,
+        proxied: None,
+    };
     Exchange {
-        conn: Arc::new(ConnInfo {
-            open: ConnOpen {
-                remote: Some((IpAddr::from([127, 0, 0, 1]), 5000)),
-                ..ConnOpen::default()
-            },
-            role: Role::Server,
-            proxied: None,
-        }),
-        ordinal: 0,
-        stream: None,
-        request: Some(half(request, 0, more.as_bytes())),
-        response: Some(half(response, status, b"")),
+        request: Some(message(request, 0, more.as_bytes())),
+        response: Some(message(response, status, b"")),
         request_seen: Seen::Whole,
         response_seen: Seen::Whole,
-        missing_bytes: 0,
-        reasons: Vec::new(),
-        anomalies: Vec::new(),
-        known: Known::default(),
+        ..Exchange::of(Arc::new(conn))
     }
 }
 
