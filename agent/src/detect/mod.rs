@@ -19,6 +19,7 @@ mod window;
 mod incident;
 mod party;
 mod rule;
+mod scanners;
 mod scene;
 mod sealed;
 mod shared;

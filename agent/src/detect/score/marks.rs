@@ -1,14 +1,13 @@
 //! What one request shows beside injection: tokens with faults (JWT-01, 02, 04), credentials in the
 //! URL (CRED-01), one id in two places (BOLA-03), tools and paths of scanners (SCAN-02, 03, 04).
 
-use aho_corasick::{AhoCorasick, MatchKind};
-
 use super::ScorerError;
 use super::rules::{Rule, Rules, rule};
 use super::secrets::Secrets;
 use super::token::Token;
 use crate::clock::{BootTime, WallTime};
 use crate::content::{self, Container, Kind, Layers, Part, Parts, Side};
+use crate::detect::scanners::scanner;
 use crate::exchange::{Exchange, ScoreHit};
 
 /// What a detector of this kind weighs: one sign is enough.
@@ -16,48 +15,6 @@ const SCORE: u8 = 5;
 
 /// Ids that are held against each other.
 const IDS: usize = 64;
-
-/// Programs that look for weaknesses, by what they call themselves.
-const SCANNERS: &[&str] = &[
-    "acunetix",
-    "arachni",
-    "burpcollaborator",
-    "burpsuite",
-    "cgichk",
-    "commix",
-    "dirbuster",
-    "feroxbuster",
-    "ffuf",
-    "fimap",
-    "gobuster",
-    "havij",
-    "hydra",
-    "jaeles",
-    "joomscan",
-    "masscan",
-    "metasploit",
-    "nessus",
-    "netsparker",
-    "nikto",
-    "nmap scripting",
-    "nuclei",
-    "openvas",
-    "owasp zap",
-    "paros",
-    "qualys",
-    "skipfish",
-    "sqlmap",
-    "sqlninja",
-    "w3af",
-    "wapiti",
-    "webinspect",
-    "wfuzz",
-    "whatweb",
-    "wpscan",
-    "xsser",
-    "zaproxy",
-    "zgrab",
-];
 
 /// Methods that no API is called by.
 const ODD_METHODS: &[&[u8]] = &[b"DEBUG", b"TRACE", b"TRACK"];
@@ -123,7 +80,6 @@ pub(super) struct Marks {
     files: Rules,
     credentials: Rules,
     keys: Rules,
-    scanners: AhoCorasick,
 }
 
 /// A sign: detector, rule, and the bytes that show it.
@@ -135,10 +91,6 @@ impl Marks {
             files: Rules::new(FILES)?,
             credentials: Rules::new(CREDENTIALS)?,
             keys: Rules::new(KEYS)?,
-            scanners: AhoCorasick::builder()
-                .ascii_case_insensitive(true)
-                .match_kind(MatchKind::Standard)
-                .build(SCANNERS)?,
         })
     }
 
@@ -171,17 +123,13 @@ impl Marks {
         self.files.each_match(path, |rule, _, _| {
             add(hits, ("scan-03", rule.name, path), "request.path", None)
         });
-        if let Some(agent) = head.field("user-agent") {
-            let named = self.scanners.find_overlapping_iter(agent);
-            let first = named.map(|hit| hit.pattern().as_usize()).min();
-            if let Some(tool) = first.and_then(|at| SCANNERS.get(at)) {
-                add(
-                    hits,
-                    ("scan-02", "scanner_agent", tool.as_bytes()),
-                    "request.headers.user-agent",
-                    None,
-                );
-            }
+        if let Some(tool) = head.field("user-agent").and_then(scanner) {
+            add(
+                hits,
+                ("scan-02", "scanner_agent", tool.as_bytes()),
+                "request.headers.user-agent",
+                None,
+            );
         }
         let success = exchange
             .response
