@@ -78,6 +78,20 @@ impl<'a> Facts<'a> {
         facts
     }
 
+    /// Adds what the content of `exchange` still tells, which was put together again from a sealed
+    /// event; `event` is its sealed form.
+    #[must_use]
+    pub fn with_content(mut self, exchange: &'a Exchange, event: &'a ApiEvent<'a>) -> Self {
+        self.content(&exchange.known.content);
+        if let Some(response) = &exchange.response {
+            for (name, value) in response.head.fields() {
+                self.reply(name, value);
+            }
+        }
+        self.hits = hits(exchange, event, self.status);
+        self
+    }
+
     /// Account, credential, program; and on a login that failed the account it was tried for, whose
     /// owner need not be the caller.
     fn who(&mut self, exchange: &'a Exchange) {
@@ -133,16 +147,20 @@ impl<'a> Facts<'a> {
         self.status = response.status;
         self.response_bytes = response.body.total_bytes;
         for (name, value) in response.head.fields() {
-            match name.len() {
-                12 if name.eq_ignore_ascii_case(b"content-type") => self.reply_type = value,
-                10 if name.eq_ignore_ascii_case(b"set-cookie") => self.marks.add(Mark::Granted),
-                // A date of RFC 9745, or `true` of its drafts.
-                11 if name.eq_ignore_ascii_case(b"deprecation") && value != b"false" => {
-                    self.marks.add(Mark::Deprecated);
-                }
-                6 if name.eq_ignore_ascii_case(b"sunset") => self.marks.add(Mark::Deprecated),
-                _ => {}
+            self.reply(name, value);
+        }
+    }
+
+    fn reply(&mut self, name: &[u8], value: &'a [u8]) {
+        match name.len() {
+            12 if name.eq_ignore_ascii_case(b"content-type") => self.reply_type = value,
+            10 if name.eq_ignore_ascii_case(b"set-cookie") => self.marks.add(Mark::Granted),
+            // A date of RFC 9745, or `true` of its drafts.
+            11 if name.eq_ignore_ascii_case(b"deprecation") && value != b"false" => {
+                self.marks.add(Mark::Deprecated);
             }
+            6 if name.eq_ignore_ascii_case(b"sunset") => self.marks.add(Mark::Deprecated),
+            _ => {}
         }
     }
 

@@ -1,6 +1,7 @@
 //! Facts from a sealed event, as the journal has it: what detectors are fed again after a crash.
 //!
-//! What seal took away is missing here, and so are the stateless detectors' hits.
+//! What seal took away is missing here. What it left of values is judged by those who read contents,
+//! and added ([`Facts::with_content`]).
 
 use std::borrow::Cow;
 
@@ -82,6 +83,12 @@ impl Sealed {
             Some("none") => Extent::None,
             _ => Extent::Whole,
         }
+    }
+
+    /// The event.
+    #[must_use]
+    pub const fn event(&self) -> &Value {
+        &self.event
     }
 
     /// What it tells.

@@ -37,7 +37,7 @@ pub use place::{
     AutonomousSystem, Container, Geo, Kubernetes, Labels, Location, Owner, Parent, Process,
 };
 pub use signal::{Signal, Signals};
-pub use text::{Lines, Lower, Text};
+pub use text::{Lines, Lower, Text, unescaped};
 pub use time::{STAMP_BYTES, parse_stamp, stamp};
 pub use user::{AgentClass, User, UserAgent};
 

@@ -1,4 +1,4 @@
-use super::text::tests::unescaped;
+use super::text::unescaped;
 use super::{
     Actor, Baseline, Count, Detail, DetectorName, Evidence, Finding, FindingKind, Host, Ids,
     IncidentState, Learnt, Lower, Notice, Outcome, Severity, TapState, Target, Text, json_schema,

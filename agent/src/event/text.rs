@@ -85,6 +85,29 @@ fn escaped(bytes: &[u8]) -> String {
     out
 }
 
+/// The bytes that `text` was written for.
+#[must_use]
+pub fn unescaped(text: &str) -> Vec<u8> {
+    let (mut out, mut rest) = (Vec::with_capacity(text.len()), text);
+    while let Some((before, behind)) = rest.split_once("\\x") {
+        out.extend_from_slice(before.as_bytes());
+        let digits = behind.get(..2).map(|digits| u8::from_str_radix(digits, 16));
+        match digits {
+            Some(Ok(byte)) => {
+                out.push(byte);
+                rest = behind.get(2..).unwrap_or_default();
+            }
+            // We wrote no such thing: it stays as it is.
+            _ => {
+                out.extend_from_slice(b"\\x");
+                rest = behind;
+            }
+        }
+    }
+    out.extend_from_slice(rest.as_bytes());
+    out
+}
+
 impl std::fmt::Debug for Text<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:?}", self.to_text())
@@ -147,20 +170,8 @@ text_schema! { Text Lower }
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::{Lower, Text};
+    use super::{Lower, Text, unescaped};
     use proptest::prelude::*;
-
-    /// Takes the escapes of a text out again.
-    pub(in super::super) fn unescaped(text: &str) -> Vec<u8> {
-        let (mut out, mut rest) = (Vec::new(), text);
-        while let Some((before, behind)) = rest.split_once("\\x") {
-            out.extend_from_slice(before.as_bytes());
-            out.push(u8::from_str_radix(&behind[..2], 16).unwrap());
-            rest = &behind[2..];
-        }
-        out.extend_from_slice(rest.as_bytes());
-        out
-    }
 
     fn check(bytes: &[u8], expected: &str) {
         assert_eq!(Text(bytes).to_text(), expected);

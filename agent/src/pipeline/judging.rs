@@ -18,6 +18,7 @@ pub struct Judging {
     enrich: Enrich,
     detect: Detect,
     line: Vec<u8>,
+    events: u64,
 }
 
 impl Judging {
@@ -37,6 +38,7 @@ impl Judging {
             enrich: Enrich::new(identity, context.redactor().key().clone()),
             detect: Detect::new(options, context.ids().clone(), rules),
             line: Vec::new(),
+            events: 0,
             context,
         })
     }
@@ -56,12 +58,22 @@ impl Judging {
     }
 
     /// Judges one event as sinks have it; whether `line` is one. The bytes that sealing took away are
-    /// not judged.
+    /// not judged: masked values, and bodies that were not kept.
     pub fn event(&mut self, line: &[u8]) -> bool {
         let Some(sealed) = Sealed::read(line) else {
             return false;
         };
-        self.detect.judge_line(&sealed.facts(), line);
+        self.events += 1;
+        match super::recorded::event(sealed.event(), self.events) {
+            Some(mut row) => {
+                self.reading.read(&mut row.exchange);
+                self.masked.fill(&row.exchange, self.context.redactor());
+                let event = seal(&row.exchange, &self.masked, &self.context);
+                let facts = sealed.facts().with_content(&row.exchange, &event);
+                self.detect.judge_line(&facts, line);
+            }
+            None => self.detect.judge_line(&sealed.facts(), line),
+        }
         true
     }
 

@@ -133,3 +133,82 @@ fn events_of_a_file_are_judged_and_other_records_are_not() {
     let found = opened(&mut judging);
     assert!(found.contains(&"auth-01".to_owned()), "{found:?}");
 }
+
+/// An event of a GET, with `query` and the parts of a body in their places.
+fn event(query: &str, request: &serde_json::Value) -> Vec<u8> {
+    let event = serde_json::json!({
+        "kind": "exchange", "schema": 1, "id": "01a1fcb2-af33-7474-8c1f-bb469ccfd6a8",
+        "time": "2026-11-21T06:02:11.123456789Z", "role": "server",
+        "client": { "address": "203.0.113.7" },
+        "url": { "domain": "a.example", "path": "/search", "query": query },
+        "http": {
+            "route": "/search",
+            "request": {
+                "method": "POST", "header_bytes": 1, "body": request,
+                "headers": [["content-type", "application/json"], ["authorization", "[masked:bearer:hmac:9f2c11]"]],
+            },
+            "response": { "status_code": 200, "headers": [], "header_bytes": 1 },
+        },
+    });
+    event.to_string().into_bytes()
+}
+
+#[test]
+fn injections_in_events_are_judged_as_far_as_they_were_not_masked() {
+    let check = |query: &str, body: serde_json::Value, expected: &[&str]| {
+        let mut judging = judging();
+        assert!(judging.event(&event(query, &body)));
+        assert_eq!(opened(&mut judging), expected, "{query} {body}");
+    };
+    let none = serde_json::Value::Null;
+    let text = |content: &str| serde_json::json!({ "content": content, "encoding": "text" });
+    check("q=1'+or+'1'%3D'1", none.clone(), &["inj-01"]);
+    check("q=O'Brien&[masked:token:hmac:9f2c11]", none.clone(), &[]);
+    // The name alone says that it is a password, in a URL.
+    check(
+        "password=[masked:password:hmac:9f2c11]",
+        none.clone(),
+        &["cred-01"],
+    );
+    check(
+        "",
+        text(r#"{"name":"<script>alert(1)</script>"}"#),
+        &["inj-02"],
+    );
+    check(
+        "",
+        text(r#"{"name":"O'Brien","note":"[masked:email:hmac:9f2c11]"}"#),
+        &[],
+    );
+    let coded = serde_json::json!({ "content": "eyJmIjoiLi4vLi4vLi4vZXRjL3Bhc3N3ZAD/In0=", "encoding": "base64" });
+    check("", coded, &["inj-04"]);
+    // Without a body that was kept there is nothing to judge.
+    check("", serde_json::json!({ "captured_bytes": 0 }), &[]);
+}
+
+#[test]
+fn an_event_shows_of_an_injection_what_the_live_exchange_shows() {
+    let mut judging = judging();
+    let row = serde_json::json!({
+        "ts": "2026-11-21T06:02:10Z", "path": "/search?q=1'+or+'1'%3D'1", "status": 200,
+        "client_ip": "203.0.113.7",
+    });
+    let mut row = requests(row.to_string().as_bytes(), 1).unwrap();
+    judging.request(&mut row);
+    judging.event(&event("q=1'+or+'1'%3D'1", &serde_json::Value::Null));
+    let mut shown = Vec::new();
+    let told: Result<(), ()> = judging.tell(|finding| {
+        let one = finding.evidence.last().unwrap();
+        shown.push((
+            one.part.clone(),
+            one.excerpt.clone(),
+            one.decoded_by.clone(),
+            finding.outcome,
+        ));
+        Ok(())
+    });
+    told.unwrap();
+    assert_eq!(shown.len(), 2);
+    assert_eq!(shown[0], shown[1]);
+    assert!(!shown[0].1.is_empty());
+}

@@ -5,6 +5,7 @@
 //! as unknown as it would be on the wire.
 
 mod combined;
+mod events;
 mod har;
 mod requests;
 
@@ -12,6 +13,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use combined::combined;
+pub use events::event;
 pub use har::har;
 pub use requests::requests;
 
