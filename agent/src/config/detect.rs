@@ -24,9 +24,12 @@ pub struct Detect {
     /// Detectors that are set otherwise, each by its id.
     #[schemars(extend("maxProperties" = 128, "x-check-keys" = "detector"))]
     pub detectors: BTreeMap<String, DetectorEntry>,
-    /// What is not reported.
+    /// What is counted and learnt from, but not reported.
     #[schemars(extend("maxItems" = 256))]
-    pub suppress: Vec<SuppressEntry>,
+    pub suppress: Vec<ExemptEntry>,
+    /// What is not even looked at: a scanner of your own, a health check. Neither is it learnt from.
+    #[schemars(extend("maxItems" = 256))]
+    pub allow: Vec<ExemptEntry>,
     /// Folder of rules of your own, `*.yaml`, Sigma's too; see [rules.md](rules.md). Read again as they change.
     #[schemars(extend("x-check" = "absolute_path"))]
     pub rules: PathBuf,
@@ -52,6 +55,7 @@ impl Default for Detect {
             disable: Vec::new(),
             detectors: BTreeMap::new(),
             suppress: Vec::new(),
+            allow: Vec::new(),
             rules: PathBuf::from("/etc/eaves/rules.d"),
             per_minute: usual.per_minute,
             quiet: Period::seconds(usual.quiet_s.into()),
@@ -77,10 +81,10 @@ pub struct DetectorEntry {
     pub dry_run: bool,
 }
 
-/// What is not reported: all keys that are given must fit.
+/// What is not reported or not looked at: all keys that are given must fit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct SuppressEntry {
+pub struct ExemptEntry {
     /// Detectors and rules, by id.
     pub detectors: Vec<String>,
     /// Accounts.
@@ -127,16 +131,20 @@ impl Detect {
             texts.iter().filter_map(|text| text.parse().ok()).collect()
         };
         let time = |text: &String| -> Option<WallTime> { parse_stamp(text.as_bytes()) };
-        let suppress = self.suppress.iter().map(|entry| detect::Suppress {
-            detectors: entry.detectors.clone(),
-            users: entry.users.clone(),
-            clients: networks(&entry.clients),
-            routes: entry.routes.clone(),
-            until: entry.until.as_ref().and_then(time),
-        });
+        let exempt = |entries: &[ExemptEntry]| -> Vec<detect::Exempt> {
+            let each = entries.iter().map(|entry| detect::Exempt {
+                detectors: entry.detectors.clone(),
+                users: entry.users.clone(),
+                clients: networks(&entry.clients),
+                routes: entry.routes.clone(),
+                until: entry.until.as_ref().and_then(time),
+            });
+            each.collect()
+        };
         Some(detect::Options {
             detectors: changes,
-            suppress: suppress.collect(),
+            suppress: exempt(&self.suppress),
+            allow: exempt(&self.allow),
             per_minute: self.per_minute,
             quiet_s: seconds(self.quiet),
             learn_s: seconds(self.learn),

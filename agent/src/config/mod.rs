@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::enrich::Identity;
 pub use crate::sink::Kind;
 pub use capture::{BODY_MAX, BodyLimits, Capture, Exclude, Mode, Role};
-pub use detect::{Detect, DetectorEntry, SuppressEntry};
+pub use detect::{Detect, DetectorEntry, ExemptEntry};
 pub use journal::{Bodies, Journal, Keep, Sync};
 pub use limits::Limits;
 pub use load::{ConfigError, FILE_MAX_BYTES, load, parse};

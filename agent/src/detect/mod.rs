@@ -4,6 +4,7 @@
 //! asked, so that a replay finds the same. Out: findings. This room judges alone: it sends, blocks
 //! and masks nothing, and concludes nothing from bytes that were not seen.
 
+mod allow;
 mod content;
 mod facts;
 mod options;
@@ -44,7 +45,7 @@ mod tests;
 pub use content::content;
 pub use facts::{Cost, Facts, Hit, Mark, Marks, ObjectId, Place, Sensitive, Shown};
 pub use inventory::{Answer, Form, Names, Operation, Specification};
-pub use options::{Change, Network, Options, Suppress};
+pub use options::{Change, Exempt, Network, Options};
 pub use row::{Family, Id, Row};
 pub use rows::{ROWS, row};
 pub use rule::{RULE_FILE_MAX_BYTES, Rule, RuleError, Rules};
@@ -58,6 +59,7 @@ use siphasher::sip::SipHasher13;
 
 use crate::clock::WallTime;
 use crate::event::{EventId, Ids};
+use allow::Allowed;
 use incident::{Books, Incidents, seconds};
 use options::Settings;
 use scene::{Keys, Known, Scene};
@@ -189,6 +191,10 @@ impl Detectors {
             touched: &mut out.incidents,
         };
         learnt.incidents.pass(facts.time, &mut books);
+        let allowed = Allowed::of(&options.allow, facts);
+        if allowed.is_all() {
+            return;
+        }
         let shared_users = learnt.shared.users(&keys, now_s);
         let flagged = [keys.user, keys.client, keys.credential]
             .into_iter()
@@ -207,6 +213,7 @@ impl Detectors {
             shared_users,
             flagged,
             endpoint: known,
+            allowed,
             settings,
             incidents: &mut learnt.incidents,
             books,

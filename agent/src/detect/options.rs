@@ -14,7 +14,9 @@ pub struct Options {
     /// One for each detector that is set otherwise.
     pub detectors: Vec<(Id, Change)>,
     /// What is not reported.
-    pub suppress: Vec<Suppress>,
+    pub suppress: Vec<Exempt>,
+    /// What is not looked at.
+    pub allow: Vec<Exempt>,
     /// Findings that may open in a minute.
     pub per_minute: u32,
     /// Seconds without anything new after which an incident is over.
@@ -33,6 +35,7 @@ impl Default for Options {
         Self {
             detectors: Vec::new(),
             suppress: Vec::new(),
+            allow: Vec::new(),
             per_minute: 60,
             quiet_s: 900,
             learn_s: 86_400,
@@ -55,9 +58,9 @@ pub struct Change {
     pub window_s: Option<u32>,
 }
 
-/// What is not reported: all that is given must fit; what is empty fits all.
+/// What is not reported, or not looked at: all that is given must fit; what is empty fits all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Suppress {
+pub struct Exempt {
     /// Names of detectors or rules.
     pub detectors: Vec<String>,
     /// Accounts.

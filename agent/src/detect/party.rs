@@ -2,7 +2,7 @@
 
 use super::facts::{Facts, Hit};
 use super::incident::{About, Alert, EXCERPT_MAX, Source};
-use super::options::Suppress;
+use super::options::Exempt;
 use crate::event::{Actor, Evidence, Target};
 
 /// What was not seen of the exchange, and so was not judged.
@@ -92,30 +92,35 @@ pub(super) fn target(alert: &Alert<'_>, facts: &Facts<'_>) -> Target<'static> {
     target
 }
 
-pub(super) fn suppressed(all: &[Suppress], source: &Source, facts: &Facts<'_>) -> bool {
-    let fits = |one: &Suppress| {
-        let in_time = one.until.is_none_or(|until| facts.time < until);
-        let detector = one.detectors.is_empty() || one.detectors.contains(&source.id);
-        let user = one.users.is_empty()
+/// Whether an incident of `source` about the exchange of `facts` is not to be told.
+pub(super) fn suppressed(all: &[Exempt], source: &Source, facts: &Facts<'_>) -> bool {
+    let named = |one: &&Exempt| one.detectors.is_empty() || one.detectors.contains(&source.id);
+    all.iter().filter(named).any(|one| one.fits(facts))
+}
+
+impl Exempt {
+    /// Whether it is about the exchange of `facts`, whatever its detectors.
+    pub(super) fn fits(&self, facts: &Facts<'_>) -> bool {
+        let in_time = self.until.is_none_or(|until| facts.time < until);
+        let user = self.users.is_empty()
             || [facts.user, facts.login]
                 .into_iter()
                 .flatten()
-                .any(|user| one.users.iter().any(|name| name.as_bytes() == user));
-        let client = one.clients.is_empty()
+                .any(|user| self.users.iter().any(|name| name.as_bytes() == user));
+        let client = self.clients.is_empty()
             || facts
                 .client
-                .is_some_and(|client| one.clients.iter().any(|net| net.contains(client)));
-        let route = one.routes.is_empty()
-            || one
+                .is_some_and(|client| self.clients.iter().any(|net| net.contains(client)));
+        let route = self.routes.is_empty()
+            || self
                 .routes
                 .iter()
                 .any(|route| match route.strip_suffix('*') {
                     Some(start) => facts.route.starts_with(start),
                     None => facts.route == *route,
                 });
-        in_time && detector && user && client && route
-    };
-    all.iter().any(fits)
+        in_time && user && client && route
+    }
 }
 
 /// At most `max` bytes of `text`, on a character's boundary.

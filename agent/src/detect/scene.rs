@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::allow::Allowed;
 use super::facts::{Facts, Hit, Mark};
 use super::incident::{About, Alert, Books, Incidents, Source, mix};
 use super::options::{Setting, Settings};
@@ -33,6 +34,8 @@ pub(super) struct Scene<'s, 'b> {
     pub(super) flagged: bool,
     /// What is known of the endpoint.
     pub(super) endpoint: Known,
+    /// Detectors that pass over it.
+    pub(super) allowed: Allowed,
     pub(super) settings: &'s Settings,
     pub(super) incidents: &'s mut Incidents,
     pub(super) books: Books<'b>,
@@ -154,15 +157,14 @@ impl Scene<'_, '_> {
     /// How the detector of `row` is set; `None` if it does not look.
     pub(super) fn setting(&self, row: &Row) -> Option<Setting> {
         let setting = self.settings.of(row.id);
-        setting.enabled.then_some(setting)
+        (setting.enabled && !self.allowed.has(row.id)).then_some(setting)
     }
 
     /// Takes what the detector of `row` says of this exchange.
     pub(super) fn raise(&mut self, row: &'static Row, said: &Said<'_>) {
-        let setting = self.settings.of(row.id);
-        if !setting.enabled {
+        let Some(setting) = self.setting(row) else {
             return;
-        }
+        };
         let seen = |extent: Extent| matches!(extent, Extent::Whole | Extent::Truncated);
         let whole = seen(self.facts.request_seen) && seen(self.facts.response_seen);
         let weight = if whole { 1.0 } else { UNSEEN_WEIGHT };

@@ -12,6 +12,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::allow::allows;
 use super::incident::{About, Alert, Incidents, Source, mix};
 use super::scene::{Keys, Tally};
 use super::table::Table;
@@ -199,7 +200,7 @@ impl Counted {
                 (Matcher::Sigma(sigma), Some(view)) => sigma.matches(view),
                 (Matcher::Sigma(_), None) => false,
             };
-            if hit {
+            if hit && !allows(&books.options.allow, &rule.source.id, facts) {
                 self.hit(rule, line, facts, &keys, incidents, books);
             }
         }

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use super::support::{HOST, Trial, at, login};
-use crate::detect::{self, Change, Hit, Id, Learnt, Options, Suppress};
+use crate::detect::{self, Change, Exempt, Hit, Id, Learnt, Options};
 use crate::event::{IncidentState, Outcome, Severity, write_line};
 
 fn guess(trial: &mut Trial, seconds: std::ops::Range<u64>) {
@@ -150,16 +150,56 @@ fn what_is_disabled_suppressed_or_tried_is_told_accordingly() {
     });
     assert_eq!(words(five).len(), 2);
     let suppress = |until| Options {
-        suppress: vec![Suppress {
+        suppress: vec![Exempt {
             detectors: vec!["auth-01".to_owned(), "auth-02".to_owned()],
             clients: vec!["0.0.0.0/8".parse().unwrap()],
             until,
-            ..Suppress::default()
+            ..Exempt::default()
         }],
         ..Options::default()
     };
     assert_eq!(words(suppress(None)), []);
     assert_eq!(words(suppress(Some(at(5)))).len(), 2);
+}
+
+#[test]
+fn what_is_allowed_is_not_counted_until_it_ends() {
+    let told = |allow: Exempt| {
+        let mut trial = Trial::new(Options {
+            allow: vec![allow],
+            ..Options::default()
+        });
+        guess(&mut trial, 0..19);
+        let of = trial.told.iter().map(|told| told.finding(HOST));
+        of.map(|finding| (finding.detector.id.clone().into_owned(), finding.count))
+            .collect::<Vec<_>>()
+    };
+    let found = |id: &str, count| (id.to_owned(), count);
+    let of_client = |text: &str| Exempt {
+        clients: vec![text.parse().unwrap()],
+        ..Exempt::default()
+    };
+    assert_eq!(told(of_client("0.0.0.0/8")), []);
+    assert_eq!(told(of_client("10.0.0.0/8")).len(), 2);
+    let of_route = Exempt {
+        routes: vec!["/login".to_owned()],
+        detectors: vec!["auth-01".to_owned(), "a-rule".to_owned()],
+        ..Exempt::default()
+    };
+    assert_eq!(told(of_route), [found("auth-02", 10)]);
+    // What came before the end does not count behind it.
+    let for_now = Exempt {
+        until: Some(at(10)),
+        ..of_client("0.0.0.0/8")
+    };
+    assert_eq!(told(for_now), []);
+    let shorter = Exempt {
+        until: Some(at(5)),
+        users: vec!["alice".to_owned()],
+        ..Exempt::default()
+    };
+    let both = [found("auth-01", 10), found("auth-02", 10)];
+    assert_eq!(told(shorter), both);
 }
 
 #[test]
