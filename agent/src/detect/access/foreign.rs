@@ -136,6 +136,13 @@ impl Foreign {
         scene.raise(&ROW, &said);
     }
 
+    /// Whether an answer gave this id to the account of `scene`.
+    pub(super) fn was_given(&self, id: &[u8], scene: &Scene<'_, '_>) -> bool {
+        let user = scene.keys.user;
+        let owned = self.objects.get(value_hash(id), scene.now_s);
+        user != 0 && owned.is_some_and(|owned| owned.owner == user && owned.uses >= USES)
+    }
+
     /// Remembers that `user` used what stands under `key`.
     fn bind(&mut self, key: u64, user: u64, uses: u8, now_s: u32) {
         if let Some(owned) = self.objects.entry(key, now_s) {

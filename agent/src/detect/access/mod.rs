@@ -34,7 +34,7 @@ pub(super) struct Access {
 
 impl Access {
     pub(super) fn look(&mut self, scene: &mut Scene<'_, '_>) {
-        self.objects.look(scene);
+        self.objects.look(&self.foreign, scene);
         self.foreign.look(scene);
         self.privileged.look(scene);
         self.methods.look(scene);

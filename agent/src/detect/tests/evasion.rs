@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::support::{HOST, Trial, login};
-use crate::detect::{Facts, ObjectId, Options};
-use crate::event::{Extent, Signal};
+use crate::detect::{Facts, ObjectId, Options, value_hash};
+use crate::event::{Extent, IncidentState, Learnt, Outcome, Severity, Signal};
 
 fn text(n: u64) -> &'static [u8] {
     Box::leak(format!("name{n}").into_bytes().into_boxed_slice())
@@ -109,6 +109,64 @@ fn enumeration_is_told_from_a_job_that_comes_back() {
         }
     }
     assert!(!job.has("bola-01"), "{:?}", job.words());
+}
+
+fn digits(n: u64) -> &'static [u8] {
+    Box::leak(n.to_string().into_bytes().into_boxed_slice())
+}
+
+/// The incidents of an account that asks for a hundred ids, `step` apart, three nights long, on an
+/// endpoint that `others` accounts ask for what they were given.
+fn counting_up(others: u64, listed: bool, step: u64) -> Vec<(Severity, Option<Learnt>, Outcome)> {
+    let mut trial = Trial::new(Options::default());
+    let given = |trial: &mut Trial, second, user: &'static [u8], ids: &[u64]| {
+        let hashes = ids.iter().map(|id| value_hash(digits(*id))).collect();
+        trial.look(second, |facts| {
+            facts.user = Some(user);
+            facts.given = hashes;
+        });
+    };
+    let asks = |trial: &mut Trial, second, user: &'static [u8], id| {
+        trial.look(second, |facts| {
+            object(facts, user, 0, 200);
+            facts.ids[0].value = digits(id);
+        });
+    };
+    for other in 0..others {
+        let own: Vec<u64> = (0..5).map(|n| 90_000 + 1000 * n + other).collect();
+        given(&mut trial, other * 60, text(other), &own);
+        for id in own {
+            asks(&mut trial, other * 60 + 1, text(other), id);
+        }
+    }
+    for night in 1..4 {
+        let ids: Vec<u64> = (0..100).map(|n| n * step).collect();
+        if listed {
+            given(&mut trial, night * 10_000, b"eve", &ids);
+        }
+        for (id, second) in ids.into_iter().zip(1..) {
+            asks(&mut trial, night * 10_000 + second, b"eve", id);
+        }
+    }
+    let of = trial.told.iter().map(|told| told.finding(HOST));
+    let opened = of
+        .filter(|finding| finding.detector.id == "bola-01" && finding.state == IncidentState::Open);
+    opened
+        .map(|finding| {
+            let state = finding.baseline.map(|baseline| baseline.state);
+            (finding.severity, state, finding.outcome)
+        })
+        .collect()
+}
+
+#[test]
+fn counting_up_where_others_ask_for_what_they_were_given_is_told_as_low() {
+    let low = (Severity::Low, Some(Learnt::Warming), Outcome::Answered);
+    assert_eq!(counting_up(8, false, 1), [low]);
+    assert_eq!(counting_up(8, true, 1), []);
+    assert_eq!(counting_up(8, false, 37), []);
+    // Where nobody else was seen, a job that runs for the first time looks the same.
+    assert_eq!(counting_up(0, false, 1), []);
 }
 
 #[test]
