@@ -116,13 +116,12 @@ impl Detect {
         event: &ApiEvent<'_>,
         line: &mut Vec<u8>,
     ) -> &[EventId] {
-        self.detectors.look(facts, &mut self.out);
         if !self.rules.is_empty() {
             line.clear();
             // An event that cannot be written matches no rule, as it reaches no sink.
             let _ = write_line(event, line);
-            self.detectors.hold(&self.rules, line, facts, &mut self.out);
         }
+        self.judge_line(facts, line);
         &self.out.incidents
     }
 
