@@ -2,7 +2,7 @@
 
 use crate::keyed::HashKey;
 use crate::lookup::Mask;
-use crate::redact::{mask_arguments, mask_label};
+use crate::redact::{mask_arguments, mask_label, stand_in};
 
 /// Masks by the rules of `redact`, with the key of all hashes: one password on two command lines, or
 /// in a request, is told to be one.
@@ -19,11 +19,7 @@ impl Masks {
     }
 
     fn masked(&self, kind: &str, value: &[u8], out: &mut Vec<u8>) {
-        out.extend_from_slice(b"[masked:");
-        out.extend_from_slice(kind.as_bytes());
-        out.push(b':');
-        out.extend_from_slice(&self.key.hash(value).to_text());
-        out.push(b']');
+        stand_in(out, kind, self.key.hash(value));
     }
 }
 

@@ -185,8 +185,8 @@ fn write(out: &mut Vec<u8>, mark: &Mark, value: &[u8], redactor: &Redactor) {
     stand_in(out, redactor.type_name(mark.secret), mark.hash);
 }
 
-/// `[masked:TYPE:hmac:…]`.
-pub(super) fn stand_in(out: &mut Vec<u8>, kind: &str, hash: KeyedHash) {
+/// Writes what stands for a secret of the type `kind`: `[masked:TYPE:hmac:…]`.
+pub fn stand_in(out: &mut Vec<u8>, kind: &str, hash: KeyedHash) {
     out.extend_from_slice(b"[masked:");
     out.extend_from_slice(kind.as_bytes());
     out.push(b':');

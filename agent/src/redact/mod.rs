@@ -29,7 +29,7 @@ mod words;
 
 pub use key::{KEY_FILE, load_or_make_key, random_key};
 pub use marker::{Explained, Marker};
-pub use masked::Masked;
+pub use masked::{Masked, stand_in};
 pub use options::{Options, Pattern, RoutePattern, Rules, TYPES};
 pub use path::Path;
 pub use redactor::Redactor;
