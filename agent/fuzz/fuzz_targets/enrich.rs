@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use eaves::capture::ConnOpen;
 use eaves::catalog::Catalog;
-use eaves::clock::{BootTime, Ktime, WallTime};
+use eaves::clock::{BootTime, WallTime};
 use eaves::enrich::{Enrich, Identity};
 use eaves::exchange::{ConnInfo, Exchange, Half, Seen};
 use eaves::keyed::HashKey;

@@ -4,7 +4,6 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use eaves::capture::{ConnOpen, Origin};
 use eaves::content::{Container, Side};
@@ -13,12 +12,8 @@ use eaves::exchange::{ConnInfo, Exchange, Mark, Seen};
 use eaves::pipeline::Reading;
 use eaves::redact::{Masked, SealContext, seal};
 use eaves_common::Role;
-use eaves_fuzz::{MEDIA_TYPES, half};
+use eaves_fuzz::{MEDIA_TYPES, half, linear};
 use libfuzzer_sys::fuzz_target;
-
-/// For the first bytes of an exchange, and for each thousand: far above what marking and judging
-/// take with the checks of a fuzzer, far below what work that is not linear takes.
-const SLACK: Duration = Duration::from_millis(200);
 
 const FIELDS: [&[u8]; 6] = [
     b"cookie",
@@ -60,15 +55,13 @@ impl Judge {
         }
     }
 
-    /// Marks and seals; how long it took.
-    fn work(&mut self, exchange: &mut Exchange) -> Duration {
-        let began = Instant::now();
+    /// Marks and seals.
+    fn work(&mut self, exchange: &mut Exchange) {
         self.reading.read(exchange);
         self.masked.fill(exchange, self.context.redactor());
         let event = seal(exchange, &self.masked, &self.context);
         self.line.clear();
         write_line(&event, &mut self.line).expect("a line is written to memory");
-        began.elapsed()
     }
 }
 
@@ -142,10 +135,7 @@ fuzz_target!(|bytes: &[u8]| {
     let secret = SECRETS[usize::from(choice >> 5)];
     let mut exchange = exchange(*choice, *place, *at, bytes, secret);
     JUDGE.with_borrow_mut(|judge| {
-        let allowed = SLACK * (1 + bytes.len() as u32 / 1024);
-        // A machine that stood still meanwhile does not do so three times.
-        let is_linear = (0..3).any(|_| judge.work(&mut exchange) < allowed);
-        assert!(is_linear, "{} bytes took {allowed:?}", bytes.len());
+        linear(bytes.len(), || judge.work(&mut exchange));
         let marks = exchange.known.marks.as_ref().expect("it was marked");
         let mut before = None;
         for mark in &marks.list {

@@ -2,15 +2,11 @@
 #![no_main]
 
 use std::cell::RefCell;
-use std::time::{Duration, Instant};
 
 use eaves::pipeline::Reading;
 use eaves::pipeline::recorded::requests;
+use eaves_fuzz::linear;
 use libfuzzer_sys::fuzz_target;
-
-/// For the first bytes of a request, and for each thousand: far above what grammars take, far below
-/// what a grammar that is not linear takes.
-const SLACK: Duration = Duration::from_millis(200);
 
 thread_local! {
     static READING: RefCell<Reading> = RefCell::new(Reading::new().expect("the grammars are right"));
@@ -33,15 +29,7 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     };
     READING.with_borrow_mut(|reading| {
-        let began = Instant::now();
-        reading.read(&mut row.exchange);
-        let allowed = SLACK * (1 + bytes.len() as u32 / 1024);
-        assert!(
-            began.elapsed() < allowed,
-            "{} bytes took {:?}",
-            bytes.len(),
-            began.elapsed()
-        );
+        linear(bytes.len(), || reading.read(&mut row.exchange));
         for hit in &row.exchange.known.scores.hits {
             assert!(hit.fragment.len() <= 200);
         }

@@ -1,7 +1,10 @@
 //! What several targets make of their bytes.
 
+use std::time::Duration;
+
 use eaves::clock::Ktime;
 use eaves::exchange::{Body, Half, Head, Span, Version};
+use rustix::time::{ClockId, clock_gettime};
 
 /// Kinds of bodies, each read in another way.
 pub const MEDIA_TYPES: [&[u8]; 8] = [
@@ -14,6 +17,30 @@ pub const MEDIA_TYPES: [&[u8]; 8] = [
     b"application/grpc-web-text",
     b"text/plain",
 ];
+
+/// What work may take for its first bytes, and for each thousand of them: far above what the agent
+/// takes with the checks of a fuzzer, far below what work that is not linear takes.
+const SLACK: Duration = Duration::from_millis(200);
+
+/// Does `work` on that many bytes.
+///
+/// # Panics
+///
+/// If it took more of the processor than linear work does. The wall's clock would count what other
+/// programs took.
+pub fn linear(bytes: usize, work: impl FnOnce()) {
+    let began = cpu_time();
+    work();
+    let took = cpu_time() - began;
+    let allowed = SLACK * (1 + u32::try_from(bytes / 1024).unwrap_or(u32::MAX));
+    assert!(took < allowed, "{bytes} bytes took {took:?}");
+}
+
+/// What this thread had of the processor.
+fn cpu_time() -> Duration {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+}
 
 /// A message: its method and target, or its status, its fields and its body.
 pub fn half<N: AsRef<[u8]>, V: AsRef<[u8]>>(

@@ -2,11 +2,11 @@
 
 mod steps;
 
-use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -70,7 +70,7 @@ impl Tally {
 struct Context<'a> {
     project: &'a Project,
     logs: PathBuf,
-    binary: OnceCell<PathBuf>,
+    binary: OnceLock<PathBuf>,
 }
 
 impl Context<'_> {
@@ -160,7 +160,7 @@ pub(crate) fn test(project: &Project, options: &Options) -> Result<ExitCode> {
     let context = Context {
         project,
         logs,
-        binary: OnceCell::new(),
+        binary: OnceLock::new(),
     };
     let mut rows = Vec::new();
     let mut total = Tally::default();

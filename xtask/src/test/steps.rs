@@ -1,8 +1,11 @@
 //! The checks themselves.
 
 use std::fs;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -20,7 +23,7 @@ const FUZZ_S: u32 = 15;
 const FUZZ_FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
     -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares \
-    -Ccodegen-units=1 -Cdebug-assertions -Coverflow-checks --cfg fuzzing";
+    -Dwarnings -Cdebug-assertions -Coverflow-checks --cfg fuzzing";
 
 /// Servers and clients of the kernel tests.
 const PEERS: &[Package] = &[
@@ -357,10 +360,28 @@ fn fuzz(context: &Context<'_>) -> Result<Tally> {
         return Ok(built);
     }
     let release = folder.join(host(context)?).join("release");
+    // As many at a time as there are processors: each uses one.
+    let queue = Mutex::new(targets.into_iter());
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let worker = || -> Result<Tally> {
+        let mut tally = Tally::default();
+        while let Some(target) = next() {
+            tally.add(&fuzz_one(context, &release, target)?);
+        }
+        Ok(tally)
+    };
     let mut tally = Tally::default();
-    for target in targets {
-        tally.add(&fuzz_one(context, &release, target)?);
-    }
+    thread::scope(|scope| {
+        let at_once = thread::available_parallelism().map_or(1, NonZero::get);
+        let workers: Vec<_> = (0..at_once).map(|_| scope.spawn(worker)).collect();
+        for worker in workers {
+            let Ok(done) = worker.join() else {
+                bail!("a worker of the fuzz targets panicked");
+            };
+            tally.add(&done?);
+        }
+        Ok(())
+    })?;
     Ok(tally)
 }
 
