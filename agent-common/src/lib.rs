@@ -15,13 +15,13 @@ mod sniff;
 pub use counter::{Counter, DropReason};
 pub use key::{COMM_BYTES, ConnId, ReachKey, ReachValue, ReaderState, comm_key};
 pub use limits::{
-    CAPTURE_MAX_BYTES, CGROUP_LEVELS_MAX, COPIES_MAX, COUNTER_ROWS, ENDS_MAX, EXCLUDES_MAX,
-    PAYLOAD_CLASSES, POINTS, REACH_MAX_BYTES, SNIFF_BYTES, THREAD_ROW, THREAD_ROWS,
-    UNIX_PATH_BYTES, VECTORS_MAX, work_rows,
+    ARGUMENTS_BYTES, CAPTURE_MAX_BYTES, CGROUP_LEVELS_MAX, COPIES_MAX, COUNTER_ROWS, ENDS_MAX,
+    EXCLUDES_MAX, FILE_BYTES, GENERATIONS_MAX, PAYLOAD_CLASSES, POINTS, REACH_MAX_BYTES,
+    SERVERS_MAX, SNIFF_BYTES, THREAD_ROW, THREAD_ROWS, UNIX_PATH_BYTES, VECTORS_MAX, work_rows,
 };
 pub use record::{
-    Address, DataRecord, EndReason, EndRecord, Family, Flow, Missing, OpenRecord, RecordHeader,
-    RecordKind, TlsLibrary, Transport, data_flag, end_flag, open_flag,
+    ActKind, ActRecord, Address, DataRecord, EndReason, EndRecord, Family, Flow, Missing,
+    OpenRecord, RecordHeader, RecordKind, TlsLibrary, Transport, data_flag, end_flag, open_flag,
 };
 pub use settings::{Offsets, Role, Settings};
 pub use sniff::{Sniff, is_tchar, names_path, sniff};

@@ -17,6 +17,18 @@ pub const SNIFF_BYTES: usize = 16;
 /// `sun_path` of `struct sockaddr_un` (unix(7)).
 pub const UNIX_PATH_BYTES: usize = 108;
 
+/// Bytes that are kept of the name of a program or a file.
+pub const FILE_BYTES: usize = 256;
+
+/// Bytes that are kept of a program's arguments.
+pub const ARGUMENTS_BYTES: usize = 768;
+
+/// Processes that serve HTTP and whose acts are told, at most.
+pub const SERVERS_MAX: u32 = 1024;
+
+/// How many generations are between a process that serves and a descendant whose acts are told.
+pub const GENERATIONS_MAX: u32 = 8;
+
 /// Farthest a [`ReachValue`](crate::ReachValue) may lie ahead: half the TCP sequence space less a
 /// window, so that the signed difference stays a distance.
 pub const REACH_MAX_BYTES: u64 = 1 << 30;

@@ -9,6 +9,7 @@
 //!               80  payload [u8; captured_bytes]
 //! open          32  see `OpenRecord`
 //! end           32  see `EndRecord`
+//! act           32  see `ActRecord`                            conn is zero
 //! ```
 //!
 //! A *transfer* is what one call, or one message of the mmsg calls, moved: `transfer_bytes` bytes
@@ -20,7 +21,7 @@
 use core::mem::{align_of, size_of};
 
 use crate::key::{COMM_BYTES, ConnId};
-use crate::limits::UNIX_PATH_BYTES;
+use crate::limits::{ARGUMENTS_BYTES, FILE_BYTES, UNIX_PATH_BYTES};
 
 /// What a record is.
 #[repr(u16)]
@@ -32,6 +33,8 @@ pub enum RecordKind {
     Open = 2,
     /// [`EndRecord`].
     End = 3,
+    /// [`ActRecord`].
+    Act = 4,
 }
 
 /// Direction of bytes as the conn's own end sees it.
@@ -264,6 +267,53 @@ pub struct EndRecord {
 
 const _: () = assert!(size_of::<EndRecord>() == 56 && align_of::<EndRecord>() == 8);
 
+/// What a process that serves HTTP, or a descendant of it, did.
+#[repr(u16)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ActKind {
+    /// A descendant, or the process itself, became another program (execve).
+    Exec = 1,
+    /// Either began to connect a TCP socket.
+    Connect = 2,
+    /// The process opened a file.
+    Open = 3,
+}
+
+/// What a process did: see [`ActKind`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActRecord {
+    /// Head; `kind` is [`RecordKind::Act`], `flags` an [`ActKind`] as its number.
+    pub header: RecordHeader,
+    /// The process that serves.
+    pub server: u32,
+    /// The process that did it: the same, or a descendant.
+    pub tgid: u32,
+    /// Its thread.
+    pub tid: u32,
+    /// Bytes of `file` in use.
+    pub file_bytes: u16,
+    /// Bytes of `arguments` in use.
+    pub arguments_bytes: u16,
+    /// Of a connect: the other end.
+    pub remote: Address,
+    /// Of an exec: the program. Of an open: the path as the process gave it. Zero behind it; with no
+    /// room for its last byte it is cut.
+    pub file: [u8; FILE_BYTES],
+    /// Of an exec: the arguments, each ended by NUL. The record ends with those in use.
+    pub arguments: [u8; ARGUMENTS_BYTES],
+}
+
+const _: () = assert!(
+    size_of::<ActRecord>() == ActRecord::HEAD_BYTES + ARGUMENTS_BYTES
+        && align_of::<ActRecord>() == 8
+);
+
+impl ActRecord {
+    /// Bytes before the arguments.
+    pub const HEAD_BYTES: usize = 72 + FILE_BYTES;
+}
+
 /// Gives an enum that crosses the border its way back from a number.
 macro_rules! from_number {
     ($($name:ident { $($variant:ident),+ $(,)? })+) => {$(
@@ -279,7 +329,8 @@ macro_rules! from_number {
 }
 
 from_number! {
-    RecordKind { Data, Open, End }
+    RecordKind { Data, Open, End, Act }
+    ActKind { Exec, Connect, Open }
     Flow { Sent, Received }
     TlsLibrary { OpenSsl, GnuTls }
     Missing { None, Limit, Skipped, UnseenPath, Fault, Vectors, Compat }

@@ -100,6 +100,20 @@ offsets! {
     task_comm: "task_struct", "comm";
     /// Start, in nanoseconds of `CLOCK_BOOTTIME`; `real_start_time` before 5.5.
     task_start_boottime: "task_struct", "start_boottime" | "real_start_time";
+    /// Process id of a task: that of its group.
+    task_tgid: "task_struct", "tgid";
+    /// The task that made it, or that took it over.
+    task_real_parent: "task_struct", "real_parent";
+    /// Memory of a task.
+    task_mm: "task_struct", "mm";
+    /// Where the program's arguments begin in it.
+    mm_arg_start: "mm_struct", "arg_start";
+    /// Where they end.
+    mm_arg_end: "mm_struct", "arg_end";
+    /// Name of the program that is about to run.
+    binprm_filename: "linux_binprm", "filename";
+    /// A path as a process gave it to the kernel.
+    filename_name: "filename", "name";
     /// Table of file descriptors.
     files_fdt: "files_struct", "fdt";
     /// Size of that table.

@@ -47,6 +47,8 @@ pub(crate) enum Shape {
     Unseen,
     /// shutdown.
     Shutdown,
+    /// Opens a file, whose path is the first argument, or the second.
+    Open,
     /// Moves no bytes.
     Other,
 }
@@ -66,9 +68,13 @@ pub(crate) fn shape(number: u64) -> (Shape, Flow) {
         40 => (Shape::Unseen, Flow::Sent),         // sendfile
         275 => (Shape::Unseen, Flow::Sent),        // splice: either way
         48 => (Shape::Shutdown, Flow::Sent),
+        2 | 257 | 437 => (Shape::Open, Flow::Sent), // open, openat, openat2
         _ => (Shape::Other, Flow::Sent),
     }
 }
+
+/// open, whose path is the first argument; that of the others the second.
+pub(crate) const OPEN: u64 = 2;
 
 /// splice, which moves bytes between its first and its third argument.
 pub(crate) const SPLICE: u64 = 275;

@@ -13,8 +13,12 @@ use crate::emit::{reserve, submit};
 use crate::filter::{leader_comm, offset};
 use crate::log::log;
 use crate::maps::Counters;
+use crate::process;
 use crate::read::kernel;
 use crate::sock;
+
+/// In the flags that the taps give along, above those of the record: this end answers.
+pub(crate) const SERVES_SHIFT: u32 = 32;
 
 /// Tells the agent of the conn of this sock, inode and transport, and of the current process,
 /// counting in `row`; 0 if the ring had no room.
@@ -47,6 +51,9 @@ pub(crate) fn announce(
     counters: Counters,
 ) -> u64 {
     let pid_tgid = bpf_get_current_pid_tgid();
+    if flags >> SERVES_SHIFT != 0 {
+        process::serves((pid_tgid >> 32) as u32, process_start());
+    }
     counters.add(Counter::Records, 1);
     let memory = reserve(size_of::<OpenRecord>() as u64);
     if memory.is_null() {
@@ -132,7 +139,7 @@ unsafe fn unix(sk: u64, record: *mut OpenRecord) {
 
 /// When the current process started, nanoseconds since boot.
 #[inline(always)]
-fn process_start() -> u64 {
+pub(crate) fn process_start() -> u64 {
     // SAFETY: no arguments.
     let task = unsafe { bpf_get_current_task() };
     kernel::<u64>(task + u64::from(offset!(task_group_leader)))

@@ -19,6 +19,7 @@ use crate::emit::{reserve, submit};
 use crate::filter::offset;
 use crate::log::log;
 use crate::maps::{CONNS, Counters, ENDS, storage};
+use crate::process::connects;
 use crate::read::kernel;
 use crate::sock::{self, tcp};
 use crate::state::{ConnState, GONE, bit};
@@ -216,6 +217,9 @@ fn typed<const COPY: u32>(ctx: &BtfTracePointContext) {
     let (old, new): (i32, i32) = (ctx.arg(1), ctx.arg(2));
     let sk: *mut core::ffi::c_void = ctx.arg(0);
     if let Some(counters) = counted::<COPY>(&turn, new as u32) {
+        if new as u32 == tcp::SYN_SENT {
+            connects(sk as u64, u64::from(turn.row));
+        }
         let state = storage(sk, false);
         // SAFETY: null or a value of the storage.
         if let Some(state) = unsafe { state.as_mut() } {
@@ -253,9 +257,13 @@ fn raw<const COPY: u32>(ctx: &RawTracePointContext) {
     };
     let (old, new): (i32, i32) = (ctx.arg(1), ctx.arg(2));
     let sk: u64 = ctx.arg(0);
-    if let Some(counters) = counted::<COPY>(&turn, new as u32)
-        && let Some(state) = CONNS.get_ptr_mut(sk)
-    {
+    let Some(counters) = counted::<COPY>(&turn, new as u32) else {
+        return Turn::end::<COPY>(Point::State);
+    };
+    if new as u32 == tcp::SYN_SENT {
+        connects(sk, u64::from(turn.row));
+    }
+    if let Some(state) = CONNS.get_ptr_mut(sk) {
         // SAFETY: a value of the map.
         let state = unsafe { &mut *state };
         changed(sk, state, old as u32, new as u32, counters);

@@ -11,11 +11,13 @@
 //! | `sys_exit` | tp_btf `sys_exit` | 5.5 | `syscall/exit.rs` |
 //! | `sys_state` | raw_tp `inet_sock_set_state` | 4.17 | `end.rs` |
 //! | `sys_destroy` | raw_tp `tcp_destroy_sock` | 4.17 | `end.rs` |
+//! | `act_exec` | tp_btf `sched_process_exec` | 5.5 | `process.rs` |
+//! | `act_open` | fexit `do_filp_open` | 5.5 | `process.rs` |
 //! | `tls_read`, `tls_write`, … | uprobe in the TLS library | 5.10 | `tls/call.rs` |
 //!
-//! The first six are the socket tap, the next three the syscall tap; the TLS tap works beside
-//! either. They load one by one, and any may be missing. Each program at a tracepoint is
-//! there three times, the copies named `_2` and `_3`: see `turn.rs`. Fields of kernel structures
+//! The first six are the socket tap, the next three the syscall tap; the others work beside
+//! either. They load one by one, and any may be missing. Each program of a tap at a tracepoint
+//! is there three times, the copies named `_2` and `_3`: see `turn.rs`. Fields of kernel structures
 //! lie where [`eaves_common::Offsets`] says.
 #![no_std]
 #![no_main]
@@ -28,6 +30,7 @@ mod end;
 mod filter;
 mod log;
 mod maps;
+mod process;
 mod read;
 mod sock;
 mod socket;

@@ -17,6 +17,8 @@
 //! | `NEWS` | 0 → count | 1 | agent, with a word in `REACH` that is not to wait | never |
 //! | `TLS_CALLS` | pid_tgid → `Call` | 8 192 | TLS tap, on the way in | the way out; least recently used |
 //! | `TLS_CONNS` | `Session` → `ConnState` | by option | TLS tap | the session's end; least recently used |
+//! | `SERVERS` | tgid → start of the process | 1 024 | taps, with a conn of the end that answers | least recently used |
+//! | `ACTS` | hash of process and target → time | 4 096 | `process.rs` | least recently used |
 //! | `TURNS` | `Point` → words | 4 a CPU | each program its own word (`turn.rs`) | never |
 
 use core::ffi::c_void;
@@ -28,7 +30,7 @@ use aya_ebpf::macros::{btf_map, map};
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, Queue, RingBuf};
 use eaves_common::{
     COMM_BYTES, COPIES_MAX, COUNTER_ROWS, Counter, DropReason, ENDS_MAX, EXCLUDES_MAX, EndRecord,
-    ReachKey, ReachValue, ReaderState, work_rows,
+    ReachKey, ReachValue, ReaderState, SERVERS_MAX, work_rows,
 };
 
 use crate::log::log;
@@ -86,6 +88,14 @@ pub(crate) static TLS_CALLS: LruHashMap<u64, Call> = LruHashMap::with_max_entrie
 #[map]
 pub(crate) static TLS_CONNS: LruHashMap<Session, ConnState> =
     LruHashMap::with_max_entries(65_536, 0);
+
+/// Processes that serve HTTP, and when each started: ids come back.
+#[map]
+pub(crate) static SERVERS: LruHashMap<u32, u64> = LruHashMap::with_max_entries(SERVERS_MAX, 0);
+
+/// When each act was told last.
+#[map]
+pub(crate) static ACTS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(4096, 0);
 
 /// One row of counters.
 type Slots = [u64; DropReason::SLOTS as usize];

@@ -78,6 +78,8 @@ pub(crate) struct ConnState {
     pub(crate) news: u32,
     /// Of a session: not 0 if it goes on over another socket than the one that is gone.
     pub(crate) renewed: u32,
+    /// Not 0 if it is the end that answers.
+    pub(crate) serves: u32,
     /// Of a socket: address of the TLS session whose ciphertext it carries, in the process in
     /// `announced`; 0 for none. Of a session: address of the sock that carries it, or 0.
     pub(crate) tied: u64,
@@ -108,6 +110,7 @@ impl ConnState {
         parting: 0,
         news: 0,
         renewed: 0,
+        serves: 0,
         tied: 0,
         tied_inode: 0,
     };

@@ -6,7 +6,7 @@ use eaves_common::{
     Sniff, data_flag, names_path, open_flag, sniff,
 };
 
-use crate::conn::eaves_announce;
+use crate::conn::{SERVES_SHIFT, eaves_announce};
 use crate::emit::{self, Moved, Place};
 use crate::filter::{self, setting};
 use crate::maps::{Counters, REACH, news};
@@ -143,6 +143,7 @@ pub(crate) fn hear(
         } else {
             0
         };
+        let flags = flags | u64::from(state.serves) << SERVES_SHIFT;
         let row = u64::from(transfer.row);
         if eaves_announce(sock, inode, transport, flags, row) == 0 {
             counters.add(Counter::BytesLost, transfer.bytes);
@@ -209,7 +210,9 @@ pub(crate) fn hear_session(
         } else {
             0
         };
-        let flags = first | u64::from(library) << open_flag::LIBRARY_SHIFT;
+        let flags = first
+            | u64::from(library) << open_flag::LIBRARY_SHIFT
+            | u64::from(state.serves) << SERVES_SHIFT;
         if tls::announce(
             transfer.sk,
             transfer.pid_tgid,
@@ -311,6 +314,7 @@ fn look<const SESSION: bool>(
         } else {
             Role::Server
         };
+        state.serves = u32::from(role as u32 == Role::Server as u32);
         if !filter::is_wanted(role) {
             return Err(state.drop_for(DropReason::Role));
         }

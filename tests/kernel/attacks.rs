@@ -3,11 +3,12 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-use std::path::Path;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use eaves_tests::agent::{Agent, Mode};
+use eaves_tests::agent::{Agent, Mode, refused_exits};
 use eaves_tests::peer::Shop;
 use eaves_tests::sandbox::Sandbox;
 use eaves_tests::trial::under_both_taps;
@@ -17,24 +18,22 @@ use serde_json::Value;
 
 /// All tests of this module.
 pub(crate) fn trials() -> Vec<Trial> {
-    under_both_taps(
+    let mut trials = under_both_taps(
         "attacks::each_is_found_and_customers_are_not",
         each_is_found,
-    )
+    );
+    trials.extend(under_both_taps(
+        "attacks::what_the_process_does_proves_them",
+        the_process_proves,
+    ));
+    trials
 }
 
+/// How soon after its last answer an attack is to be told.
+const SOON: Duration = Duration::from_secs(1);
+
 fn each_is_found(sandbox: &Sandbox, mode: Mode) -> Result<()> {
-    let folder = sandbox.file("files");
-    fs::create_dir_all(&folder)?;
-    fs::write(folder.join("terms.txt"), "Be kind.\n")?;
-    let shop = Shop::open(folder)?;
-    let events = sandbox.file("events.jsonl");
-    let yaml = format!(
-        "capture:\n  mode: {}\n  roles: [server]\nsinks:\n  events:\n    file:\n      path: {}\n",
-        mode.name(),
-        events.display(),
-    );
-    let agent = Agent::run(sandbox, &yaml, &events)?;
+    let (shop, agent, events) = opened(sandbox, mode)?;
     customers(shop.port)?;
     wait::until_true("the customers' exchanges", || {
         Ok(exchanges(&events, shop.port)? >= CUSTOMERS)
@@ -44,21 +43,110 @@ fn each_is_found(sandbox: &Sandbox, mode: Mode) -> Result<()> {
         found.is_empty(),
         "customers are taken for attackers: {found:?}"
     );
-    for (detector, outcome, requests) in attacks() {
-        for request in &requests {
+    let mut late = Vec::new();
+    let attacks = attacks();
+    for (detector, outcome, requests) in &attacks {
+        for request in requests {
             ask(shop.port, request)?;
         }
+        let answered = Instant::now();
         wait::until(&format!("a finding of {detector}"), || {
             let found = findings(&events)?;
             let told = |finding: &&Value| {
-                finding["detector"]["id"] == detector
-                    && (outcome.is_empty() || finding["outcome"] == outcome)
+                finding["detector"]["id"] == *detector
+                    && (outcome.is_empty() || finding["outcome"] == *outcome)
             };
             Ok(found.iter().find(told).map(|_| ()))
         })?;
+        if answered.elapsed() > SOON {
+            late.push((detector, answered.elapsed()));
+        }
+    }
+    // A machine that stands still for a moment makes one late, an agent that waits makes all.
+    ensure!(
+        late.len() * 2 < attacks.len(),
+        "findings come later than {SOON:?}: {late:?}"
+    );
+    let report = agent.stop()?;
+    report.balanced()
+}
+
+/// A shop, and an agent that hears it and writes to a file.
+fn opened(sandbox: &Sandbox, mode: Mode) -> Result<(Shop, Agent, PathBuf)> {
+    let folder = sandbox.file("files");
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join("terms.txt"), "Be kind.\n")?;
+    fs::write(sandbox.file("ledger.txt"), "not for sale\n")?;
+    let shop = Shop::open(folder)?;
+    let events = sandbox.file("events.jsonl");
+    let yaml = format!(
+        "capture:\n  mode: {}\n  roles: [server]\nsinks:\n  events:\n    file:\n      path: {}\n",
+        mode.name(),
+        events.display(),
+    );
+    let agent = Agent::run(sandbox, &yaml, &events)?;
+    Ok((shop, agent, events))
+}
+
+/// Attacks whose answers show nothing: a child, a connect and an open of the server that hold what
+/// was sent confirm them, others meanwhile do not.
+fn the_process_proves(sandbox: &Sandbox, mode: Mode) -> Result<()> {
+    let opens =
+        mode == Mode::Syscall || !refused_exits()?.iter().any(|exit| exit == "do_filp_open");
+    let (shop, agent, events) = opened(sandbox, mode)?;
+    let inner = TcpListener::bind("127.0.0.1:0")?;
+    let inner = inner.local_addr()?.port();
+    let busy = TcpListener::bind("127.0.0.1:0")?;
+    let busy = busy.local_addr()?.port();
+    // Who serves is known from the first answer on.
+    ask(shop.port, &get("/api/search?q=lamp"))?;
+    let attacks = [
+        (
+            "inj-03",
+            "host=127.0.0.1;cat+/etc/hostname".to_owned(),
+            "ping",
+        ),
+        (
+            "inj-05",
+            format!("url=http://127.0.0.1:{inner}/admin"),
+            "preview",
+        ),
+        ("inj-04", "name=../ledger.txt".to_owned(), "exists"),
+    ];
+    for (detector, query, _) in &attacks {
+        ask(shop.port, &get(&format!("/api/careful/{busy}?{query}")))?;
+        let found = wait::until(&format!("a finding of {detector}"), || {
+            Ok(of(&findings(&events)?, detector, "/api/careful"))
+        })?;
+        ensure!(
+            found["outcome"] == "answered",
+            "an act that holds nothing of it confirms it: {found}"
+        );
+    }
+    for (detector, query, endpoint) in &attacks {
+        if *detector == "inj-04" && !opens {
+            continue;
+        }
+        let route = format!("/api/{endpoint}");
+        ask(shop.port, &get(&format!("{route}?{query}")))?;
+        let found = wait::until(&format!("a finding of {detector}"), || {
+            Ok(of(&findings(&events)?, detector, &route))
+        })?;
+        ensure!(found["outcome"] == "confirmed", "not confirmed: {found}");
+        let proof = found["evidence"][0]["proof"].as_str().unwrap_or_default();
+        ensure!(!proof.is_empty(), "it does not say by what: {found}");
     }
     let report = agent.stop()?;
     report.balanced()
+}
+
+/// The first of `findings` that `detector` made of a route.
+fn of(findings: &[Value], detector: &str, route: &str) -> Option<Value> {
+    let is_it = |finding: &&Value| {
+        let target = finding["target"]["route"].as_str().unwrap_or_default();
+        finding["detector"]["id"] == detector && target.starts_with(route)
+    };
+    findings.iter().find(is_it).cloned()
 }
 
 /// Exchanges of [`customers`].

@@ -226,6 +226,7 @@ mod tests {
                 Record::End(end) => {
                     format!("{:?} {} {}", end.reason, end.sent_end, end.received_end)
                 }
+                Record::Act(act) => format!("{:?}", act.deed),
             });
         }
         assert_eq!(

@@ -11,6 +11,7 @@ use crate::arch::{self, Shape, reg};
 use crate::end::{parted, received_nothing};
 use crate::filter::{self, offset};
 use crate::maps::{CONNS, Counters};
+use crate::process::{eaves_opened, is_error};
 use crate::read::{kernel, typed};
 use crate::sock;
 use crate::state::{ConnState, Dropped};
@@ -82,6 +83,13 @@ fn call<const COPY: u32>(ctx: &BtfTracePointContext, turn: &Turn) {
         counters.add(Counter::StoodIn, 1);
         return;
     }
+    if shape == Shape::Open {
+        opens(ctx, regs, number, turn);
+        if COPY > 0 && !turn.doubtful {
+            counters.add(Counter::StoodIn, 1);
+        }
+        return;
+    }
     let pid_tgid = bpf_get_current_pid_tgid();
     let call = Call {
         regs,
@@ -92,6 +100,22 @@ fn call<const COPY: u32>(ctx: &BtfTracePointContext, turn: &Turn) {
         pid_tgid,
     };
     counters.transfer::<COPY>(call.exit(counters, turn), turn);
+}
+
+/// A call that opens a file by its path, at its exit: the path still lies where the process had it.
+/// A thread of its own may have changed it since; then nothing is proven by it.
+#[inline(always)]
+fn opens(ctx: &BtfTracePointContext, regs: *const u8, number: u64, turn: &Turn) {
+    let at = if number == arch::OPEN {
+        reg::RDI
+    } else {
+        reg::RSI
+    };
+    if !is_error(ctx.arg::<u64>(1)) {
+        // SAFETY: a typed argument.
+        let path = unsafe { typed(regs, at) };
+        eaves_opened(path, 0, u64::from(turn.row));
+    }
 }
 
 /// A call at its exit.

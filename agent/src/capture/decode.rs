@@ -3,8 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use eaves_common::{
-    ConnId, DataRecord, EndReason, EndRecord, Family, Flow, Missing, OpenRecord, RecordHeader,
-    RecordKind, TlsLibrary, Transport, UNIX_PATH_BYTES, data_flag, end_flag, open_flag,
+    ActKind, ActRecord, ConnId, DataRecord, EndReason, EndRecord, FILE_BYTES, Family, Flow,
+    Missing, OpenRecord, RecordHeader, RecordKind, TlsLibrary, Transport, UNIX_PATH_BYTES,
+    data_flag, end_flag, open_flag,
 };
 
 use crate::clock::Ktime;
@@ -18,6 +19,8 @@ pub enum Record<'a> {
     Data(Data<'a>),
     /// A flow or a conn ended.
     End(Ended),
+    /// A process that serves, or a descendant of it, did something.
+    Act(Act),
 }
 
 /// Bytes that moved: see [`eaves_common::DataRecord`].
@@ -105,6 +108,43 @@ pub struct Ended {
     pub received_lost: bool,
 }
 
+/// What a process did: see [`eaves_common::ActRecord`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Act {
+    /// When.
+    pub time: Ktime,
+    /// The process that serves.
+    pub server: u32,
+    /// The process that did it: the same, or a descendant.
+    pub tgid: u32,
+    /// Its thread.
+    pub tid: u32,
+    /// What it did.
+    pub deed: Deed,
+}
+
+/// What was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// A program began to run.
+    Exec {
+        /// Its name, as it was given.
+        program: Vec<u8>,
+        /// Its arguments, each ended by NUL but perhaps the last.
+        arguments: Vec<u8>,
+    },
+    /// A TCP conn was begun.
+    Connect {
+        /// With whom.
+        remote: (IpAddr, u16),
+    },
+    /// A file was opened.
+    Open {
+        /// By this path, as it was given.
+        path: Vec<u8>,
+    },
+}
+
 /// Bytes that are no record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
@@ -158,6 +198,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
         RecordKind::Data => data(input, flags, time, conn),
         RecordKind::Open => open(input, flags, time, conn),
         RecordKind::End => end(input, flags, time, conn),
+        RecordKind::Act => act(input, flags, time),
     }
 }
 
@@ -291,6 +332,42 @@ fn end(
         received_end,
         sent_lost: flags & end_flag::SENT_LOST != 0,
         received_lost: flags & end_flag::RECEIVED_LOST != 0,
+    }))
+}
+
+fn act(mut input: Reader<'_>, flags: u16, time: Ktime) -> Result<Record<'_>, DecodeError> {
+    const { assert!(ActRecord::HEAD_BYTES == 328) };
+    let kind = named("act", flags, ActKind::from_number)?;
+    let server = input.u32()?;
+    let tgid = input.u32()?;
+    let tid = input.u32()?;
+    let file_bytes = usize::from(input.u16()?);
+    let arguments_bytes = usize::from(input.u16()?);
+    let (bytes, port) = input.address()?;
+    let file = input.take(FILE_BYTES)?;
+    let file = file.get(..file_bytes).ok_or(DecodeError::Value {
+        field: "file_bytes",
+        value: file_bytes as u64,
+    })?;
+    let arguments = input.take(arguments_bytes)?;
+    let deed = match kind {
+        ActKind::Exec => Deed::Exec {
+            program: file.to_vec(),
+            arguments: arguments.to_vec(),
+        },
+        ActKind::Connect => Deed::Connect {
+            remote: (Ipv6Addr::from(bytes).to_canonical(), port),
+        },
+        ActKind::Open => Deed::Open {
+            path: file.to_vec(),
+        },
+    };
+    Ok(Record::Act(Act {
+        time,
+        server,
+        tgid,
+        tid,
+        deed,
     }))
 }
 

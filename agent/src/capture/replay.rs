@@ -73,7 +73,8 @@ fn pause(record: &[u8], last: Option<Ktime>) -> Option<Ktime> {
     let time = match decode(record) {
         Ok(Record::Open(open)) => open.time,
         Ok(Record::Data(data)) => data.time,
-        Ok(Record::End(end)) => end.time,
+        Ok(Record::End(ended)) => ended.time,
+        Ok(Record::Act(act)) => act.time,
         Err(_) => return last,
     };
     if let Some(last) = last {

@@ -220,11 +220,16 @@ impl<'a> Facts<'a> {
 
 /// What the stateless detectors found; what stood there as it was masked when the event was sealed.
 fn hits<'a>(exchange: &'a Exchange, event: &'a ApiEvent<'a>, status: u16) -> Vec<Hit<'a>> {
+    let act = |hit: &ScoreHit| {
+        let mut proofs = event.proofs.iter();
+        let found = proofs.find(|(detector, _)| *detector == hit.detector);
+        found.map_or("", |(_, act)| act.as_str())
+    };
     let hit = |(number, hit): (usize, &'a ScoreHit)| Hit {
         detector: hit.detector,
         // A sum of five is the least that fires; ten and more is certain as far as grammar is.
         confidence: (f64::from(hit.score) / 10.0).clamp(0.5, 0.95),
-        outcome: if !hit.proof.is_empty() {
+        outcome: if !hit.proof.is_empty() || !act(hit).is_empty() {
             Outcome::Confirmed
         } else if (200..300).contains(&status) {
             Outcome::Answered
@@ -244,7 +249,11 @@ fn hits<'a>(exchange: &'a Exchange, event: &'a ApiEvent<'a>, status: u16) -> Vec
             .iter()
             .map(|layer| Layer::as_str(layer).into())
             .collect(),
-        proof: Cow::Borrowed(hit.proof),
+        proof: Cow::Borrowed(if hit.proof.is_empty() {
+            act(hit)
+        } else {
+            hit.proof
+        }),
     };
     let hits = exchange.known.scores.hits.iter().enumerate();
     hits.filter(|(_, hit)| !COUNTED.iter().any(|id| id.name() == hit.detector))

@@ -126,6 +126,9 @@ pub struct ApiEvent<'a> {
     /// What may be shown of what each stateless detector saw, for its finding.
     #[serde(skip)]
     pub excerpts: &'a [String],
+    /// What may be shown of what proves some of that, as detector and act.
+    #[serde(skip)]
+    pub proofs: &'a [(&'static str, String)],
 }
 
 /// The word `exchange`.

@@ -6,6 +6,7 @@ mod content;
 mod device;
 mod marks;
 mod novelty;
+mod proof;
 mod route;
 mod score;
 mod spoken;
@@ -18,6 +19,7 @@ pub use content::{Content, Words};
 pub use device::Device;
 pub use marks::{Mark, Marks, Secret};
 pub use novelty::{Novel, Novelty};
+pub use proof::Proof;
 pub use route::Route;
 pub use score::{ScoreHit, Scores};
 pub use spoken::{Grpc, Messages as GrpcMessages, Spoken};
@@ -53,6 +55,8 @@ pub struct Known {
     pub place: Option<Arc<Place>>,
     /// What the stateless detectors found in its content.
     pub scores: Scores,
+    /// What its process did that proves some of that.
+    pub proofs: Vec<Proof>,
     /// Where the client's address is; absent where no database says.
     pub geo: Option<Arc<Geo>>,
     /// What its values ask for and give out.
@@ -66,6 +70,11 @@ impl Known {
         self.client.as_ref().map_or(0, Client::bytes)
             + self.marks.as_ref().map_or(0, Marks::bytes)
             + self.scores.bytes()
+            + self
+                .proofs
+                .iter()
+                .map(|proof| size_of::<Proof>() + proof.act.len())
+                .sum::<usize>()
             + self.content.bytes()
             + self.spoken.bytes()
     }

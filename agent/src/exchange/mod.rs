@@ -19,7 +19,7 @@ mod turns;
 pub use conn::{Conn, Context, Options};
 pub use known::{
     AgentClass, Client, Content, Device, Grpc, GrpcMessages, Known, Mark, Marks, Novel, Novelty,
-    Route, ScoreHit, Scores, Secret, Signal, Signals, Spoken, User, Words,
+    Proof, Route, ScoreHit, Scores, Secret, Signal, Signals, Spoken, User, Words,
 };
 
 pub use target::{url, url_of};

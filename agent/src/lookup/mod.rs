@@ -1,11 +1,12 @@
 //! What the host knows of processes and addresses: bounded tables, filled beside the flow.
 //!
-//! In: names of processes as kernel records carry them, client addresses. Out: [`Place`] and
-//! [`Geo`], shared. Files and sockets are read by threads of this room alone; who asks a table waits
+//! In: names of processes as kernel records carry them, what those that serve do, client addresses.
+//! Out: [`Place`] and [`Geo`], shared, and [`Acts`]. Files and sockets are read by threads of this room alone; who asks a table waits
 //! at most [`Options::wait`] for a process that was never asked for, and not at all for anything
 //! else. A process is named by its id, its start, its name and its cgroup, since ids come back and
 //! processes become others. It does not judge, and it masks nothing.
 
+mod acts;
 mod cgroup;
 mod cgroups;
 mod describe;
@@ -25,6 +26,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use acts::Acts;
 pub use cgroup::{CgroupPlace, cgroup_place};
 pub use describe::Others;
 pub use geo::{Atlas, Geo, GeoError, GeoFiles, GeoTable};

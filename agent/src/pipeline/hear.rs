@@ -130,6 +130,7 @@ impl Side<'_> {
                 asking.ask(key);
             }
         }
+        self.queue.acts(&mut self.out.acts);
         self.queue.push(&mut self.out.exchanges);
     }
 

@@ -272,6 +272,7 @@ impl<'a> Host<'a> {
                             .add(Counter::SealUndelivered, exchanges.len() as u64);
                     }
                     Message::Counted(counted) => self.counted = *counted,
+                    Message::Acts(_) => {}
                 }
             }
         }
@@ -286,6 +287,7 @@ impl<'a> Host<'a> {
             match queue.next(wait) {
                 Ok(Message::Exchanges(exchanges, _)) => self.exchanges(exchanges)?,
                 Ok(Message::Counted(counted)) => self.counted = *counted,
+                Ok(Message::Acts(_)) => {}
                 Err(RecvTimeoutError::Timeout) => self.each(|output| output.flush())?,
                 Err(RecvTimeoutError::Disconnected) => return self.each(|output| output.flush()),
             }

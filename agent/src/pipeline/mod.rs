@@ -13,6 +13,7 @@ mod keep;
 mod learnt;
 mod ledger;
 mod masks;
+mod proving;
 mod queue;
 mod reading;
 pub mod recorded;
@@ -120,6 +121,7 @@ pub fn run<S: Source + Send>(
 ) -> Result<(), RunError> {
     let (queue_in, through, queue_out) = queue::queue(options.queue_bytes);
     let shard = Shard::new(&options.shard);
+    let mut proving = proving::Proving::new(source.now().is_some());
     let asking = host.take_asking();
     let context = host.context();
     thread::scope(|scope| {
@@ -128,7 +130,7 @@ pub fn run<S: Source + Send>(
             .spawn_scoped(scope, move || {
                 // Takes a tenth of a second, in which the ring is read already.
                 let mut reading = Reading::new()?.marking(context);
-                through.run(|exchange| reading.read(exchange));
+                through.run(&mut proving, |exchange| reading.read(exchange));
                 Ok(())
             })
             .map_err(|_| RunError::Thread("could not be started"))?;

@@ -6,14 +6,21 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
+use super::proving::Proving;
+use crate::capture::Act;
 use crate::exchange::Exchange;
 use crate::telemetry::{Counter, Counters};
+
+/// Acts that wait at most, of some hundred bytes each.
+const ACTS_MAX: u64 = 16_384;
 
 /// What goes through.
 #[derive(Debug)]
 pub(super) enum Message {
     /// Exchanges of one read, in order, and the bytes they hold.
     Exchanges(Vec<Exchange>, u64),
+    /// What servers did before the exchanges behind it ended; it goes as far as contents are read.
+    Acts(Vec<Act>),
     /// What the capture side has counted so far.
     Counted(Box<super::Counted>),
 }
@@ -23,6 +30,8 @@ pub(super) enum Message {
 pub(super) struct QueueIn {
     to: Sender<Message>,
     held: Arc<AtomicU64>,
+    /// Acts that wait.
+    acts: Arc<AtomicU64>,
     /// What was counted lies in it: an output that stands still for days must not let that add up.
     counted: Arc<AtomicBool>,
     limit_bytes: u64,
@@ -35,6 +44,7 @@ pub(super) struct QueueThrough {
     from: Receiver<Message>,
     to: Sender<Message>,
     held: Arc<AtomicU64>,
+    acts: Arc<AtomicU64>,
 }
 
 /// The end they come out of.
@@ -52,11 +62,13 @@ pub(super) fn queue(limit_bytes: u64) -> (QueueIn, QueueThrough, QueueOut) {
     let (to, between) = mpsc::channel();
     let (on, from) = mpsc::channel();
     let held = Arc::new(AtomicU64::new(0));
+    let acts = Arc::new(AtomicU64::new(0));
     let counted = Arc::new(AtomicBool::new(false));
     (
         QueueIn {
             to,
             held: Arc::clone(&held),
+            acts: Arc::clone(&acts),
             counted: Arc::clone(&counted),
             limit_bytes,
             counters: Counters::default(),
@@ -65,6 +77,7 @@ pub(super) fn queue(limit_bytes: u64) -> (QueueIn, QueueThrough, QueueOut) {
             from: between,
             to: on,
             held: Arc::clone(&held),
+            acts,
         },
         QueueOut {
             from,
@@ -106,6 +119,24 @@ impl QueueIn {
         }
     }
 
+    /// Passes on acts, before the exchanges of the same read. They take no room that exchanges need:
+    /// as many as fit a small share of it wait.
+    pub(super) fn acts(&mut self, acts: &mut Vec<Act>) {
+        if acts.is_empty() {
+            return;
+        }
+        let acts = std::mem::take(acts);
+        let count = acts.len() as u64;
+        let waiting = self.acts.fetch_add(count, Ordering::Relaxed);
+        if waiting + count > ACTS_MAX {
+            self.counters.add(Counter::QueueActsFull, count);
+            self.acts.fetch_sub(count, Ordering::Relaxed);
+            return;
+        }
+        // Nobody reads on: what is held against them is dropped and counted itself.
+        let _gone = self.to.send(Message::Acts(acts));
+    }
+
     /// Whether what was counted before has been taken.
     pub(super) fn wants_counted(&self) -> bool {
         !self.counted.load(Ordering::Relaxed)
@@ -124,23 +155,45 @@ impl QueueIn {
 }
 
 impl QueueThrough {
-    /// Works on all that goes through, in order, until either end is gone.
-    pub(super) fn run(self, mut work: impl FnMut(&mut Exchange)) {
-        while self.pass(&mut work) {}
+    /// Works on all that goes through, in order, until either end is gone; what `proving` waits for
+    /// follows as soon as it is settled.
+    pub(super) fn run(self, proving: &mut Proving, mut work: impl FnMut(&mut Exchange)) {
+        while self.pass(proving, &mut work) {}
     }
 
-    /// Waits for one message and passes it on; false once either end is gone.
-    fn pass(&self, work: impl FnMut(&mut Exchange)) -> bool {
-        let Ok(mut message) = self.from.recv() else {
-            return false;
+    /// Waits for one message and passes on what is settled; false once either end is gone.
+    fn pass(&self, proving: &mut Proving, mut work: impl FnMut(&mut Exchange)) -> bool {
+        let message = match proving.patience() {
+            Some(patience) => self.from.recv_timeout(patience),
+            None => self.from.recv().map_err(RecvTimeoutError::from),
         };
-        if let Message::Exchanges(exchanges, bytes) = &mut message {
-            exchanges.iter_mut().for_each(work);
-            let before = std::mem::replace(bytes, held_bytes(exchanges));
-            self.held.fetch_add(*bytes, Ordering::Relaxed);
-            self.held.fetch_sub(before, Ordering::Relaxed);
+        let mut before = proving.held_bytes();
+        let mut goes_on = true;
+        match message {
+            Ok(Message::Exchanges(exchanges, bytes)) => {
+                before += bytes;
+                for mut exchange in exchanges {
+                    work(&mut exchange);
+                    proving.take(exchange);
+                }
+            }
+            Ok(Message::Acts(acts)) => {
+                self.acts.fetch_sub(acts.len() as u64, Ordering::Relaxed);
+                proving.acts(acts);
+            }
+            Ok(message) => goes_on = self.to.send(message).is_ok(),
+            Err(RecvTimeoutError::Timeout) => proving.idle(),
+            Err(RecvTimeoutError::Disconnected) => {
+                proving.finish();
+                goes_on = false;
+            }
         }
-        self.to.send(message).is_ok()
+        let settled = proving.settled();
+        let bytes = held_bytes(&settled);
+        self.held
+            .fetch_add(bytes + proving.held_bytes(), Ordering::Relaxed);
+        self.held.fetch_sub(before, Ordering::Relaxed);
+        goes_on & (settled.is_empty() || self.to.send(Message::Exchanges(settled, bytes)).is_ok())
     }
 }
 
@@ -165,6 +218,7 @@ impl QueueOut {
                     .add(Counter::QueueTaken, exchanges.len() as u64);
             }
             Message::Counted(_) => self.counted.store(false, Ordering::Relaxed),
+            Message::Acts(_) => {}
         }
         Ok(message)
     }
@@ -180,7 +234,7 @@ mod tests {
     use std::sync::atomic::Ordering;
     use std::time::Duration;
 
-    use super::{Message, queue};
+    use super::{Message, Proving, queue};
     use crate::clock::Ktime;
     use crate::exchange::Exchange;
     use crate::pipeline::Counted;
@@ -196,7 +250,7 @@ mod tests {
         };
         let mut taken = |count| {
             for _ in 0..count {
-                assert!(through.pass(|_| ()));
+                assert!(through.pass(&mut Proving::new(false), |_| ()));
             }
             let mut times = Vec::new();
             while let Ok(Message::Counted(counted)) = from.next(Duration::ZERO) {
@@ -215,7 +269,7 @@ mod tests {
         to.counted(counted(101));
         assert_eq!(taken(2), [100, 101], "the last is sent in any case");
         drop(to);
-        assert!(!through.pass(|_| ()));
+        assert!(!through.pass(&mut Proving::new(false), |_| ()));
     }
 
     #[test]
@@ -234,7 +288,7 @@ mod tests {
             let request = exchange.request.as_mut().unwrap();
             request.body.content.reserve(1_000);
         };
-        assert!(through.pass(grow));
+        assert!(through.pass(&mut Proving::new(false), grow));
         let grown = held();
         assert!(grown > bytes * 2, "{grown}");
         from.next(Duration::ZERO).unwrap();

@@ -1,6 +1,6 @@
 //! Keyed by conn: record in, exchanges out. Synchronous, no clock, no I/O, so tests drive it.
 
-use crate::capture::{Record, decode};
+use crate::capture::{Act, Record, decode};
 use crate::clock::Ktime;
 use crate::enrich::process_key;
 use crate::exchange::{self, Conn, Context, Exchange};
@@ -26,6 +26,8 @@ pub struct Outcome {
     pub words: Vec<Word>,
     /// Processes heard of on a conn for the first time: theirs are the exchanges to come.
     pub processes: Vec<ProcessKey>,
+    /// What processes that serve did.
+    pub acts: Vec<Act>,
 }
 
 /// A share of all conns. Records of one sock, whatever its inode, must go to one shard.
@@ -55,8 +57,10 @@ impl Shard {
         match decode(record) {
             Ok(record) => {
                 self.counters.add(Counter::RecordsDecoded, 1);
-                if let Record::Open(open) = &record {
-                    out.processes.push(process_key(open));
+                match &record {
+                    Record::Open(open) => out.processes.push(process_key(open)),
+                    Record::Act(act) => out.acts.push(act.clone()),
+                    Record::Data(_) | Record::End(_) => {}
                 }
                 self.with(out, |table, env| table.push(record, env));
             }

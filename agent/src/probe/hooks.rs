@@ -39,7 +39,7 @@ pub(super) struct Hook {
 
 /// All of them, in the order in which they are attached: a tap's transfers last, so that no conn
 /// is heard whose end would go unseen.
-const HOOKS: [Hook; 9] = [
+const HOOKS: [Hook; 12] = [
     Hook {
         tap: Tap::Socket,
         programs: &["splice_unix"],
@@ -55,6 +55,22 @@ const HOOKS: [Hook; 9] = [
         kind: Kind::Exit,
         needed: false,
         lost: "what a splice takes off an MPTCP socket: an exchange it is part of may be wrong",
+    },
+    Hook {
+        tap: Tap::Socket,
+        programs: &["act_exec"],
+        point: "sched_process_exec",
+        kind: Kind::TypedTracepoint,
+        needed: false,
+        lost: "programs that servers run: no attack is confirmed by one",
+    },
+    Hook {
+        tap: Tap::Socket,
+        programs: &["act_open"],
+        point: "do_filp_open",
+        kind: Kind::Exit,
+        needed: false,
+        lost: "files that servers open: no attack is confirmed by one",
     },
     Hook {
         tap: Tap::Socket,
@@ -87,6 +103,14 @@ const HOOKS: [Hook; 9] = [
         kind: Kind::TypedTracepoint,
         needed: true,
         lost: "what processes send",
+    },
+    Hook {
+        tap: Tap::Syscall,
+        programs: &["act_exec"],
+        point: "sched_process_exec",
+        kind: Kind::TypedTracepoint,
+        needed: false,
+        lost: "programs that servers run: no attack is confirmed by one",
     },
     Hook {
         tap: Tap::Syscall,

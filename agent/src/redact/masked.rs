@@ -25,6 +25,8 @@ pub struct Masked {
     via: Option<Vec<IpAddr>>,
     /// What may be shown of what each stateless detector saw.
     excerpts: Vec<String>,
+    /// What may be shown of what the process did, by the detector it proves.
+    proofs: Vec<(&'static str, String)>,
     marker: Marker,
 }
 
@@ -43,6 +45,11 @@ impl Masked {
         self.told.clear();
         self.left_out = [false; 2];
         self.excerpts.clear();
+        self.proofs.clear();
+        for proof in &exchange.known.proofs {
+            let act = self.marker.mask_text(redactor, proof.act.as_bytes());
+            self.proofs.push((proof.detector, act));
+        }
         self.pseudonyms(exchange, redactor);
         let of_route = redactor.rules_of(exchange);
         match (&exchange.known.marks, of_route) {
@@ -78,6 +85,11 @@ impl Masked {
     /// What may be shown of what each stateless detector saw, in the order of `Scores::hits`.
     pub(super) fn shown(&self) -> &[String] {
         &self.excerpts
+    }
+
+    /// What may be shown of what the process did.
+    pub(super) fn proofs(&self) -> &[(&'static str, String)] {
+        &self.proofs
     }
 
     fn pseudonyms(&mut self, exchange: &Exchange, redactor: &Redactor) {

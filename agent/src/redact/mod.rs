@@ -190,6 +190,7 @@ pub fn seal<'a>(
         sensitive: Lines(masked.told()),
         findings: Vec::new(),
         excerpts: masked.shown(),
+        proofs: masked.proofs(),
     }
 }
 

@@ -126,6 +126,10 @@ impl<C: Consumer> Table<C> {
                 self.pass_time(ended.time, env);
                 self.ended(&ended, env);
             }
+            Record::Act(act) => {
+                self.pass_time(act.time, env);
+                env.counters.add(Counter::StreamActs, 1);
+            }
         }
     }
 

@@ -55,6 +55,8 @@ counters! {
     StreamData = "stream", "data";
     /// End records given to a conn.
     StreamEnds = "stream", "ends";
+    /// Records of what processes that serve did.
+    StreamActs = "stream", "acts";
     /// Data records of a conn that was never opened, or is forgotten.
     StreamDataUnknown = "stream", "data_unknown_conn";
     /// Data records of a conn that is not HTTP, or no longer.
@@ -154,6 +156,8 @@ counters! {
     /// Reported with a half that is not.
     ExchangesIncomplete = "exchange", "incomplete";
 
+    /// Acts of servers that the queue had no room for: nothing is proven by them.
+    QueueActsFull = "queue", "acts_full";
     /// Exchanges offered to the queue.
     QueueOffered = "queue", "offered";
     /// Exchanges taken out of it.

@@ -1,11 +1,12 @@
 //! A small API that trusts what it is sent, for attacks to succeed on: orders that anybody with a
 //! token reads, files by any path, a search whose database answers with its error, a page that gives
-//! back what it is told. It binds to loopback alone.
+//! back what it is told; commands, addresses and paths that it follows without a word. It binds to loopback alone.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::Result;
 
@@ -128,6 +129,54 @@ fn answer(request: &Request, folder: &std::path::Path) -> (&'static str, &'stati
             b"You have an error in your SQL syntax; check the manual".to_vec(),
         ),
         ("GET", ["api", "search"]) => ("200 OK", json, b"[{\"item\":\"lamp\"}]".to_vec()),
+        ("GET", ["api", "ping"]) => {
+            // What it prints is nobody's business.
+            let line = format!("test -n {}", parameter("host"));
+            let ran = Command::new("/bin/sh").args(["-c", &line]).output();
+            (
+                if ran.is_ok() {
+                    "200 OK"
+                } else {
+                    "502 Bad Gateway"
+                },
+                json,
+                b"{}".to_vec(),
+            )
+        }
+        ("GET", ["api", "preview"]) => {
+            let url = parameter("url");
+            let authority = url.split('/').nth(2).unwrap_or("");
+            let reached = TcpStream::connect(authority).is_ok();
+            (
+                if reached { "200 OK" } else { "502 Bad Gateway" },
+                json,
+                b"{}".to_vec(),
+            )
+        }
+        ("GET", ["api", "exists"]) => {
+            let opened = fs::File::open(folder.join(parameter("name"))).is_ok();
+            (
+                if opened { "200 OK" } else { "404 Not Found" },
+                json,
+                b"{}".to_vec(),
+            )
+        }
+        // Takes nothing of what it is sent, and is busy with other things.
+        ("GET", ["api", "careful", port]) => {
+            let ran = Command::new("/bin/sh").args(["-c", "id"]).output().is_ok();
+            let port = port.parse::<u16>().unwrap_or(0);
+            let reached = TcpStream::connect(("127.0.0.1", port)).is_ok();
+            let opened = fs::read(folder.join("terms.txt")).is_ok();
+            (
+                if ran && reached && opened {
+                    "200 OK"
+                } else {
+                    "502 Bad Gateway"
+                },
+                json,
+                b"{}".to_vec(),
+            )
+        }
         ("GET", ["page"]) => {
             let body = format!("<html><p>Hello {}</p></html>", parameter("name"));
             ("200 OK", "text/html", body.into_bytes())

@@ -9,6 +9,7 @@ mod answer;
 mod code;
 pub(super) mod cost;
 mod directory;
+mod effect;
 mod gate;
 mod html;
 mod include;
@@ -31,6 +32,7 @@ mod token;
 mod url;
 mod xml;
 
+pub use effect::{Effect, in_words};
 pub use secrets::Secrets;
 pub use token::{Fault, Token};
 

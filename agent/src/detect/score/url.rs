@@ -279,6 +279,36 @@ fn host(rest: &[u8]) -> Host<'_> {
     Host { name, user }
 }
 
+/// As [`host`], without a user's name, and what follows it there.
+pub(super) fn host_and_rest(rest: &[u8]) -> (&[u8], &[u8]) {
+    let authority = run(rest, 0, |byte| {
+        !is_space(byte) && !matches!(byte, b'/' | b'?' | b'#')
+    });
+    let user = memchr::memrchr(b'@', slice(rest, 0, authority)).map_or(0, |place| place + 1);
+    let rest = from(rest, user);
+    let name = host(rest).name;
+    (name, from(rest, name.len()))
+}
+
+/// The address that a host is, in whichever notation, or is called; other names are not resolved.
+pub(super) fn address(name: &[u8]) -> Option<IpAddr> {
+    let name = name.strip_suffix(b".").unwrap_or(name);
+    if matches!(
+        name,
+        b"localhost" | b"localhost.localdomain" | b"ip6-localhost"
+    ) {
+        return Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+    if let Some(inner) = name
+        .strip_prefix(b"[")
+        .and_then(|name| name.strip_suffix(b"]"))
+    {
+        let six: Ipv6Addr = str::from_utf8(inner).ok()?.parse().ok()?;
+        return Some(IpAddr::V6(six).to_canonical());
+    }
+    number(name).map(|(address, _)| IpAddr::V4(address))
+}
+
 /// Whether a host is inside, and how it is written.
 fn inner(name: &[u8]) -> Option<(u8, &'static str)> {
     let name = name.strip_suffix(b".").unwrap_or(name);

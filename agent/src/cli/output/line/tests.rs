@@ -101,6 +101,7 @@ fn event() -> ApiEvent<'static> {
         signals: Signals::NONE,
         sensitive: Default::default(),
         excerpts: &[],
+        proofs: &[],
         findings: Vec::new(),
     }
 }
