@@ -16,6 +16,7 @@ mod plaintext;
 mod servers;
 mod sinks;
 mod tls;
+mod websocket;
 
 fn main() {
     let mut arguments = libtest_mimic::Arguments::from_args();
@@ -33,6 +34,7 @@ fn main() {
         attacks::trials(),
         place::trials(),
         identity::trials(),
+        websocket::trials(),
     ];
     let trials = trials.into_iter().flatten().collect();
     libtest_mimic::run(&arguments, trials).exit();

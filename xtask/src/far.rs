@@ -1,7 +1,7 @@
-//! Real far ends of sinks that Debian does not package: a Kafka broker out of its jars, and Python's
-//! libraries that speak for ClickHouse, OpenTelemetry and librdkafka; and the published schemas that projections
-//! are held against. Each is fetched once, by the ordinary
-//! client of its registry, into a folder of the target folder.
+//! Real far ends of sinks, and peers of the kernel tests, that Debian does not package: a Kafka broker
+//! out of its jars, Python's libraries that speak for ClickHouse, OpenTelemetry and librdkafka, those that
+//! speak WebSocket and gRPC; and the published schemas that projections are held against. Each is fetched
+//! once, by the ordinary client of its registry, into a folder of the target folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -64,10 +64,16 @@ const PYTHON: &[&str] = &[
     "rpds-py==2026.9.1",
     "attrs==26.1.0",
     "typing_extensions==4.16.0",
+    // Peers of the kernel tests: WebSocket and gRPC.
+    "websockets==17.4",
+    "grpcio==1.85.3",
 ];
 
 /// npm: Elastic's own list of the fields of ECS.
 const ECS: &str = "@elastic/ecs@9.4.0";
+
+/// npm: the WebSocket library of most servers that run on Node.
+const WS: &str = "ws@8.23.0";
 
 /// Maven Central: the broker, with all that it needs.
 const KAFKA: &str = "4.1.1";
@@ -80,7 +86,8 @@ pub(crate) fn prepare(project: &Project) -> Result<PathBuf> {
     let folder = project.target.join("far-ends");
     once(&folder.join("python"), &PYTHON.join(" "), python)?;
     once(&folder.join("kafka"), KAFKA, kafka)?;
-    once(&folder.join("ecs"), ECS, ecs)?;
+    once(&folder.join("ecs"), ECS, |folder| npm(folder, ECS))?;
+    once(&folder.join("ws"), WS, |folder| npm(folder, WS))?;
     Ok(folder)
 }
 
@@ -111,7 +118,7 @@ fn python(folder: &Path) -> Result<()> {
     run_with_progress("pip install (far ends)", pip.args(PYTHON))
 }
 
-fn ecs(folder: &Path) -> Result<()> {
+fn npm(folder: &Path, package: &str) -> Result<()> {
     let mut npm = Command::new("npm");
     npm.args([
         "install",
@@ -120,8 +127,8 @@ fn ecs(folder: &Path) -> Result<()> {
         "--no-fund",
         "--ignore-scripts",
     ]);
-    npm.arg("--prefix").arg(folder).arg(ECS);
-    run_with_progress("npm install (ECS)", &mut npm)
+    npm.arg("--prefix").arg(folder).arg(package);
+    run_with_progress(&format!("npm install {package}"), &mut npm)
 }
 
 fn kafka(folder: &Path) -> Result<()> {

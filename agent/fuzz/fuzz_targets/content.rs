@@ -37,7 +37,9 @@ fuzz_target!(|bytes: &[u8]| {
             Container::Target => target,
             Container::Field(at) => values[usize::from(at)],
             Container::Body => content,
-            Container::Trailer(_) => unreachable!("there are no trailers"),
+            Container::Trailer(_) | Container::Message(_) => {
+                unreachable!("there are neither trailers nor messages")
+            }
         };
         let raw = &whole[range];
         assert!(part.is_nested() || raw == part.raw());

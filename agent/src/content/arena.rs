@@ -65,6 +65,8 @@ pub(super) enum Step {
     Trailer,
     Cookie,
     Body,
+    /// A message of WebSocket.
+    Message(u32),
     /// `.name` of a form, of a multipart body or a path parameter.
     Field,
     FileName,

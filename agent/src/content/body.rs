@@ -52,7 +52,7 @@ pub(super) fn walk<'a>(walk: &mut Walk<'_, 'a>, body: &Body<'a>) -> BodyForm {
     of_text(walk, source, media_type, root)
 }
 
-fn of_text<'a>(
+pub(super) fn of_text<'a>(
     walk: &mut Walk<'_, 'a>,
     source: Source<'_, 'a>,
     media_type: &[u8],

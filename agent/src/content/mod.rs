@@ -21,6 +21,7 @@ mod form;
 mod graphql;
 mod json;
 mod layer;
+mod message;
 mod multipart;
 mod nest;
 mod part;

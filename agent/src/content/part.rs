@@ -221,7 +221,7 @@ impl<'p, 'a> Name<'p, 'a> {
     #[must_use]
     pub const fn index(self) -> Option<u32> {
         match self.entry.step {
-            Step::Index(at) | Step::Path(at) => Some(at),
+            Step::Index(at) | Step::Path(at) | Step::Message(at) => Some(at),
             _ => None,
         }
     }
@@ -300,6 +300,8 @@ impl<'p, 'a> Name<'p, 'a> {
             Step::Trailer => write!(f, "trailers.{}", Lower(self.word())),
             Step::Cookie => write!(f, "cookies.{word}"),
             Step::Body => f.write_str("body"),
+            Step::Message(_) if f.alternate() => f.write_str("message[*]"),
+            Step::Message(at) => write!(f, "message[{at}]"),
             Step::Field => write!(f, ".{word}"),
             Step::FileName => f.write_str(".filename"),
             Step::JsonRoot => f.write_str(":$"),

@@ -33,6 +33,8 @@ pub enum Container {
     Body,
     /// The value of the trailer field of this number, from 0.
     Trailer(u16),
+    /// The message of WebSocket of this number, from 0, among those that are kept.
+    Message(u16),
 }
 
 /// What kind of place a value stands in.

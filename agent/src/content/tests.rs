@@ -41,7 +41,7 @@ fn bytes_at<'a>(
         Container::Target => target.as_bytes(),
         Container::Field(at) => fields[usize::from(at)].1.as_bytes(),
         Container::Body => content,
-        Container::Trailer(_) => b"",
+        Container::Trailer(_) | Container::Message(_) => b"",
     };
     &container[range]
 }

@@ -157,12 +157,7 @@ impl<'a> Parts<'a> {
     where
         F: Iterator<Item = (&'a [u8], &'a [u8])>,
     {
-        let most = self.entries.len() + MOST_PARTS;
-        let mut walk = Walk {
-            parts: self,
-            side: message.side,
-            most,
-        };
+        let mut walk = Walk::new(self, message.side);
         if !message.target.is_empty() {
             target::walk(&mut walk, message.target);
         }
@@ -179,7 +174,13 @@ impl<'a> Parts<'a> {
     }
 }
 
-impl<'a> Walk<'_, 'a> {
+impl<'p, 'a> Walk<'p, 'a> {
+    /// A walk that adds parts behind those that are there.
+    pub(super) fn new(parts: &'p mut Parts<'a>, side: Side) -> Self {
+        let most = parts.entries.len() + MOST_PARTS;
+        Self { parts, side, most }
+    }
+
     /// Whether more parts may be added, and more bytes decoded.
     pub(super) const fn has_room(&self) -> bool {
         self.parts.entries.len() < self.most && self.parts.text.len() < MOST_TEXT

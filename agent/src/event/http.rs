@@ -180,7 +180,9 @@ pub enum Content<'a> {
 }
 
 impl<'a> Content<'a> {
-    fn new(bytes: &'a [u8]) -> Self {
+    /// Text if it is, else base64.
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Self {
         match str::from_utf8(bytes) {
             // `error_len` is absent where the input ends within a character.
             Err(error) if error.error_len().is_some() => Self::Base64(bytes),
@@ -188,7 +190,9 @@ impl<'a> Content<'a> {
         }
     }
 
-    fn encoding(self) -> BodyEncoding {
+    /// How it is written.
+    #[must_use]
+    pub const fn encoding(self) -> BodyEncoding {
         match self {
             Self::Text(_) => BodyEncoding::Text,
             Self::Base64(_) => BodyEncoding::Base64,

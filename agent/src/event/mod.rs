@@ -15,6 +15,7 @@ mod signal;
 mod text;
 mod time;
 mod user;
+mod websocket;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -40,6 +41,7 @@ pub use signal::{Signal, Signals};
 pub use text::{Lines, Lower, Text, unescaped};
 pub use time::{STAMP_BYTES, parse_stamp, stamp};
 pub use user::{AgentClass, User, UserAgent};
+pub use websocket::{MessageKind, MessageTo, WebSocket, WebSocketSample};
 
 /// Version of the fields: within it, fields are only added.
 pub const SCHEMA: u32 = 1;
@@ -93,6 +95,9 @@ pub struct ApiEvent<'a> {
     /// The call of gRPC that it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grpc: Option<Grpc<'a>>,
+    /// What went over the WebSocket that it became.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub websocket: Option<WebSocket<'a>>,
     /// Whose account it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<User<'a>>,

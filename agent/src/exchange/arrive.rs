@@ -122,6 +122,7 @@ impl Pairs {
     pub(super) fn shed_bodies(&mut self) {
         let mut freed = 0;
         for open in &mut self.open {
+            freed += open.shed_socket();
             for direction in [Direction::ToServer, Direction::ToClient] {
                 let (arrival, half) = open.side(direction);
                 let bytes = half.map_or(0, |half| arrival.shed(half));

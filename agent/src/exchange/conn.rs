@@ -1,9 +1,10 @@
 //! One conn's chunks: both parsers, and what they find put into exchanges.
 
 mod early;
+mod hollow;
 mod switch;
+mod websocket;
 
-use std::mem;
 use std::sync::Arc;
 
 use eaves_common::Role;
@@ -90,6 +91,8 @@ pub struct Conn {
     pairs: Pairs,
     /// What is spoken instead of HTTP/1.
     http2: Option<Box<Http2>>,
+    /// It went over to WebSocket.
+    is_socket: bool,
     /// First byte of the request under way.
     request_began: Ktime,
     /// It began where a transfer began.
@@ -126,6 +129,7 @@ impl Consumer for Conn {
             responses: Parser::new(Side::Response),
             pairs: Pairs::default(),
             http2: None,
+            is_socket: false,
             request_began: Ktime::default(),
             request_first: true,
             response_began: Ktime::default(),
@@ -176,6 +180,9 @@ impl Consumer for Conn {
             // Frames are shorter than what is worth a word to the kernel.
             return 0;
         }
+        if self.is_socket {
+            return self.pairs.socket_unneeded(direction);
+        }
         let parser = match direction {
             Direction::ToServer => &self.requests,
             Direction::ToClient => &self.responses,
@@ -222,7 +229,10 @@ impl Consumer for Conn {
 
     fn expire(&mut self, books: &mut Books<'_>) {
         self.late(books);
-        self.pairs.close_all(Closing::Timeout, books);
+        if !self.is_socket {
+            // One that is idle stays: nothing may come for hours, and its end is told.
+            self.pairs.close_all(Closing::Timeout, books);
+        }
         if let Some(http2) = &mut self.http2 {
             http2.streams_mut().close_all(Closing::Timeout, books);
             http2.compact();
@@ -318,6 +328,9 @@ impl Conn {
         if self.http2.is_some() {
             return self.frames_came(direction, first, bytes, books);
         }
+        if self.is_socket {
+            return self.socket_came(direction, first, bytes, books);
+        }
         if direction == Direction::ToClient {
             self.settle_hollow(books);
         }
@@ -350,6 +363,9 @@ impl Conn {
             if self.http2.is_some() {
                 return self.frames_came(direction, false, input, books);
             }
+            if self.is_socket {
+                return self.socket_came(direction, false, input, books);
+            }
         }
         if !self.http {
             self.judge(direction, bytes.len());
@@ -379,6 +395,9 @@ impl Conn {
         if let Some(http2) = &mut self.http2 {
             return http2.missing(direction, n, reason, &self.info, books);
         }
+        if self.is_socket {
+            return self.socket_missing(direction, Some(n), reason, books);
+        }
         self.fill_hollow(direction);
         let mut left = n;
         loop {
@@ -402,6 +421,9 @@ impl Conn {
     fn lose(&mut self, direction: Direction, reason: Reason, books: &mut Books<'_>) {
         if let Some(http2) = &mut self.http2 {
             return http2.lose(direction, reason, &self.info, books);
+        }
+        if self.is_socket {
+            return self.socket_missing(direction, None, Some(reason), books);
         }
         self.fill_hollow(direction);
         let step = self.parser(direction).lose();
@@ -474,7 +496,7 @@ impl Conn {
         let tunnel = message.framing == Framing::Tunnel;
         self.pairs
             .response(message, self.response_began, &self.info, books);
-        if tunnel {
+        if tunnel && !self.goes_over(books) {
             self.pairs.end(direction, None, Anomalies::NONE, books);
             self.pairs.close_all(Closing::Ended, books);
             self.requests.finish();
@@ -521,6 +543,9 @@ impl Conn {
         if let Some(http2) = &mut self.http2 {
             return http2.end(direction, good, books);
         }
+        if self.is_socket {
+            return self.socket_end(direction, good, books);
+        }
         if direction == Direction::ToClient {
             self.settle_hollow(books);
         }
@@ -548,19 +573,6 @@ impl Conn {
             // Its last position shows that nothing is missing.
             self.pairs.bear_out(books);
         }
-    }
-
-    /// Nothing is missing behind the head of a response that was overtaken: it had no body.
-    fn settle_hollow(&mut self, books: &mut Books<'_>) {
-        if mem::take(&mut self.hollow) {
-            self.responses.no_body();
-            self.tell_end(Direction::ToClient, books);
-        }
-    }
-
-    /// Bytes towards the client are missing, which a body may have been among.
-    fn fill_hollow(&mut self, direction: Direction) {
-        self.hollow &= direction != Direction::ToClient;
     }
 
     /// A message ended without another byte.

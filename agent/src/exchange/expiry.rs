@@ -47,6 +47,7 @@ pub(super) fn close(mut open: Open, closing: Closing, books: &mut Books<'_>) {
         request,
         response,
         calls,
+        socket,
         reports,
         ..
     } = &mut open;
@@ -76,6 +77,10 @@ pub(super) fn close(mut open: Open, closing: Closing, books: &mut Books<'_>) {
     books.counters.add(counter, 1);
     let arrivals = [&mut *request, &mut *response];
     fill(exchange, calls.as_deref(), arrivals, &books.context.options);
+    if let Some(socket) = socket {
+        socket.end();
+        socket.fill(exchange, [&mut *request, &mut *response]);
+    }
     exchange.known.spoken.report = *reports;
     let complete = [request.seen, response.seen]
         .iter()

@@ -11,6 +11,7 @@ mod route;
 mod score;
 mod spoken;
 mod user;
+mod websocket;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ pub use route::Route;
 pub use score::{ScoreHit, Scores};
 pub use spoken::{Grpc, Messages as GrpcMessages, Spoken};
 pub use user::User;
+pub use websocket::WebSocket;
 
 pub use crate::event::{AgentClass, Signal, Signals};
 use crate::lookup::{Geo, Place};

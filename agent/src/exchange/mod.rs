@@ -15,11 +15,12 @@ mod settle;
 mod streams;
 mod target;
 mod turns;
+mod websocket;
 
 pub use conn::{Conn, Context, Options};
 pub use known::{
     AgentClass, Client, Content, Device, Grpc, GrpcMessages, Known, Mark, Marks, Novel, Novelty,
-    Proof, Route, ScoreHit, Scores, Secret, Signal, Signals, Spoken, User, Words,
+    Proof, Route, ScoreHit, Scores, Secret, Signal, Signals, Spoken, User, WebSocket, Words,
 };
 
 pub use target::{url, url_of};
@@ -30,6 +31,7 @@ use std::sync::Arc;
 use crate::capture::ConnOpen;
 use crate::clock::Ktime;
 pub use crate::event::{Extent as Seen, MissingReason as Reason};
+pub use crate::protocol::websocket::{Coded, Opcode, Sample, To};
 pub use crate::protocol::{Head, Span, Version};
 use crate::stream::GapReason;
 use eaves_common::Role;

@@ -15,6 +15,7 @@ use super::expiry::{Closing, close};
 use super::inside::Calls;
 use super::settle::Tentative;
 use super::turns::{Arriving, Turns};
+use super::websocket::Socket;
 use super::{ConnInfo, Exchange, Reason, Seen};
 use crate::clock::Ktime;
 use crate::protocol::Anomalies;
@@ -34,6 +35,8 @@ pub(super) struct Open {
     pub(super) bytes: usize,
     /// Messages of gRPC, if it is a call.
     pub(super) calls: Option<Box<Calls>>,
+    /// What both ends say, if it went over to WebSocket.
+    pub(super) socket: Option<Box<Socket>>,
     /// When it is to be reported, should it not be over.
     pub(super) due: Option<Ktime>,
     /// How often it was.
@@ -63,6 +66,7 @@ impl Open {
             tentative: None,
             bytes: 0,
             calls: None,
+            socket: None,
             due: None,
             reports: 0,
         }
@@ -101,7 +105,7 @@ impl Loss {
 pub(super) struct Pairs {
     pub(super) open: VecDeque<Open>,
     /// Ordinal of the one whose request is arriving.
-    requesting: Option<u64>,
+    pub(super) requesting: Option<u64>,
     /// Ordinal of the one whose response is arriving.
     pub(super) responding: Option<u64>,
     /// Ordinal of the next.

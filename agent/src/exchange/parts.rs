@@ -1,6 +1,6 @@
 //! The values of an [`Exchange`]'s messages, as [`content`] names them.
 
-use super::{Exchange, Half, Seen};
+use super::{Exchange, Half, Seen, To};
 use crate::content::{Body, Message, Parts, Side};
 use crate::protocol::Head;
 
@@ -17,6 +17,14 @@ impl Exchange {
             if let Some(half) = half {
                 parts.take(message(side, half, seen));
             }
+        }
+        let socket = self.known.spoken.websocket.as_ref();
+        for (number, sample) in (0..u16::MAX).zip(socket.iter().flat_map(|one| &one.samples)) {
+            let side = match sample.to {
+                To::Server => Side::Request,
+                To::Client => Side::Response,
+            };
+            parts.take_message(side, number, &sample.content, !sample.is_cut);
         }
         parts
     }

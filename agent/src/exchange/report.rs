@@ -60,6 +60,9 @@ impl Open {
         let options = &books.context.options;
         let arrivals = [&mut request, &mut response];
         fill(&mut exchange, self.calls.as_deref(), arrivals, options);
+        if let Some(socket) = &mut self.socket {
+            socket.fill(&mut exchange, [&mut request, &mut response]);
+        }
         told(&mut exchange, &request, &response);
         exchange.known.spoken.report = self.reports;
         exchange.known.spoken.partial = true;

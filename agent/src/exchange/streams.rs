@@ -15,6 +15,7 @@ use super::body::{Arrival, Progress};
 use super::conn::Books;
 use super::expiry::{Closing, close};
 use super::pair::Open;
+use super::websocket::Changed;
 use super::{ConnInfo, Options, Reason, Seen};
 use crate::clock::Ktime;
 use crate::protocol::http1::{Framing, Message};
@@ -172,6 +173,14 @@ impl Streams {
         let Some(open) = self.open.get_mut(&stream) else {
             return;
         };
+        if open.socket.is_some() {
+            return self.socket(direction, stream, books, |open| {
+                open.with_socket(direction, |reader, samples| {
+                    // Ends mostly put whole frames into DATA.
+                    reader.push(bytes, true, samples);
+                })
+            });
+        }
         open.inside(direction, bytes);
         let (arrival, half) = open.side(direction);
         match (arrival.progress, half) {
@@ -201,6 +210,11 @@ impl Streams {
         let Some(open) = self.open.get_mut(&stream) else {
             return;
         };
+        if open.socket.is_some() {
+            return self.socket(direction, stream, books, |open| {
+                open.socket_missing(direction, n, reason)
+            });
+        }
         open.inside_missing(direction, n.unwrap_or(u64::MAX));
         let (arrival, half) = open.side(direction);
         if arrival.progress != Progress::Arriving {
@@ -221,6 +235,12 @@ impl Streams {
         let Some(open) = self.open.get_mut(&stream) else {
             return;
         };
+        let mut is_cut = false;
+        let changed = open.with_socket(direction, |reader, samples| {
+            is_cut = reader.close_code().is_none();
+            reader.end(samples);
+        });
+        self.bytes = (self.bytes + changed.took).saturating_sub(changed.gave);
         let (arrival, half) = open.side(direction);
         match arrival.progress {
             Progress::Done => return,
@@ -230,6 +250,9 @@ impl Streams {
                 arrival.end(half, false, books.now);
             }
             Progress::Arriving => arrival.end(half, true, books.now),
+        }
+        if is_cut {
+            arrival.degrade(Seen::Unfinished, None);
         }
         self.report_if_done(stream, books);
     }
@@ -286,6 +309,7 @@ impl Streams {
     /// Gives up the bodies kept so far.
     pub(super) fn shed_bodies(&mut self) {
         for open in self.open.values_mut() {
+            self.bytes = self.bytes.saturating_sub(open.shed_socket());
             for direction in [Direction::ToServer, Direction::ToClient] {
                 let (arrival, half) = open.side(direction);
                 let bytes = half.map_or(0, |half| arrival.shed(half));
@@ -452,10 +476,31 @@ impl Streams {
         open.bytes += took;
         self.bytes += took;
         let tunnel = open.method() == Some(b"CONNECT") && (200..300).contains(&status);
-        if tunnel {
+        if tunnel && !open.go_over(&books.context.options) {
             // What follows is another protocol's.
             self.end(Direction::ToServer, stream, books);
             self.end(Direction::ToClient, stream, books);
+        }
+    }
+
+    /// Does something with the socket of a stream that went over to WebSocket.
+    fn socket(
+        &mut self,
+        direction: Direction,
+        stream: u32,
+        books: &mut Books<'_>,
+        act: impl FnOnce(&mut Open) -> Changed,
+    ) {
+        let Some(open) = self.open.get_mut(&stream) else {
+            return;
+        };
+        if open.side(direction).0.progress != Progress::Arriving {
+            return;
+        }
+        let changed = act(open);
+        self.bytes = (self.bytes + changed.took).saturating_sub(changed.gave);
+        if changed.closed {
+            self.end(direction, stream, books);
         }
     }
 

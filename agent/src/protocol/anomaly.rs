@@ -72,15 +72,16 @@ anomalies! {
     InvalidChunk = "invalid_chunk";
     /// Trailer fields are longer than what is kept of them.
     TrailersTooLong = "trailers_too_long";
-    /// A frame that no peer would take, or that does not follow on the one before (RFC 9113 §4, §6).
+    /// A frame that no peer would take, or that does not follow on the one before (RFC 9113 §4, §6, RFC 6455 §5).
     InvalidFrame = "invalid_frame";
     /// A block of header fields that cannot be decompressed (RFC 7541).
     InvalidHeaderBlock = "invalid_header_block";
     /// A pseudo-header field that is repeated, not one of those defined, or behind others (RFC 9113 §8.3).
     OddPseudoField = "odd_pseudo_field";
-    /// A body is not coded as its Content-Encoding says, or ends inside.
+    /// A body is not coded as its Content-Encoding says, or ends inside; a message of WebSocket is not
+    /// compressed as agreed.
     InvalidCoding = "invalid_coding";
-    /// A body decodes to more than a hundred times its size: perhaps a bomb.
+    /// A body or message decodes to more than a hundred times its size: perhaps a bomb.
     CodingSwells = "coding_swells";
     /// Paired after a gap on the word that this client sends one request at a time.
     PairedAfterGap = "paired_after_gap";

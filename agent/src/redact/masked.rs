@@ -224,6 +224,11 @@ fn keep_form(out: &mut Vec<u8>, value: &[u8]) -> bool {
 
 /// The raw bytes of a piece.
 fn piece(exchange: &Exchange, side: Side, container: Container) -> &[u8] {
+    if let Container::Message(number) = container {
+        let socket = exchange.known.spoken.websocket.as_ref();
+        let sample = socket.and_then(|socket| socket.samples.get(usize::from(number)));
+        return sample.map_or(b"", |sample| &sample.content);
+    }
     let half = match side {
         Side::Request => exchange.request.as_ref(),
         Side::Response => exchange.response.as_ref(),
@@ -236,6 +241,7 @@ fn piece(exchange: &Exchange, side: Side, container: Container) -> &[u8] {
         Container::Target => half.head.get(half.head.target),
         Container::Field(at) => field(&half.head, at).map_or(b"", |span| half.head.get(span)),
         Container::Body => &half.body.content,
+        Container::Message(_) => b"",
         Container::Trailer(at) => half.trailers.as_deref().map_or(b"", |head| {
             field(head, at).map_or(b"", |span| head.get(span))
         }),

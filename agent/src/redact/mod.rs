@@ -25,6 +25,7 @@ mod pseudonym;
 mod redactor;
 mod rules;
 mod shape;
+mod websocket;
 mod words;
 
 pub use key::{KEY_FILE, load_or_make_key, random_key};
@@ -161,6 +162,10 @@ pub fn seal<'a>(
         tls: tls(conn),
         url: request.map(|m| scheme_of(conn, m, url(&m.head, masked))),
         grpc: spoken.grpc.as_deref().map(grpc),
+        websocket: spoken
+            .websocket
+            .as_deref()
+            .map(|socket| websocket::websocket(socket, masked)),
         http: Http {
             route: exchange.known.route.as_ref().map(|r| &*r.template),
             request: request.map(|m| {

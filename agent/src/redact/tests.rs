@@ -11,6 +11,7 @@ use std::sync::Arc;
 mod golden;
 mod masks;
 mod pii;
+mod websocket;
 
 fn head(word: &[u8], target: &[u8], fields: &[(&[u8], &[u8])]) -> Head {
     let mut buffer = Vec::new();

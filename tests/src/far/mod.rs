@@ -56,7 +56,7 @@ pub fn listens(port: u16) -> bool {
 ///
 /// # Errors
 /// [`Skip`] if nothing was.
-fn fetched(name: &str) -> Result<PathBuf> {
+pub(crate) fn fetched(name: &str) -> Result<PathBuf> {
     let named = std::env::var_os("EAVES_FAR_ENDS").map(PathBuf::from);
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/far-ends");
     let folder = named.unwrap_or(beside).join(name);
@@ -70,7 +70,7 @@ fn fetched(name: &str) -> Result<PathBuf> {
 }
 
 /// Python with the libraries of far ends, about to run `script`.
-fn python(sandbox: &Sandbox, name: &str, script: &str) -> Result<Command> {
+pub(crate) fn python(sandbox: &Sandbox, name: &str, script: &str) -> Result<Command> {
     let python = fetched("python")?.join("bin/python");
     let script = sandbox.write(&format!("{name}.py"), script)?;
     let mut command = Command::new(python);

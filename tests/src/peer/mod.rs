@@ -18,6 +18,7 @@ mod haproxy;
 mod nginx;
 mod script;
 mod shop;
+mod websocket;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -41,6 +42,7 @@ pub use haproxy::haproxy;
 pub use nginx::{Nginx, nginx};
 pub use script::{gunicorn, hyper_server, node_server, python_server, python_tls_server};
 pub use shop::Shop;
+pub use websocket::{Conversation, Said, WebSockets, converse};
 
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -149,7 +149,7 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "kernel",
         what: "real servers and clients on this kernel, as root",
-        needs: &[PEERS],
+        needs: &[PEERS, far::PACKAGES],
         run: native,
     },
     Step {
@@ -275,6 +275,7 @@ fn native(context: &Context<'_>) -> Result<Tally> {
         ("EAVES_BIN", context.binary()?),
         ("EAVES_LOG_BIN", agent),
         ("EAVES_LOG_OBJECT", object),
+        ("EAVES_FAR_ENDS", far::prepare(context.project)?),
     ];
     command
         .args(["test", "--package", "eaves-tests", "--test", "kernel"])

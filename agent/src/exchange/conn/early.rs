@@ -25,6 +25,7 @@ impl Conn {
         let waits = !self.early.chunks.is_empty();
         let early = self.info.role == Role::Client
             && self.http2.is_none()
+            && !self.is_socket
             && (waits
                 || (self.responses.is_between()
                     && !self.responses.is_lost()

@@ -1,10 +1,14 @@
 //! What is spoken inside an exchange, beyond HTTP itself.
 
+use super::websocket::WebSocket;
+
 /// Protocols within HTTP, and which report of the exchange this is. Filled by `exchange` itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Spoken {
     /// A call of gRPC.
     pub grpc: Option<Box<Grpc>>,
+    /// What went over a WebSocket.
+    pub websocket: Option<Box<WebSocket>>,
     /// What is kept of the request's body has its content codings taken off.
     pub request_decoded: bool,
     /// The same of the response's.
@@ -19,7 +23,8 @@ impl Spoken {
     /// Memory it holds beyond its own size, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.grpc.as_ref().map_or(0, |grpc| grpc.bytes())
+        let socket = self.websocket.as_ref().map_or(0, |socket| socket.bytes());
+        self.grpc.as_ref().map_or(0, |grpc| grpc.bytes()) + socket
     }
 }
 

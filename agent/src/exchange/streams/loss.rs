@@ -47,6 +47,8 @@ impl Streams {
             let Some(open) = self.open.get_mut(&stream) else {
                 continue;
             };
+            let changed = open.with_socket(direction, |reader, samples| reader.lose(samples));
+            self.bytes = (self.bytes + changed.took).saturating_sub(changed.gave);
             let (arrival, half) = open.side(direction);
             arrival.anomalies.absorb(hole.anomalies);
             arrival.hide(0, hole.reason);

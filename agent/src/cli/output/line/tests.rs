@@ -75,6 +75,7 @@ fn event() -> ApiEvent<'static> {
         partial: false,
         first: None,
         grpc: None,
+        websocket: None,
         http: http(),
         user: None,
         user_agent: None,

@@ -8,6 +8,8 @@ use crate::clock::Ktime;
 use crate::exchange::{Exchange, Grpc};
 use crate::telemetry::Counter;
 
+mod websocket;
+
 /// One exchange over HTTP/1.
 #[track_caller]
 fn one(request: &[u8], response: &[u8]) -> Exchange {

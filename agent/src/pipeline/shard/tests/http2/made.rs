@@ -227,6 +227,39 @@ fn a_streaming_call_of_grpc_is_one_exchange() {
     assert_eq!(counted, [(Some(2), Some(3)), (Some(3), Some(12))]);
 }
 
+#[test]
+fn a_websocket_within_a_stream_is_one_exchange() {
+    let mut peers = Peers::new();
+    let fields = [
+        (":method", "CONNECT"),
+        (":protocol", "websocket"),
+        (":scheme", "http"),
+        (":authority", "a"),
+        (":path", "/chat"),
+    ];
+    let block = Peers::block(&mut peers.client, &fields);
+    peers.send(&frame(1, END_HEADERS, 1, &block));
+    let block = Peers::block(&mut peers.server, &[(":status", "200")]);
+    peers.answer(&frame(1, END_HEADERS, 1, &block));
+    peers.answer(&frame(0, 0, 1, b"\x81\x05hello\x01\x03par"));
+    peers.request(3, END_STREAM, "GET", "/beside");
+    peers.response(3, END_STREAM, "204");
+    peers.send(&frame(0, 0, 1, b"\x81\x82\x01\x02\x03\x04ij"));
+    peers.answer(&frame(0, 0, 1, b"\x80\x02ts"));
+    peers.answer(&frame(0, 0, 1, b"\x88\x02\x03\xe9"));
+    peers.send(&frame(0, END_STREAM, 1, b"\x88\x82\0\0\0\0\x03\xe9"));
+    let (out, _) = peers.check(&[
+        "3 GET /beside 0 whole | 204 0 whole 0+0",
+        "1 CONNECT /chat 0 whole | 200 0 whole 0+0",
+    ]);
+    let socket = out.exchanges[1].known.spoken.websocket.as_deref().unwrap();
+    let counts = [socket.to_server, socket.to_client].map(|one| (one.count, one.bytes));
+    assert_eq!(counts, [(Some(1), Some(2)), (Some(2), Some(10))]);
+    assert_eq!(socket.close_code, Some(1001));
+    let samples: Vec<_> = socket.samples.iter().map(|one| &one.content[..]).collect();
+    assert_eq!(samples, [&b"hello"[..], b"hh", b"parts"]);
+}
+
 /// Memory that stays within bounds while `frames` come by the hundred thousand.
 #[track_caller]
 fn flood(count: u32, mut frames: impl FnMut(&mut Peers, u32)) -> Shard {
