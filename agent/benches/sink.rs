@@ -102,7 +102,9 @@ fn forwarded(dir: &Path, port: u16, sink: &str) {
     );
     let file = dir.join("eaves.yaml");
     std::fs::write(&file, yaml).expect("a file");
-    let config: Config = eaves::config::load(&file).expect("a configuration");
+    let config: Config = eaves::config::load(Some(&file))
+        .expect("a configuration")
+        .config;
     let journal = dir.join("journal");
     let _ = std::fs::remove_dir_all(journal.join("state"));
     let counted = Sinks::start(&config, &journal, None, "web-3")

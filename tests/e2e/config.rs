@@ -89,6 +89,26 @@ fn an_unreadable_file_is_named() {
 }
 
 #[test]
+fn files_beside_it_are_read_too() {
+    let sandbox = Sandbox::new().unwrap();
+    let file = sandbox
+        .write("eaves.yaml", "capture: { mode: socket }\n")
+        .unwrap();
+    let folder = file.with_file_name("conf.d");
+    std::fs::create_dir(&folder).unwrap();
+    let beside = folder.join("50-site.yaml");
+    std::fs::write(&beside, "capture: { mode: syscall }\n").unwrap();
+    let (file, name) = (file.to_str().unwrap(), beside.to_str().unwrap());
+    let shown = format!("mode: \"syscall\"  # {name}:1");
+    check(&["config", "show", file], 0, &[&shown], &[]);
+    std::fs::write(&beside, "capture: { mode: telepathy }\n").unwrap();
+    for command in [["config", "check"], ["run", "--config"]] {
+        let arguments = [&command[..], &[file]].concat();
+        check(&arguments, 2, &[], &[&format!("{name}:1:18: capture.mode")]);
+    }
+}
+
+#[test]
 fn the_schema_is_json_and_names_the_sections() {
     let Some(output) = eaves(&["config", "schema"]) else {
         return;

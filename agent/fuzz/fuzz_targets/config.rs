@@ -9,7 +9,8 @@ fuzz_target!(|bytes: &[u8]| {
     };
     match eaves::config::parse(text) {
         Ok(config) => {
-            if let Ok(yaml) = config.to_yaml() {
+            {
+                let yaml = config.to_yaml();
                 assert!(eaves::config::parse(&yaml).is_ok(), "{yaml}");
             }
         }

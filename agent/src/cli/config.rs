@@ -7,7 +7,7 @@ use clap::Subcommand;
 
 use super::reference;
 use super::{Exit, output};
-use crate::config::{Config, DEFAULT_FILE};
+use crate::config::{Config, DEFAULT_FILE, Loaded};
 use crate::event;
 
 /// Checks and shows the configuration.
@@ -27,7 +27,7 @@ Examples:
 
 Exit code 0 if the file may be used, 2 if not.")]
     Check(FileArg),
-    /// Print the configuration in force: the file's values, and the defaults of all others
+    /// Print the configuration in force, every value with where it comes from
     #[command(after_long_help = "\
 Examples:
   eaves config show
@@ -77,16 +77,16 @@ struct SchemaArgs {
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     match &args.command {
         Command::Check(arg) => {
-            load(arg.file())?;
-            let name = match arg.file() {
-                Some(file) => file.display().to_string(),
-                None if Path::new(DEFAULT_FILE).exists() => DEFAULT_FILE.to_owned(),
-                None => format!("{DEFAULT_FILE} is not there; the defaults"),
+            let names = loaded(arg.file())?.names;
+            let names = if names.is_empty() {
+                format!("{DEFAULT_FILE} is not there; the defaults")
+            } else {
+                names.join(", ")
             };
-            output::to_stderr(format!("{name}: no mistakes"));
+            output::to_stderr(format!("{names}: no mistakes"));
         }
         Command::Show(arg) => {
-            let yaml = load(arg.file())?.to_yaml()?;
+            let yaml = loaded(arg.file())?.to_yaml();
             output::to_stdout(yaml.as_bytes())?;
         }
         Command::Schema(arg) => {
@@ -117,15 +117,15 @@ pub(super) fn journal_dir(file: Option<&Path>) -> anyhow::Result<PathBuf> {
     Ok(load(file)?.journal.unwrap_or_default().dir)
 }
 
-/// The configuration in `file`, or in the default file if that is there, or else the defaults.
+/// The configuration in `file`, or in the default file if that is there, with what lies beside it
+/// and what variables say; the defaults if there is nothing.
 ///
 /// # Errors
-/// The file cannot be read or is wrong: ends in [`Exit::Usage`].
+/// A file cannot be read or is wrong: ends in [`Exit::Usage`].
 pub(super) fn load(file: Option<&Path>) -> anyhow::Result<Config> {
-    let file = match file {
-        Some(file) => file,
-        None if Path::new(DEFAULT_FILE).exists() => Path::new(DEFAULT_FILE),
-        None => return Ok(Config::default()),
-    };
+    loaded(file).map(|loaded| loaded.config)
+}
+
+fn loaded(file: Option<&Path>) -> anyhow::Result<Loaded> {
     crate::config::load(file).context(Exit::Usage)
 }

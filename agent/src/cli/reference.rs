@@ -14,7 +14,15 @@ const CONFIGURATION: &str = "\
 One YAML file, `/etc/eaves/eaves.yaml` or the one that `--config` names. Every key may be left out; a
 key that is not known is a mistake, and so is one that stands there twice. `eaves config check FILE`
 names every mistake at once, with line, column and what is allowed; `eaves config show FILE` prints
-what is in force; `eaves config schema` prints a JSON Schema for editors.
+what is in force and where each value comes from; `eaves config schema` prints a JSON Schema for editors.
+
+Three places are read, and a later one overrides an earlier one key by key; lists are replaced as a whole:
+
+1. the file;
+2. `conf.d/*.yaml` beside it, by name: `/etc/eaves/conf.d/50-site.yaml`;
+3. variables whose name is `EAVES_` and the keys with two underscores between them; the value is YAML:
+   `EAVES_CAPTURE__MODE=socket`, `EAVES_LIMITS__MEMORY=1GiB`, `EAVES_CAPTURE__ROLES='[server, client]'`. A whole
+   section goes by its name alone: `EAVES_JOURNAL='{}'`.
 
 A *size* is a number of bytes, or one with `B`, `KiB`, `MiB`, `GiB`, `TiB`, `kB`, `MB`, `GB` or `TB`.
 A *period* is a number of seconds, or numbers with `d`, `h`, `m`, `s`, `ms`, `us` or `ns`: `1h30m`.

@@ -27,18 +27,29 @@ pub(super) fn check(root: &Node, schema: &Schema) -> (Schema, Mistakes) {
 
 /// Where the value at `path` stands, or the nearest above it that is there.
 pub(super) fn place_of(root: &Node, path: &[String]) -> Place {
+    nearest(root, path).0
+}
+
+/// Where the value at `path` stands, if it is there.
+pub(super) fn exact_place_of(root: &Node, path: &[String]) -> Option<Place> {
+    let (place, missing) = nearest(root, path);
+    (missing == 0).then_some(place)
+}
+
+/// Where the value stands that is nearest to `path` from above, and how many steps are missing.
+fn nearest(root: &Node, path: &[String]) -> (Place, usize) {
     let mut node = root;
-    for step in path {
+    for (step, missing) in path.iter().zip((1..=path.len()).rev()) {
         let Value::Map(entries) = &node.value else {
-            break;
+            return (node.place, missing);
         };
         let named = |(key, _): &&(Node, Node)| key.value == Value::Text(step.clone());
         match entries.iter().find(named) {
             Some((_, below)) => node = below,
-            None => break,
+            None => return (node.place, missing),
         }
     }
-    node.place
+    (node.place, 0)
 }
 
 struct Checker<'s> {

@@ -1,14 +1,12 @@
-//! A file → a [`Config`], or everything that is wrong with it.
+//! Files and variables → a [`Config`], or everything that is wrong with it.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use super::layers::{self, FILE_MAX_BYTES, Source};
 use super::report::{Mistake, Mistakes, Place, Report};
-use super::{Config, check, tree};
-
-/// Largest file that is read, bytes: a configuration is a page or two.
-pub const FILE_MAX_BYTES: u64 = 1 << 20;
+use super::tree::Node;
+use super::{Config, DEFAULT_FILE, check, show};
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -54,50 +52,74 @@ pub enum ConfigError {
         /// The byte.
         byte: u8,
     },
+    /// The folder beside it holds more files than any configuration.
+    #[error("{} holds too many files", folder.display())]
+    TooMany {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// What it says is wrong.
     #[error("{0}")]
     Mistakes(Report),
 }
 
-/// Reads the configuration file `path`.
+/// A configuration, and where it is written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// What is in force.
+    pub config: Config,
+    /// Files and variables it was read from, in the order in which they override each other.
+    pub names: Vec<String>,
+    root: Node,
+}
+
+impl Loaded {
+    /// The configuration as YAML, every value written out, with the place it comes from beside it.
+    #[must_use]
+    pub fn to_yaml(&self) -> String {
+        show::yaml(&self.config, |path| {
+            let Some(place) = check::exact_place_of(&self.root, path) else {
+                return Some("default".to_owned());
+            };
+            let name = self.names.get(place.source).map_or("", String::as_str);
+            Some(format!("{name}:{}", place.line))
+        })
+    }
+}
+
+/// Reads the configuration: `file`, or the default one if that is there; then `conf.d/*.yaml` beside
+/// it, by name; then variables such as `EAVES_CAPTURE__MODE`, each a value in YAML.
 ///
 /// # Errors
-/// [`ConfigError`] says why it cannot be read, or names every mistake in it.
-pub fn load(path: &Path) -> Result<Config, ConfigError> {
-    let failed = |source| ConfigError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    let file = File::open(path).map_err(failed)?;
-    let metadata = file.metadata().map_err(failed)?;
-    if !metadata.is_file() {
-        return Err(ConfigError::NotFile {
-            path: path.to_owned(),
-        });
-    }
-    let mut bytes = Vec::new();
-    file.take(FILE_MAX_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
-    if bytes.len() as u64 > FILE_MAX_BYTES {
-        return Err(ConfigError::TooLarge {
-            path: path.to_owned(),
-            bytes: metadata.len().max(bytes.len() as u64),
-        });
-    }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        let bytes = error.as_bytes();
-        let before = bytes.get(..at).unwrap_or_default();
-        ConfigError::NotUtf8 {
-            path: path.to_owned(),
-            at,
-            line: 1 + before.iter().filter(|byte| **byte == b'\n').count(),
-            byte: bytes.get(at).copied().unwrap_or_default(),
-        }
-    })?;
-    parse(&text).map_err(|mistakes| {
-        ConfigError::Mistakes(Report::new(&path.display().to_string(), &text, mistakes))
+/// [`ConfigError`] says what cannot be read, or names every mistake.
+pub fn load(file: Option<&Path>) -> Result<Loaded, ConfigError> {
+    let variables = std::env::vars_os().filter_map(|(name, text)| {
+        // A name that is no text is none of ours.
+        Some((
+            name.into_string().ok()?,
+            text.to_string_lossy().into_owned(),
+        ))
+    });
+    load_with(file, variables)
+}
+
+/// As [`load`], with these variables.
+pub(super) fn load_with(
+    file: Option<&Path>,
+    variables: impl Iterator<Item = (String, String)>,
+) -> Result<Loaded, ConfigError> {
+    let schema = Config::json_schema();
+    let sections = schema["properties"].as_object();
+    let sections: Vec<_> = sections
+        .into_iter()
+        .flat_map(|all| all.keys().cloned())
+        .collect();
+    let path = file.unwrap_or(Path::new(DEFAULT_FILE));
+    let sources = layers::sources(path, file.is_none(), variables, &sections)?;
+    read(&sources).map_err(|mistakes| {
+        let sources = sources.iter();
+        let texts = sources.map(|source| (source.name.as_str(), source.text.as_str()));
+        ConfigError::Mistakes(Report::new(texts, mistakes))
     })
 }
 
@@ -106,18 +128,16 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 /// # Errors
 /// Every mistake in it.
 pub fn parse(text: &str) -> Result<Config, Mistakes> {
+    let loaded = read(&[Source::file(String::new(), text.to_owned())])?;
+    Ok(loaded.config)
+}
+
+fn read(sources: &[Source]) -> Result<Loaded, Mistakes> {
     let mut mistakes = Mistakes::default();
-    let root = match tree::read(text) {
-        Ok(root) => root,
-        Err((place, what)) => {
-            mistakes.add(Mistake {
-                place,
-                key: String::new(),
-                what: format!("not YAML: {what}"),
-            });
-            return Err(mistakes);
-        }
-    };
+    let root = layers::merged(sources, &mut mistakes);
+    if !mistakes.is_empty() {
+        return Err(mistakes);
+    }
     let sound;
     (sound, mistakes) = check::check(&root, &Config::json_schema());
     // What is wrong has been taken out, so that contradictions among the rest show at once too.
@@ -131,7 +151,12 @@ pub fn parse(text: &str) -> Result<Config, Mistakes> {
                 });
             }
             if mistakes.is_empty() {
-                return Ok(config);
+                let names = sources.iter().map(|source| source.name.clone());
+                return Ok(Loaded {
+                    config,
+                    names: names.collect(),
+                    root,
+                });
             }
         }
         // The types ask for more than their schema says: one mistake, and no better place.

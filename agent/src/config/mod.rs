@@ -1,13 +1,14 @@
 //! [`Config`]: the sum of the rooms' options, as one YAML file gives them.
 //!
-//! In: the file. Out: a [`Config`] in which every value is allowed, or every mistake in the file,
-//! each with line, column and what is allowed. The doc comments of the types are the manual
+//! In: the file, those beside it, variables. Out: a [`Config`] in which every value is allowed, or
+//! every mistake, each with line, column and what is allowed. The doc comments of the types are the manual
 //! (`docs/configuration.md`), the types' JSON Schema is what a file is held against.
 
 mod capture;
 mod check;
 mod detect;
 mod journal;
+mod layers;
 mod limits;
 mod load;
 mod lookup;
@@ -15,6 +16,7 @@ mod openapi;
 mod redact;
 mod report;
 mod rooms;
+mod show;
 mod sinks;
 mod tree;
 
@@ -26,8 +28,9 @@ pub use crate::sink::Kind;
 pub use capture::{BODY_MAX, BodyLimits, Capture, Exclude, Mode, Role};
 pub use detect::{Detect, DetectorEntry, ExemptEntry};
 pub use journal::{Bodies, Journal, Keep, Sync};
+pub use layers::FILE_MAX_BYTES;
 pub use limits::Limits;
-pub use load::{ConfigError, FILE_MAX_BYTES, load, parse};
+pub use load::{ConfigError, Loaded, load, parse};
 pub use lookup::Lookup;
 pub use openapi::OpenapiError;
 pub use redact::{Allow, Pseudonymise, Redact, RouteRules};
@@ -125,6 +128,12 @@ impl Config {
         found
     }
 
+    /// The configuration as YAML, every value written out.
+    #[must_use]
+    pub fn to_yaml(&self) -> String {
+        show::yaml(self, |_| None)
+    }
+
     /// The JSON Schema of the file, for editors and for the check.
     #[must_use]
     pub fn json_schema() -> serde_json::Value {
@@ -133,14 +142,6 @@ impl Config {
             .into_generator()
             .into_root_schema_for::<Self>()
             .to_value()
-    }
-
-    /// The configuration as YAML, every value written out.
-    ///
-    /// # Errors
-    /// None that is known; writing YAML may fail by its types.
-    pub fn to_yaml(&self) -> Result<String, serde_saphyr::ser::Error> {
-        serde_saphyr::to_string(self)
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-/// Where something stands in a file; lines and columns count from 1, columns in characters.
+/// Where something stands; lines and columns count from 1, columns in characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
+    /// Number of the file or variable, in the order in which they are read.
+    pub source: usize,
     /// Line.
     pub line: usize,
     /// Column.
@@ -40,7 +42,7 @@ const HIDDEN: char = '*';
 /// Mistakes that are told at most; beyond, only how many.
 const MISTAKES_MAX: usize = 100;
 
-/// The mistakes of a file.
+/// The mistakes of a configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mistakes {
     /// The first of them, at least one.
@@ -78,38 +80,52 @@ impl Mistakes {
     }
 }
 
-/// Every mistake of a file, in the order of the file, as a person reads it.
+/// Every mistake, in the order in which a configuration is read, as a person reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    file: String,
     mistakes: Mistakes,
-    lines: Vec<String>,
+    /// The name of each source, and its lines up to the last that is shown.
+    sources: Vec<(String, Vec<String>)>,
 }
 
 /// Characters of a line that are shown at most.
 const LINE_CHARS: usize = 100;
 
 impl Report {
-    /// A report on the file `file` that holds `text`.
+    /// A report on `sources`, each its name and its text.
     #[must_use]
-    pub fn new(file: &str, text: &str, mut mistakes: Mistakes) -> Self {
+    pub fn new<'s>(
+        sources: impl IntoIterator<Item = (&'s str, &'s str)>,
+        mut mistakes: Mistakes,
+    ) -> Self {
         let order = |mistake: &Mistake| (mistake.place, mistake.key.clone());
         mistakes.told.sort_by_key(order);
-        // Only lines up to the last that is shown are kept.
-        let last = mistakes.told.last().map_or(0, |last| last.place.line);
-        let mut lines: Vec<String> = text.lines().take(last).map(shown).collect();
-        for place in &mistakes.hidden {
-            hide(&mut lines, *place);
-        }
+        let numbered = sources.into_iter().enumerate();
+        let sources = numbered.map(|(number, (name, text))| {
+            let here = |place: &Place| place.source == number;
+            let told = mistakes.told.iter().map(|mistake| mistake.place);
+            let last = told.filter(here).map(|place| place.line).max();
+            let shown = text.lines().take(last.unwrap_or(0)).map(shown);
+            let mut lines: Vec<String> = shown.collect();
+            let hidden = mistakes.hidden.iter().copied().filter(here);
+            hidden.for_each(|place| hide(&mut lines, place));
+            (name.to_owned(), lines)
+        });
         Self {
-            file: file.to_owned(),
+            sources: sources.collect(),
             mistakes,
-            lines,
         }
     }
 
+    fn name(&self, place: Place) -> &str {
+        let source = self.sources.get(place.source);
+        source.map_or("", |(name, _)| name.as_str())
+    }
+
     fn excerpt(&self, place: Place, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(line) = place.line.checked_sub(1).and_then(|at| self.lines.get(at)) else {
+        let lines = self.sources.get(place.source).map(|(_, lines)| lines);
+        let at = place.line.checked_sub(1);
+        let Some(line) = lines.zip(at).and_then(|(lines, at)| lines.get(at)) else {
             return Ok(());
         };
         let column = place.column.max(1) - 1;
@@ -190,7 +206,7 @@ fn shown(line: &str) -> String {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for Mistake { place, key, what } in &self.mistakes.told {
-            write!(f, "{}:{}:{}: ", self.file, place.line, place.column)?;
+            write!(f, "{}:{}:{}: ", self.name(*place), place.line, place.column)?;
             if !key.is_empty() {
                 write!(f, "{key}: ")?;
             }
@@ -198,14 +214,21 @@ impl fmt::Display for Report {
             self.excerpt(*place, f)?;
             f.write_str("\n\n")?;
         }
+        let mut wrong: Vec<&str> = Vec::new();
+        for mistake in &self.mistakes.told {
+            let name = self.name(mistake.place);
+            if wrong.last() != Some(&name) {
+                wrong.push(name);
+            }
+        }
+        let places = wrong.join(", ");
         match self.mistakes.count() {
-            1 => write!(f, "one mistake in {}", self.file),
+            1 => write!(f, "one mistake in {places}"),
             count if self.mistakes.beyond > 0 => write!(
                 f,
-                "{count} mistakes in {}; the first {MISTAKES_MAX} are told",
-                self.file
+                "{count} mistakes in {places}; the first {MISTAKES_MAX} are told"
             ),
-            count => write!(f, "{count} mistakes in {}", self.file),
+            count => write!(f, "{count} mistakes in {places}"),
         }
     }
 }

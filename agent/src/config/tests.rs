@@ -1,3 +1,4 @@
+use super::load::load_with;
 use super::{Capture, Config, ConfigError, Kind, Mode, Period, Role, SinkKind, Size, load, parse};
 use proptest::prelude::*;
 use std::fs;
@@ -17,7 +18,7 @@ fn every_mistake_of_every_broken_file_is_told_at_its_place() {
             continue;
         }
         files += 1;
-        let report = match load(&path) {
+        let report = match load(Some(&path)) {
             Err(ConfigError::Mistakes(report)) => report.to_string(),
             other => panic!("{}: {other:?}", path.display()),
         };
@@ -103,7 +104,7 @@ sinks:
     assert_eq!(file.rotate_age, Some(Period::minutes(24 * 60)));
     assert_eq!(file.keep, 3);
 
-    assert_eq!(parse(&config.to_yaml().unwrap()), Ok(config));
+    assert_eq!(parse(&config.to_yaml()), Ok(config));
 }
 
 #[test]
@@ -155,7 +156,7 @@ fn defaults_of_the_rooms_are_those_of_the_file() {
 
 #[test]
 fn what_show_prints_is_read_again() {
-    let yaml = Config::default().to_yaml().unwrap();
+    let yaml = Config::default().to_yaml();
     assert_eq!(parse(&yaml), Ok(Config::default()));
 }
 
@@ -172,7 +173,7 @@ fn files_that_are_none_are_refused_in_words() {
     let check = |name: &str, content: &[u8], expected: &str| {
         let path = folder.join(name);
         fs::write(&path, content).unwrap();
-        let error = load(&path).unwrap_err().to_string();
+        let error = load(Some(&path)).unwrap_err().to_string();
         let error = error.replace(path.to_str().unwrap(), "FILE");
         assert_eq!(error, expected);
     };
@@ -186,9 +187,9 @@ fn files_that_are_none_are_refused_in_words() {
         &vec![b'#'; (1 << 20) + 1],
         "configuration file FILE has 1048577 bytes; allowed: up to 1048576",
     );
-    let error = load(&folder).unwrap_err();
+    let error = load(Some(&folder)).unwrap_err();
     assert!(matches!(error, ConfigError::NotFile { .. }), "{error}");
-    let error = load(&folder.join("none")).unwrap_err();
+    let error = load(Some(&folder.join("none"))).unwrap_err();
     assert!(matches!(error, ConfigError::Read { .. }), "{error}");
     fs::remove_dir_all(&folder).unwrap();
 }
@@ -297,4 +298,77 @@ proptest! {
             }
         }
     }
+}
+
+/// A folder with a configuration file and one that lies beside it.
+fn layered(name: &str, file: &str, beside: &str) -> PathBuf {
+    let dir = std::env::temp_dir().join(format!("eaves-{name}-{}", std::process::id()));
+    fs::create_dir_all(dir.join("conf.d")).unwrap();
+    fs::write(dir.join("eaves.yaml"), file).unwrap();
+    fs::write(dir.join("conf.d/50-site.yaml"), beside).unwrap();
+    dir
+}
+
+fn set<const N: usize>(variables: [(&str, &str); N]) -> std::vec::IntoIter<(String, String)> {
+    let owned = variables.map(|(name, text)| (name.to_owned(), text.to_owned()));
+    Vec::from(owned).into_iter()
+}
+
+#[test]
+fn what_is_read_later_goes_before_and_is_shown_with_its_place() {
+    let file = "capture:\n  mode: syscall\n  ring: 1MiB\nlimits: { memory: 1GiB }\n";
+    let dir = layered("layered", file, "# of the site\ncapture: { ring: 2MiB }\n");
+    let variables = set([("EAVES_CAPTURE__ROLES", "[client]"), ("EAVES_LOG", "info")]);
+    let loaded = load_with(Some(&dir.join("eaves.yaml")), variables).unwrap();
+    let capture = &loaded.config.capture;
+    assert_eq!(capture.mode, Mode::Syscall);
+    assert_eq!(capture.ring, Size(2 << 20));
+    assert_eq!(capture.roles, [Role::Client]);
+    assert_eq!(loaded.names.len(), 3);
+    let shown = loaded.to_yaml().replace(dir.to_str().unwrap(), "");
+    for line in [
+        "  mode: \"syscall\"  # /eaves.yaml:2\n",
+        "  ring: \"2MiB\"  # /conf.d/50-site.yaml:2\n",
+        "  roles: [\"client\"]  # EAVES_CAPTURE__ROLES:1\n",
+        "  tls: true  # default\n",
+    ] {
+        assert!(shown.contains(line), "{line} in {shown}");
+    }
+    assert_eq!(parse(&shown), Ok(loaded.config));
+    fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn mistakes_are_told_of_every_file_and_variable() {
+    let file = "capture: { mode: telepathy }\nsinks: { a: { stdout: {} } }\n";
+    let dir = layered("mistakes", file, "sinks: { a: { file: { path: /x } } }\n");
+    let variables = set([
+        ("EAVES_LIMITS__MEMORY", "plenty"),
+        ("EAVES_LIMITS__MEMROY", "1GiB"),
+        ("EAVES_SINKS__A__WEBHOOK__BEARER", "hunter2: ["),
+    ]);
+    let failed = load_with(Some(&dir.join("eaves.yaml")), variables);
+    let report = failed.unwrap_err().to_string();
+    assert!(
+        report.contains("EAVES_SINKS__A__WEBHOOK__BEARER:1:"),
+        "{report}"
+    );
+    assert!(!report.contains("hunter2"), "{report}");
+    let variables = set([
+        ("EAVES_LIMITS__MEMORY", "plenty"),
+        ("EAVES_LIMITS__MEMROY", "1"),
+    ]);
+    let failed = load_with(Some(&dir.join("eaves.yaml")), variables);
+    let report = failed.unwrap_err().to_string();
+    let report = report.replace(dir.to_str().unwrap(), "");
+    for words in [
+        "/eaves.yaml:1:18: capture.mode: `telepathy` is not known here",
+        "/conf.d/50-site.yaml:1:13: sinks.a: names 2 types: stdout, file",
+        "EAVES_LIMITS__MEMORY:1:1: limits.memory: `plenty`",
+        "EAVES_LIMITS__MEMROY:1:1: limits.memroy: is not known here; did you mean `memory`?",
+        "4 mistakes in /eaves.yaml, /conf.d/50-site.yaml, EAVES_LIMITS__MEMORY, EAVES_LIMITS__MEMROY",
+    ] {
+        assert!(report.contains(words), "{words} in {report}");
+    }
+    fs::remove_dir_all(&dir).unwrap();
 }

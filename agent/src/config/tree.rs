@@ -36,11 +36,11 @@ pub(super) enum Value {
     Map(Vec<(Node, Node)>),
 }
 
-/// Reads `text` as one YAML document.
+/// Reads `text`, of the source with this number, as one YAML document.
 ///
 /// # Errors
 /// Where and why it is none.
-pub(super) fn read(text: &str) -> Result<Node, (Place, String)> {
+pub(super) fn read(text: &str, source: usize) -> Result<Node, (Place, String)> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! { max_depth: DEPTH_MAX },
         // Both are handed over.
@@ -50,9 +50,14 @@ pub(super) fn read(text: &str) -> Result<Node, (Place, String)> {
         strict_booleans: true,
     };
     serde_saphyr::from_str_with_options::<Spanned<Value>>(text, options)
-        .map(node)
+        .map(|root| {
+            let mut root = node(root);
+            root.stands_in(source);
+            root
+        })
         .map_err(|error| {
             let place = error.location().map(place).unwrap_or_default();
+            let place = Place { source, ..place };
             let mut why = error.without_snippet().to_string();
             if why.starts_with("multiple YAML documents") {
                 why = "more than one document".to_owned();
@@ -65,6 +70,23 @@ pub(super) fn read(text: &str) -> Result<Node, (Place, String)> {
         })
 }
 
+impl Node {
+    /// Says of which source it and all in it are.
+    fn stands_in(&mut self, source: usize) {
+        self.place.source = source;
+        match &mut self.value {
+            Value::List(items) => items.iter_mut().for_each(|item| item.stands_in(source)),
+            Value::Map(entries) => {
+                for (key, below) in entries {
+                    key.stands_in(source);
+                    below.stands_in(source);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 fn node(spanned: Spanned<Value>) -> Node {
     Node {
         value: spanned.value,
@@ -75,6 +97,7 @@ fn node(spanned: Spanned<Value>) -> Node {
 fn place(location: serde_saphyr::Location) -> Place {
     let number = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
     Place {
+        source: 0,
         line: number(location.line()),
         column: number(location.column()),
         chars: number(location.span().len()),
