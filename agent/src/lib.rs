@@ -16,6 +16,7 @@
 //! 6  sink query                 lines → wire; journal → answers
 //! 7  config                     each room's Options, loaded and checked
 //! 8  pipeline                   the wiring
+//! 9  api                        metrics and health, over HTTP on this host
 //! 10 cli                        commands
 //! ```
 #![forbid(unsafe_code)]
@@ -53,5 +54,7 @@ pub mod sink;
 pub mod config;
 
 pub mod pipeline;
+
+pub mod api;
 
 pub mod cli;

@@ -14,6 +14,7 @@ mod lifecycle;
 mod place;
 mod plaintext;
 mod servers;
+mod service;
 mod sinks;
 mod tls;
 mod websocket;
@@ -25,6 +26,7 @@ fn main() {
         plaintext::trials(),
         doctor::trials(),
         servers::trials(),
+        service::trials(),
         sinks::trials(),
         tls::trials(),
         lifecycle::trials(),

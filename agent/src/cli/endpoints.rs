@@ -120,6 +120,7 @@ fn of_file(file: &Path, args: &Args) -> anyhow::Result<Catalog> {
         recorded: true,
         keep: None,
         lookup: None,
+        board: None,
         detect: None,
         redactor: session::redactor(&config, session::Secret::Origin(reader.origin()))?,
         dir: None,

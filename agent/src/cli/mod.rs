@@ -25,6 +25,8 @@ mod run;
 mod session;
 mod signals;
 mod sinks;
+mod status;
+mod systemd;
 mod verify;
 mod watch;
 
@@ -179,6 +181,8 @@ pub enum Command {
     Doctor(doctor::Args),
     /// Show where each sink stands in the journal; send again or delete what it refused
     Sinks(sinks::Args),
+    /// Show how the running agent does, room by room
+    Status(status::Args),
     /// Check or show the configuration
     Config(config::Args),
     /// Print a completion script for a shell
@@ -248,6 +252,7 @@ impl Command {
             Self::Verify(args) => verify::run(args),
             Self::Doctor(args) => doctor::run(args, globals),
             Self::Sinks(args) => sinks::run(args),
+            Self::Status(args) => status::run(args),
             Self::Config(args) => config::run(args),
             Self::Completions(args) => completions::run(args),
             Self::Man(args) => man::run(args),
@@ -257,21 +262,7 @@ impl Command {
     fn default_log(&self) -> &'static str {
         match self {
             Self::Run(_) => "info",
-            Self::Watch(_)
-            | Self::Query(_)
-            | Self::Record(_)
-            | Self::Replay(_)
-            | Self::Redact(_) => "warn",
-            Self::Detect(_)
-            | Self::Endpoints(_)
-            | Self::Verify(_)
-            | Self::Findings(_)
-            | Self::Rules(_)
-            | Self::Doctor(_)
-            | Self::Sinks(_)
-            | Self::Config(_)
-            | Self::Completions(_)
-            | Self::Man(_) => "warn",
+            _ => "warn",
         }
     }
 }

@@ -76,6 +76,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
             recorded: false,
             keep: None,
             dir: None,
+            board: None,
             detect: None,
             hangup_stops: true,
             ledger: true,

@@ -6,10 +6,12 @@ use anyhow::Context as _;
 
 use super::Exit;
 use super::session::{self, HearArgs, Session, Tapped};
+use super::systemd::Systemd;
+use crate::api::{Api, Subject};
 use crate::clock::Moment;
-use crate::config::Config;
+use crate::config::{Config, Listen};
 use crate::journal::{Journal, JournalError, RealDisk};
-use crate::pipeline::{Keep, Output, Route, Sinks};
+use crate::pipeline::{Board, Keep, Output, Route, Sinks};
 use crate::sink::cursor_name;
 
 /// Hear this host's HTTP exchanges and send them where the configuration says
@@ -37,6 +39,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let mut probe = args.hear.attach(&config)?;
     let tapped = Tapped::of(&probe);
     let redactor = session::redactor(&config, session::Secret::Host)?;
+    let board = Arc::new(Board::default());
+    let _systemd = Systemd::start(&board).context(Exit::Failed)?;
+    let _api = api(&config, &tapped, &board)?;
     let session = Session {
         origin: session::origin(&probe),
         options: (&config).into(),
@@ -47,11 +52,33 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         recorded: false,
         keep,
         dir: config.journal.as_ref().map(|section| section.dir.clone()),
+        board: Some((board, config.sinks.keys().cloned().collect())),
         detect: config.detect().context(Exit::Usage)?,
         hangup_stops: false,
         ledger: true,
     };
     session.hear(&mut probe, &tapped)
+}
+
+/// Where it can be asked how the agent does, where the configuration says so.
+///
+/// # Errors
+/// Nothing can listen there, or another agent does.
+fn api(config: &Config, tapped: &Tapped, board: &Arc<Board>) -> anyhow::Result<Option<Api>> {
+    let listen = config
+        .api
+        .as_ref()
+        .and_then(|api| Listen::parse(&api.listen));
+    let Some(listen) = listen else {
+        return Ok(None);
+    };
+    let subject = Subject {
+        about: tapped.about(),
+        board: Arc::clone(board),
+        dir: config.journal.as_ref().map(|section| section.dir.clone()),
+        config: Arc::new(config.clone()),
+    };
+    Api::start(&listen, subject).map(Some).context(Exit::Failed)
 }
 
 /// The journal, where the configuration has one.

@@ -9,6 +9,8 @@ use anyhow::Context as _;
 use super::Exit;
 use super::capture::CaptureArgs;
 use super::signals::Signals;
+use super::systemd;
+use crate::api::About;
 use crate::capture::{Origin, Source};
 use crate::catalog::Catalog;
 use crate::clock::{BootTime, WallTime};
@@ -19,7 +21,7 @@ use crate::event::{Detail, Severity, TapState};
 use crate::journal::KeyPlace;
 use crate::keyed::HashKey;
 use crate::lookup::{Lookup, Sources};
-use crate::pipeline::{self, Detect, Host, Keep, Masks, Output, Requests, RunError};
+use crate::pipeline::{self, Board, Detect, Host, Keep, Masks, Output, Requests, RunError};
 use crate::probe::{self, Note, Probe, State};
 use crate::redact::{KEY_FILE, Redactor, SealContext, load_or_make_key, random_key};
 
@@ -157,6 +159,17 @@ impl Tapped {
         }
     }
 
+    /// Which agent this is, that begins now.
+    pub(super) fn about(&self) -> About {
+        About {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            tap: self.tap.to_owned(),
+            kernel: self.kernel.clone(),
+            pid: std::process::id(),
+            started: WallTime::now(),
+        }
+    }
+
     /// Tells people that it hears from now on.
     pub(super) fn announce(&self) {
         let Self { tap, kernel, .. } = self;
@@ -224,6 +237,8 @@ pub(super) struct Session<'a> {
     pub(super) keep: Option<Keep>,
     /// The journal's folder, where what is learnt is kept.
     pub(super) dir: Option<PathBuf>,
+    /// Where it is posted how the pipeline stands, and the sinks there are.
+    pub(super) board: Option<(Arc<Board>, Vec<String>)>,
     /// What is looked for; nothing if it is left out.
     pub(super) detect: Option<(detect::Options, PathBuf)>,
     /// Whether a hang-up ends it.
@@ -280,10 +295,17 @@ impl Session<'_> {
         if self.recorded {
             host = host.of_recording();
         }
+        let posted = self.board.is_some();
+        if let Some((board, sinks)) = self.board {
+            host = host.posting(board, sinks.into_iter());
+        }
         let ran = match begin(&mut host) {
             Ok(()) => pipeline::run(source, &mut host, &self.options, requests),
             Err(error) => Err(RunError::Output(error)),
         };
+        if posted {
+            systemd::stopping();
+        }
         host.settle();
         let counted = host.counted();
         let ledger = counted.ledger();

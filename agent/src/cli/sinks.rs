@@ -5,21 +5,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
-use serde::Serialize;
 
 use super::output::{self, safe_text};
 use super::{Exit, config, run, session};
-use crate::clock::WallTime;
-use crate::config::{Config, Kind, SinkEntry};
-use crate::event::{Severity, stamp};
-use crate::filter::Filter;
-use crate::journal::{Counts, Cursor, Reader, State};
-use crate::pipeline::Sinks;
-use crate::sink::{DeadLetters, Head, Kept, cursor_name, is_wanted, sink_name};
+use crate::config::Config;
+use crate::journal::State;
+use crate::pipeline::{SinkStanding, Sinks};
+use crate::sink::{DeadLetters, cursor_name};
 use crate::telemetry::Counter;
-
-/// Most events behind a cursor that a filter is asked about, one by one; a second's work.
-const LOOKED_AT_MAX: u64 = 500_000;
 
 /// Columns of an error that people are shown.
 const ERROR_COLUMNS: usize = 60;
@@ -60,34 +53,6 @@ enum Command {
 struct Named {
     /// The sink
     name: String,
-}
-
-/// Where one sink stands.
-#[derive(Debug, Serialize)]
-struct Standing {
-    sink: String,
-    /// Whether the configuration names it; one it does not holds nothing back.
-    configured: bool,
-    failing: bool,
-    cursor: Cursor,
-    /// Events behind the cursor that go there.
-    lag_events: u64,
-    /// Whether those beyond the first [`LOOKED_AT_MAX`] are counted without their filter: then there are at
-    /// most so many.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    lag_at_most: bool,
-    /// Age of the oldest of them, seconds.
-    lag_s: u64,
-    /// Events a second, lately.
-    rate: f64,
-    accepted: u64,
-    refused: u64,
-    retries: u64,
-    dead_letters: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_error: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_error_time: Option<String>,
 }
 
 /// Shows, or does what was asked.
@@ -155,20 +120,11 @@ fn purge(config: &Config, dir: &Path, name: &str) -> anyhow::Result<Exit> {
 }
 
 fn show(config: &Config, dir: &Path, json: bool) -> anyhow::Result<Exit> {
-    let mut names: Vec<String> = config.sinks.keys().cloned().collect();
-    let kept = State::of(dir).names().context(Exit::Failed)?;
-    let left = kept.iter().filter_map(|name| sink_name(name));
-    for name in left {
-        if !config.sinks.contains_key(name) {
-            names.push(name.to_owned());
-        }
-    }
     let mut text = String::new();
     if !json {
         text.push_str(&heading());
     }
-    for name in names {
-        let standing = standing(config, dir, &name)?;
+    for standing in SinkStanding::all(config, dir).context(Exit::Failed)? {
         if json {
             text.push_str(&serde_json::to_string(&standing)?);
             text.push('\n');
@@ -180,128 +136,6 @@ fn show(config: &Config, dir: &Path, json: bool) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn standing(config: &Config, dir: &Path, name: &str) -> anyhow::Result<Standing> {
-    let saved = State::of(dir).load::<Kept>(&cursor_name(name));
-    let saved = saved.context(Exit::Failed)?;
-    let (cursor, kept) = saved.map_or_else(Default::default, |saved| (saved.cursor, saved.state));
-    let entry = config.sinks.get(name);
-    let Lag {
-        events: lag_events,
-        oldest,
-        at_most,
-    } = behind(dir, cursor, &Wanted::of(entry));
-    let now = WallTime::now().0;
-    let age = oldest.map_or(0, |oldest| now.saturating_sub(oldest.0) / 1_000_000_000);
-    let date = |ns| String::from_utf8_lossy(&stamp(WallTime(ns))).into_owned();
-    let error = kept.error.as_ref();
-    Ok(Standing {
-        sink: name.to_owned(),
-        configured: entry.is_some(),
-        failing: kept.failing,
-        cursor,
-        lag_events,
-        lag_at_most: at_most,
-        lag_s: age,
-        rate: kept.rate,
-        accepted: kept.accepted,
-        refused: kept.refused,
-        retries: kept.retries,
-        dead_letters: DeadLetters::of(dir, name).count().context(Exit::Failed)?,
-        last_error: error.map(|(_, what)| what.clone()),
-        last_error_time: error.map(|(time, _)| date(*time)),
-    })
-}
-
-/// What goes to a sink.
-struct Wanted {
-    kinds: Vec<Kind>,
-    least: Option<Severity>,
-    filter: Option<Filter>,
-}
-
-impl Wanted {
-    /// To one of the configuration; to another everything went.
-    fn of(entry: Option<&SinkEntry>) -> Self {
-        let all = || vec![Kind::Exchange, Kind::Finding, Kind::Notice];
-        Self {
-            kinds: entry.map_or_else(all, SinkEntry::kinds),
-            least: entry.and_then(|entry| entry.min_severity),
-            filter: entry.and_then(SinkEntry::filter),
-        }
-    }
-
-    /// Whether the kind alone tells.
-    fn is_plain(&self) -> bool {
-        self.least.is_none() && self.filter.is_none()
-    }
-
-    fn holds(&self, line: &[u8]) -> bool {
-        let head = Head::of(line);
-        head.is_some_and(|head| is_wanted(&head, &self.kinds, self.least))
-            && self
-                .filter
-                .as_ref()
-                .is_none_or(|filter| filter.matches(line))
-    }
-}
-
-/// What lies behind a cursor.
-#[derive(Debug, Default)]
-struct Lag {
-    events: u64,
-    /// When the first of them was.
-    oldest: Option<WallTime>,
-    at_most: bool,
-}
-
-/// What of `wanted` lies behind `cursor`. Where kinds alone tell, indexes alone are read.
-fn behind(dir: &Path, cursor: Cursor, wanted: &Wanted) -> Lag {
-    let mut lag = Lag::default();
-    let Ok(mut reader) = Reader::forward(dir, cursor) else {
-        // There is nothing yet.
-        return lag;
-    };
-    let mut looked_at = 0;
-    loop {
-        let looked = reader.next(|index| {
-            let some = of_kinds(&index.counts, &wanted.kinds);
-            if some == 0 {
-                return false;
-            }
-            if !wanted.is_plain() && looked_at < LOOKED_AT_MAX {
-                return true;
-            }
-            lag.at_most |= !wanted.is_plain();
-            lag.oldest.get_or_insert(index.first);
-            lag.events += some;
-            false
-        });
-        match looked {
-            Ok(None) => return lag,
-            Ok(Some(frame)) => {
-                let lines = frame.records().map(|(_, line)| line);
-                let some = lines.filter(|line| wanted.holds(line)).count() as u64;
-                looked_at += u64::from(frame.counts.total());
-                if some > 0 {
-                    lag.oldest.get_or_insert(frame.first);
-                }
-                lag.events += some;
-            }
-            // What cannot be read is passed over here as it is by the sink.
-            Err(_) => continue,
-        }
-    }
-}
-
-fn of_kinds(counts: &Counts, kinds: &[Kind]) -> u64 {
-    let of = |kind: &Kind| match kind {
-        Kind::Exchange => counts.exchanges,
-        Kind::Finding => counts.findings,
-        Kind::Notice => counts.notices,
-    };
-    kinds.iter().map(|kind| u64::from(of(kind))).sum()
-}
-
 fn heading() -> String {
     format!(
         "{:<16} {:<8} {:>10} {:>8} {:>9} {:>12} {:>6}  {}\n",
@@ -309,12 +143,12 @@ fn heading() -> String {
     )
 }
 
-fn row(standing: &Standing, text: &mut String) {
+fn row(standing: &SinkStanding, text: &mut String) {
     let state = match standing {
-        Standing {
+        SinkStanding {
             configured: false, ..
         } => "gone",
-        Standing { failing: true, .. } => "failing",
+        SinkStanding { failing: true, .. } => "failing",
         _ => "well",
     };
     let error = standing.last_error.as_deref().unwrap_or_default();
@@ -331,24 +165,4 @@ fn row(standing: &Standing, text: &mut String) {
         standing.dead_letters,
         safe_text(error, ERROR_COLUMNS),
     );
-}
-
-#[cfg(test)]
-mod tests {
-    use super::of_kinds;
-    use crate::config::Kind;
-    use crate::journal::Counts;
-
-    #[test]
-    fn only_kinds_that_go_there_are_behind() {
-        let counts = Counts {
-            exchanges: 5,
-            findings: 2,
-            notices: 1,
-        };
-        let check = |kinds: &[Kind], expected| assert_eq!(of_kinds(&counts, kinds), expected);
-        check(&[Kind::Exchange], 5);
-        check(&[Kind::Finding, Kind::Notice], 3);
-        check(&[], 0);
-    }
 }

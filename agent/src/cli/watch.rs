@@ -73,6 +73,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         recorded: false,
         keep: None,
         dir: None,
+        board: None,
         detect: config.detect().context(Exit::Usage)?,
         hangup_stops: true,
         ledger: true,

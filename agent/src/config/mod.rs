@@ -4,6 +4,7 @@
 //! every mistake, each with line, column and what is allowed. The doc comments of the types are the manual
 //! (`docs/configuration.md`), the types' JSON Schema is what a file is held against.
 
+mod api;
 mod capture;
 mod check;
 mod detect;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::enrich::Identity;
 pub use crate::sink::Kind;
+pub use api::{Api, Listen};
 pub use capture::{BODY_MAX, BodyLimits, Capture, Exclude, Mode, Role};
 pub use detect::{Detect, DetectorEntry, ExemptEntry};
 pub use journal::{Bodies, Journal, Keep, Sync};
@@ -67,6 +69,9 @@ pub struct Config {
     /// Without this section none is kept, and only `stdout` and `file` can be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub journal: Option<Journal>,
+    /// Where metrics and health can be asked for. Without this section nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api: Option<Api>,
     /// Where events go: a name of your own for each, its type with its options, and what goes there.
     #[schemars(extend("minProperties" = 1, "maxProperties" = 64, "x-check-keys" = "name"))]
     pub sinks: BTreeMap<String, SinkEntry>,
@@ -87,6 +92,7 @@ impl Default for Config {
             redact: Redact::default(),
             detect: Detect::default(),
             journal: None,
+            api: None,
             sinks: BTreeMap::from([("stdout".to_owned(), stdout)]),
         }
     }

@@ -210,10 +210,12 @@ pub enum JournalError {
         source: io::Error,
     },
     /// Another agent writes to it.
-    #[error("journal {} is locked: another agent writes to it", dir.display())]
+    #[error("journal {} is locked: another agent writes to it{}", dir.display(), open::of_pid(*pid))]
     Locked {
         /// Its folder.
         dir: PathBuf,
+        /// The agent's process, where the kernel tells.
+        pid: Option<u32>,
     },
     /// The key cannot be read or made.
     #[error("journal key {}", path.display())]

@@ -127,19 +127,31 @@ const LOCK: &str = "lock";
 /// has other device numbers for files than for itself, as btrfs does, nobody seems to.
 #[must_use]
 pub fn is_written(dir: &Path) -> bool {
-    let Ok(about) = fs::metadata(dir.join(LOCK)) else {
-        return false;
-    };
-    let (dev, inode) = (about.dev(), about.ino());
-    let place = format!("{:02x}:{:02x}:{inode}", major(dev), minor(dev));
-    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
-    locks.lines().any(|line| is_lock_of(line, &place))
+    writer(dir).is_some()
 }
 
-/// Whether a line of `/proc/locks` (proc(5)) tells of a lock on the file at `place`.
-fn is_lock_of(line: &str, place: &str) -> bool {
+/// The process that [`is_written`] sees.
+fn writer(dir: &Path) -> Option<u32> {
+    let about = fs::metadata(dir.join(LOCK)).ok()?;
+    let (dev, inode) = (about.dev(), about.ino());
+    let place = format!("{:02x}:{:02x}:{inode}", major(dev), minor(dev));
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    locks.lines().find_map(|line| holder(line, &place))
+}
+
+/// Who holds the lock on the file at `place`, if a line of `/proc/locks` (proc(5)) tells of that.
+fn holder(line: &str, place: &str) -> Option<u32> {
     let mut words = line.split_ascii_whitespace().skip(1);
-    words.next() == Some("FLOCK") && words.any(|word| word == place)
+    if words.next() != Some("FLOCK") {
+        return None;
+    }
+    let pid = words.nth(2)?.parse().ok()?;
+    (words.next() == Some(place)).then_some(pid)
+}
+
+/// A process, behind what was said of it.
+pub(super) fn of_pid(pid: Option<u32>) -> String {
+    pid.map_or_else(String::new, |pid| format!(", process {pid}"))
 }
 
 /// Keeps other writers out, as long as the file is open.
@@ -154,6 +166,7 @@ fn lock(dir: &Path) -> Result<fs::File, JournalError> {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => Err(JournalError::Locked {
             dir: dir.to_owned(),
+            pid: writer(dir),
         }),
         // A file system without locks: nobody else can be kept out.
         Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
@@ -162,7 +175,7 @@ fn lock(dir: &Path) -> Result<fs::File, JournalError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_lock_of, is_written, lock};
+    use super::{holder, is_written, lock};
 
     #[test]
     fn who_writes_is_seen_without_a_lock_of_ones_own() {
@@ -179,11 +192,12 @@ mod tests {
     #[test]
     fn locks_are_told_apart() {
         let check = |line: &str, expected| {
-            assert_eq!(is_lock_of(line, "fe:01:77"), expected, "{line}");
+            assert_eq!(holder(line, "fe:01:77"), expected, "{line}");
         };
-        check("1: FLOCK  ADVISORY  WRITE 812 fe:01:77 0 EOF", true);
-        check("1: FLOCK  ADVISORY  WRITE 812 fe:01:775 0 EOF", false);
-        check("2: POSIX  ADVISORY  WRITE 812 fe:01:77 0 EOF", false);
-        check("", false);
+        check("1: FLOCK  ADVISORY  WRITE 812 fe:01:77 0 EOF", Some(812));
+        check("1: FLOCK  ADVISORY  WRITE 812 fe:01:775 0 EOF", None);
+        check("2: POSIX  ADVISORY  WRITE 812 fe:01:77 0 EOF", None);
+        check("1: FLOCK  ADVISORY  WRITE x fe:01:77 0 EOF", None);
+        check("", None);
     }
 }

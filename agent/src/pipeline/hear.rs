@@ -66,7 +66,7 @@ struct Side<'a> {
 impl Side<'_> {
     fn run(&mut self, requests: &Requests) -> io::Result<()> {
         let mut ticked = Instant::now();
-        let mut told = ticked;
+        let mut told = None::<Instant>;
         while !requests.stopping() {
             if self.read(WAIT)?.is_none() {
                 break;
@@ -78,8 +78,9 @@ impl Side<'_> {
                 self.shard.tick(now, &mut self.out);
                 self.pass_on();
             }
-            if now.duration_since(told) >= COUNT_EVERY && self.queue.wants_counted() {
-                told = now;
+            let due = told.is_none_or(|told| now.duration_since(told) >= COUNT_EVERY);
+            if due && self.queue.wants_counted() {
+                told = Some(now);
                 let counted = self.counted();
                 self.queue.counted(counted);
             }

@@ -2,9 +2,11 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
+use super::board::{Board, Poster};
 use super::learnt::Learnt;
 use super::queue::{Message, QueueOut};
 use super::{Counted, Detect, Keep, Ledger, Requests};
@@ -89,6 +91,7 @@ pub struct Host<'a> {
     counters: Counters,
     counted: Counted,
     told: Vec<Count>,
+    poster: Option<Poster>,
     /// The records come from a file: its time is theirs.
     recorded: bool,
     notices: u64,
@@ -121,6 +124,7 @@ impl<'a> Host<'a> {
             counters: Counters::default(),
             counted: Counted::default(),
             told: Vec::new(),
+            poster: None,
             recorded: false,
             notices: 0,
             line: Vec::with_capacity(8192),
@@ -134,6 +138,15 @@ impl<'a> Host<'a> {
     pub fn of_recording(self) -> Self {
         Self {
             recorded: true,
+            ..self
+        }
+    }
+
+    /// Posts how it stands to `board`; there are these sinks.
+    #[must_use]
+    pub fn posting(self, board: Arc<Board>, sinks: impl Iterator<Item = String>) -> Self {
+        Self {
+            poster: Some(Poster::new(board, sinks)),
             ..self
         }
     }
@@ -286,7 +299,10 @@ impl<'a> Host<'a> {
             let wait = self.keep.as_ref().map_or(WAIT, |_| KEEP_EVERY);
             match queue.next(wait) {
                 Ok(Message::Exchanges(exchanges, _)) => self.exchanges(exchanges)?,
-                Ok(Message::Counted(counted)) => self.counted = *counted,
+                Ok(Message::Counted(counted)) => {
+                    self.counted = *counted;
+                    self.post();
+                }
                 Ok(Message::Acts(_)) => {}
                 Err(RecvTimeoutError::Timeout) => self.each(|output| output.flush())?,
                 Err(RecvTimeoutError::Disconnected) => return self.each(|output| output.flush()),
@@ -300,6 +316,17 @@ impl<'a> Host<'a> {
                 told = Instant::now();
                 self.losses(window_ns)?;
             }
+        }
+    }
+
+    /// Posts how it stands.
+    fn post(&mut self) {
+        if self.poster.is_none() {
+            return;
+        }
+        let counted = self.counted();
+        if let Some(poster) = &mut self.poster {
+            poster.counted(counted, Instant::now());
         }
     }
 
@@ -390,6 +417,14 @@ impl<'a> Host<'a> {
         });
         let counts: Vec<Count> = rose.filter(|count| count.count > 0).collect();
         self.told = now;
+        if let Some(poster) = &mut self.poster {
+            let each = counts
+                .iter()
+                .map(|count| format!("{} {}", count.count, count.name));
+            let reason = each.collect::<Vec<_>>().join(", ");
+            poster
+                .lossy((!counts.is_empty()).then(|| format!("lost in the last minute: {reason}")));
+        }
         if counts.is_empty() {
             return Ok(());
         }
@@ -408,6 +443,9 @@ impl<'a> Host<'a> {
         };
         let id = self.context.ids().notice(time, self.notices);
         self.notices += 1;
+        if let Some(poster) = &mut self.poster {
+            poster.hear(&detail);
+        }
         let notice = Notice::new(id, time, self.context.host(), severity, detail);
         self.line.clear();
         if self.lines {

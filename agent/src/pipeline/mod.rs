@@ -5,6 +5,7 @@
 //! them, which drops the newest and counts it, so that neither a long body nor a slow output holds
 //! up the ring.
 
+mod board;
 mod detect;
 mod hear;
 mod host;
@@ -20,6 +21,7 @@ pub mod recorded;
 mod route;
 mod shard;
 mod sinks;
+mod standing;
 mod stop;
 
 use std::io;
@@ -31,6 +33,7 @@ use crate::config::Config;
 use crate::detect::score::ScorerError;
 use crate::telemetry::Counters;
 
+pub use board::{Board, RoomHealth, RoomState, Standing};
 pub use detect::{Detect, rule_files};
 pub use host::{Host, Output};
 pub use judging::Judging;
@@ -42,6 +45,7 @@ pub use reading::Reading;
 pub use route::Route;
 pub use shard::{Options as ShardOptions, Outcome, Shard};
 pub use sinks::{Sinks, SinksError};
+pub use standing::SinkStanding;
 pub use stop::Requests;
 
 /// What was counted, and what is held.

@@ -57,6 +57,15 @@ pub enum SinksError {
         #[source]
         source: JournalError,
     },
+    /// Its dead letters cannot be read.
+    #[error("dead letters of sinks.{name}")]
+    DeadLetters {
+        /// The sink.
+        name: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The system gives no thread.
     #[error("no thread for sinks.{name}")]
     Thread {

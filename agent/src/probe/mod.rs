@@ -12,6 +12,7 @@ mod maps;
 mod misses;
 mod object;
 mod pace;
+mod pulse;
 mod ring;
 mod uprobe;
 
@@ -39,6 +40,7 @@ pub use object::is_embedded;
 use hooks::{Hook, Refusal};
 use maps::Maps;
 use misses::Misses;
+use pulse::Pulse;
 use ring::Ring;
 use uprobe::{Finder, Kernel};
 
@@ -233,6 +235,7 @@ pub struct Probe {
     maps: Maps,
     misses: Misses,
     ring: Ring,
+    pulse: Pulse,
     tap: Tap,
     copies: u32,
     notes: Vec<Note>,
@@ -329,6 +332,9 @@ pub fn start(options: &Options) -> Result<Probe, ProbeError> {
                 maps,
                 misses: Misses::of(programs),
                 ring,
+                pulse: Pulse::new().map_err(|error| ProbeError::Load {
+                    source: error.into(),
+                })?,
                 tap,
                 copies,
                 notes,
@@ -540,7 +546,9 @@ impl Source for Probe {
         }
     }
 
+    /// Makes a transfer of its own first, so that the count of those rises while the tap is at work.
     fn kernel_counters(&mut self) -> Option<KernelCounters> {
+        self.pulse.beat();
         let misses = self.misses.read();
         let mut counters = self.maps.counters();
         self.misses.fill(misses, &mut counters);

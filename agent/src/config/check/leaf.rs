@@ -233,6 +233,9 @@ pub(super) fn by_name(check: &str, text: &str) -> Option<Cow<'static, str>> {
         "syslog_address" if !is_syslog_address(text) => {
             Some("is none of tls://host:port, tcp://host:port, udp://host:port, unix:/path")
         }
+        "listen" if super::super::Listen::parse(text).is_none() => {
+            Some("is neither unix:/path nor tcp:// with an address of this host alone and a port")
+        }
         "kafka_broker" if kafka_broker(text).is_none() => {
             Some("is neither tls://host:port nor tcp://host:port")
         }

@@ -1,0 +1,225 @@
+//! `/metrics`: what is counted, as OpenMetrics text.
+
+use std::fmt;
+use std::time::Instant;
+
+use eaves_common::{Counter as Kernel, DropReason};
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::{Response, StatusCode};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::Subject;
+use super::answer::{About, of_kind};
+use super::figures::{Usage, bytes_in};
+use crate::pipeline::{RoomHealth, RoomState, SinkStanding, Standing};
+use crate::telemetry::Counter;
+
+/// The media type of OpenMetrics 1.0.
+const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Where the counters are explained.
+const HELP: &str = "See docs/metrics.md";
+
+/// All that is told.
+#[derive(Debug)]
+struct Told {
+    about: About,
+    standing: Standing,
+    rooms: Vec<RoomHealth>,
+    hears: bool,
+    usage: Usage,
+    journal_bytes: Option<u64>,
+    sinks: Vec<SinkStanding>,
+}
+
+/// The metrics of `subject`, now.
+pub(super) fn answer(subject: &Subject) -> Response<Full<Bytes>> {
+    let standing = Standing::clone(&subject.board.standing());
+    let now = Instant::now();
+    let told = Told {
+        about: subject.about.clone(),
+        rooms: standing.rooms(now),
+        hears: standing.hears(now),
+        standing,
+        usage: Usage::now(),
+        journal_bytes: subject.dir.as_deref().map(bytes_in),
+        sinks: subject.sinks(),
+    };
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(told));
+    let mut out = String::new();
+    match text::encode(&mut out, &registry) {
+        Ok(()) => of_kind(StatusCode::OK, MEDIA_TYPE, out.into_bytes()),
+        Err(fmt::Error) => of_kind(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", Vec::new()),
+    }
+}
+
+impl Collector for Told {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.agent(&mut encoder)?;
+        self.counters(&mut encoder)?;
+        self.health(&mut encoder)?;
+        self.sinks(&mut encoder)
+    }
+}
+
+impl Told {
+    fn agent(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let About {
+            version,
+            tap,
+            kernel,
+            ..
+        } = &self.about;
+        let labels = [("version", version), ("tap", tap), ("kernel", kernel)];
+        let labels = labels.map(|(name, value)| (name, value.as_str()));
+        family(
+            to,
+            "eaves_build_info",
+            "Which agent this is",
+            [(labels, 1.0)],
+        )?;
+        let started = self.about.started.0 as f64 / 1e9;
+        let usage = &self.usage;
+        counter(to, "process_cpu_seconds", "Processor time", usage.cpu_s)?;
+        for (name, help, value) in [
+            (
+                "process_start_time_seconds",
+                "When it began, since 1970",
+                started,
+            ),
+            (
+                "process_resident_memory_bytes",
+                "Resident memory",
+                usage.resident_bytes as f64,
+            ),
+            ("process_open_fds", "Open files", usage.open_files as f64),
+            (
+                "eaves_connections",
+                "Connections it follows",
+                self.standing.counted.conns as f64,
+            ),
+            (
+                "eaves_held_bytes",
+                "Bytes held for them",
+                self.standing.counted.held_bytes as f64,
+            ),
+        ] {
+            gauge(to, name, help, value)?;
+        }
+        if let Some(bytes) = self.journal_bytes {
+            gauge(
+                to,
+                "eaves_journal_size_bytes",
+                "Journal on disk",
+                bytes as f64,
+            )?;
+        }
+        Ok(())
+    }
+
+    fn counters(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let counted = &self.standing.counted;
+        if let Some(kernel) = &counted.kernel {
+            for each in Kernel::ALL {
+                let name = format!("eaves_kernel_{}", each.name());
+                counter(to, &name, HELP, kernel.get(each) as f64)?;
+            }
+            let dropped = DropReason::ALL.iter().map(|reason| {
+                let count = kernel.dropped(*reason) as f64;
+                ([("reason", reason.name())], count)
+            });
+            let mut of =
+                to.encode_descriptor("eaves_kernel_dropped", HELP, None, MetricType::Counter)?;
+            for (labels, count) in dropped {
+                ConstCounter::new(count).encode(of.encode_family(&labels)?)?;
+            }
+        }
+        for each in Counter::ALL {
+            let name = format!("eaves_{}_{}", each.stage(), each.name());
+            counter(to, &name, HELP, counted.counters.get(*each) as f64)?;
+        }
+        Ok(())
+    }
+
+    fn health(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let hears = f64::from(u8::from(self.hears));
+        gauge(
+            to,
+            "eaves_hears",
+            "1 while the taps are at work and all behind them",
+            hears,
+        )?;
+        let rooms = self.rooms.iter().map(|room| {
+            let state = match room.state {
+                RoomState::Ok => 0.0,
+                RoomState::Degraded => 1.0,
+                RoomState::Failed => 2.0,
+            };
+            ([("room", room.room.as_str())], state)
+        });
+        family(
+            to,
+            "eaves_room_state",
+            "0 well, 1 degraded, 2 failed",
+            rooms,
+        )
+    }
+
+    fn sinks(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let figures: [(_, _, fn(&SinkStanding) -> f64); 4] = [
+            ("eaves_sink_lag_events", "Events it has not got", |sink| {
+                sink.lag_events as f64
+            }),
+            (
+                "eaves_sink_lag_seconds",
+                "Age of the oldest of them",
+                |sink| sink.lag_s as f64,
+            ),
+            (
+                "eaves_sink_dead_letters",
+                "Events it refused for good",
+                |sink| sink.dead_letters as f64,
+            ),
+            ("eaves_sink_failing", "1 while it fails", |sink| {
+                f64::from(u8::from(sink.failing))
+            }),
+        ];
+        for (name, help, figure) in figures {
+            let each = self.sinks.iter();
+            let each = each.map(|sink| ([("sink", sink.sink.as_str())], figure(sink)));
+            family(to, name, help, each)?;
+        }
+        Ok(())
+    }
+}
+
+fn counter(to: &mut DescriptorEncoder<'_>, name: &str, help: &str, count: f64) -> fmt::Result {
+    let of = to.encode_descriptor(name, help, None::<&Unit>, MetricType::Counter)?;
+    ConstCounter::new(count).encode(of)
+}
+
+fn gauge(to: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: f64) -> fmt::Result {
+    let of = to.encode_descriptor(name, help, None::<&Unit>, MetricType::Gauge)?;
+    ConstGauge::new(value).encode(of)
+}
+
+/// One gauge for each set of labels.
+fn family<'l, const N: usize>(
+    to: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    each: impl IntoIterator<Item = ([(&'l str, &'l str); N], f64)>,
+) -> fmt::Result {
+    let mut of = to.encode_descriptor(name, help, None::<&Unit>, MetricType::Gauge)?;
+    for (labels, value) in each {
+        ConstGauge::new(value).encode(of.encode_family(&labels)?)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,311 @@
+//! How a running pipeline stands, for those who ask from other threads: posted once a second.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use eaves_common::DropReason;
+use serde::Serialize;
+
+use super::Counted;
+use crate::event::{Detail, JournalWhat, SinkState, TapState};
+
+/// Without a beat for so long the taps are taken to be deaf: ten of them are missing.
+const DEAF_AFTER: Duration = Duration::from_secs(10);
+
+/// How well a room does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoomState {
+    /// As it should.
+    Ok,
+    /// Less than it should: what is lost is counted.
+    Degraded,
+    /// It does nothing.
+    Failed,
+}
+
+impl RoomState {
+    /// Its word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// How one room does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RoomHealth {
+    /// Its name; a sink's is `sink NAME`.
+    pub room: String,
+    /// How well.
+    pub state: RoomState,
+    /// Why not well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What was posted.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// What was counted, by both sides and all outputs.
+    pub counted: Counted,
+    /// How often the taps were seen at work, and all threads behind them.
+    pub beats: u64,
+    /// When last.
+    pub beat: Option<Instant>,
+    health: Health,
+}
+
+impl Standing {
+    /// Whether the taps hear, and what they hear comes through.
+    #[must_use]
+    pub fn hears(&self, now: Instant) -> bool {
+        self.beat
+            .is_some_and(|beat| now.saturating_duration_since(beat) < DEAF_AFTER)
+    }
+
+    /// How each room does.
+    #[must_use]
+    pub fn rooms(&self, now: Instant) -> Vec<RoomHealth> {
+        let mut rooms = self.health.rooms();
+        if !self.hears(now) {
+            let reason = match self.beat {
+                None => "nothing is heard yet",
+                Some(_) => "the taps, or a thread behind them, stand still",
+            };
+            if let Some(capture) = rooms.first_mut() {
+                capture.state = RoomState::Failed;
+                capture.reason = Some(reason.to_owned());
+            }
+        }
+        rooms
+    }
+}
+
+/// Where a pipeline posts how it stands.
+#[derive(Debug, Default)]
+pub struct Board(Mutex<Arc<Standing>>);
+
+impl Board {
+    /// What was posted last.
+    #[must_use]
+    pub fn standing(&self) -> Arc<Standing> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Posts what is known now.
+    fn post(&self, standing: Standing) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(standing);
+    }
+}
+
+/// The pipeline's side of a [`Board`].
+#[derive(Debug)]
+pub(super) struct Poster {
+    board: Arc<Board>,
+    health: Health,
+    beats: u64,
+    beat: Option<Instant>,
+    own: u64,
+}
+
+impl Poster {
+    /// Posts to `board`; there are these sinks.
+    pub(super) fn new(board: Arc<Board>, sinks: impl Iterator<Item = String>) -> Self {
+        let health = Health {
+            sinks: sinks.map(|name| (name, None)).collect(),
+            ..Health::default()
+        };
+        Self {
+            board,
+            health,
+            beats: 0,
+            beat: None,
+            own: 0,
+        }
+    }
+
+    /// Takes in what is told of the agent.
+    pub(super) fn hear(&mut self, detail: &Detail<'_>) {
+        self.health.hear(detail);
+    }
+
+    /// Says whether anything was lost of late.
+    pub(super) fn lossy(&mut self, reason: Option<String>) {
+        self.health.loss = reason;
+    }
+
+    /// Takes in what the capture side counted a moment ago. Each time it makes a transfer of its own,
+    /// which the taps pass over and count: that count rises as long as they are at work.
+    pub(super) fn counted(&mut self, counted: Counted, now: Instant) {
+        let own = counted.kernel.as_ref();
+        let own = own.map_or(0, |kernel| kernel.dropped(DropReason::Own));
+        if own > self.own {
+            self.beats += 1;
+            self.beat = Some(now);
+        }
+        self.own = own;
+        self.board.post(Standing {
+            counted,
+            beats: self.beats,
+            beat: self.beat,
+            health: self.health.clone(),
+        });
+    }
+}
+
+/// What is known of each room, from what is told of the agent.
+#[derive(Clone, Debug, Default)]
+struct Health {
+    /// What the tap does not hear.
+    tap: Option<String>,
+    /// What was lost of late.
+    loss: Option<String>,
+    /// Why the journal does not keep all.
+    journal: Option<String>,
+    /// Why a sink is not told anything.
+    sinks: BTreeMap<String, Option<String>>,
+}
+
+impl Health {
+    fn hear(&mut self, detail: &Detail<'_>) {
+        match detail {
+            Detail::Tap { state, reason, .. } => {
+                let reason = reason.unwrap_or("less than all is heard").to_owned();
+                self.tap = (*state != TapState::Attached).then_some(reason);
+            }
+            Detail::Journal { what, reason, .. } => match what {
+                JournalWhat::Degraded => {
+                    let reason = reason.as_deref().unwrap_or("it cannot be written");
+                    self.journal = Some(reason.to_owned());
+                }
+                JournalWhat::Resumed => self.journal = None,
+                _ => {}
+            },
+            Detail::Sink {
+                sink,
+                state,
+                reason,
+                ..
+            } => {
+                let down = match state {
+                    SinkState::Down => Some(reason.clone().unwrap_or_default()),
+                    SinkState::Up => None,
+                    SinkState::Refused => return,
+                };
+                self.sinks.insert(sink.clone(), down);
+            }
+            _ => {}
+        }
+    }
+
+    fn rooms(&self) -> Vec<RoomHealth> {
+        let of = |room: &str, reason: Option<&String>| RoomHealth {
+            room: room.to_owned(),
+            state: match reason {
+                None => RoomState::Ok,
+                Some(_) => RoomState::Degraded,
+            },
+            reason: reason.cloned(),
+        };
+        let mut rooms = vec![
+            of("capture", self.tap.as_ref().or(self.loss.as_ref())),
+            of("journal", self.journal.as_ref()),
+        ];
+        let sinks = self.sinks.iter();
+        rooms.extend(sinks.map(|(name, down)| of(&format!("sink {name}"), down.as_ref())));
+        rooms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    use eaves_common::DropReason;
+
+    use super::{Board, DEAF_AFTER, Poster, RoomState};
+    use crate::capture::KernelCounters;
+    use crate::event::{Detail, JournalWhat, SinkState};
+    use crate::pipeline::Counted;
+
+    /// What the capture side counts when its own transfers were seen `own` times.
+    fn counted(own: u64) -> Counted {
+        let mut kernel = KernelCounters::default();
+        kernel.set(DropReason::Own.slot(), own);
+        Counted {
+            kernel: Some(kernel),
+            ..Counted::default()
+        }
+    }
+
+    fn poster() -> (Arc<Board>, Poster) {
+        let board = Arc::new(Board::default());
+        let sinks = ["siem".to_owned()].into_iter();
+        (Arc::clone(&board), Poster::new(board, sinks))
+    }
+
+    #[test]
+    fn a_tap_that_no_longer_counts_is_deaf() {
+        let (board, mut poster) = poster();
+        let begin = Instant::now();
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        assert!(!board.standing().hears(begin));
+        poster.counted(counted(1), begin);
+        poster.counted(counted(3), at(1));
+        assert_eq!(board.standing().beats, 2);
+        for second in 2..30 {
+            poster.counted(counted(3), at(second));
+        }
+        let standing = board.standing();
+        assert_eq!(standing.beats, 2);
+        assert!(standing.hears(at(1) + DEAF_AFTER / 2));
+        assert!(!standing.hears(at(1) + DEAF_AFTER));
+        let capture = &standing.rooms(at(30))[0];
+        assert_eq!(
+            (capture.room.as_str(), capture.state),
+            ("capture", RoomState::Failed)
+        );
+        poster.counted(counted(4), at(31));
+        assert!(board.standing().hears(at(32)));
+    }
+
+    #[test]
+    fn rooms_are_as_was_told_last() {
+        let (board, mut poster) = poster();
+        let now = Instant::now();
+        let mut check = |detail: Detail<'_>, expected: [RoomState; 3]| {
+            poster.hear(&detail);
+            let own = board.standing().beats + 1;
+            poster.counted(counted(own), now);
+            let rooms = board.standing().rooms(now);
+            let states: Vec<_> = rooms.iter().map(|room| room.state).collect();
+            assert_eq!(states, expected, "{detail:?}");
+        };
+        use RoomState::{Degraded, Ok};
+        let journal = |what| Detail::Journal {
+            what,
+            segment: None,
+            records: None,
+            reason: Some("no space left on device".to_owned()),
+        };
+        let sink = |state| Detail::Sink {
+            sink: "siem".to_owned(),
+            state,
+            reason: Some("connection refused".to_owned()),
+            events: None,
+        };
+        check(journal(JournalWhat::Started), [Ok, Ok, Ok]);
+        check(journal(JournalWhat::Degraded), [Ok, Degraded, Ok]);
+        check(sink(SinkState::Down), [Ok, Degraded, Degraded]);
+        check(sink(SinkState::Refused), [Ok, Degraded, Degraded]);
+        check(journal(JournalWhat::Resumed), [Ok, Ok, Degraded]);
+        check(sink(SinkState::Up), [Ok, Ok, Ok]);
+    }
+}
