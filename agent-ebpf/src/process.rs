@@ -129,8 +129,8 @@ fn executes(server: u64, program: u64) -> u64 {
     finish(record, counters)
 }
 
-/// Files as processes open them: exit of `do_filp_open`, which every call that opens by path comes
-/// through, io_uring's too. Since Linux 5.5.
+/// Files as processes open them: exit of `do_filp_open`, since Linux 7.0 `do_file_open`, which every call
+/// that opens by path comes through, io_uring's too. Since Linux 5.5.
 #[fexit(function = "do_filp_open")]
 pub(crate) fn act_open(ctx: FExitContext) -> i32 {
     /// Arguments of the function; its result, a file or an error, stands behind.

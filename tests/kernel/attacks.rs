@@ -72,7 +72,7 @@ fn each_is_found(sandbox: &Sandbox, mode: Mode) -> Result<()> {
 }
 
 /// A shop, and an agent that hears it and writes to a file.
-fn opened(sandbox: &Sandbox, mode: Mode) -> Result<(Shop, Agent, PathBuf)> {
+pub(crate) fn opened(sandbox: &Sandbox, mode: Mode) -> Result<(Shop, Agent, PathBuf)> {
     let folder = sandbox.file("files");
     fs::create_dir_all(&folder)?;
     fs::write(folder.join("terms.txt"), "Be kind.\n")?;
@@ -176,6 +176,9 @@ fn customers(port: u16) -> Result<()> {
     Ok(())
 }
 
+/// A token that is signed with `secret`: jwt.io's own example of a bad one.
+const WEAK_TOKEN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ.XbPfbIHMI6arZ3Y922BhjWgQzWXcXNrz0ogtVhfEd2o";
+
 /// Detector, outcome where one is proven, and the requests.
 fn attacks() -> Vec<(&'static str, &'static str, Vec<String>)> {
     let one = |request: String| vec![request];
@@ -198,6 +201,13 @@ fn attacks() -> Vec<(&'static str, &'static str, Vec<String>)> {
             "inj-04",
             "confirmed",
             one(get("/api/files?name=../../../../../../../../etc/passwd")),
+        ),
+        (
+            "jwt-03",
+            "answered",
+            one(format!(
+                "GET /api/orders/4 HTTP/1.1\r\nHost: shop.example\r\nAuthorization: Bearer {WEAK_TOKEN}\r\n\r\n"
+            )),
         ),
         ("auth-01", "", (0..15).map(wrong).collect()),
         (
@@ -267,6 +277,7 @@ fn exchanges(events: &Path, port: u16) -> Result<usize> {
         .count())
 }
 
-fn findings(events: &Path) -> Result<Vec<Value>> {
+/// Findings of the file so far.
+pub(crate) fn findings(events: &Path) -> Result<Vec<Value>> {
     records(events, "finding")
 }

@@ -17,6 +17,7 @@ mod servers;
 mod service;
 mod sinks;
 mod tls;
+mod tools;
 mod websocket;
 
 fn main() {
@@ -34,6 +35,7 @@ fn main() {
         bounds::trials(),
         kernel_log::trials(),
         attacks::trials(),
+        tools::trials(),
         place::trials(),
         identity::trials(),
         websocket::trials(),

@@ -4,6 +4,7 @@
 mod client;
 mod content;
 mod device;
+mod guess;
 mod marks;
 mod novelty;
 mod proof;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 pub use client::Client;
 pub use content::{Content, Words};
 pub use device::Device;
+pub use guess::Guess;
 pub use marks::{Mark, Marks, Secret};
 pub use novelty::{Novel, Novelty};
 pub use proof::Proof;
@@ -57,6 +59,8 @@ pub struct Known {
     pub place: Option<Arc<Place>>,
     /// What the stateless detectors found in its content.
     pub scores: Scores,
+    /// A token in it whose secret is to be guessed; taken off before the exchange goes on.
+    pub guess: Option<Box<Guess>>,
     /// What its process did that proves some of that.
     pub proofs: Vec<Proof>,
     /// Where the client's address is; absent where no database says.

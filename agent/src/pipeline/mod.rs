@@ -7,6 +7,7 @@
 
 mod board;
 mod detect;
+mod guessing;
 mod hear;
 mod host;
 mod judging;
@@ -125,7 +126,10 @@ pub fn run<S: Source + Send>(
 ) -> Result<(), RunError> {
     let (queue_in, through, queue_out) = queue::queue(options.queue_bytes);
     let shard = Shard::new(&options.shard);
-    let mut proving = proving::Proving::new(source.now().is_some());
+    let proving = proving::Proving::new(source.now().is_some());
+    let mut proving = proving
+        .guessing()
+        .map_err(|_| RunError::Thread("could not be started"))?;
     let asking = host.take_asking();
     let context = host.context();
     thread::scope(|scope| {
@@ -133,8 +137,8 @@ pub fn run<S: Source + Send>(
         let reader = named("eaves-read")
             .spawn_scoped(scope, move || {
                 // Takes a tenth of a second, in which the ring is read already.
-                let mut reading = Reading::new()?.marking(context);
-                through.run(&mut proving, |exchange| reading.read(exchange));
+                let reading = Reading::new()?.marking(context).leaving_guesses();
+                through.run(&mut proving, reading);
                 Ok(())
             })
             .map_err(|_| RunError::Thread("could not be started"))?;

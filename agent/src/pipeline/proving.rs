@@ -1,4 +1,5 @@
-//! Attempts against what the server did meanwhile: the one place that knows both.
+//! Attempts against what the server did meanwhile, and tokens against secrets that everybody knows:
+//! the one place where exchanges wait for what comes beside the flow.
 //!
 //! An act that led to an answer lies before it in the ring, so most attempts are settled at once. An
 //! answer need not wait for what was begun for it, a child or a connect; so an attempt that an act
@@ -6,17 +7,22 @@
 //! happen. It lets others pass, and a full place lets the oldest go.
 
 use std::collections::VecDeque;
+use std::io;
 use std::time::{Duration, Instant};
 
+use super::guessing::{Asked, Guessing};
 use crate::capture::Act;
 use crate::clock::Ktime;
 use crate::detect::score::{Effect, in_words};
-use crate::exchange::{Exchange, Proof};
+use crate::exchange::{Exchange, Guess, Proof, ScoreHit};
 use crate::lookup::Acts;
 
 /// How long after its answer an act still counts for an exchange, and it waits for one. The finding
 /// is to be in the sinks within a second.
 const WAIT_NS: u64 = 300_000_000;
+
+/// How much longer one waits for a guess: all that may be asked for before it, on a slow machine.
+const GUESS_NS: u64 = 3_000_000_000;
 
 /// How often the clock is looked at while attempts wait.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
@@ -36,6 +42,9 @@ pub(super) struct Proving {
     settled: Vec<Exchange>,
     now: Ktime,
     live: bool,
+    guessing: Option<Guessing>,
+    /// Tokens that could not be tried, since it was asked last.
+    refused: u64,
 }
 
 #[derive(Debug)]
@@ -44,6 +53,8 @@ struct Waiting {
     until: Ktime,
     since: Instant,
     bytes: u64,
+    /// The guess that it waits for.
+    guess: Option<u64>,
 }
 
 impl Proving {
@@ -55,13 +66,26 @@ impl Proving {
         }
     }
 
+    /// Guesses the secrets of tokens too.
+    ///
+    /// # Errors
+    /// There is no thread to be had.
+    pub(super) fn guessing(self) -> io::Result<Self> {
+        Ok(Self {
+            guessing: Some(Guessing::start(self.live)?),
+            ..self
+        })
+    }
+
     /// Takes an exchange whose content is read.
     pub(super) fn take(&mut self, mut exchange: Exchange) {
         let (_, until) = span(&exchange);
         self.pass_time(Ktime(until.0.saturating_sub(WAIT_NS)));
-        if self.settle(&mut exchange) {
+        let guess = self.guess(&mut exchange);
+        if self.settle(&mut exchange) && guess.is_none() {
             return self.settled.push(exchange);
         }
+        let until = guess.map_or(until, |_| until.plus(GUESS_NS));
         let bytes = exchange.held_bytes() as u64;
         self.waiting_bytes += bytes;
         self.waiting.push_back(Waiting {
@@ -69,6 +93,7 @@ impl Proving {
             until,
             since: Instant::now(),
             bytes,
+            guess,
         });
         while self.waiting.len() > WAITING_MAX
             || self.waiting.len() > 1 && self.waiting_bytes > WAITING_BYTES
@@ -85,7 +110,7 @@ impl Proving {
             let Some(mut one) = self.waiting.remove(at) else {
                 continue;
             };
-            if self.settle(&mut one.exchange) {
+            if self.settle(&mut one.exchange) && one.guess.is_none() {
                 self.waiting_bytes -= one.bytes;
                 self.settled.push(one.exchange);
             } else {
@@ -100,14 +125,54 @@ impl Proving {
         (self.live && !self.waiting.is_empty()).then_some(LOOK_EVERY)
     }
 
-    /// Nothing has come for [`Self::patience`].
-    pub(super) fn idle(&mut self) {
-        let wait = Duration::from_nanos(WAIT_NS);
-        while let Some(oldest) = self.waiting.front()
-            && oldest.since.elapsed() >= wait
-        {
-            self.release(0);
+    /// Looks at the clock, and for guesses.
+    pub(super) fn look(&mut self) {
+        while let Some((number, secret)) = self.guessing.as_ref().and_then(Guessing::answer) {
+            let mut waiting = self.waiting.iter();
+            if let Some(at) = waiting.position(|one| one.guess == Some(number)) {
+                self.guessed(at, secret);
+            }
         }
+        if self.live {
+            let is_over = |one: &Waiting| {
+                let wait = WAIT_NS + one.guess.map_or(0, |_| GUESS_NS);
+                one.since.elapsed() >= Duration::from_nanos(wait)
+            };
+            while let Some(over) = self.waiting.iter().position(is_over) {
+                self.release(over);
+            }
+        }
+    }
+
+    /// Tokens that could not be tried since the last call.
+    pub(super) fn take_refused(&mut self) -> u64 {
+        std::mem::take(&mut self.refused)
+    }
+
+    /// Asks for the secret of its token; the number of the answer, if there will be one.
+    fn guess(&mut self, exchange: &mut Exchange) -> Option<u64> {
+        let guess = exchange.known.guess.take()?;
+        match self.guessing.as_mut()?.ask(&guess, span(exchange).0) {
+            Asked::Number(number) => {
+                exchange.known.guess = Some(guess);
+                return Some(number);
+            }
+            Asked::Known(secret) => tell(exchange, *guess, secret),
+            Asked::Refused => self.refused += 1,
+        }
+        None
+    }
+
+    /// The exchange at `at` has its answer, and goes on.
+    fn guessed(&mut self, at: usize, secret: Option<String>) {
+        let Some(mut one) = self.waiting.remove(at) else {
+            return;
+        };
+        if let Some(guess) = one.exchange.known.guess.take() {
+            tell(&mut one.exchange, *guess, secret);
+        }
+        self.waiting_bytes -= one.bytes;
+        self.settled.push(one.exchange);
     }
 
     /// Nothing comes any more.
@@ -133,7 +198,10 @@ impl Proving {
     }
 
     fn release(&mut self, at: usize) {
-        if let Some(one) = self.waiting.remove(at) {
+        if let Some(mut one) = self.waiting.remove(at) {
+            if one.exchange.known.guess.take().is_some() {
+                self.refused += 1;
+            }
             self.waiting_bytes -= one.bytes;
             self.settled.push(one.exchange);
         }
@@ -167,6 +235,18 @@ impl Proving {
     }
 }
 
+/// Adds what was guessed to what was found.
+fn tell(exchange: &mut Exchange, guess: Guess, secret: Option<String>) {
+    if let Some(secret) = secret {
+        let scores = &mut exchange.known.scores;
+        scores.highest = scores.highest.max(guess.hit.score);
+        scores.hits.push(ScoreHit {
+            fragment: secret.into_bytes().into(),
+            ..guess.hit
+        });
+    }
+}
+
 /// Between which times an act counts for an exchange.
 fn span(exchange: &Exchange) -> (Ktime, Ktime) {
     let halves = [&exchange.request, &exchange.response].map(Option::as_ref);
@@ -184,7 +264,8 @@ mod tests {
     use super::{Proving, WAIT_NS, WAITING_MAX};
     use crate::capture::{Act, Deed};
     use crate::clock::Ktime;
-    use crate::exchange::Exchange;
+    use crate::content::{Container, Layers};
+    use crate::exchange::{Exchange, Guess, ScoreHit};
     use crate::pipeline::Reading;
     use crate::pipeline::recorded::requests;
 
@@ -282,6 +363,68 @@ mod tests {
         proving.take(exchange(PLAIN, ENDED + WAIT_NS));
         assert_eq!(proving.settled().len(), 2, "it is over, and comes first");
         assert!(proving.patience().is_none());
+    }
+
+    /// Signed with `secret`, and with one that nobody knows.
+    const WEAK: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ.XbPfbIHMI6arZ3Y922BhjWgQzWXcXNrz0ogtVhfEd2o";
+    const STRONG: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiIyIn0.AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+
+    #[test]
+    fn a_known_secret_is_guessed_once_while_others_pass() {
+        for live in [false, true] {
+            let mut reading = Reading::new().unwrap().leaving_guesses();
+            let mut proving = Proving::new(live).guessing().unwrap();
+            for token in [WEAK, STRONG, WEAK] {
+                let line = format!(
+                    r#"{{"method":"GET","path":"/me","headers":{{"Authorization":"Bearer {token}"}},"status":200}}"#
+                );
+                let mut exchange = requests(line.as_bytes(), 0).unwrap().exchange;
+                reading.read(&mut exchange);
+                proving.take(exchange);
+            }
+            let mut settled = proving.settled();
+            assert_eq!(settled.len(), if live { 1 } else { 3 });
+            while settled.len() < 3 {
+                std::thread::yield_now();
+                proving.look();
+                settled.extend(proving.settled());
+            }
+            let found = settled.iter().flat_map(|one| &one.known.scores.hits);
+            let found: Vec<_> = found.filter(|hit| hit.detector == "jwt-03").collect();
+            let [hit] = found.as_slice() else {
+                panic!("{} findings", found.len());
+            };
+            assert_eq!(&*hit.fragment, "s… (6 bytes)".as_bytes());
+            assert_eq!(proving.take_refused(), 0);
+            assert!(settled.iter().all(|one| one.known.guess.is_none()));
+        }
+    }
+
+    #[test]
+    fn made_up_issuers_are_refused_and_counted() {
+        let mut proving = Proving::new(true).guessing().unwrap();
+        let mut exchange = exchange(PLAIN, BEGAN);
+        for n in 0..100 {
+            exchange.known.guess = Some(Box::new(Guess {
+                token: format!("made up {n}").into_bytes().into(),
+                hit: ScoreHit {
+                    detector: "jwt-03",
+                    rule: "",
+                    score: 5,
+                    part: "".into(),
+                    container: Container::Target,
+                    range: 0..0,
+                    fragment: Box::default(),
+                    layers: Layers::NONE,
+                    proof: "",
+                },
+            }));
+            proving.take(exchange.clone());
+        }
+        let refused = proving.take_refused();
+        assert!((100 - 16..100).contains(&refused), "{refused}");
+        proving.finish();
+        assert_eq!(proving.settled().len(), 100);
     }
 
     #[test]

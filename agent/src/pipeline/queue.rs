@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
+use super::Reading;
 use super::proving::Proving;
 use crate::capture::Act;
 use crate::exchange::Exchange;
@@ -45,6 +46,8 @@ pub(super) struct QueueThrough {
     to: Sender<Message>,
     held: Arc<AtomicU64>,
     acts: Arc<AtomicU64>,
+    /// Tokens whose secrets could not be tried.
+    refused: Arc<AtomicU64>,
 }
 
 /// The end they come out of.
@@ -52,6 +55,7 @@ pub(super) struct QueueThrough {
 pub(super) struct QueueOut {
     from: Receiver<Message>,
     held: Arc<AtomicU64>,
+    refused: Arc<AtomicU64>,
     counted: Arc<AtomicBool>,
     counters: Counters,
 }
@@ -63,6 +67,7 @@ pub(super) fn queue(limit_bytes: u64) -> (QueueIn, QueueThrough, QueueOut) {
     let (on, from) = mpsc::channel();
     let held = Arc::new(AtomicU64::new(0));
     let acts = Arc::new(AtomicU64::new(0));
+    let refused = Arc::new(AtomicU64::new(0));
     let counted = Arc::new(AtomicBool::new(false));
     (
         QueueIn {
@@ -78,10 +83,12 @@ pub(super) fn queue(limit_bytes: u64) -> (QueueIn, QueueThrough, QueueOut) {
             to: on,
             held: Arc::clone(&held),
             acts,
+            refused: Arc::clone(&refused),
         },
         QueueOut {
             from,
             held,
+            refused,
             counted,
             counters: Counters::default(),
         },
@@ -155,10 +162,16 @@ impl QueueIn {
 }
 
 impl QueueThrough {
-    /// Works on all that goes through, in order, until either end is gone; what `proving` waits for
+    /// Reads all that goes through, in order, until either end is gone; what `proving` waits for
     /// follows as soon as it is settled.
-    pub(super) fn run(self, proving: &mut Proving, mut work: impl FnMut(&mut Exchange)) {
-        while self.pass(proving, &mut work) {}
+    pub(super) fn run(self, proving: &mut Proving, mut reading: Reading) {
+        while self.pass(proving, |exchange| reading.read(exchange)) {
+            let refused = proving.take_refused();
+            if refused > 0 {
+                self.refused.fetch_add(refused, Ordering::Relaxed);
+                reading.guess_again();
+            }
+        }
     }
 
     /// Waits for one message and passes on what is settled; false once either end is gone.
@@ -182,12 +195,13 @@ impl QueueThrough {
                 proving.acts(acts);
             }
             Ok(message) => goes_on = self.to.send(message).is_ok(),
-            Err(RecvTimeoutError::Timeout) => proving.idle(),
+            Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => {
                 proving.finish();
                 goes_on = false;
             }
         }
+        proving.look();
         let settled = proving.settled();
         let bytes = held_bytes(&settled);
         self.held
@@ -210,6 +224,8 @@ impl QueueOut {
     /// # Errors
     /// [`RecvTimeoutError`] if there was none, or if there will be none.
     pub(super) fn next(&mut self, wait: Duration) -> Result<Message, RecvTimeoutError> {
+        let refused = self.refused.swap(0, Ordering::Relaxed);
+        self.counters.add(Counter::SecretsRefused, refused);
         let message = self.from.recv_timeout(wait)?;
         match &message {
             Message::Exchanges(exchanges, bytes) => {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::clock::BootTime;
 use crate::content::Parts;
 use crate::detect::content;
-use crate::detect::score::{Scorer, ScorerError, Secrets};
+use crate::detect::score::{Scorer, ScorerError, Secrets, Untried};
 use crate::exchange::{Exchange, Scores};
 use crate::redact::{Marker, Redactor, SealContext};
 use eaves_common::Role;
@@ -18,6 +18,8 @@ pub struct Reading {
     scorer: Scorer,
     memory: Parts<'static>,
     secrets: Option<Secrets>,
+    /// Where secrets are guessed beside the flow.
+    untried: Option<Untried>,
     redactor: Option<Arc<Redactor>>,
     marker: Marker,
     boot: BootTime,
@@ -33,6 +35,7 @@ impl Reading {
             scorer: Scorer::new()?,
             memory: Parts::new(),
             secrets: None,
+            untried: None,
             redactor: None,
             marker: Marker::new(),
             boot: BootTime::default(),
@@ -60,6 +63,22 @@ impl Reading {
         }
     }
 
+    /// Leaves on exchanges the tokens whose secrets are to be guessed by somebody else.
+    #[must_use]
+    pub(super) fn leaving_guesses(self) -> Self {
+        Self {
+            untried: Some(Untried::default()),
+            ..self
+        }
+    }
+
+    /// Some guesses came to nothing: leaves tokens like those again.
+    pub(super) fn guess_again(&mut self) {
+        if let Some(untried) = &mut self.untried {
+            untried.forget();
+        }
+    }
+
     /// Puts on `exchange` what its content says. What this host asks of others is not judged: who
     /// attacks is heard where he is answered.
     pub fn read(&mut self, exchange: &mut Exchange) {
@@ -78,10 +97,13 @@ impl Reading {
         if let Some(secrets) = self.secrets.as_mut().filter(|_| is_judged) {
             Scorer::weak_secrets(&parts, secrets, &mut scores);
         }
+        let untried = self.untried.as_mut().filter(|_| is_judged);
+        let guess = untried.and_then(|untried| Scorer::untried(&parts, untried));
         let content = content(&parts);
         self.memory = parts.recycle();
         exchange.known.marks = marks;
         exchange.known.scores = scores;
+        exchange.known.guess = guess;
         exchange.known.content = content;
     }
 }

@@ -31,6 +31,8 @@ pub(super) struct Hook {
     programs: &'static [&'static str],
     /// Name of the tracepoint or function.
     pub(super) point: &'static str,
+    /// What newer kernels call the function.
+    renamed: Option<&'static str>,
     kind: Kind,
     /// The tap is none without it.
     pub(super) needed: bool,
@@ -44,6 +46,7 @@ const HOOKS: [Hook; 12] = [
         tap: Tap::Socket,
         programs: &["splice_unix"],
         point: "unix_stream_splice_read",
+        renamed: None,
         kind: Kind::Exit,
         needed: false,
         lost: "what a splice takes off a Unix socket: an exchange it is part of may be wrong",
@@ -52,6 +55,7 @@ const HOOKS: [Hook; 12] = [
         tap: Tap::Socket,
         programs: &["splice_mptcp"],
         point: "mptcp_splice_read",
+        renamed: None,
         kind: Kind::Exit,
         needed: false,
         lost: "what a splice takes off an MPTCP socket: an exchange it is part of may be wrong",
@@ -60,6 +64,7 @@ const HOOKS: [Hook; 12] = [
         tap: Tap::Socket,
         programs: &["act_exec"],
         point: "sched_process_exec",
+        renamed: None,
         kind: Kind::TypedTracepoint,
         needed: false,
         lost: "programs that servers run: no attack is confirmed by one",
@@ -68,6 +73,7 @@ const HOOKS: [Hook; 12] = [
         tap: Tap::Socket,
         programs: &["act_open"],
         point: "do_filp_open",
+        renamed: Some("do_file_open"),
         kind: Kind::Exit,
         needed: false,
         lost: "files that servers open: no attack is confirmed by one",
@@ -76,6 +82,7 @@ const HOOKS: [Hook; 12] = [
         tap: Tap::Socket,
         programs: &["sock_destroy", "sock_destroy_2", "sock_destroy_3"],
         point: "tcp_destroy_sock",
+        renamed: None,
         kind: Kind::TypedTracepoint,
         needed: false,
         lost: "when a conn ends that was reset, other than by what is read from it",
@@ -84,6 +91,7 @@ const HOOKS: [Hook; 12] = [
         tap: Tap::Socket,
         programs: &["sock_state", "sock_state_2", "sock_state_3"],
         point: "inet_sock_set_state",
+        renamed: None,
         kind: Kind::TypedTracepoint,
         needed: false,
         lost: "when a conn ends, other than by what is read from it",
@@ -92,6 +100,7 @@ const HOOKS: [Hook; 12] = [
         tap: Tap::Socket,
         programs: &["sock_recv", "sock_recv_2", "sock_recv_3"],
         point: "sock_recv_length",
+        renamed: None,
         kind: Kind::TypedTracepoint,
         needed: true,
         lost: "what processes receive",
@@ -100,6 +109,7 @@ const HOOKS: [Hook; 12] = [
         tap: Tap::Socket,
         programs: &["sock_send", "sock_send_2", "sock_send_3"],
         point: "sock_send_length",
+        renamed: None,
         kind: Kind::TypedTracepoint,
         needed: true,
         lost: "what processes send",
@@ -108,6 +118,7 @@ const HOOKS: [Hook; 12] = [
         tap: Tap::Syscall,
         programs: &["act_exec"],
         point: "sched_process_exec",
+        renamed: None,
         kind: Kind::TypedTracepoint,
         needed: false,
         lost: "programs that servers run: no attack is confirmed by one",
@@ -116,6 +127,7 @@ const HOOKS: [Hook; 12] = [
         tap: Tap::Syscall,
         programs: &["sys_destroy", "sys_destroy_2", "sys_destroy_3"],
         point: "tcp_destroy_sock",
+        renamed: None,
         kind: Kind::RawTracepoint,
         needed: false,
         lost: "when a conn ends that was reset, other than by what is read from it",
@@ -124,6 +136,7 @@ const HOOKS: [Hook; 12] = [
         tap: Tap::Syscall,
         programs: &["sys_state", "sys_state_2", "sys_state_3"],
         point: "inet_sock_set_state",
+        renamed: None,
         kind: Kind::RawTracepoint,
         needed: false,
         lost: "when a conn ends, other than by what is read from it",
@@ -132,6 +145,7 @@ const HOOKS: [Hook; 12] = [
         tap: Tap::Syscall,
         programs: &["sys_exit", "sys_exit_2", "sys_exit_3"],
         point: "sys_exit",
+        renamed: None,
         kind: Kind::TypedTracepoint,
         needed: true,
         lost: "what processes send and receive",
@@ -170,7 +184,13 @@ impl Hook {
 
     /// Whether this kernel lacks the function whose exit it is, and so what it would hear.
     pub(super) fn is_needless(&self, btf: &Btf) -> bool {
-        self.kind == Kind::Exit && btf.id_by_type_name_kind(self.point, BtfKind::Func).is_err()
+        self.kind == Kind::Exit && self.renamed.is_none() && !has(btf, self.point)
+    }
+
+    /// What this kernel calls its point.
+    fn point_in(&self, btf: &Btf) -> &'static str {
+        let newer = self.renamed.filter(|name| has(btf, name));
+        newer.unwrap_or(self.point)
     }
 
     /// Loads those of the hooks of `tap`, `copies` of each, all at once: the verifier takes a few
@@ -250,7 +270,7 @@ impl Hook {
         match self.kind {
             Kind::TypedTracepoint => {
                 let program: &mut BtfTracePoint = program.try_into()?;
-                program.load(self.point, btf)
+                program.load(self.point_in(btf), btf)
             }
             Kind::RawTracepoint => {
                 let program: &mut RawTracePoint = program.try_into()?;
@@ -258,7 +278,7 @@ impl Hook {
             }
             Kind::Exit => {
                 let program: &mut FExit = program.try_into()?;
-                program.load(self.point, btf)
+                program.load(self.point_in(btf), btf)
             }
         }
     }
@@ -294,6 +314,11 @@ impl Hook {
             lost: self.lost,
         }
     }
+}
+
+/// Whether the kernel has a function of this name.
+fn has(btf: &Btf, function: &str) -> bool {
+    btf.id_by_type_name_kind(function, BtfKind::Func).is_ok()
 }
 
 /// Lines of the verifier's log that are kept: its verdict stands at the end.

@@ -189,6 +189,8 @@ counters! {
     /// Exchanges that no output took any more.
     SealUndelivered = "seal", "undelivered";
 
+    /// Tokens whose secret was not tried with those that everybody knows: too many came at once.
+    SecretsRefused = "detect", "secrets_refused";
     /// Findings handed to every output.
     Findings = "detect", "findings";
 

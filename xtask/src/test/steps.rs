@@ -67,6 +67,22 @@ const PEERS: &[Package] = &[
         name: "golang-go",
         programs: &["go"],
     },
+    Package {
+        name: "sqlmap",
+        programs: &["sqlmap"],
+    },
+    Package {
+        name: "ffuf",
+        programs: &["ffuf"],
+    },
+    Package {
+        name: "hydra",
+        programs: &["hydra"],
+    },
+    Package {
+        name: "wapiti",
+        programs: &["wapiti"],
+    },
 ];
 
 /// What libFuzzer is built with.

@@ -3,12 +3,12 @@
 
 use super::ScorerError;
 use super::rules::{Rule, Rules, rule};
-use super::secrets::Secrets;
+use super::secrets::{Secrets, Untried};
 use super::token::Token;
 use crate::clock::{BootTime, WallTime};
 use crate::content::{self, Container, Kind, Layers, Part, Parts, Side};
 use crate::detect::scanners::scanner;
-use crate::exchange::{Exchange, ScoreHit};
+use crate::exchange::{Exchange, Guess, ScoreHit};
 
 /// What a detector of this kind weighs: one sign is enough.
 const SCORE: u8 = 5;
@@ -198,6 +198,25 @@ pub(super) fn weak_secrets(parts: &Parts<'_>, secrets: &mut Secrets, hits: &mut 
             );
         }
     }
+}
+
+/// The first token of a request whose issuer and key were not seen before.
+pub(super) fn untried(parts: &Parts<'_>, untried: &mut Untried) -> Option<Guess> {
+    let mut values = parts
+        .iter()
+        .filter(|part| part.side() == Side::Request && part.kind() == Kind::Text);
+    let is_it = |part: &Part<'_, '_>| {
+        let token = bearer(part.value());
+        // An object in base64, as every header of a token is.
+        token.starts_with(b"eyJ") && untried.is_first(token)
+    };
+    let part = values.find(is_it)?;
+    let mut hits = Vec::new();
+    add(&mut hits, ("jwt-03", "known_secret", b""), "", Some(part));
+    Some(Guess {
+        token: bearer(part.value()).into(),
+        hit: hits.pop()?,
+    })
 }
 
 /// A token without the word before it in an Authorization field.

@@ -33,7 +33,7 @@ mod url;
 mod xml;
 
 pub use effect::{Effect, in_words};
-pub use secrets::Secrets;
+pub use secrets::{Secrets, Untried};
 pub use token::{Fault, Token};
 
 use gate::{Door, Gate, Open};

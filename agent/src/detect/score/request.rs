@@ -3,11 +3,12 @@
 use std::ops::Range;
 
 use super::{
-    CLASSES, Class, Place, Scorer, Secrets, THRESHOLD, Told, answer, cost, marks, proof, text,
+    CLASSES, Class, Place, Scorer, Secrets, THRESHOLD, Told, Untried, answer, cost, marks, proof,
+    text,
 };
 use crate::clock::BootTime;
 use crate::content::{self, BodyForm, Container, Kind, Layers, Name, Part, Parts, Side};
-use crate::exchange::{Exchange, Half, ScoreHit, Scores};
+use crate::exchange::{Exchange, Guess, Half, ScoreHit, Scores};
 
 /// Bytes of a value that grammars see at once; longer ones come in pieces, so that a grammar that
 /// reads only the beginning of a value sees every place of it.
@@ -136,6 +137,11 @@ impl Scorer {
     pub fn weak_secrets(parts: &Parts<'_>, secrets: &mut Secrets, scores: &mut Scores) {
         marks::weak_secrets(parts, secrets, &mut scores.hits);
         raise(scores);
+    }
+
+    /// A token of the request whose secret is to be guessed beside the flow, if there is one.
+    pub fn untried(parts: &Parts<'_>, untried: &mut Untried) -> Option<Box<Guess>> {
+        marks::untried(parts, untried).map(Box::new)
     }
 
     /// Separators and dots count as they were sent, over all segments.

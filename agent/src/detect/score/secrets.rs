@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use ring::hmac;
 
 use super::token::Token;
+use crate::detect::value_hash;
 
 /// The list: github.com/wallarm/jwt-secrets, MIT, one secret a line, compressed by zstd.
 const LIST: &[u8] = include_bytes!("secrets.zst");
@@ -15,6 +16,36 @@ const LIST_BYTES: usize = 4 << 20;
 
 /// Issuers and keys that are remembered; beyond, all are forgotten and tried again.
 const ISSUERS: usize = 4096;
+
+/// Tokens that are remembered; beyond, all are forgotten.
+const TOKENS: usize = 16_384;
+
+/// Which tokens, issuers and keys were seen already.
+#[derive(Debug, Default)]
+pub struct Untried {
+    tokens: HashSet<u64>,
+    issuers: HashSet<String>,
+}
+
+impl Untried {
+    /// Whether `token`, as it was sent, is one that a list of secrets could sign, and the first of its
+    /// issuer and key. A token that was seen before costs one look.
+    pub(super) fn is_first(&mut self, token: &[u8]) -> bool {
+        if self.tokens.len() >= TOKENS || self.issuers.len() >= ISSUERS {
+            self.forget();
+        }
+        self.tokens.insert(value_hash(token))
+            && Token::read(token).is_some_and(|token| {
+                algorithm(&token).is_some() && self.issuers.insert(token.issuer())
+            })
+    }
+
+    /// Forgets all: some could not be tried.
+    pub fn forget(&mut self) {
+        self.tokens.clear();
+        self.issuers.clear();
+    }
+}
 
 /// Tries secrets.
 #[derive(Debug, Default)]
@@ -48,20 +79,31 @@ impl Secrets {
         self.signed_by(token).map(masked)
     }
 
+    /// The secret of the list that signed `token`, as it was sent, masked.
+    #[must_use]
+    pub fn weak(&self, token: &[u8]) -> Option<String> {
+        self.signed_by(&Token::read(token)?).map(masked)
+    }
+
     /// The secret of the list that signed `token`.
     #[must_use]
     pub fn signed_by(&self, token: &Token<'_>) -> Option<&[u8]> {
-        let algorithm = match token.algorithm() {
-            "HS256" => hmac::HMAC_SHA256,
-            "HS384" => hmac::HMAC_SHA384,
-            "HS512" => hmac::HMAC_SHA512,
-            _ => return None,
-        };
+        let algorithm = algorithm(token)?;
         let signs = |secret: &&[u8]| {
             let key = hmac::Key::new(algorithm, secret);
             hmac::verify(&key, token.signed, token.signature()).is_ok()
         };
         self.list.split(|byte| *byte == b'\n').find(signs)
+    }
+}
+
+/// The algorithm of a token that is signed with a secret.
+fn algorithm(token: &Token<'_>) -> Option<hmac::Algorithm> {
+    match token.algorithm() {
+        "HS256" => Some(hmac::HMAC_SHA256),
+        "HS384" => Some(hmac::HMAC_SHA384),
+        "HS512" => Some(hmac::HMAC_SHA512),
+        _ => None,
     }
 }
 
