@@ -19,13 +19,9 @@ mod websocket;
 
 pub use conn::{Conn, Context, Options};
 pub use known::{
-<<<<<<< HEAD
-    AgentClass, Client, Content, Device, Grpc, GrpcMessages, Known, Mark, Marks, Novel, Novelty,
-    Proof, Route, ScoreHit, Scores, Secret, Signal, Signals, Spoken, User, WebSocket, Words,
-=======
     AgentClass, Client, Content, Device, Grpc, GrpcMessages, Guess, Known, Mark, Marks, Novel,
-    Novelty, Proof, Route, ScoreHit, Scores, Secret, Signal, Signals, Spoken, User, Words,
->>>>>>> 967be42 (JWT-03 live, tools over loopback, opens on Linux 7)
+    Novelty, Proof, Route, ScoreHit, Scores, Secret, Signal, Signals, Spoken, User, WebSocket,
+    Words,
 };
 
 pub use target::{url, url_of};
