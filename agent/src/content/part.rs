@@ -266,6 +266,12 @@ impl<'p, 'a> Name<'p, 'a> {
         )
     }
 
+    /// Whether it is that of a parameter in a query.
+    #[must_use]
+    pub const fn is_query(self) -> bool {
+        matches!(self.entry.step, Step::Query)
+    }
+
     /// The last word in the name: its own, or that of the nearest step above which has one.
     #[must_use]
     pub fn last_word(self) -> &'p [u8] {

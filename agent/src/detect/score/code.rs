@@ -119,6 +119,12 @@ pub(super) const GATE: &[&str] = &[
     ".asp",
     ".phar",
     ".cgi",
+    ". php",
+    ". jsp",
+    ". asp",
+    ". phtml",
+    ". phar",
+    "mbstring.",
 ];
 
 const RULES: &[Rule] = &[
@@ -142,6 +148,12 @@ const RULES: &[Rule] = &[
         5,
         r"^\s*\w{0,12}?(?:base64_decode|gzinflate|gzuncompress|gzdecode|bzdecompress|str_rot13|call_user_func|fsockopen|array_(?:diff|map|filter|walk)|tidy_parse_\w+|ldap_\w+|odbc_\w+|pg_\w+_\w+|sodium_\w+|zend_\w+|mysqli?_\w+|curl_\w+|posix_\w+|gethostby\w+|proc_open|shell_exec|passthru)\s*\(\s*\)?\s*$",
     ),
+    // A call as a whole value, whose argument is a word or a number.
+    rule(
+        "call_alone",
+        5,
+        r"^\s*(?:(?:(?:exec|system)|(?:passthru|shell_exec|popen)\s*)\(\s*\w+\s*\)|chr\s*\(\s*\d+\s*\))\s*;?\s*$",
+    ),
     rule(
         "php_variable",
         5,
@@ -159,7 +171,7 @@ const RULES: &[Rule] = &[
     ),
     rule(
         "php_setting",
-        4,
+        5,
         r"(?:auto_(?:pre|ap)pend_file|allow_url_(?:include|fopen)|disable_functions|open_basedir|opcache\.\w+|mbstring\.\w+|safe_mode|suhosin\.\w+)\s*=",
     ),
     rule(
@@ -205,7 +217,7 @@ const RULES: &[Rule] = &[
     rule(
         "loop_forever",
         5,
-        r#"^\s*while\s*\(\s*[!~+-]{0,4}\s*[\w"'`]{1,12}\s*\)\s*;?\s*$"#,
+        r#"^\s*while\s*\(\s*(?:[+-]?(?:true|[1-9]\d{0,10})|!!\s*(?:true|[1-9]\d{0,10}|["'`]\w+["'`])|["'`]\w{1,12}["'`]|!\s*[+-]?\s*(?:false|0|null|undefined|nan|""|''|``))\s*\)\s*;?\s*$"#,
     ),
     rule(
         "windows_loop",
@@ -295,6 +307,11 @@ mod tests {
             "T(java.lang.Runtime).getRuntime().exec('id')",
             "__import__('os').popen('id').read()",
             "@{[system 'whoami']}",
+            "exec(blah)",
+            "chr(123)",
+            "opcache.enable=1",
+            "while(!0);",
+            "while(\"x\")",
         ] {
             assert!(score(Class::Shell, value) >= 5, "{value}");
         }
@@ -310,6 +327,10 @@ mod tests {
             "Moreover, phpinfo can leak configuration details to anybody who asks for it.",
             "We call `system(\"ls\")` here, which is not a good idea in a server that takes input.",
             "our operating system (exec summary)",
+            "while(!true);",
+            "system (new)",
+            "exec (retired)",
+            "chr(x)",
         ] {
             quiet(value);
         }

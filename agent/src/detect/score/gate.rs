@@ -54,6 +54,9 @@ impl Open {
     }
 }
 
+/// Values shorter than this may be words that a shell makes of braces.
+const BRACES_MAX: usize = 48;
+
 /// Words after which SQL is read bare. Those that sentences have too are read with what stands
 /// around them.
 const SQL_WORDS: &[&str] = &[
@@ -91,7 +94,7 @@ const SQL_WORDS: &[&str] = &[
     "exec ",
     "exec(",
     "execute ",
-    "declare ",
+    "declare",
     "waitfor",
     "shutdown",
     "benchmark",
@@ -171,6 +174,16 @@ const SQL_WORDS: &[&str] = &[
     "find_in_set",
     "except",
     ") as ",
+    " as \"",
+    " as '",
+    " as `",
+    "from `",
+    "`;",
+    ")like",
+    ") when",
+    "database(",
+    "db_name(",
+    "current_user",
     "values",
     "::",
 ];
@@ -234,7 +247,7 @@ impl Gate {
             }
         }
         let marks = Marks::of(value);
-        if marks.separator {
+        if marks.separator || marks.brace && value.len() < BRACES_MAX {
             open.add(Door::Shell);
         }
         if marks.tag {
@@ -248,6 +261,7 @@ impl Gate {
                 .or_else(|| memchr::memmem::find(value, b"ON"))
                 .or_else(|| memchr::memmem::find(value, b"On"))
                 .or_else(|| memchr::memmem::find(value, b"oN"))
+                .or_else(|| memchr::memmem::find(value, b"srcdoc"))
                 .is_some()
         {
             open.add(Door::Attribute);
@@ -262,6 +276,7 @@ struct Marks {
     separator: bool,
     tag: bool,
     equals: bool,
+    brace: bool,
 }
 
 impl Marks {
@@ -272,6 +287,7 @@ impl Marks {
                 b';' | b'|' | b'`' | b'\n' | b'\\' | b'[' | b'?' | b'&' => marks.separator = true,
                 b'<' => marks.tag = true,
                 b'=' => marks.equals = true,
+                b'{' => marks.brace = true,
                 _ => {}
             }
         }

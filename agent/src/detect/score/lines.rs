@@ -2,7 +2,7 @@
 //! has lines anyway only what no letter holds counts.
 
 use super::rules::{Rule, Rules, rule};
-use super::{Class, Found, Place, View};
+use super::{Class, Found, Place, THRESHOLD, Told, View};
 
 /// What opens this grammar; a line end does too.
 pub(super) const GATE: &[&str] = &[
@@ -51,6 +51,14 @@ const RULES: &[Rule] = &[
         5,
         r"(?:[\r\n]|%0[ad])\s*(?:mail from:|rcpt to:|ehlo \w|helo \w|auth \w+ \S|vrfy \w|list \d|retr \d|dele \d|[\w]{1,8} (?:append|fetch|search|uid|store|select|login|logout|create|delete|rename|expunge)\b|quit\b|xdele|a\d+ |top \d+ \d|apop \w+ [0-9a-f]{32})",
     ),
+    // IMAP: a tag, a command and how many bytes follow (RFC 9051 §6.3.12).
+    rule(
+        "mail_appended",
+        6,
+        r"(?:^|[\r\n]|%0[ad])\s*\w{1,8} append [^\r\n]{1,80}\{\d{1,9}\+?\}\s*[\r\n]",
+    ),
+    // What ends its lines by a carriage return alone is no form of this century.
+    rule("return_alone", 5, r"\r[\w-]{2,30}[=:]\s?[^\s\r\n]"),
     rule("line_in_parameter", 3, r"[\r\n]+[\w-]{3,20}:\s?\S"),
     rule(
         "header_in_value",
@@ -58,6 +66,17 @@ const RULES: &[Rule] = &[
         r"(?:^|[/?#\s])(?:set-cookie)\s*:\s*\w+=",
     ),
 ];
+
+/// A line end at `at` in a name.
+pub(super) const fn in_name(at: usize) -> Told {
+    Told {
+        rule: "line_in_name",
+        best: THRESHOLD,
+        score: THRESHOLD,
+        start: at,
+        end: at + 1,
+    }
+}
 
 /// The rules.
 #[derive(Debug)]
@@ -88,6 +107,8 @@ impl Lines {
         self.rules.each_match(view.bytes, |rule, start, end| {
             // Mails, logs and documents have such lines: there the break itself must be odd.
             let score = match rule.name {
+                "mail_appended" => rule.score,
+                "return_alone" if text || lines > 0 || view.prose >= 4 => 0,
                 _ if view.prose >= 8 => rule.score / 3,
                 "response_split" => rule.score,
                 _ if text && lines >= 6 => rule.score / 3,
@@ -113,6 +134,8 @@ mod tests {
             "a\nContent-Length: 0\n\nHTTP/1.1 200 OK",
             "x\r\n\r\n<script>",
             "a\nbcc: all@example.com",
+            "a\rnext=more",
+            "\r\nA003 APPEND box (\\Seen) {310}\r\nDate: Mon\r\n\r\nHello to all of you who read this long mail today",
         ] {
             assert!(
                 score_at(Class::Lines, Place::Query, value) >= 5,

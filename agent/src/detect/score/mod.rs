@@ -331,14 +331,7 @@ impl Scorer {
         }
         self.value(Place::Query, b"", name, &mut take);
         if let Some(at) = memchr::memchr2(b'\r', b'\n', text::trim(name)) {
-            let told = Told {
-                rule: "line_in_name",
-                best: THRESHOLD,
-                score: THRESHOLD,
-                start: at,
-                end: at + 1,
-            };
-            take(Class::Lines, told);
+            take(Class::Lines, lines::in_name(at));
         }
         let view = View {
             place: Place::Query,
@@ -445,5 +438,7 @@ fn lower(value: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+#[cfg(test)]
+mod lookalikes;
 #[cfg(test)]
 mod tests;

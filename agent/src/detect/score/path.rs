@@ -2,7 +2,7 @@
 //! dots and slashes that decoding leaves (0x2e, %c0%ae cut short, doubled signs) are taken along.
 
 use super::rules::{Rule, Rules, rule};
-use super::text::{at, find, from, is_word};
+use super::text::{at, find, from, is_word, starts};
 use super::{Class, Found, Place, View};
 
 /// What opens this grammar.
@@ -27,6 +27,7 @@ pub(super) const GATE: &[&str] = &[
     "/./",
     "/.\\",
     ".\\.",
+    ".\\",
     "etc",
     "passwd",
     "shadow",
@@ -234,6 +235,8 @@ const RULES: &[Rule] = &[
         5,
         r"[\w/\\]\x00(?:\.\w{2,4})?$|%00(?:\.\w{2,4})?$",
     ),
+    // Dots in two bytes, the second of which is none that may stand there.
+    rule("overlong_dots", 5, r"(?:[\xc0\xc1]\.){2}[/\\]"),
     rule("ftp_address", 5, r"^\s*(?:ftps?|sftp|tftp)://\w"),
 ];
 
@@ -292,6 +295,13 @@ impl Path {
                 rest = rest.max(score);
             }
         });
+        // Who sends a file names it, and not the folder it shall lie in.
+        if view.name == b"filename"
+            && best.is_none_or(|(have, ..)| have < 5)
+            && (starts(view.low, "/") || find(view.low, "../").is_some())
+        {
+            best = Some((5, "folder_in_file_name", 0, view.low.len()));
+        }
         if let Some((score, rule, start, end)) = best {
             found.add(
                 Class::Path,

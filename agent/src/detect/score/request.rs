@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::{
-    CLASSES, Class, Place, Scorer, Secrets, THRESHOLD, Told, Untried, answer, cost, marks, proof,
-    text,
+    CLASSES, Class, Place, Scorer, Secrets, THRESHOLD, Told, Untried, answer, cost, lines, marks,
+    proof, text,
 };
 use crate::clock::BootTime;
 use crate::content::{self, BodyForm, Container, Kind, Layers, Name, Part, Parts, Side};
@@ -171,9 +171,24 @@ impl Scorer {
             label: "",
             layers: Layers::NONE,
         };
-        self.name(name.word(), |class, told| {
-            sums.add(class, told, name.word(), 0, &seen)
-        });
+        let word = name.word();
+        self.name(word, |class, told| sums.add(class, told, word, 0, &seen));
+        // No line ends in a target, so one in a query's name was put there as percent signs.
+        if name.is_query()
+            && let Some(at) = memchr::memchr2(b'\r', b'\n', word)
+        {
+            sums.add(Class::Lines, lines::in_name(at), word, 0, &seen);
+        }
+        // A name is decoded once more as a value is; few have what could be decoded.
+        if memchr::memchr2(b'%', b'\\', word).is_some() {
+            let mut decoder = std::mem::take(&mut self.decoder);
+            decoder.forms(word, Layers::NONE, |form, layers| {
+                self.name(form, |class, told| {
+                    sums.add(class, told, form, 0, &Seen { layers, ..seen });
+                });
+            });
+            self.decoder = decoder;
+        }
     }
 
     fn part(&mut self, part: Part<'_, '_>, sums: &mut Sums) {

@@ -42,6 +42,7 @@ pub(super) const GATE: &[&str] = &[
     "100.100.100.200",
     "192.0.0.192",
     "unix:",
+    "//..",
 ];
 
 /// Names of hosts that are this host or its cloud's metadata service.
@@ -227,7 +228,24 @@ fn without_scheme(
         .filter(|byte| matches!(byte, b'/' | b'\\' | b'\t'))
         .count()
         >= 2;
+    // A NUL ends the host for one reader and not for the other.
+    if going && doubled && place != Place::Path && memchr::memchr(0, slice(rest, 0, 64)).is_some() {
+        return Some((5, "odd_host"));
+    }
     let host = host(rest);
+    if going && doubled && host.user && place != Place::Path {
+        return Some((5, "host_behind_name"));
+    }
+    // `/host/..`: climbs to where the host is one.
+    if going
+        && slashes == b"/"
+        && host.name.contains(&b'.')
+        && find(from(rest, host.name.len()), "//..")
+            .or(find(rest, "/%2e%2e"))
+            .is_some()
+    {
+        return Some((5, "climbs_in_address"));
+    }
     let dotted = host.name.contains(&b'.')
         || host.name.iter().any(|byte| *byte >= 0x80)
         || find(host.name, "%e3%80%82").is_some();
@@ -451,6 +469,9 @@ mod tests {
             "/\\evil.example",
             "https:/\\evil.example",
             "https://good.example@evil.example/",
+            "//evil\0.example",
+            "//good.example@https:///evil.example/",
+            "/evil.example//..",
         ] {
             assert!(
                 score_named(Class::Url, "redirect_uri", value) >= 5,

@@ -2,7 +2,7 @@
 //! style sheets that read files. Told of the bytes of a body, since parsing takes them away.
 
 use super::rules::{Rule, Rules, rule};
-use super::{Class, Found, View};
+use super::{Class, Found, Place, View};
 
 /// What opens this grammar.
 pub(super) const GATE: &[&str] = &[
@@ -56,6 +56,11 @@ const RULES: &[Rule] = &[
         4,
         r#"<\?xml-stylesheet[^>]*href\s*=\s*["'](?:https?|file|data|javascript)"#,
     ),
+    rule(
+        "schema_fetched",
+        5,
+        r#"xsi:(?:nonamespace)?schemalocation\s*=\s*["'][^"']{0,200}(?:https?|ftp|file)://[^"'\s]{1,200}\.xsd"#,
+    ),
     rule("pingback", 4, r"<methodname>\s*pingback\.ping"),
     rule("attribute_list", 5, r"<!attlist\s+\S"),
     rule(
@@ -82,8 +87,10 @@ impl Xml {
     /// Looks for documents that fetch.
     pub(super) fn look(&self, view: &View<'_>, found: &mut Found) {
         self.rules.each_match(view.bytes, |rule, start, end| {
+            // Documents of their own name their schema; within a parameter it is one that is fetched.
+            let document = rule.name == "schema_fetched" && view.place != Place::Query;
             let shown = view.is_shown(start) || view.prose >= 12;
-            let score = if shown {
+            let score = if shown || document {
                 rule.score * 3 / 5
             } else {
                 rule.score
@@ -95,8 +102,8 @@ impl Xml {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Class;
-    use super::super::tests::{quiet, score};
+    use super::super::tests::{quiet, score, score_at};
+    use super::super::{Class, Place};
 
     #[test]
     fn entities_are_found() {
@@ -108,6 +115,13 @@ mod tests {
         ] {
             assert!(score(Class::Xml, value) >= 5, "{value}");
         }
+    }
+
+    #[test]
+    fn a_schema_is_fetched_where_a_parameter_names_it() {
+        let value = "<a xmlns=\"http://a.b/\" xsi:schemaLocation=\"http://a.b/ http://h.example/a.xsd\">a</a>";
+        assert!(score_at(Class::Xml, Place::Query, value) >= 5);
+        assert!(score_at(Class::Xml, Place::Body, value) < 5);
     }
 
     #[test]

@@ -45,6 +45,7 @@ impl Html {
             let (told, end) = tag(view.low, place);
             // Markdown shows tags in backticks, which is how one writes of them.
             let shown = place > 0 && at(view.low, place - 1) == b'`' && view.prose >= 4;
+            let told = told.map(|told| alone(view, place, told));
             take(told.filter(|_| !shown), place, end);
         }
         if hits.attribute {
@@ -58,6 +59,25 @@ impl Html {
             self.script.look(view, found);
         }
     }
+}
+
+/// What loads a page or asks for input weighs more where it is not part of a text.
+fn alone(view: &View<'_>, place: usize, told: (u8, &'static str)) -> (u8, &'static str) {
+    let whole = view.prose < 2
+        && place == skip_space(view.low, 0)
+        && super::text::trim(view.low).ends_with(b">");
+    match told {
+        (4, "loads_page") if view.prose < 8 => (5, "loads_page"),
+        (2 | 3, "form" | "loading_tag") if whole && asks(from(view.low, place + 1)) => (5, "form"),
+        told => told,
+    }
+}
+
+/// Whether a tag asks the reader for input.
+fn asks(name: &[u8]) -> bool {
+    ["form", "input"]
+        .iter()
+        .any(|word| starts(name, word) && !at(name, word.len()).is_ascii_alphanumeric())
 }
 
 /// Weighs the tag that begins at `here`, and where it ends.
@@ -111,7 +131,8 @@ fn tag(low: &[u8], here: usize) -> (Option<(u8, &'static str)>, usize) {
         return (None, name_end);
     }
     let local = name.rsplit(|byte| *byte == b':').next().unwrap_or(name);
-    let mut told = by_name(local, ended);
+    let drawn = starts(name, "svg:") || starts(name, "math:");
+    let mut told = by_name(if drawn { b"svg" } else { local }, ended);
     if closing {
         let runs = ends_more(local);
         let inside = memchr::memmem::find(slice(low, 0, here), local).is_some();
@@ -288,11 +309,22 @@ fn attribute(name: &[u8], value: &[u8], tag: &[u8], has_value: bool) -> Told {
                 _ => (5, "loads_code"),
             })
         }
+        b"href" | b"src" if hides_host(value) => Some((5, "hidden_host")),
         b"src" if among(FORMATTING, tag) && !value.is_empty() && value.len() <= 2 => {
             Some((3, "no_address"))
         }
         _ => None,
     }
+}
+
+/// Whether the host of an address is written with percent signs, which hides where it leads.
+fn hides_host(value: &[u8]) -> bool {
+    let Some(scheme) = find(value, "://").filter(|n| *n < 8) else {
+        return false;
+    };
+    let rest = from(value, scheme + 3);
+    let end = run(rest, 0, |byte| !matches!(byte, b'/' | b'?' | b'#'));
+    memchr::memchr_iter(b'%', slice(rest, 0, end)).count() > 1
 }
 
 /// Whether a browser takes the address for a script, with what it skips left out.
@@ -400,6 +432,18 @@ fn style_runs(value: &[u8]) -> bool {
 
 /// An event handler without its tag: the value leaves the attribute it was put into.
 fn loose_attribute(low: &[u8]) -> (Told, usize, usize) {
+    // A quote that is left, and an attribute that loads or runs what the value names.
+    for name in ["formaction", "srcdoc"] {
+        if let Some(place) = find(low, name)
+            && let Some(before) = place.checked_sub(1)
+            && matches!(at(low, before), b'"' | b'\'' | b'`')
+            && memchr::memchr(b'<', slice(low, 0, place)).is_none()
+            && at(low, skip_space(low, place + name.len())) == b'='
+            && super::text::prose_words(low) < 4
+        {
+            return (Some((5, "attribute_without_tag")), place, low.len());
+        }
+    }
     for place in memchr::memmem::find_iter(low, b"on").take(64) {
         let before = place.checked_sub(1).map_or(b' ', |n| at(low, n));
         if !is_space(before) && !matches!(before, b'"' | b'\'' | b'/' | b'`' | b'+' | b';' | b'>') {
@@ -426,7 +470,7 @@ fn loose_attribute(low: &[u8]) -> (Told, usize, usize) {
             (true, _) if sentence => 3,
             (true, true) => 6,
             (true, false) => 5,
-            (false, true) if skip_space(low, 0) == place => 5,
+            (false, true) if skip_space(low, 0) + 1 >= place => 5,
             (false, true) => 4,
             (false, false) => 2,
         };

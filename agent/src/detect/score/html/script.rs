@@ -64,6 +64,8 @@ pub(in super::super) const GATE: &[&str] = &[
     "+[]",
     "document/*",
     "document ",
+    "valueof",
+    "tostring",
 ];
 
 const RULES: &[Rule] = &[
@@ -122,7 +124,13 @@ const RULES: &[Rule] = &[
     rule(
         "letters_from_brackets",
         5,
-        r"\[\s*\+!*\+?\[\]\s*\]|\+!!\[\]",
+        r"\[\s*[+ ]!*[+ ]{0,3}\[\]\s*\]|\+!!\[\]",
+    ),
+    // `"in valueOf=`: leaves a string and gives an object the function that is called for its value.
+    rule(
+        "value_function_set",
+        5,
+        r#"["'`]\s*(?:in|instanceof|[,;+*/&|^-])\s*(?:\w+\s*\.\s*)?(?:valueof|tostring)\s*="#,
     ),
     rule("script_in_style", 5, r#"url\s*\(\s*["']?\s*javascript"#),
     rule("string_from_codes", 5, r#"string\s*\.\s*fromcharcode"#),
@@ -167,11 +175,7 @@ const RULES: &[Rule] = &[
         5,
         r#"data\s*:\s*(?:text/html|image/svg\+xml|text/javascript|application/(?:x-)?javascript|text/xml)[;,]|data:text/\w+;base64,|data:,[^;]*(?:<|expression|alert)"#,
     ),
-    rule(
-        "seven_bit_tag",
-        6,
-        r"(?:\xc2\xbc|\xbc)/?script(?:\xc2\xbe|\xbe)",
-    ),
+    rule("seven_bit_tag", 6, r"\xbc/?script[\xc2\xc3\x82]{0,4}\xbe"),
     rule(
         "object_alone",
         5,

@@ -81,6 +81,15 @@ fn what_hides_it_does_not_help() {
         "<img/src=`x`onerror=alert(1)>",
         "<\u{0}script>x",
         "<x onClIcK\n=\n'a()'>",
+        "<svg:rect x=\"0\"/>",
+        "<a href=\"http://%77%77%77.%68\">x</a>",
+        "<iframe src=\"https://h.example/\"></iframe>",
+        "<form>",
+        "\"onzoom=",
+        "'formaction=x",
+        "\"in valueOf=a",
+        "\u{bc}script\u{be}alert(1)",
+        "(![]+[])[+!+[]]",
         "\u{ff1c}script\u{ff1e}alert(1)",
         "<a href=' &#10;javascript&colon;alert(1)'>",
     ]);
@@ -102,6 +111,11 @@ fn content_and_code_are_not() {
         "function names in a document are not a window to the world",
         "on = off",
         "confirmation prompt",
+        "Use <form> and <input> in your page",
+        "<a href=\"https://example.com/a%20b%20c\">file</a>",
+        "the 'formaction' attribute",
+        "x.valueOf() === y.toString()",
+        "[ ] todo [x] done",
     ] {
         quiet(value);
     }

@@ -1,10 +1,12 @@
 //! INJ-03, commands for a shell: a separator, substitution or line end and behind it a program with
 //! arguments as programs have them. A program's name alone, or in a sentence, is a word.
 
+mod forms;
 mod words;
 
 use super::text::{among, at, from, is_space, is_word, run, skip_space, slice, starts, trim};
 use super::{Class, Found, Place, View};
+use forms::{dot_command, expands, hidden_word};
 use words::{ALONE, SURE, WORDS};
 
 /// Places of a value where a command may begin that are looked at.
@@ -84,7 +86,6 @@ pub(super) const GATE: &[&str] = &[
     "base64 -",
     "(){",
     "{l,",
-    "c{a",
     "/???/",
     "awk ",
     "dir ",
@@ -165,6 +166,9 @@ pub(super) fn look(view: &View<'_>, found: &mut Found) {
     if expands(low) {
         take(5, "expansion_alone", 0, low.len().min(80));
     }
+    if let Some(place) = dot_command(low).filter(|_| view.prose < 6) {
+        take(5, "command_of_sqlite", place, low.len().min(place + 40));
+    }
     if let Some((score, rule, start, end)) = best {
         found.add(Class::Shell, rule, score, start, end);
     }
@@ -215,10 +219,6 @@ const TELLING: &[(&str, u8, &str)] = &[
     ("{l,", 5, "braces_as_space"),
     ("${shell}", 6, "shell_by_variable"),
     ("iex (", 5, "windows_shell"),
-    ("\n.shell", 5, "command_of_sqlite"),
-    (";.shell", 5, "command_of_sqlite"),
-    ("\n.system", 5, "command_of_sqlite"),
-    (";.system", 5, "command_of_sqlite"),
     ("\n.databases", 5, "command_of_sqlite"),
     (";.databases", 5, "command_of_sqlite"),
     (",echo,", 5, "braces_as_space"),
@@ -292,6 +292,14 @@ fn program(low: &[u8], start: usize) -> Program {
                 program.path = byte == b'/';
                 program.length = 0;
             }
+            // An option of Windows, right behind the name.
+            b'/' if is_word(before)
+                && behind.is_ascii_alphabetic()
+                && !is_word(at(low, here + 2))
+                && among(SURE, slice(&program.name, 0, program.length)) =>
+            {
+                break;
+            }
             b'/' if is_word(before) && behind.is_ascii_alphabetic() => {
                 program.path = true;
                 program.length = 0;
@@ -336,16 +344,26 @@ fn command(view: &View<'_>, start: usize, before: Before) -> (u8, usize) {
     let name = slice(&program.name, 0, program.length);
     let name = name.strip_suffix(b".exe").unwrap_or(name);
     let name = name.strip_suffix(b".").unwrap_or(name);
-    let versioned =
-        name.starts_with(b"python") || name.starts_with(b"perl") || name.starts_with(b"php");
-    let sure = among(SURE, name)
-        || versioned && name.len() < 12 && at(name, name.len() - 1).is_ascii_digit();
+    let sure = among(SURE, name) || among(SURE, unversioned(name));
     let word = among(WORDS, name);
     if !sure && !word {
         return (0, next);
     }
     let rest = from(low, next);
-    let argument = argument(rest);
+    let mut argument = argument(name, rest);
+    if EDITORS.iter().any(|editor| editor.as_bytes() == name)
+        && memchr::memmem::find(slice(rest, 0, 80), b" +").is_some()
+    {
+        argument = Argument::Command;
+    }
+    // A word behind a program is a command where the parameter says so.
+    let named = before == Before::Start
+        && COMMAND_NAMES
+            .iter()
+            .any(|have| view.name.eq_ignore_ascii_case(have.as_bytes()));
+    if named && sure && argument == Argument::Word && view.prose < 5 {
+        argument = Argument::Command;
+    }
     let assigns = matches!(name, b"alias" | b"export") && is_assignment(rest);
     let option = memchr::memmem::find(slice(rest, 0, 120), b" /").is_some();
     let clean = trim(rest).is_empty()
@@ -365,7 +383,7 @@ fn command(view: &View<'_>, start: usize, before: Before) -> (u8, usize) {
         prose: view.prose,
         shown: view.is_shown(start),
         short: name.len() <= 2,
-        option: option || assigns,
+        option: option || assigns || names_drive(name, rest),
         argument: if assigns { Argument::Command } else { argument },
         alone: among(ALONE, name),
         tells: matches!(
@@ -384,6 +402,21 @@ fn command(view: &View<'_>, start: usize, before: Before) -> (u8, usize) {
     });
     (score, next)
 }
+
+/// A program's name without the version that distributions put behind it: `gcc10.1`, `python3.11`.
+fn unversioned(name: &[u8]) -> &[u8] {
+    let end = name
+        .iter()
+        .rposition(|byte| !byte.is_ascii_digit() && !matches!(byte, b'.' | b'-'))
+        .map_or(0, |n| n + 1);
+    if end < 3 { name } else { slice(name, 0, end) }
+}
+
+/// Names of parameters whose value is a command.
+const COMMAND_NAMES: &[&str] = &["cmd", "command", "exec", "execute", "shell"];
+
+/// Editors that run what stands behind `+`.
+const EDITORS: &[&str] = &["ex", "nvim", "vi", "view", "vim"];
 
 struct Judged {
     sure: bool,
@@ -461,7 +494,7 @@ fn weigh(judged: &Judged) -> u8 {
             }
         }
     };
-    if prose && base < 6 {
+    if prose && (base < 6 || judged.shown) {
         base * 3 / 5
     } else {
         base
@@ -478,12 +511,14 @@ enum Argument {
     Command,
 }
 
-fn argument(rest: &[u8]) -> Argument {
+fn argument(name: &[u8], rest: &[u8]) -> Argument {
     let spaces = skip_space(rest, 0);
     if spaces == 0 {
         return match at(rest, 0) {
             b'<' | b'>' | b'$' => Argument::Command,
             b'+' if matches!(at(rest, 1), b'c' | b'd' | b'/' | b'-') => Argument::Command,
+            // `program/r`, as Windows reads it.
+            b'/' if at(rest, 1).is_ascii_alphabetic() && !is_word(at(rest, 2)) => Argument::Command,
             _ => Argument::None,
         };
     }
@@ -497,6 +532,13 @@ fn argument(rest: &[u8]) -> Argument {
         b'/' => word.len() > 1 && second != b' ',
         b'|' | b'>' | b'<' | b'$' | b'`' | b'~' | b'%' => word.len() > 1 || end < rest.len(),
         b'&' => second == b'&',
+        // `at 2:00 "echo`.
+        b'0'..=b'9' if name == b"at" && word.contains(&b':') => {
+            let behind = from(rest, skip_space(rest, end));
+            let run = program(behind, usize::from(matches!(at(behind, 0), b'"' | b'\'')));
+            let called = slice(&run.name, 0, run.length);
+            run.end > 1 && (among(SURE, called) || among(WORDS, called))
+        }
         b'.' => matches!(second, b'/' | b'.'),
         b'c' | b'd' if second == b':' => true,
         b'0'..=b'9' => end >= trim(rest).len() && word.iter().all(u8::is_ascii_digit),
@@ -526,6 +568,14 @@ fn argument(rest: &[u8]) -> Argument {
     }
 }
 
+/// Whether a command of Windows has a drive for its argument: `dir c:`.
+fn names_drive(name: &[u8], rest: &[u8]) -> bool {
+    let start = run(rest, 0, |byte| is_space(byte) || byte == b'+');
+    matches!(name, b"dir" | b"type" | b"del" | b"copy" | b"move")
+        && (1..3).contains(&start)
+        && matches!(slice(rest, start, start + 2), b"c:" | b"d:")
+}
+
 /// `name=value`, with a word for a name.
 fn is_assignment(rest: &[u8]) -> bool {
     let start = run(rest, skip_space(rest, 0), |byte| {
@@ -538,62 +588,11 @@ fn is_assignment(rest: &[u8]) -> bool {
         && !is_space(at(rest, equals + 1))
 }
 
-/// Braces and tildes that a shell expands, as a whole value: `{,ip,a}`, `{id,}`, `~+`.
-fn expands(low: &[u8]) -> bool {
-    let value = trim(low);
-    match value {
-        [b'~', b'+' | b'-', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
-        [b'{', b',', first, rest @ .., b'}'] => {
-            (first.is_ascii_alphabetic() || matches!(first, b'$' | b'/')) && !rest.contains(&b':')
-        }
-        [b'{', rest @ .., b',', b'}'] => {
-            !rest.is_empty() && rest.iter().all(u8::is_ascii_alphabetic)
-        }
-        _ => false,
-    }
-}
-
 /// A path of a system: `etc/passwd`, `../x`.
 fn is_file(word: &[u8]) -> bool {
     ["etc/", "bin/", "tmp/", "var/", "usr/", "dev/"]
         .iter()
         .any(|root| starts(word, root))
-}
-
-/// A program's name that quotes, globs or variables hide: `c''at`, `/???/c?t`, `cu$v\rl`.
-fn hidden_word(view: &View<'_>) -> u8 {
-    let low = view.low;
-    if view.prose >= 6 || low.len() > 512 {
-        return 0;
-    }
-    let globs = low
-        .windows(3)
-        .filter(|three| match three {
-            [b'/', b'?' | b'[' | b'*', _] => true,
-            [b'/', second, b'?' | b'['] => is_word(*second),
-            _ => false,
-        })
-        .count();
-    let empty = low
-        .windows(4)
-        .filter(|four| match four {
-            [first, b'\'', b'\'', last] | [first, b'"', b'"', last] => {
-                is_word(*first) && is_word(*last)
-            }
-            _ => false,
-        })
-        .count();
-    let set = memchr::memchr(b'=', low).is_some_and(|n| n < 24)
-        && memchr::memchr(b'$', low).is_some()
-        && memchr::memchr2(b';', b'&', low).is_some()
-        && starts(from(low, run(low, 0, is_word)), "=");
-    match (globs, empty, set) {
-        (2.., ..) => 5,
-        (1, ..) if memchr::memchr(b' ', low).is_some() => 4,
-        (_, 2.., _) => 5,
-        (_, _, true) => 4,
-        _ => 0,
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use super::super::tests::{quiet, score};
+use super::super::tests::{quiet, score, score_named};
 use super::super::{Class, THRESHOLD};
 
 #[track_caller]
@@ -76,6 +76,18 @@ fn what_hides_a_name_does_not_help() {
         "a;c\\at /etc/hosts",
         "cat${IFS}/x",
         "/b?n/c?t /etc/h?sts",
+        "{nc,-e,sh}",
+        "c{a,oun}t",
+        "$((7))z -wrapper sh,-c,id .",
+        "v='u';cu$v\\rl h.example",
+        "a=wge;${a}t h.example",
+        ";gcc10.1<<<void",
+        "a;\n. shell nc -x",
+        "1;.sh whoami",
+        ";vim x +silent !id",
+        "a&bcdboot/r x",
+        ";at 2:00 \"echo a\"",
+        "dir c:",
         "{cat,/etc/hosts}",
         "a;/usr/bin/who$@ami -x",
     ]);
@@ -95,9 +107,32 @@ fn sentences_and_signs_are_not() {
         "a || b && c",
         "Go to the store.\nFind milk.\nCat food too.",
         ";environment",
+        "photo.{jpg,png}",
+        "{a,b}",
+        "src/**/*.ts",
+        "a=1;b=2",
+        "price=$5; name=x",
+        "lunch; at 2:00 we go",
+        "a.b;.c d",
+        "python3.10 cmd",
+        "and/or c: drive",
         "C:\\Users\\cat\\file.txt",
         "https://example.com/?a=1&id=2&sort=name",
     ] {
         quiet(value);
     }
+}
+
+#[test]
+fn a_word_behind_a_program_counts_where_the_name_says_command() {
+    for (name, expected) in [
+        ("cmd", true),
+        ("exec", true),
+        ("title", false),
+        ("commander", false),
+    ] {
+        let score = score_named(Class::Shell, name, "python3.10 setup");
+        assert_eq!(score >= THRESHOLD, expected, "{name}");
+    }
+    assert!(score_named(Class::Shell, "cmd", "go to the store") < THRESHOLD);
 }

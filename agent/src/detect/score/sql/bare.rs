@@ -1,6 +1,6 @@
 //! SQL without a quote to break out of: what no sentence, search or filter language writes.
 
-use super::super::text::{among, at, slice};
+use super::super::text::{among, at, is_space, slice};
 use super::super::{Class, Found, Hits, View};
 use super::lex::{Folded, Kind, Token};
 use super::statement::is_statement;
@@ -37,6 +37,7 @@ pub(super) fn look(
     bare.comparison_alone(&mut sum);
     bare.union_behind_comment(folded, &mut sum);
     bare.fragments(folded, &mut sum);
+    bare.cut(&mut sum);
     if hits.catalogue {
         let known = tokens.iter().any(|token| {
             matches!(
@@ -69,7 +70,8 @@ pub(super) fn look(
     {
         sum.score += 2;
     }
-    let score = if pairs >= PROSE_PAIRS || view.name == b"sql" {
+    let shown = view.prose >= 8 && view.is_shown(sum.start);
+    let score = if pairs >= PROSE_PAIRS || view.name == b"sql" || shown {
         sum.score.min(6) * 3 / 5
     } else {
         sum.score
@@ -157,6 +159,14 @@ impl Bare<'_> {
             (before, last) = (last, Some(token.kind));
         }
         pairs
+    }
+
+    /// Whether a quote stands right before the token at `here`, or spaces and a quote.
+    fn is_behind_quote(&self, here: usize) -> bool {
+        let start = self.tokens.get(here).map_or(0, |token| token.start);
+        let before = slice(self.low, 0, start);
+        let last = before.iter().rev().find(|byte| !is_space(**byte));
+        last.is_some_and(|byte| matches!(byte, b'\'' | b'"'))
     }
 
     fn weigh(&self, here: usize, sum: &mut Sum) {
@@ -287,6 +297,14 @@ impl Bare<'_> {
             _ if list.pairs > 1 => 0,
             Some(at) => self.behind_from(here, at, rich, opened),
             None if list.rich >= 2 && opened => 5,
+            // `= (select`, and the value ends.
+            None if self.before(here) == Some(Kind::Left)
+                && here
+                    .checked_sub(2)
+                    .is_some_and(|at| self.kind(at) == Some(Kind::Compare)) =>
+            {
+                5
+            }
             None if rich && opened && self.before(here).is_some() => 4,
             None => 0,
         };
@@ -374,7 +392,7 @@ impl Bare<'_> {
         let weight = self.condition(here + 1);
         let opened = matches!(
             self.before(here),
-            None | Some(Kind::Number | Kind::Right | Kind::Text | Kind::Name)
+            None | Some(Kind::Number | Kind::Right | Kind::Text | Kind::Name | Kind::Compare)
         );
         if weight > 0 && opened {
             self.tell(weight, "condition", here, here + 3, sum);
@@ -484,8 +502,10 @@ impl Bare<'_> {
             let inside = self.kind(here + 2);
             if among(LOUD_CALLS, text) && !matches!(inside, None | Some(Kind::Right)) {
                 self.tell(5, "database_call", here, here + 3, sum);
-            } else if text == b"sleep" && inside == Some(Kind::Number) {
-                let score = if self.tokens.len() <= 4 || here > 0 {
+            } else if text == b"sleep"
+                && self.text(here + 2).first().is_some_and(u8::is_ascii_digit)
+            {
+                let score = if self.tokens.len() <= 4 || here > 0 || self.is_behind_quote(here) {
                     5
                 } else {
                     3

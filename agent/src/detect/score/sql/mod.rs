@@ -4,6 +4,7 @@
 //! Signals carry weights, since each alone may stand in a text about databases.
 
 mod bare;
+mod cut;
 mod lex;
 mod pieces;
 mod statement;
@@ -47,8 +48,19 @@ pub(super) fn look(view: &View<'_>, hits: Hits, tokens: &mut Vec<Token>, found: 
                 place,
                 double,
                 first,
+                closes: closes(view.low, quote, tokens),
             };
-            if let Some((score, rule)) = judge(&told, &context)
+            let told_of = if first && cut::goes_on(view.low, place, tokens) {
+                Some((5, "word_after_quote"))
+            } else {
+                judge(&told, &context)
+            };
+            // A post shows in backticks what others send.
+            let told_of = told_of.map(|(score, rule)| {
+                let shown = view.prose >= 8 && view.is_shown(place);
+                (if shown { score * 3 / 5 } else { score }, rule)
+            });
+            if let Some((score, rule)) = told_of
                 && best.is_none_or(|(have, ..)| have < score)
             {
                 best = Some((score, rule, place, told.until));
@@ -74,13 +86,32 @@ pub(super) fn look(view: &View<'_>, hits: Hits, tokens: &mut Vec<Token>, found: 
             first = false;
         }
     }
+    if best.is_none() && cut::marks_alone(view.low) {
+        best = Some((5, "marks_alone", 0, view.low.len()));
+    }
     if let Some((score, rule, start, end)) = best {
         found.add(Class::Sql, rule, score, start, end);
     }
     if hits.sql_words {
+        if view.prose < 4
+            && let Some((start, end)) = cut::behind_backtick(view.low, tokens)
+        {
+            found.add(Class::Sql, "left_backticks", 5, start, end);
+        }
         let folded = lex(view.low, 0, TOKENS, false, tokens);
         bare::look(view, tokens, folded, hits, found);
+        // Comments with words in them, a line each, as MySQL has them between the words of a query.
+        if memchr::memmem::find(view.low, b"\n#").is_some() {
+            let folded = lex(view.low, 0, TOKENS, true, tokens);
+            bare::look(view, tokens, folded, hits, found);
+        }
     }
+}
+
+/// Whether the string that `tokens` leave open is one that the query's own `quote` closes.
+fn closes(low: &[u8], quote: u8, tokens: &[Token]) -> bool {
+    let open = tokens.iter().find(|token| token.kind == lex::Kind::Open);
+    open.is_none_or(|token| at(low, token.start) == quote)
 }
 
 /// Where the string was left.
@@ -89,6 +120,8 @@ struct Context<'a> {
     place: usize,
     double: bool,
     first: bool,
+    /// The query's own quote closes the string that is left open.
+    closes: bool,
 }
 
 /// What the rest behind a quote says.
@@ -131,7 +164,7 @@ fn judge(told: &Walk, context: &Context<'_>) -> Option<(u8, &'static str)> {
         }
         End::Open if told.double > 0 => Some((if sure && tight { 5 } else { 3 }, "joined_strings")),
         End::Open if told.sum > 0 => Some((
-            if sure && tight && before.len() <= 4 {
+            if sure && tight && context.closes && before.len() <= 4 {
                 5
             } else {
                 2

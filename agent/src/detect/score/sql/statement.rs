@@ -125,6 +125,10 @@ impl Begins<'_> {
                 let named = self.kind(2) == Some(Kind::Name) && self.text(3) == b";";
                 self.kind(1) == Some(Kind::Variable) || named
             }
+            b"print" => matches!(
+                self.kind(1),
+                Some(Kind::Text | Kind::Open | Kind::Variable | Kind::Number)
+            ),
             b"backup" => matches!(self.text(1), b"database" | b"log") && self.text(3) == b"to",
             b"set" => self.kind(1) == Some(Kind::Variable),
             b"if" => self.kind(1) == Some(Kind::Left),

@@ -80,6 +80,76 @@ fn pieces_of_statements_are_found() {
 }
 
 #[test]
+fn values_cut_out_of_an_expression_are_found() {
+    check(&[
+        ") like (",
+        ")or(",
+        ") when 234 then",
+        " case when a then b",
+        "xor 2 <",
+        "or 'a' >",
+        "'or   12 <",
+        " like '%'",
+        "like null",
+        "name rlike '",
+        "except values(1,2)",
+        "from `a`.`b` limit",
+        "from t group by a",
+        "select (case",
+        "database(",
+        "current_user(\n",
+        "; insert into",
+        "b,1=1",
+        "'a', '1'='1'",
+        "x = (select",
+        "a=and 2771=1709)",
+        "';print'",
+        "declare/**/@x",
+        "1 as \"a\" from t",
+        "'\"",
+        "';",
+        "' union/",
+        "'  xor  a!",
+        "a@b.example`;",
+        "` as `a` from",
+        "x` or 1=1 -- ",
+        "a\" sleep(10.to_i) \"",
+        "id\n#a\nunion\n#b\nselect\n#c\n1",
+        "\" or \"\" \"",
+    ]);
+}
+
+#[test]
+fn what_looks_cut_and_is_whole_is_not() {
+    for value in [
+        ":) or (:",
+        "(a) or (b)",
+        "case by case",
+        "feels like 'home'",
+        "from t",
+        "from here order by phone",
+        "select (all)",
+        "database (new)",
+        "insert into",
+        "0=0,1=1",
+        "a=b,1=2",
+        "print",
+        "1 as 2",
+        "'",
+        "''",
+        "'Union'",
+        "'Alter Schwede'",
+        "`code`;",
+        "a `b` c; d",
+        "all except values",
+        "sleep (8 h)",
+        "# title\n# union and select",
+    ] {
+        quiet(value);
+    }
+}
+
+#[test]
 fn what_hides_it_does_not_help() {
     check(&[
         "1/**/uNiOn/**/sElEcT/**/1,2,3",

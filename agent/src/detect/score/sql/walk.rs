@@ -79,6 +79,7 @@ pub(super) fn walk(low: &[u8], tokens: &[Token]) -> Walk {
             cut: false,
         },
         pending: false,
+        worded: false,
     };
     walker.told.end = walker.read();
     walker.told
@@ -92,6 +93,8 @@ struct Walker<'a> {
     told: Walk,
     /// A comparison waits for its right side.
     pending: bool,
+    /// It is one that is written as a word.
+    worded: bool,
 }
 
 impl Walker<'_> {
@@ -121,6 +124,8 @@ impl Walker<'_> {
             self.here += 1;
         }
         if self.state == State::Want {
+            // The value ends within a comparison, whose right side the query has.
+            self.told.judged |= self.pending && self.told.logic > 0;
             End::Broken
         } else {
             End::Plain
@@ -148,6 +153,7 @@ impl Walker<'_> {
             Kind::Compare | Kind::Key(Word::Compare) => {
                 self.told.compare += 1;
                 self.pending = true;
+                self.worded = kind != Kind::Compare;
                 if self.text(1) == b"to" {
                     self.here += 1;
                 }
@@ -187,6 +193,17 @@ impl Walker<'_> {
                 self.told.nested = true;
                 return Some(End::Broken);
             }
+            // Strings side by side are one string to most databases.
+            Kind::Open
+                if self.told.logic > 0
+                    && self.here > 0
+                    && self
+                        .tokens
+                        .get(self.here - 1)
+                        .is_some_and(|token| token.kind == Kind::Text) =>
+            {
+                return Some(End::Open);
+            }
             // An element of an array.
             Kind::Name if self.text(0).starts_with(b"[") => return None,
             // An alias stands behind a parenthesis.
@@ -220,7 +237,14 @@ impl Walker<'_> {
             Kind::Left
             | Kind::Sum
             | Kind::Key(Word::Before | Word::All | Word::Case | Word::Compare) => {}
+            // SELECT within an expression stands in parentheses.
+            Kind::Key(Word::Select) if !self.opens_select() => return Some(End::Broken),
             Kind::Key(Word::Select) => self.told.nested = true,
+            // `where it is needed`: two names and a word of English compare nothing.
+            Kind::Name if self.worded => {
+                (self.pending, self.worded) = (false, false);
+                self.state = State::Behind;
+            }
             Kind::Right | Kind::Name => self.operand(),
             Kind::Key(Word::Div | Word::Run | Word::Change) if self.kind(1) == Some(Kind::Left) => {
                 self.told.hard = true;
@@ -236,12 +260,23 @@ impl Walker<'_> {
         None
     }
 
+    fn opens_select(&self) -> bool {
+        let before = self.here.checked_sub(1).and_then(|at| self.tokens.get(at));
+        before.is_none_or(|token| {
+            matches!(
+                token.kind,
+                Kind::Left | Kind::Key(Word::Union | Word::All | Word::As)
+            )
+        })
+    }
+
     fn operand(&mut self) {
         self.judge();
         self.state = State::Behind;
     }
 
     fn judge(&mut self) {
+        self.worded = false;
         if self.pending {
             self.pending = false;
             self.told.judged |= self.told.logic + self.told.double > 0;
