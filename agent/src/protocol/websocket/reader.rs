@@ -458,7 +458,7 @@ impl Message {
     }
 
     /// It is over: keeps it as a sample, if it is to be kept.
-    fn tell(self: Box<Self>, bytes: Option<u64>, samples: &mut Samples) {
+    fn tell(self, bytes: Option<u64>, samples: &mut Samples) {
         if self.wanted {
             let mut sample = self.sample;
             sample.bytes = bytes;
