@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::options::Identity;
 use super::words::Words;
-use crate::exchange::{Exchange, Head, Route, Signals, url};
+use crate::exchange::{Exchange, Head, Route, Signal, Signals, url};
 use given::Given;
 use operation::operation;
 use trie::{Joined as Renamed, Trie};
@@ -182,6 +182,17 @@ impl Endpoints {
         (route, facts)
     }
 
+    fn refuses_login(&self, exchange: &Exchange, path: &[u8]) -> bool {
+        let refused = exchange
+            .response
+            .as_ref()
+            .is_some_and(|half| half.status == 400);
+        refused
+            && path.len() <= PATH_MAX_BYTES
+            && str::from_utf8(path)
+                .is_ok_and(|path| self.words.of(path).has(Signal::SensitiveLogin))
+    }
+
     fn by_path(&mut self, exchange: &Exchange) -> Option<(Route, Facts)> {
         let head = &exchange.request.as_ref()?.head;
         let url = url(head);
@@ -193,7 +204,11 @@ impl Endpoints {
         if let Some((host, text, facts)) = self.given.find(domain, path) {
             return Some((route(host, text, facts, method), facts));
         }
-        let answer = Answer::of(exchange);
+        let answer = match Answer::of(exchange) {
+            // Many services answer a wrong password with 400, and nobody may have signed in yet.
+            Answer::Nothing if self.refuses_login(exchange, path) => Answer::Perhaps,
+            answer => answer,
+        };
         if path.len() > PATH_MAX_BYTES {
             return None;
         }

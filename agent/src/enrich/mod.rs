@@ -11,6 +11,8 @@ mod client;
 mod device;
 mod endpoint;
 mod generations;
+#[cfg(test)]
+mod kinds;
 mod login;
 mod options;
 mod place;

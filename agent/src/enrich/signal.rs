@@ -91,12 +91,15 @@ impl Logins {
 /// What the status says, `shown` being whether a credential was shown.
 pub(super) fn by_status(exchange: &Exchange, shown: bool) -> Option<Signal> {
     let response = exchange.response.as_ref()?;
+    let called = exchange.known.spoken.grpc.as_ref();
+    let called = called.and_then(|call| call.status);
     match response.status {
         401 | 407 if shown => Some(Signal::AuthenticationFailure),
         401 | 403 | 407 => Some(Signal::AuthorizationFailure),
         400 | 413 | 414 | 415 | 422 | 431 => Some(Signal::InputRejected),
         429 => Some(Signal::RateLimited),
         500..600 => Some(Signal::ApplicationError),
+        200 if called.is_some() => called.and_then(|status| by_call(status, shown)),
         200 => {
             let request = exchange.request.as_ref()?;
             let failed = login::graphql_failed(request, response);
@@ -104,6 +107,18 @@ pub(super) fn by_status(exchange: &Exchange, shown: bool) -> Option<Signal> {
         }
         _ => None,
     }
+}
+
+/// What the status of a call says, whose HTTP status is always 200 (gRPC, "Status codes").
+const fn by_call(status: u32, shown: bool) -> Option<Signal> {
+    Some(match status {
+        16 if shown => Signal::AuthenticationFailure,
+        7 | 16 => Signal::AuthorizationFailure,
+        3 | 11 => Signal::InputRejected,
+        8 => Signal::RateLimited,
+        2 | 13..=15 => Signal::ApplicationError,
+        _ => return None,
+    })
 }
 
 /// The signals of an exchange, `sensitive` being what its route says and `outcome` how signing in went,
