@@ -281,4 +281,6 @@ impl super::Detectors {
 }
 
 #[cfg(test)]
+mod generic;
+#[cfg(test)]
 mod tests;

@@ -60,7 +60,11 @@ impl Search {
             Self::All(all) => all.iter().all(|one| one.holds(view)),
             Self::Field { place, all, tests } => {
                 let holds = |test: &Test| match place {
-                    Some(place) => test.holds(view.at(*place)),
+                    Some(place) => {
+                        test.holds(view.at(*place))
+                            || test.is_of_text()
+                                && view.whole(*place).is_some_and(|uri| test.holds(Some(uri)))
+                    }
                     None => view.line().any(|value| test.holds(Some(value))),
                 };
                 if *all {
@@ -192,6 +196,14 @@ fn expression(text: &str) -> Result<Test, String> {
 }
 
 impl Test {
+    /// Whether it looks at letters.
+    const fn is_of_text(&self) -> bool {
+        matches!(
+            self,
+            Self::Is(_) | Self::Starts(_) | Self::Ends(_) | Self::Contains(_) | Self::Matches(_)
+        )
+    }
+
     fn holds(&self, value: Option<&(String, String)>) -> bool {
         let Some((raw, decoded)) = value else {
             return matches!(self, Self::There(false));

@@ -23,6 +23,9 @@ const NAMES: &[(&str, &str)] = &[
     ("cs-version", "network.protocol.version"),
 ];
 
+/// The place of the query among them.
+const QUERY: usize = 2;
+
 /// Other names of the same.
 const ALIASES: &[(&str, &str)] = &[
     ("c-uri", "cs-uri"),
@@ -99,6 +102,16 @@ impl View {
     /// The value at `place`, as it is written and decoded.
     pub(super) fn at(&self, place: usize) -> Option<&(String, String)> {
         self.values.get(place).and_then(Option::as_ref)
+    }
+
+    /// Path and query together, where the query stands: most logs have one field for both, and rules look
+    /// for paths in `cs-uri-query`.
+    pub(super) fn whole(&self, place: usize) -> Option<&(String, String)> {
+        if place == QUERY {
+            self.at(NAMES.len())
+        } else {
+            None
+        }
     }
 
     /// What stands in a line of a log, for keywords.
