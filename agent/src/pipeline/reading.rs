@@ -109,4 +109,6 @@ impl Reading {
 }
 
 #[cfg(test)]
+mod layers;
+#[cfg(test)]
 mod tests;

@@ -136,6 +136,7 @@ pub(super) fn look(view: &View<'_>, found: &mut Found) {
             (b'&', _) if here == begins => Before::Semicolon,
             (b'|' | b'&', _) if here > 0 && at(low, here - 1) == at(low, here) => Before::Double,
             (b'|', _) => Before::Pipe,
+            (b'&' | b';', _) if is_of_entity(low, here) => continue,
             (b';', _) => Before::Semicolon,
             (b'&', _) => Before::And,
             (b'\n' | b'\r', _) => Before::Line,
@@ -172,6 +173,25 @@ pub(super) fn look(view: &View<'_>, found: &mut Found) {
     if let Some((score, rule, start, end)) = best {
         found.add(Class::Shell, rule, score, start, end);
     }
+}
+
+/// Whether the sign at `here` begins or ends a character reference, as `&amp;` and `&#32;` do.
+fn is_of_entity(low: &[u8], here: usize) -> bool {
+    let start = if at(low, here) == b'&' {
+        Some(here)
+    } else {
+        memchr::memrchr(b'&', slice(low, here.saturating_sub(9), here))
+            .map(|n| here.saturating_sub(9) + n)
+    };
+    let Some(start) = start else { return false };
+    let end = run(low, start + 1, |byte| {
+        byte.is_ascii_alphanumeric() || byte == b'#'
+    });
+    let number = at(low, start + 1) == b'#' && at(low, start + 2).is_ascii_alphanumeric();
+    let named = ["amp", "lt", "gt", "quot", "apos", "nbsp"]
+        .iter()
+        .any(|name| name.as_bytes() == slice(low, start + 1, end));
+    at(low, end) == b';' && (number || named) && (here == start || here == end)
 }
 
 /// What no ordinary value holds.

@@ -107,6 +107,7 @@ fn sentences_and_signs_are_not() {
         "a || b && c",
         "Go to the store.\nFind milk.\nCat food too.",
         ";environment",
+        "fish &amp; chips &#59;&#32;more</b> &amp;find /x",
         "photo.{jpg,png}",
         "{a,b}",
         "src/**/*.ts",
