@@ -6,7 +6,7 @@
 //! A recording is guessed on the spot, so that each replay says the same.
 
 use std::io;
-use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 
 use crate::clock::Ktime;
@@ -106,10 +106,7 @@ impl Guessing {
     /// The next answer, if there is one: its number, and the secret, masked.
     pub(super) fn answer(&self) -> Option<(u64, Option<String>)> {
         match &self.way {
-            Way::Beside(_, from) => match from.try_recv() {
-                Ok(answer) => Some(answer),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-            },
+            Way::Beside(_, from) => from.try_recv().ok(),
             Way::Here(_) => None,
         }
     }

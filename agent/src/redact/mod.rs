@@ -179,11 +179,7 @@ pub fn seal<'a>(
                 sealed
             }),
         },
-        user: exchange.known.user.as_ref().map(|user| User {
-            id: masked.user().or(user.id.as_deref()).map(Text),
-            source: &user.source,
-            credential: user.credential,
-        }),
+        user: user(exchange, masked),
         user_agent: user_agent(exchange, masked),
         process: place::process(exchange, context.boot),
         container: place::container(exchange),
@@ -197,6 +193,16 @@ pub fn seal<'a>(
         excerpts: masked.shown(),
         proofs: masked.proofs(),
     }
+}
+
+/// Whose account it was.
+fn user<'a>(exchange: &'a Exchange, masked: &'a Masked) -> Option<User<'a>> {
+    let user = exchange.known.user.as_ref()?;
+    Some(User {
+        id: masked.user().or(user.id.as_deref()).map(Text),
+        source: &user.source,
+        credential: user.credential,
+    })
 }
 
 /// Who asked: as it is believed, or else the socket's end.
