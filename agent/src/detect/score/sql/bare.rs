@@ -414,7 +414,11 @@ impl Bare<'_> {
         }
         let call = matches!(self.kind(left), Some(Kind::Call));
         if call && among(CALLS, self.text(left)) {
-            return 4;
+            // `user_name() = 'dbo'`: what it says is compared.
+            let compared = self.kind(left + 2) == Some(Kind::Right)
+                && self.kind(left + 3) == Some(Kind::Compare)
+                && self.kind(left + 4).is_some();
+            return if compared { 5 } else { 4 };
         }
         let mut operator = self.behind_sum(left);
         // `'…'::jsonb`.

@@ -76,6 +76,20 @@ impl Bare<'_> {
                 None,
                 _,
             ] => "condition_cut",
+            // ` or true`, ` or x=y -- `: goes on with what stands before.
+            [
+                Some(Kind::Key(Word::Or | Word::And)),
+                Some(Kind::Number | Kind::Key(Word::Literal)),
+                None | Some(Kind::Comment),
+                ..,
+            ]
+            | [
+                Some(Kind::Key(Word::Or | Word::And)),
+                Some(Kind::Name),
+                Some(Kind::Compare),
+                Some(Kind::Name),
+                Some(Kind::Comment),
+            ] if self.goes_on() => "condition",
             // `like '%'`, `like null`.
             [
                 Some(Kind::Key(Word::Compare)),
@@ -106,6 +120,21 @@ impl Bare<'_> {
                 Some(Kind::Number | Kind::Text),
                 _,
             ] if self.text(1) == b"values" => "set_of_values",
+            // ` order by 14`.
+            [
+                Some(Kind::Key(Word::Sort)),
+                Some(Kind::Key(Word::By)),
+                Some(Kind::Number),
+                None,
+                _,
+            ] if self.goes_on() => "sort_by_number",
+            // `select @@version`.
+            [
+                Some(Kind::Key(Word::Select)),
+                Some(Kind::Variable),
+                None | Some(Kind::Semicolon | Kind::Comment),
+                ..,
+            ] if self.text(1).starts_with(b"@@") => "select_list",
             // "from `a`.`b` limit".
             [
                 Some(Kind::Key(Word::From)),
@@ -141,6 +170,11 @@ impl Bare<'_> {
             ] if among(CUT_CALLS, self.text(0)) => "call_cut",
             _ => return None,
         })
+    }
+
+    /// Whether the value begins with a space, as what is put behind another does.
+    fn goes_on(&self) -> bool {
+        self.low.first().is_some_and(|byte| is_space(*byte))
     }
 
     fn is_like(&self, here: usize) -> bool {

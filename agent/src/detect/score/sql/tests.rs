@@ -116,6 +116,12 @@ fn values_cut_out_of_an_expression_are_found() {
         "a\" sleep(10.to_i) \"",
         "id\n#a\nunion\n#b\nselect\n#c\n1",
         "\" or \"\" \"",
+        " order by 14 ",
+        " or true",
+        " or 1/*",
+        " OR x=y-- ",
+        "select @@version",
+        "1 and user_name() = 'dbo'",
     ]);
 }
 
@@ -128,6 +134,12 @@ fn what_looks_cut_and_is_whole_is_not() {
         "feels like 'home'",
         "from t",
         "from here order by phone",
+        "order by 14",
+        " or 2 of them",
+        " and x = y",
+        " order by 14 May",
+        "select @home",
+        "1 and count () of it",
         "select (all)",
         "database (new)",
         "insert into",
