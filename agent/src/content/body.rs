@@ -220,6 +220,9 @@ fn is_form(content: &[u8]) -> bool {
 /// no way round being read.
 pub(super) fn is_text(bytes: &[u8]) -> bool {
     let tried = bytes.get(..TRIED).unwrap_or(bytes);
+    if tried.iter().filter(|byte| **byte < b' ').count() == 0 {
+        return true;
+    }
     let is_control =
         |byte: &&u8| **byte < b' ' && !matches!(**byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b | 0x1e);
     tried.iter().filter(is_control).count() * 16 <= tried.len()

@@ -73,6 +73,20 @@ pub(super) fn walk<'a>(
     at
 }
 
+/// Bytes that are looked at one by one: most strings end there, before a search for many at once
+/// would have begun.
+const SHORT: usize = 16;
+
+/// Where the first quote or backslash is.
+fn quote_or_escape(bytes: &[u8]) -> Option<usize> {
+    let mut first = bytes.iter().take(SHORT);
+    if let Some(at) = first.position(|byte| matches!(byte, b'"' | b'\\')) {
+        return Some(at);
+    }
+    let rest = bytes.get(SHORT..)?;
+    memchr2(b'"', b'\\', rest).map(|at| SHORT + at)
+}
+
 struct Json<'w, 'p, 's, 'a> {
     walk: &'w mut Walk<'p, 'a>,
     source: Source<'s, 'a>,
@@ -186,7 +200,7 @@ impl Json<'_, '_, '_, '_> {
 
     /// A key and its colon; what comes then, `None` if that is not JSON.
     fn key(&mut self) -> Option<Next> {
-        let (range, closed) = self.string();
+        let (range, coding, closed) = self.string();
         if !closed {
             // A key that is cut is text like any other.
             return None;
@@ -196,7 +210,7 @@ impl Json<'_, '_, '_, '_> {
         frame.count += 1;
         let parent = frame.name;
         self.walk
-            .name(parent, Step::Key, self.source, range.clone(), Coding::Json);
+            .name(parent, Step::Key, self.source, range.clone(), coding);
         self.at = range.end + 1;
         match self.peek() {
             Some(b':') => self.at += 1,
@@ -209,27 +223,29 @@ impl Json<'_, '_, '_, '_> {
         Some(Next::Value)
     }
 
-    /// The bytes between the quotes at `at`, and whether the second one is there.
-    fn string(&self) -> (Range<usize>, bool) {
+    /// The bytes between the quotes at `at`, how they are coded, and whether the second one is there.
+    fn string(&self) -> (Range<usize>, Coding, bool) {
         let (start, bytes) = (self.at + 1, self.source.bytes);
         let mut at = start;
-        while let Some(found) = bytes.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+        let mut coding = Coding::None;
+        while let Some(found) = bytes.get(at..).and_then(quote_or_escape) {
             at += found;
             if bytes.get(at) == Some(&b'"') {
-                return (start..at, true);
+                return (start..at, coding, true);
             }
+            coding = Coding::Json;
             at += 2;
         }
-        (start..bytes.len().max(start), false)
+        (start..bytes.len().max(start), coding, false)
     }
 
     /// A string, a number or a word; false if it is none.
     fn scalar(&mut self, root: u32, first: u8) -> bool {
         if first == b'"' {
-            let (range, closed) = self.string();
+            let (range, coding, closed) = self.string();
             let name = self.value_name(root);
             self.at = (range.end + 1).min(self.source.bytes.len());
-            let value = Value::text(name, self.place, Coding::Json).cut(!closed);
+            let value = Value::text(name, self.place, coding).cut(!closed);
             self.walk.add(self.source, range, value);
             return true;
         }

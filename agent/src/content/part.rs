@@ -294,34 +294,104 @@ impl<'p, 'a> Name<'p, 'a> {
         (self.is_free() && !self.word().is_empty()).then(|| self.parts.span(&self.entry.at, range))
     }
 
-    fn write(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = Word(self.word());
+    fn write<W: fmt::Write>(self, to: &mut W, with_numbers: bool) -> fmt::Result {
+        let mut behind = |sign: &str| {
+            to.write_str(sign)?;
+            spell(to, self.word())
+        };
         match self.entry.step {
-            Step::Authority => f.write_str("authority"),
-            Step::Path(_) if f.alternate() => f.write_str("path[*]"),
-            Step::Path(at) => write!(f, "path[{at}]"),
-            Step::Query => write!(f, "query.{word}"),
-            Step::Fragment => write!(f, "fragment.{word}"),
-            Step::Header => write!(f, "headers.{}", Lower(self.word())),
-            Step::Trailer => write!(f, "trailers.{}", Lower(self.word())),
-            Step::Cookie => write!(f, "cookies.{word}"),
-            Step::Body => f.write_str("body"),
-            Step::Message(_) if f.alternate() => f.write_str("message[*]"),
-            Step::Message(at) => write!(f, "message[{at}]"),
-            Step::Field => write!(f, ".{word}"),
-            Step::FileName => f.write_str(".filename"),
-            Step::JsonRoot => f.write_str(":$"),
-            Step::Key if is_plain(self.word()) => write!(f, ".{word}"),
-            Step::Key => write!(f, "['{word}']"),
-            Step::Index(_) if f.alternate() => f.write_str("[*]"),
-            Step::Index(at) => write!(f, "[{at}]"),
-            Step::XmlRoot => f.write_str(":"),
-            Step::Element => write!(f, "/{word}"),
-            Step::Attribute => write!(f, "/@{word}"),
-            Step::JwtHeader => f.write_str(":jwt.header"),
-            Step::JwtClaims => f.write_str(":jwt.claims"),
-            Step::GraphQl => write!(f, ":graphql.{word}"),
+            Step::Query => behind("query."),
+            Step::Fragment => behind("fragment."),
+            Step::Cookie => behind("cookies."),
+            Step::Field => behind("."),
+            Step::Key if is_plain(self.word()) => behind("."),
+            Step::Key => {
+                behind("['")?;
+                to.write_str("']")
+            }
+            Step::Element => behind("/"),
+            Step::Attribute => behind("/@"),
+            Step::GraphQl => behind(":graphql."),
+            Step::Header => {
+                to.write_str("headers.")?;
+                spell_lower(to, self.word())
+            }
+            Step::Trailer => {
+                to.write_str("trailers.")?;
+                spell_lower(to, self.word())
+            }
+            Step::Path(at) if with_numbers => write!(to, "path[{at}]"),
+            Step::Index(at) if with_numbers => write!(to, "[{at}]"),
+            Step::Message(at) if with_numbers => write!(to, "message[{at}]"),
+            Step::Path(_) => to.write_str("path[*]"),
+            Step::Index(_) => to.write_str("[*]"),
+            Step::Message(_) => to.write_str("message[*]"),
+            Step::Authority => to.write_str("authority"),
+            Step::Body => to.write_str("body"),
+            Step::FileName => to.write_str(".filename"),
+            Step::JsonRoot => to.write_str(":$"),
+            Step::XmlRoot => to.write_str(":"),
+            Step::JwtHeader => to.write_str(":jwt.header"),
+            Step::JwtClaims => to.write_str(":jwt.claims"),
         }
+    }
+
+    /// Whether `other` is another of its kind: of the same words, numbers aside. Its spelling without
+    /// numbers is the same then.
+    #[must_use]
+    pub fn is_like(self, other: Self) -> bool {
+        let (mut one, mut other) = (self, other);
+        loop {
+            let same_step = match (one.entry.step, other.entry.step) {
+                (Step::Path(_), Step::Path(_))
+                | (Step::Index(_), Step::Index(_))
+                | (Step::Message(_), Step::Message(_)) => true,
+                (one, other) => one == other,
+            };
+            if one.number == other.number {
+                return true;
+            }
+            if !same_step || one.side() != other.side() || one.word() != other.word() {
+                return false;
+            }
+            match (one.parent(), other.parent()) {
+                (Some(above), Some(other_above)) => (one, other) = (above, other_above),
+                (None, None) => return true,
+                _ => return false,
+            }
+        }
+    }
+
+    /// Writes the name as its `Display` does, with the numbers of elements or a `*` for each.
+    ///
+    /// # Errors
+    /// That of `to`.
+    pub fn spell<W: fmt::Write>(self, to: &mut W, with_numbers: bool) -> fmt::Result {
+        let mut steps = [None; MOST_STEPS];
+        let mut next = Some(self);
+        let mut count = 0;
+        for place in &mut steps {
+            let Some(name) = next else { break };
+            *place = Some(name);
+            next = name.parent();
+            count += 1;
+        }
+        to.write_str(self.side().as_str())?;
+        to.write_str(".")?;
+        let mut is_first = true;
+        for name in steps.iter().take(count).rev().flatten() {
+            // A URL's query within a value is a step below it.
+            let is_root = matches!(
+                name.entry.step,
+                Step::Query | Step::Fragment | Step::Path(_) | Step::Cookie
+            );
+            if is_root && !is_first {
+                to.write_str(".")?;
+            }
+            name.write(to, with_numbers)?;
+            is_first = false;
+        }
+        Ok(())
     }
 }
 
@@ -335,39 +405,32 @@ fn is_plain(key: &[u8]) -> bool {
 const LONGEST_WORD: usize = 128;
 
 /// Foreign bytes as readable text: what is not printable ASCII or UTF-8 becomes a question mark.
-struct Word<'p>(&'p [u8]);
-
-impl fmt::Display for Word<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.0.get(..LONGEST_WORD).unwrap_or(self.0);
-        for chunk in shown.utf8_chunks() {
-            for character in chunk.valid().chars() {
-                let shown = if character.is_control() {
-                    '?'
-                } else {
-                    character
-                };
-                fmt::Write::write_char(f, shown)?;
-            }
-            if !chunk.invalid().is_empty() {
-                f.write_str("?")?;
+fn spell<W: fmt::Write>(to: &mut W, word: &[u8]) -> fmt::Result {
+    let shown = word.get(..LONGEST_WORD).unwrap_or(word);
+    for chunk in shown.utf8_chunks() {
+        let text = chunk.valid();
+        if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            to.write_str(text)?;
+        } else {
+            for character in text.chars() {
+                let is_control = character.is_control();
+                to.write_char(if is_control { '?' } else { character })?;
             }
         }
-        Ok(())
+        if !chunk.invalid().is_empty() {
+            to.write_str("?")?;
+        }
     }
+    Ok(())
 }
 
 /// The same with A to Z in lower case.
-struct Lower<'p>(&'p [u8]);
-
-impl fmt::Display for Lower<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for byte in self.0.iter().take(LONGEST_WORD) {
-            let shown = if byte.is_ascii_graphic() { *byte } else { b'?' };
-            fmt::Write::write_char(f, char::from(shown.to_ascii_lowercase()))?;
-        }
-        Ok(())
+fn spell_lower<W: fmt::Write>(to: &mut W, word: &[u8]) -> fmt::Result {
+    for byte in word.iter().take(LONGEST_WORD) {
+        let shown = if byte.is_ascii_graphic() { *byte } else { b'?' };
+        to.write_char(char::from(shown.to_ascii_lowercase()))?;
     }
+    Ok(())
 }
 
 /// Steps of a name that are spelled out: the deepest ones are.
@@ -375,30 +438,7 @@ const MOST_STEPS: usize = 96;
 
 impl fmt::Display for Name<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut steps = [None; MOST_STEPS];
-        let mut next = Some(*self);
-        let mut count = 0;
-        for place in &mut steps {
-            let Some(name) = next else { break };
-            *place = Some(name);
-            next = name.parent();
-            count += 1;
-        }
-        f.write_str(self.side().as_str())?;
-        f.write_str(".")?;
-        let mut is_first = true;
-        for name in steps.iter().take(count).rev().flatten() {
-            // A URL's query within a value is a step below it.
-            let is_root = matches!(
-                name.entry.step,
-                Step::Query | Step::Fragment | Step::Path(_) | Step::Cookie
-            );
-            if is_root && !is_first {
-                f.write_str(".")?;
-            }
-            name.write(f)?;
-            is_first = false;
-        }
-        Ok(())
+        let with_numbers = !f.alternate();
+        self.spell(f, with_numbers)
     }
 }

@@ -1,6 +1,5 @@
 //! Finds what is sensitive in the parts of an exchange: by name, by the configuration, by shape.
 
-use std::fmt::Write as _;
 use std::ops::Range;
 
 use memchr::{memchr2, memchr3};
@@ -13,12 +12,17 @@ use super::rules::{Rule, Ruleset, Why};
 use super::shape::{self, Hit, SHORTEST, Text};
 use crate::content::{Container, Decoder, Kind, Layers, LooseText, Name, Part, Parts, Place, Side};
 use crate::exchange::{Mark, Marks, Secret};
+use crate::memo::Memo;
 
 /// Lines that `sensitive` has at most.
 const MOST_TOLD: usize = 64;
 
+/// Values of header fields that are remembered to hold nothing by their shape: clients send the same
+/// few again and again.
+const REMEMBERED: usize = 512;
+
 /// Marks exchange after exchange; it keeps its memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Marker {
     hits: Vec<Hit>,
     found: Vec<Found>,
@@ -29,6 +33,26 @@ pub struct Marker {
     meanings: Meanings,
     decoder: Decoder,
     line: String,
+    /// What `sensitive` has a line for: the name, and the type.
+    told: Vec<(Option<usize>, Secret)>,
+    /// Values in which nothing is, where addresses are not looked for and where they are.
+    quiet: [Memo<()>; 2],
+}
+
+impl Default for Marker {
+    fn default() -> Self {
+        Self {
+            hits: Vec::new(),
+            found: Vec::new(),
+            names: Vec::new(),
+            hidden: Vec::new(),
+            meanings: Meanings::default(),
+            decoder: Decoder::new(),
+            line: String::new(),
+            told: Vec::new(),
+            quiet: [const { Memo::new(REMEMBERED) }; 2],
+        }
+    }
 }
 
 /// What a name says of the values under it.
@@ -85,25 +109,31 @@ impl Marker {
             request_is_binary: parts.form(Side::Request).is_binary(),
             response_is_binary: parts.form(Side::Response).is_binary(),
         };
-        let mut told = 0;
-        for at in 0..self.found.len() {
-            let Some(found) = self.found.get(at) else {
-                break;
-            };
+        self.told.clear();
+        for found in &self.found {
+            let secret = found.mark.secret;
             marks.list.push(found.mark);
-            if found.mark.secret == Secret::Binary || told >= MOST_TOLD {
+            if secret == Secret::Binary || self.told.len() >= MOST_TOLD {
+                continue;
+            }
+            let name = told_name(parts, found.name, &self.hidden);
+            let is_told = |(other, of): &(Option<usize>, Secret)| {
+                *of == secret && is_like(parts, *other, name)
+            };
+            // Finds of one list stand behind each other.
+            if self.told.iter().rev().any(is_told) {
                 continue;
             }
             self.line.clear();
-            tell(&mut self.line, parts, found.name, &self.hidden);
+            tell(&mut self.line, parts, name);
             self.line.push(':');
-            self.line.push_str(redactor.type_name(found.mark.secret));
+            self.line.push_str(redactor.type_name(secret));
             if !marks.told.lines().any(|line| line == self.line) {
-                if told > 0 {
+                if !self.told.is_empty() {
                     marks.told.push('\n');
                 }
                 marks.told.push_str(&self.line);
-                told += 1;
+                self.told.push((name, secret));
             }
         }
         marks
@@ -114,7 +144,7 @@ impl Marker {
         self.find(redactor, redactor.rules(), parts);
         let explained = |found: &Found| {
             let mut part = String::new();
-            tell(&mut part, parts, found.name, &self.hidden);
+            tell(&mut part, parts, told_name(parts, found.name, &self.hidden));
             Explained {
                 part,
                 kind: redactor.type_name(found.mark.secret).to_owned(),
@@ -140,6 +170,7 @@ impl Marker {
             hidden: &mut self.hidden,
             meanings: &mut self.meanings,
             decoder: &mut self.decoder,
+            quiet: &mut self.quiet,
         };
         work.text_alone(text);
         self.hits
@@ -180,6 +211,7 @@ impl Marker {
             hidden: &mut self.hidden,
             meanings: &mut self.meanings,
             decoder: &mut self.decoder,
+            quiet: &mut self.quiet,
         };
         for name in parts.names() {
             work.name(name);
@@ -194,8 +226,9 @@ impl Marker {
     }
 }
 
-/// Spells the name of this number, or the nearest above it that has nothing sensitive in its words.
-fn tell(out: &mut String, parts: &Parts<'_>, number: usize, hidden: &[bool]) {
+/// The number of the name that a find under this one is told under: the nearest above it that has
+/// nothing sensitive in its words, if there is one.
+fn told_name(parts: &Parts<'_>, number: usize, hidden: &[bool]) -> Option<usize> {
     let mut name = parts.name(number);
     let mut above = name;
     // The highest one that is hidden hides all below it.
@@ -205,9 +238,23 @@ fn tell(out: &mut String, parts: &Parts<'_>, number: usize, hidden: &[bool]) {
         }
         above = one.parent();
     }
-    if let Some(name) = name {
+    name.map(Name::number)
+}
+
+/// Whether two names are spelled alike.
+fn is_like(parts: &Parts<'_>, one: Option<usize>, other: Option<usize>) -> bool {
+    let name = |number: Option<usize>| number.and_then(|number| parts.name(number));
+    match (name(one), name(other)) {
+        (Some(one), Some(other)) => one.is_like(other),
+        (one, other) => one.is_none() && other.is_none(),
+    }
+}
+
+/// Spells the name of this number.
+fn tell(out: &mut String, parts: &Parts<'_>, number: Option<usize>) {
+    if let Some(name) = number.and_then(|number| parts.name(number)) {
         // Writing to a `String` does not fail.
-        let _ = write!(out, "{name:#}");
+        let _ = name.spell(out, false);
     }
 }
 
@@ -244,6 +291,7 @@ struct Work<'w> {
     hidden: &'w mut Vec<bool>,
     meanings: &'w mut Meanings,
     decoder: &'w mut Decoder,
+    quiet: &'w mut [Memo<()>; 2],
 }
 
 impl Work<'_> {
@@ -415,6 +463,11 @@ impl Work<'_> {
         if value.len() < SHORTEST {
             return;
         }
+        // A field of a head is sent again and again, and is whole.
+        let is_field = part.place() == Place::Header && !part.is_nested();
+        if is_field && self.quiet().get(value).is_some() {
+            return;
+        }
         self.scan(value, part.is_cut());
         // A bare number has neither a name nor a coding in it.
         if part.kind() == Kind::Text {
@@ -426,6 +479,9 @@ impl Work<'_> {
                 self.further(part);
             }
         }
+        if is_field && self.hits.is_empty() {
+            self.quiet().put(value, ());
+        }
         for at in 0..self.hits.len() {
             let Some(hit) = self.hits.get(at).cloned() else {
                 break;
@@ -433,6 +489,16 @@ impl Work<'_> {
             if self.redactor.masks(hit.secret) {
                 self.add_part(part, hit.range, hit.secret, Rule::Shape);
             }
+        }
+    }
+
+    /// The values of fields that hold nothing of what is looked for.
+    fn quiet(&mut self) -> &mut Memo<()> {
+        let [without, with] = self.quiet;
+        if self.redactor.masks_addresses() {
+            with
+        } else {
+            without
         }
     }
 

@@ -12,6 +12,7 @@ const LEVELS: &[&[&str]] = &[
         "units",
         "spelling",
         "keyed",
+        "memo",
         "base64",
         "hex",
     ],

@@ -97,11 +97,35 @@ const CLASSES: [Class; 256] = {
     classes
 };
 
+/// Shortest text that may hold what is neither a mail address nor a number: `Basic` and its pair.
+const SHORTEST_WORDS: usize = 14;
+
+/// Fewest digits of a number that is found, or of a word that is one.
+const FEWEST_DIGITS: usize = 6;
+
 /// Appends what `text` holds to `hits`, in order, none overlapping another.
 pub(super) fn scan(text: Text<'_>, hits: &mut Vec<Hit>) {
-    if text.bytes.len() < SHORTEST {
-        return;
+    if text.bytes.len() >= SHORTEST && !is_too_little(text) {
+        scan_all(text, hits);
     }
+}
+
+/// Whether a text is so short that, by its digits and without an `@`, nothing is in it: most values
+/// of JSON are.
+fn is_too_little(text: Text<'_>) -> bool {
+    if text.bytes.len() >= SHORTEST_WORDS || text.is_cut || text.addresses {
+        return false;
+    }
+    let mut digits = 0;
+    let mut has_at = false;
+    for byte in text.bytes {
+        digits += usize::from(byte.is_ascii_digit());
+        has_at |= *byte == b'@';
+    }
+    digits < FEWEST_DIGITS && !has_at
+}
+
+fn scan_all(text: Text<'_>, hits: &mut Vec<Hit>) {
     let first = hits.len();
     let mut at = 0;
     while let Some(byte) = text.at(at) {

@@ -1,4 +1,6 @@
-use super::{Text, scan};
+use proptest::prelude::*;
+
+use super::{Text, is_too_little, scan, scan_all};
 
 /// What is found in `text`: each hit as `TYPE=bytes`.
 fn found(text: &str, is_cut: bool) -> Vec<String> {
@@ -269,5 +271,18 @@ fn what_the_limit_cut_is_found_by_its_beginning() {
         );
         let hits = found(&text, false);
         assert!(!hits.iter().any(|hit| hit.starts_with(kind)), "{hits:?}");
+    }
+}
+
+proptest! {
+    /// The gate for short texts lets nothing pass that is found behind it.
+    #[test]
+    fn what_is_too_little_holds_nothing(
+        text in "([A-Za-z]{0,9}|[0-9]{1,7}|GB|AB123456|IT|sk-|eyJ|Basic |[-+(.: /_@=]){0,6}",
+    ) {
+        let text = Text { bytes: text.as_bytes(), is_cut: false, addresses: false };
+        let mut hits = Vec::new();
+        scan_all(text, &mut hits);
+        prop_assert!(!is_too_little(text) || hits.is_empty(), "{hits:?}");
     }
 }
