@@ -1,6 +1,7 @@
 //! DATA-03, what no answer should hold: errors of databases, traces of the program's stack, keys,
 //! accounts of the host.
 
+use super::ScorerError;
 use super::rules::{Rule, Rules, rule};
 use crate::content::{Container, Layers};
 use crate::exchange::{Exchange, ScoreHit};
@@ -46,7 +47,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn new() -> Result<Self, regex::Error> {
+    pub(super) fn new() -> Result<Self, ScorerError> {
         Ok(Self {
             rules: Rules::new(RULES)?,
         })

@@ -2,7 +2,7 @@
 //! Perl, Ruby. A call counts with arguments that only code has; a name alone, or in a sentence, not.
 
 use super::rules::{Rule, Rules, rule};
-use super::{Class, Found, View};
+use super::{Class, Found, ScorerError, View};
 
 /// What opens this grammar.
 pub(super) const GATE: &[&str] = &[
@@ -265,7 +265,7 @@ pub(super) struct Code {
 }
 
 impl Code {
-    pub(super) fn new() -> Result<Self, regex::Error> {
+    pub(super) fn new() -> Result<Self, ScorerError> {
         Ok(Self {
             rules: Rules::new(RULES)?,
             files: Rules::new(FILE_RULES)?,

@@ -2,7 +2,7 @@
 //! another, and axes and functions of XPath behind a quote.
 
 use super::rules::{Rule, Rules, rule};
-use super::{Class, Found, Place, View};
+use super::{Class, Found, Place, ScorerError, View};
 
 /// What opens this grammar.
 pub(super) const GATE: &[&str] = &[
@@ -77,7 +77,7 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    pub(super) fn new() -> Result<Self, regex::Error> {
+    pub(super) fn new() -> Result<Self, ScorerError> {
         Ok(Self {
             rules: Rules::new(RULES)?,
         })

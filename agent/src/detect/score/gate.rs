@@ -256,14 +256,12 @@ impl Gate {
         if marks.equals && value.len() < 40 {
             open.add(Door::SqlWords);
         }
-        if marks.equals
-            && memchr::memmem::find(value, b"on")
-                .or_else(|| memchr::memmem::find(value, b"ON"))
-                .or_else(|| memchr::memmem::find(value, b"On"))
-                .or_else(|| memchr::memmem::find(value, b"oN"))
-                .or_else(|| memchr::memmem::find(value, b"srcdoc"))
-                .is_some()
-        {
+        let begins_handler = |at| matches!(value.get(at + 1), Some(b'n' | b'N'));
+        let may_run = || {
+            memchr::memchr2_iter(b'o', b'O', value).any(begins_handler)
+                || memchr::memmem::find(value, b"srcdoc").is_some()
+        };
+        if marks.equals && may_run() {
             open.add(Door::Attribute);
         }
         open

@@ -2,7 +2,7 @@
 //! shells run from their environment (Shellshock).
 
 use super::rules::{Rule, Rules, rule};
-use super::{Class, Found, View};
+use super::{Class, Found, ScorerError, View};
 
 /// What opens this grammar.
 pub(super) const GATE: &[&str] = &[
@@ -35,7 +35,7 @@ pub(super) struct Include {
 }
 
 impl Include {
-    pub(super) fn new() -> Result<Self, regex::Error> {
+    pub(super) fn new() -> Result<Self, ScorerError> {
         Ok(Self {
             rules: Rules::new(RULES)?,
         })

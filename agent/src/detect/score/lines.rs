@@ -2,7 +2,7 @@
 //! has lines anyway only what no letter holds counts.
 
 use super::rules::{Rule, Rules, rule};
-use super::{Class, Found, Place, THRESHOLD, Told, View};
+use super::{Class, Found, Place, ScorerError, THRESHOLD, Told, View};
 
 /// What opens this grammar; a line end does too.
 pub(super) const GATE: &[&str] = &[
@@ -85,7 +85,7 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn new() -> Result<Self, regex::Error> {
+    pub(super) fn new() -> Result<Self, ScorerError> {
         Ok(Self {
             rules: Rules::new(RULES)?,
         })

@@ -16,6 +16,7 @@ mod include;
 mod jndi;
 mod lines;
 mod marks;
+mod need;
 mod nosql;
 mod path;
 mod proof;
@@ -39,6 +40,7 @@ pub use token::{Fault, Token};
 use gate::{Door, Gate, Open};
 
 use crate::content::Decoder;
+use crate::memo::Memo;
 
 /// The sum from which on a class has fired (DETECTION 2.2).
 pub const THRESHOLD: u8 = 5;
@@ -120,6 +122,10 @@ impl Class {
         }
     }
 }
+
+/// Values of header fields that are remembered to say nothing: clients send the same few again and
+/// again.
+const REMEMBERED: usize = 512;
 
 /// Where a value stands, as far as grammars care.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,6 +234,7 @@ impl Found {
 pub struct Scorer {
     gate: Gate,
     html: html::Html,
+    shell: shell::Shell,
     code: code::Code,
     path: path::Path,
     nosql: nosql::NoSql,
@@ -244,6 +251,9 @@ pub struct Scorer {
     tokens: Vec<sql::Token>,
     found: Found,
     decoder: Decoder,
+    /// Fields, by place, name and value, in which nothing is.
+    quiet: Memo<()>,
+    field: Vec<u8>,
 }
 
 /// A table of ours is wrong; a test builds them all.
@@ -266,6 +276,7 @@ impl Scorer {
         Ok(Self {
             gate: Gate::new()?,
             html: html::Html::new()?,
+            shell: shell::Shell::new()?,
             code: code::Code::new()?,
             path: path::Path::new()?,
             nosql: nosql::NoSql::new()?,
@@ -282,6 +293,8 @@ impl Scorer {
             tokens: Vec::new(),
             found: Found::default(),
             decoder: Decoder::new(),
+            quiet: Memo::new(REMEMBERED),
+            field: Vec::new(),
         })
     }
 
@@ -308,9 +321,7 @@ impl Scorer {
             bytes: value,
             low: &low,
             prose: text::prose_words(value),
-            marked: memchr::memchr(b'`', value).is_some()
-                || memchr::memmem::find(&low, b"<code").is_some()
-                || memchr::memmem::find(&low, b"<pre").is_some(),
+            marked: memchr::memchr(b'`', value).is_some() || shows_code(&low),
         };
         self.look(&view, open, quote);
         self.low = low;
@@ -370,7 +381,7 @@ impl Scorer {
             self.html.look(view, hits, found);
         }
         if open.has(Door::Shell) {
-            shell::look(view, found);
+            self.shell.look(view, found);
         }
         if open.has(Door::Code) {
             self.code.look(view, found);
@@ -409,6 +420,14 @@ impl Scorer {
             self.include.look(view, found);
         }
     }
+}
+
+/// Whether an element of HTML that shows code begins in it.
+fn shows_code(low: &[u8]) -> bool {
+    memchr::memchr_iter(b'<', low).any(|at| {
+        let behind = text::from(low, at + 1);
+        behind.starts_with(b"code") || behind.starts_with(b"pre")
+    })
 }
 
 /// Lower case, with characters that databases and browsers take for ASCII put as it; no place moves.

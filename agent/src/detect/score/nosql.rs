@@ -1,7 +1,7 @@
 //! INJ-06, operators of document databases where a value belongs, and lookups of object mappers.
 
 use super::rules::{Rule, Rules, rule};
-use super::{Class, Found, Place, View};
+use super::{Class, Found, Place, ScorerError, View};
 
 /// What opens this grammar.
 pub(super) const GATE: &[&str] = &[
@@ -106,7 +106,7 @@ pub(super) struct NoSql {
 }
 
 impl NoSql {
-    pub(super) fn new() -> Result<Self, regex::Error> {
+    pub(super) fn new() -> Result<Self, ScorerError> {
         Ok(Self {
             rules: Rules::new(RULES)?,
             names: Rules::new(NAME_RULES)?,

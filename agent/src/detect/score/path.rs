@@ -3,7 +3,7 @@
 
 use super::rules::{Rule, Rules, rule};
 use super::text::{at, find, from, is_word, starts};
-use super::{Class, Found, Place, View};
+use super::{Class, Found, Place, ScorerError, View};
 
 /// What opens this grammar.
 pub(super) const GATE: &[&str] = &[
@@ -253,7 +253,7 @@ pub(super) struct Path {
 }
 
 impl Path {
-    pub(super) fn new() -> Result<Self, regex::Error> {
+    pub(super) fn new() -> Result<Self, ScorerError> {
         Ok(Self {
             rules: Rules::new(RULES)?,
         })

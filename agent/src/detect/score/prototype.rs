@@ -1,7 +1,7 @@
 //! INJ-13, keys that change the prototype of all objects of a JavaScript server.
 
 use super::rules::{Rule, Rules, rule};
-use super::{Class, Found, View};
+use super::{Class, Found, ScorerError, View};
 
 /// What opens this grammar.
 pub(super) const GATE: &[&str] = &[
@@ -38,7 +38,7 @@ pub(super) struct Prototype {
 }
 
 impl Prototype {
-    pub(super) fn new() -> Result<Self, regex::Error> {
+    pub(super) fn new() -> Result<Self, ScorerError> {
         Ok(Self {
             rules: Rules::new(RULES)?,
         })

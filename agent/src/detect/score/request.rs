@@ -78,6 +78,8 @@ struct Seen<'p, 'a> {
 struct Sums {
     best: [Option<(u8, ScoreHit)>; CLASSES],
     sum: [u8; CLASSES],
+    /// How often anything was told.
+    told: usize,
 }
 
 impl Scorer {
@@ -90,6 +92,7 @@ impl Scorer {
         let mut sums = Sums {
             best: [const { None }; CLASSES],
             sum: [0; CLASSES],
+            told: 0,
         };
         self.whole_path(request.head.get(request.head.target), &mut sums);
         for name in parts
@@ -210,7 +213,22 @@ impl Scorer {
         } else {
             name.last_word()
         };
+        if part.place() != content::Place::Header || part.is_nested() {
+            return self.forms(place, word, part.value(), true, &seen, sums);
+        }
+        self.field.clear();
+        self.field.push(place as u8);
+        self.field.extend_from_slice(word);
+        self.field.push(b':');
+        self.field.extend_from_slice(part.value());
+        if self.quiet.get(&self.field).is_some() {
+            return;
+        }
+        let told = sums.told;
         self.forms(place, word, part.value(), true, &seen, sums);
+        if sums.told == told {
+            self.quiet.put(&self.field, ());
+        }
     }
 
     /// A value, and all it becomes decoded once more.
@@ -314,6 +332,7 @@ fn in_header(name: Name<'_, '_>) -> bool {
 
 impl Sums {
     fn add(&mut self, class: Class, told: Told, value: &[u8], start: usize, seen: &Seen<'_, '_>) {
+        self.told += 1;
         let (Some(best), Some(sum)) = (
             self.best.get_mut(class as usize),
             self.sum.get_mut(class as usize),

@@ -1,8 +1,12 @@
 //! Small grammars written as expressions: linear in the value, each with a name and a weight.
 
-use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+use std::collections::BTreeMap;
 
-use super::{Class, Found, View};
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use regex::bytes::{Regex, RegexBuilder};
+
+use super::need::need;
+use super::{Class, Found, ScorerError, View};
 
 /// Room for one compiled expression; the largest of ours takes a tenth.
 const SIZE_BYTES: usize = 1 << 20;
@@ -24,25 +28,29 @@ pub(super) const fn rule(name: &'static str, score: u8, expression: &'static str
     }
 }
 
+/// Rules of one class: a bit for each. A table with more of them does not pass the tests.
+type RuleSet = u64;
+
 /// The rules of one class, compiled. Case of letters does not count, `.` takes line ends too, and
 /// bytes need not be UTF-8.
+///
+/// One automaton looks for the strings that the rules need, and only those whose strings are there
+/// are tried.
 #[derive(Debug)]
 pub(super) struct Rules {
     rules: &'static [Rule],
-    set: RegexSet,
     each: Vec<Regex>,
+    needed: AhoCorasick,
+    /// For each string the rules that need it.
+    by: Vec<RuleSet>,
+    /// Rules that need no string.
+    always: RuleSet,
 }
 
 impl Rules {
     /// # Errors
     /// An expression is none: a mistake of ours, which a test finds.
-    pub(super) fn new(rules: &'static [Rule]) -> Result<Self, regex::Error> {
-        let set = RegexSetBuilder::new(rules.iter().map(|rule| rule.expression))
-            .case_insensitive(true)
-            .dot_matches_new_line(true)
-            .unicode(false)
-            .size_limit(SIZE_BYTES * 8)
-            .build()?;
+    pub(super) fn new(rules: &'static [Rule]) -> Result<Self, ScorerError> {
         let each = rules
             .iter()
             .map(|rule| {
@@ -54,7 +62,28 @@ impl Rules {
                     .build()
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { rules, set, each })
+        let mut strings: BTreeMap<Vec<u8>, RuleSet> = BTreeMap::new();
+        let mut always = 0;
+        for (at, rule) in rules.iter().enumerate() {
+            let bit = 1 << at;
+            match need(rule.expression) {
+                Some(needed) => needed
+                    .into_iter()
+                    .for_each(|string| *strings.entry(string).or_default() |= bit),
+                None => always |= bit,
+            }
+        }
+        let needed = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .kind(Some(AhoCorasickKind::DFA))
+            .build(strings.keys())?;
+        Ok(Self {
+            rules,
+            each,
+            needed,
+            by: strings.into_values().collect(),
+            always,
+        })
     }
 
     /// Adds what holds of the value. The place is looked for only where a rule holds.
@@ -66,14 +95,18 @@ impl Rules {
 
     /// Calls `take` with each rule that holds of `bytes`, and where it first does.
     pub(super) fn each_match(&self, bytes: &[u8], mut take: impl FnMut(&Rule, usize, usize)) {
-        if !self.set.is_match(bytes) {
-            return;
+        let mut tried = self.always;
+        for hit in self.needed.find_overlapping_iter(bytes) {
+            tried |= self
+                .by
+                .get(hit.pattern().as_usize())
+                .copied()
+                .unwrap_or_default();
         }
-        for at in &self.set.matches(bytes) {
-            let (Some(rule), Some(expression)) = (self.rules.get(at), self.each.get(at)) else {
-                continue;
-            };
-            if let Some(place) = expression.find(bytes) {
+        for (at, (rule, expression)) in self.rules.iter().zip(&self.each).enumerate() {
+            if tried >> at & 1 == 1
+                && let Some(place) = expression.find(bytes)
+            {
                 take(rule, place.start(), place.end());
             }
         }

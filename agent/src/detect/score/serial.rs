@@ -2,7 +2,7 @@
 //! .NET, Ruby, Node, YAML, and JSON that names a class.
 
 use super::rules::{Rule, Rules, rule};
-use super::{Class, Found, Place, View};
+use super::{Class, Found, Place, ScorerError, View};
 
 /// What opens this grammar.
 pub(super) const GATE: &[&str] = &[
@@ -116,7 +116,7 @@ pub(super) struct Serial {
 }
 
 impl Serial {
-    pub(super) fn new() -> Result<Self, regex::Error> {
+    pub(super) fn new() -> Result<Self, ScorerError> {
         Ok(Self {
             rules: Rules::new(RULES)?,
             types: Rules::new(TYPE_RULES)?,

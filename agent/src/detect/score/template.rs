@@ -2,7 +2,7 @@
 //! calculate, call or reach into objects. A bare name between marks is how ordinary templates look.
 
 use super::rules::{Rule, Rules, rule};
-use super::{Class, Found, Place, View};
+use super::{Class, Found, Place, ScorerError, View};
 
 /// What opens this grammar.
 pub(super) const GATE: &[&str] = &[
@@ -121,7 +121,7 @@ pub(super) struct Template {
 }
 
 impl Template {
-    pub(super) fn new() -> Result<Self, regex::Error> {
+    pub(super) fn new() -> Result<Self, ScorerError> {
         Ok(Self {
             rules: Rules::new(RULES)?,
         })

@@ -2,7 +2,7 @@
 //! style sheets that read files. Told of the bytes of a body, since parsing takes them away.
 
 use super::rules::{Rule, Rules, rule};
-use super::{Class, Found, Place, View};
+use super::{Class, Found, Place, ScorerError, View};
 
 /// What opens this grammar.
 pub(super) const GATE: &[&str] = &[
@@ -78,7 +78,7 @@ pub(super) struct Xml {
 }
 
 impl Xml {
-    pub(super) fn new() -> Result<Self, regex::Error> {
+    pub(super) fn new() -> Result<Self, ScorerError> {
         Ok(Self {
             rules: Rules::new(RULES)?,
         })

@@ -8,7 +8,7 @@ mod tags;
 pub(super) use script::GATE as SCRIPT_GATE;
 
 use super::text::{among, at, find, from, is_space, run, skip_space, slice, starts};
-use super::{Class, Found, Hits, View};
+use super::{Class, Found, Hits, ScorerError, View};
 use script::Script;
 use tags::{EVENTS, EXECUTING, FORMATTING, LOADING};
 
@@ -25,7 +25,7 @@ pub(super) struct Html {
 }
 
 impl Html {
-    pub(super) fn new() -> Result<Self, regex::Error> {
+    pub(super) fn new() -> Result<Self, ScorerError> {
         Ok(Self {
             script: Script::new()?,
         })

@@ -2,7 +2,7 @@
 
 use super::super::rules::{Rule, Rules, rule};
 use super::super::text::{at, is_space, slice};
-use super::super::{Class, Found, View};
+use super::super::{Class, Found, ScorerError, View};
 
 /// What opens this voter.
 pub(in super::super) const GATE: &[&str] = &[
@@ -206,7 +206,7 @@ pub(super) struct Script {
 }
 
 impl Script {
-    pub(super) fn new() -> Result<Self, regex::Error> {
+    pub(super) fn new() -> Result<Self, ScorerError> {
         Ok(Self {
             rules: Rules::new(RULES)?,
         })

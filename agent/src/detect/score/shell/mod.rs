@@ -4,6 +4,8 @@
 mod forms;
 mod words;
 
+use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError};
+
 use super::text::{among, at, from, is_space, is_word, run, skip_space, slice, starts, trim};
 use super::{Class, Found, Place, View};
 use forms::{dot_command, expands, hidden_word};
@@ -111,8 +113,48 @@ pub(super) fn programs() -> impl Iterator<Item = &'static str> {
     SURE.iter().copied().filter(|name| name.len() >= 4)
 }
 
-/// Looks for commands.
-pub(super) fn look(view: &View<'_>, found: &mut Found) {
+/// The grammar, with what no ordinary value holds.
+#[derive(Debug)]
+pub(super) struct Shell {
+    telling: AhoCorasick,
+}
+
+impl Shell {
+    pub(super) fn new() -> Result<Self, BuildError> {
+        let telling = AhoCorasick::builder()
+            .kind(Some(AhoCorasickKind::DFA))
+            .build(TELLING.iter().map(|(needle, ..)| needle))?;
+        Ok(Self { telling })
+    }
+
+    /// Looks for commands.
+    pub(super) fn look(&self, view: &View<'_>, found: &mut Found) {
+        look(view, self.telling(view), found);
+    }
+
+    /// The heaviest of [`TELLING`] that the value holds, where it stands first.
+    fn telling(&self, view: &View<'_>) -> Option<(u8, &'static str, usize, usize)> {
+        let mut best: Option<(u8, usize, &'static str, usize, usize)> = None;
+        for hit in self.telling.find_overlapping_iter(view.low) {
+            let at = hit.pattern().as_usize();
+            let Some((_, score, rule)) = TELLING.get(at) else {
+                continue;
+            };
+            let prosaic = view.prose >= 8 && *score < 6;
+            let score = if prosaic { score / 2 } else { *score };
+            // Of two that weigh alike the one that stands first in the table is told.
+            let heavier = |(have, place, ..): (u8, usize, _, _, _)| {
+                have < score || have == score && at < place
+            };
+            if best.is_none_or(heavier) {
+                best = Some((score, at, rule, hit.start(), hit.end()));
+            }
+        }
+        best.map(|(score, _, rule, start, end)| (score, rule, start, end))
+    }
+}
+
+fn look(view: &View<'_>, telling: Option<(u8, &'static str, usize, usize)>, found: &mut Found) {
     let mut best: Option<(u8, &'static str, usize, usize)> = None;
     let mut take = |score: u8, rule: &'static str, start: usize, end: usize| {
         if score > 0 && best.is_none_or(|(have, ..)| have < score) {
@@ -153,15 +195,8 @@ pub(super) fn look(view: &View<'_>, found: &mut Found) {
         let (score, end) = command(view, start, before);
         take(score, before.rule(), here, end);
     }
-    for (needle, score, rule) in TELLING {
-        if let Some(place) = memchr::memmem::find(low, needle.as_bytes()) {
-            let score = if view.prose >= 8 && *score < 6 {
-                score / 2
-            } else {
-                *score
-            };
-            take(score, rule, place, place + needle.len());
-        }
+    if let Some((score, rule, start, end)) = telling {
+        take(score, rule, start, end);
     }
     take(hidden_word(view), "hidden_word", 0, low.len().min(80));
     if expands(low) {
