@@ -10,6 +10,7 @@ use super::masked::stand_in;
 use super::names::{Meanings, Means, holds};
 use super::rules::{Rule, Ruleset, Why};
 use super::shape::{self, Hit, SHORTEST, Text};
+use super::told::{is_like, tell, told_name};
 use crate::content::{Container, Decoder, Kind, Layers, LooseText, Name, Part, Parts, Place, Side};
 use crate::exchange::{Mark, Marks, Secret};
 use crate::memo::Memo;
@@ -223,38 +224,6 @@ impl Marker {
             work.loose(text);
         }
         merge(&mut self.found);
-    }
-}
-
-/// The number of the name that a find under this one is told under: the nearest above it that has
-/// nothing sensitive in its words, if there is one.
-fn told_name(parts: &Parts<'_>, number: usize, hidden: &[bool]) -> Option<usize> {
-    let mut name = parts.name(number);
-    let mut above = name;
-    // The highest one that is hidden hides all below it.
-    while let Some(one) = above {
-        if hidden.get(one.number()).copied().unwrap_or(false) {
-            name = one.parent();
-        }
-        above = one.parent();
-    }
-    name.map(Name::number)
-}
-
-/// Whether two names are spelled alike.
-fn is_like(parts: &Parts<'_>, one: Option<usize>, other: Option<usize>) -> bool {
-    let name = |number: Option<usize>| number.and_then(|number| parts.name(number));
-    match (name(one), name(other)) {
-        (Some(one), Some(other)) => one.is_like(other),
-        (one, other) => one.is_none() && other.is_none(),
-    }
-}
-
-/// Spells the name of this number.
-fn tell(out: &mut String, parts: &Parts<'_>, number: Option<usize>) {
-    if let Some(name) = number.and_then(|number| parts.name(number)) {
-        // Writing to a `String` does not fail.
-        let _ = name.spell(out, false);
     }
 }
 

@@ -25,6 +25,7 @@ mod pseudonym;
 mod redactor;
 mod rules;
 mod shape;
+mod told;
 mod websocket;
 mod words;
 

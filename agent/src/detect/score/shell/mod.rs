@@ -2,13 +2,15 @@
 //! arguments as programs have them. A program's name alone, or in a sentence, is a word.
 
 mod forms;
+mod telling;
 mod words;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError};
+use aho_corasick::BuildError;
 
 use super::text::{among, at, from, is_space, is_word, run, skip_space, slice, starts, trim};
 use super::{Class, Found, Place, View};
 use forms::{dot_command, expands, hidden_word};
+use telling::Telling;
 use words::{ALONE, SURE, WORDS};
 
 /// Places of a value where a command may begin that are looked at.
@@ -116,41 +118,18 @@ pub(super) fn programs() -> impl Iterator<Item = &'static str> {
 /// The grammar, with what no ordinary value holds.
 #[derive(Debug)]
 pub(super) struct Shell {
-    telling: AhoCorasick,
+    telling: Telling,
 }
 
 impl Shell {
     pub(super) fn new() -> Result<Self, BuildError> {
-        let telling = AhoCorasick::builder()
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(TELLING.iter().map(|(needle, ..)| needle))?;
+        let telling = Telling::new()?;
         Ok(Self { telling })
     }
 
     /// Looks for commands.
     pub(super) fn look(&self, view: &View<'_>, found: &mut Found) {
-        look(view, self.telling(view), found);
-    }
-
-    /// The heaviest of [`TELLING`] that the value holds, where it stands first.
-    fn telling(&self, view: &View<'_>) -> Option<(u8, &'static str, usize, usize)> {
-        let mut best: Option<(u8, usize, &'static str, usize, usize)> = None;
-        for hit in self.telling.find_overlapping_iter(view.low) {
-            let at = hit.pattern().as_usize();
-            let Some((_, score, rule)) = TELLING.get(at) else {
-                continue;
-            };
-            let prosaic = view.prose >= 8 && *score < 6;
-            let score = if prosaic { score / 2 } else { *score };
-            // Of two that weigh alike the one that stands first in the table is told.
-            let heavier = |(have, place, ..): (u8, usize, _, _, _)| {
-                have < score || have == score && at < place
-            };
-            if best.is_none_or(heavier) {
-                best = Some((score, at, rule, hit.start(), hit.end()));
-            }
-        }
-        best.map(|(score, _, rule, start, end)| (score, rule, start, end))
+        look(view, self.telling.heaviest(view), found);
     }
 }
 
@@ -228,56 +207,6 @@ fn is_of_entity(low: &[u8], here: usize) -> bool {
         .any(|name| name.as_bytes() == slice(low, start + 1, end));
     at(low, end) == b';' && (number || named) && (here == start || here == end)
 }
-
-/// What no ordinary value holds.
-const TELLING: &[(&str, u8, &str)] = &[
-    ("${ifs", 6, "ifs_as_space"),
-    ("$ifs", 6, "ifs_as_space"),
-    ("/dev/tcp/", 6, "network_by_file"),
-    ("/dev/udp/", 6, "network_by_file"),
-    ("/bin/sh", 5, "shell_by_path"),
-    ("/bin/bash", 5, "shell_by_path"),
-    ("/bin/cat", 5, "program_by_path"),
-    ("/bin/ls", 5, "program_by_path"),
-    ("/usr/bin/id", 5, "program_by_path"),
-    ("/usr/bin/env", 3, "program_by_path"),
-    ("%systemroot%", 5, "windows_variable"),
-    ("%comspec%", 5, "windows_variable"),
-    ("system32\\cmd", 5, "windows_shell"),
-    ("cmd.exe /c", 6, "windows_shell"),
-    ("cmd /c", 5, "windows_shell"),
-    ("powershell -e", 6, "windows_shell"),
-    ("invoke-expression", 5, "windows_shell"),
-    ("invoke-webrequest", 5, "windows_shell"),
-    ("net localgroup ", 5, "windows_accounts"),
-    ("\\currentcontrolset\\", 5, "windows_registry"),
-    ("\\repair\\sam", 5, "windows_accounts"),
-    ("\\repair\\system", 5, "windows_accounts"),
-    ("(){ :", 6, "fork_bomb"),
-    ("(){:|", 6, "fork_bomb"),
-    ("|f& }", 6, "fork_bomb"),
-    ("|base64 -d", 6, "decoded_and_run"),
-    ("| base64 -d", 6, "decoded_and_run"),
-    ("| sh", 4, "piped_to_shell"),
-    ("|sh", 4, "piped_to_shell"),
-    ("| bash", 5, "piped_to_shell"),
-    ("|bash", 5, "piped_to_shell"),
-    ("mkfifo /", 6, "backpipe"),
-    ("nc -e", 6, "reverse_shell"),
-    ("bash -i", 6, "reverse_shell"),
-    ("sh -c ", 5, "shell_by_name"),
-    ("<<<\"", 3, "here_string"),
-    ("\\033[", 5, "terminal_escape"),
-    ("$shell ", 5, "shell_by_variable"),
-    ("{cat,", 6, "braces_as_space"),
-    ("{ls,", 6, "braces_as_space"),
-    ("{l,", 5, "braces_as_space"),
-    ("${shell}", 6, "shell_by_variable"),
-    ("iex (", 5, "windows_shell"),
-    ("\n.databases", 5, "command_of_sqlite"),
-    (";.databases", 5, "command_of_sqlite"),
-    (",echo,", 5, "braces_as_space"),
-];
 
 /// What stands before a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
