@@ -20,6 +20,9 @@ use super::figures::{Usage, bytes_in};
 use crate::pipeline::{RoomHealth, RoomState, SinkStanding, Standing};
 use crate::telemetry::Counter;
 
+/// What a sink's standing says as a number.
+type Figure = fn(&SinkStanding) -> f64;
+
 /// The media type of OpenMetrics 1.0.
 const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -173,7 +176,7 @@ impl Told {
     }
 
     fn sinks(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let figures: [(_, _, fn(&SinkStanding) -> f64); 4] = [
+        let figures: [(_, _, Figure); 4] = [
             ("eaves_sink_lag_events", "Events it has not got", |sink| {
                 sink.lag_events as f64
             }),

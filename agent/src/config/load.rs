@@ -109,7 +109,7 @@ pub(super) fn load_with(
     variables: impl Iterator<Item = (String, String)>,
 ) -> Result<Loaded, ConfigError> {
     let schema = Config::json_schema();
-    let sections = schema["properties"].as_object();
+    let sections = schema.get("properties").and_then(|all| all.as_object());
     let sections: Vec<_> = sections
         .into_iter()
         .flat_map(|all| all.keys().cloned())

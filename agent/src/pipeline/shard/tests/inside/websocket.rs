@@ -12,8 +12,11 @@ use crate::telemetry::Counter;
 
 const TAKEOVER: &str = include_str!("../../../../../../tests/fixtures/websocket/takeover.log");
 
+/// Bytes, each piece with the way it went.
+type Ways<W> = Vec<(W, Vec<u8>)>;
+
 /// The transfers of a recorded connection, and the messages that its ends sent.
-fn recorded(text: &str) -> (Vec<(Flow, Vec<u8>)>, Vec<(To, Vec<u8>)>) {
+fn recorded(text: &str) -> (Ways<Flow>, Ways<To>) {
     let bytes = |hex: &str| {
         let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
         (0..hex.len()).step_by(2).map(byte).collect::<Vec<u8>>()
