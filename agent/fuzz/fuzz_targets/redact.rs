@@ -124,7 +124,8 @@ fn len_of(exchange: &Exchange, mark: &Mark) -> Option<usize> {
         Container::Target => half.head.target.len as usize,
         Container::Field(at) => half.head.fields.get(usize::from(at))?.1.len as usize,
         Container::Body => half.body.content.len(),
-        Container::Trailer(_) => return None,
+        // An exchange of this target has no trailers and no messages of WebSocket.
+        Container::Trailer(_) | Container::Message(_) => return None,
     })
 }
 
