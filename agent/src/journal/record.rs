@@ -28,7 +28,7 @@ pub enum Pressure {
     None,
     /// Bodies.
     Bodies,
-    /// Exchanges; they would be shed.
+    /// Bodies too, and exchanges are shed by their worth.
     Exchanges,
 }
 

@@ -51,7 +51,8 @@ impl Pods {
         expect(dead_code, reason = "only the watch fills it")
     )]
     pub(super) fn put(&mut self, metadata: Metadata, mask: &dyn Mask) {
-        if self.known.len() >= PODS_MAX || metadata.uid.is_empty() {
+        let has_room = self.known.len() < PODS_MAX || self.known.contains_key(&metadata.uid);
+        if !has_room || metadata.uid.is_empty() {
             return;
         }
         let owner = metadata
@@ -106,4 +107,36 @@ pub(super) async fn watch(
     _: std::rc::Rc<std::cell::RefCell<Pods>>,
     _: Arc<dyn Mask>,
 ) {
+}
+
+#[cfg(all(test, feature = "kubernetes"))]
+mod tests {
+    use super::{Mask, Metadata, PODS_MAX, Pods};
+
+    struct Nothing;
+
+    impl Mask for Nothing {
+        fn command_line(&self, arguments: &[u8]) -> Vec<u8> {
+            arguments.to_vec()
+        }
+
+        fn label(&self, _: &str, value: String) -> String {
+            value
+        }
+    }
+
+    #[test]
+    fn a_full_table_still_learns_of_the_pods_it_knows() {
+        let mut pods = Pods::default();
+        let named = |uid: usize, name: &str| Metadata {
+            uid: uid.to_string(),
+            name: Some(name.to_owned()),
+            ..Metadata::default()
+        };
+        (0..=PODS_MAX).for_each(|uid| pods.put(named(uid, "first"), &Nothing));
+        pods.put(named(7, "renamed"), &Nothing);
+        let name = |uid: usize| pods.get(&uid.to_string()).and_then(|pod| pod.name.clone());
+        assert_eq!(name(7).as_deref(), Some("renamed"));
+        assert_eq!(name(PODS_MAX), None);
+    }
 }
