@@ -8,6 +8,7 @@ mod attacks;
 mod bounds;
 mod doctor;
 mod drops;
+mod http2;
 mod identity;
 mod kernel_log;
 mod lifecycle;
@@ -39,6 +40,7 @@ fn main() {
         place::trials(),
         identity::trials(),
         websocket::trials(),
+        http2::trials(),
     ];
     let trials = trials.into_iter().flatten().collect();
     libtest_mimic::run(&arguments, trials).exit();

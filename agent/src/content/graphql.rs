@@ -115,3 +115,49 @@ fn string(rest: &[u8]) -> (usize, usize, usize) {
     }
     (1, rest.len().max(1), rest.len() + 1)
 }
+
+/// Tells the operations of a document (spec §2.3): the word that each begins with, and its name, if it
+/// has one. One that is a selection alone is a `query`.
+pub(super) fn operations<'d>(
+    document: &'d [u8],
+    tell: &mut impl FnMut(&'d [u8], Option<&'d [u8]>),
+) {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let (mut at, mut depth) = (0, 0_usize);
+    // Words at the outermost level since the last selection.
+    let (mut kind, mut name): (Option<&[u8]>, Option<&[u8]>) = (None, None);
+    while let Some(byte) = document.get(at) {
+        let rest = document.get(at..).unwrap_or_default();
+        match byte {
+            b'#' => at += rest.iter().take_while(|byte| **byte != b'\n').count(),
+            b'"' => at += string(rest).2,
+            b'{' | b'(' | b'[' => {
+                if depth == 0 && *byte == b'{' && kind != Some(b"fragment") {
+                    tell(kind.unwrap_or(b"query"), name);
+                }
+                depth += 1;
+                at += 1;
+            }
+            b'}' | b')' | b']' => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 && *byte == b'}' {
+                    (kind, name) = (None, None);
+                }
+                at += 1;
+            }
+            _ if depth == 0 && is_part(byte) => {
+                let len = rest.iter().take_while(|byte| is_part(byte)).count();
+                let word = rest.get(..len);
+                if kind.is_none() {
+                    kind = word;
+                } else if name.is_none() {
+                    name = word;
+                }
+                at += len;
+            }
+            // The name of a directive is no operation's.
+            b'@' => at += 1 + rest.iter().skip(1).take_while(|byte| is_part(byte)).count(),
+            _ => at += 1,
+        }
+    }
+}

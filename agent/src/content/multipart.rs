@@ -37,6 +37,59 @@ pub(super) fn parameter<'s>(value: &'s [u8], name: &[u8]) -> Option<&'s [u8]> {
     }
 }
 
+/// One part of a multipart body, as its head says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MultipartPart<'b> {
+    /// Its name.
+    pub name: Option<&'b [u8]>,
+    /// What its Content-Type field says, without its parameters.
+    pub media_type: Option<&'b [u8]>,
+    /// Its bytes; `None` if its end is not there.
+    pub bytes: Option<usize>,
+}
+
+/// Tells the parts of `body`, whose Content-Type field is `media_type`, at most `most` of them.
+pub fn multipart_parts<'b>(
+    media_type: &[u8],
+    body: &'b [u8],
+    most: usize,
+    tell: &mut impl FnMut(MultipartPart<'b>),
+) {
+    let is_it = media_type
+        .get(..10)
+        .is_some_and(|front| front.eq_ignore_ascii_case(b"multipart/"));
+    let boundary = parameter(media_type, b"boundary").unwrap_or_default();
+    if !is_it || boundary.is_empty() || boundary.len() > LONGEST_BOUNDARY {
+        return;
+    }
+    let mark = [b"--", boundary].concat();
+    let mut starts = memmem::find_iter(body, &mark).map(|at| at + mark.len());
+    let Some(mut from) = starts.next() else {
+        return;
+    };
+    for _ in 0..most {
+        if body.get(from..).is_none_or(|rest| rest.starts_with(b"--")) {
+            return;
+        }
+        let next = starts.next();
+        let to = next.map_or(body.len(), |next| next - mark.len());
+        let bytes = body.get(from..to).unwrap_or_default();
+        let Some(len) = memmem::find(bytes, b"\r\n\r\n") else {
+            return;
+        };
+        let head = Head::read(bytes.get(..len).unwrap_or_default());
+        let content = bytes.get(len + 4..).unwrap_or_default();
+        tell(MultipartPart {
+            name: head.name.and_then(|range| bytes.get(range)),
+            media_type: head.media_type.and_then(|range| bytes.get(range)),
+            // The line end in front of a boundary is the boundary's.
+            bytes: next.map(|_| content.strip_suffix(b"\r\n").unwrap_or(content).len()),
+        });
+        let Some(next) = next else { return };
+        from = next;
+    }
+}
+
 /// Takes the parts between `boundary` apart; false if there is not even a first one.
 pub(super) fn walk<'a>(
     walk: &mut Walk<'_, 'a>,
@@ -139,6 +192,7 @@ fn shift(range: &Range<usize>, by: usize) -> Range<usize> {
 struct Head {
     name: Option<Range<usize>>,
     file: Option<Range<usize>>,
+    media_type: Option<Range<usize>>,
 }
 
 impl Head {
@@ -149,6 +203,12 @@ impl Head {
                 continue;
             };
             let (field, value) = line.split_at(colon);
+            if field.eq_ignore_ascii_case(b"content-type") {
+                let value = value.get(1..).unwrap_or_default();
+                let value = value.split(|byte| *byte == b';').next().unwrap_or_default();
+                let value = value.trim_ascii();
+                head.media_type = offset(bytes, value).map(|start| start..start + value.len());
+            }
             if field.eq_ignore_ascii_case(b"content-disposition") {
                 let place = |parameter: &[u8]| {
                     // Its place in the head is that of its slice in `bytes`.

@@ -7,7 +7,6 @@
 //! is one endpoint that says so.
 
 mod given;
-mod operation;
 mod shape;
 mod trie;
 
@@ -20,7 +19,6 @@ use super::options::Identity;
 use super::words::Words;
 use crate::exchange::{Exchange, Head, Route, Signal, Signals, url};
 use given::Given;
-use operation::operation;
 use trie::{Joined as Renamed, Trie};
 
 /// Most hosts that are told apart. Anybody can write a Host field; one that was answered counts.
@@ -35,7 +33,7 @@ const ALL_TEMPLATES_MAX: usize = 50_000;
 /// Most templates of one host of which none was ever answered with success.
 const REFUSED_MAX: usize = 256;
 
-/// Most operations of GraphQL that are told apart.
+/// Most operations of GraphQL, JSON-RPC and SOAP that are told apart.
 const OPERATIONS_MAX: usize = 2_000;
 
 /// Longest path that is looked at, bytes.
@@ -63,7 +61,7 @@ pub(super) struct Endpoints {
     overflow: Arc<str>,
     templates: usize,
     joined: Vec<Joined>,
-    /// Templates of GraphQL's operations, and what their words say.
+    /// Templates of operations that the body names, and what their words say.
     operations: HashMap<Arc<str>, Signals>,
 }
 
@@ -149,9 +147,9 @@ impl Endpoints {
     pub(super) fn find(&mut self, exchange: &Exchange) -> Option<(Route, Facts)> {
         let (route, facts) = self.by_path(exchange)?;
         let request = exchange.request.as_ref()?;
-        let path = url(&request.head).path?.0;
-        match operation(request, path) {
-            Some(name) => Some(self.by_operation(route, facts, &request.head, &name)),
+        let operation = exchange.known.operation.as_deref();
+        match operation.and_then(|one| one.name.as_deref()) {
+            Some(name) => Some(self.by_operation(route, facts, &request.head, name)),
             None => Some((route, facts)),
         }
     }

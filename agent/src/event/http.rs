@@ -127,7 +127,7 @@ pub struct Response<'a> {
 }
 
 /// A body as far as it was kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Body<'a> {
     /// Its first bytes; absent if they are such as cannot be searched for secrets.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -143,6 +143,23 @@ pub struct Body<'a> {
     /// The codings of the Content-Encoding field, where they were taken off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decoded_from: Option<Lower<'a>>,
+    /// The parts of a multipart body, up to 64.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<BodyPart<'a>>,
+}
+
+/// A part of a multipart body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct BodyPart<'a> {
+    /// Its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Text<'a>>,
+    /// What its Content-Type field says, without its parameters, in lower case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<Lower<'a>>,
+    /// Its bytes, if all of it was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
 }
 
 impl<'a> Body<'a> {
@@ -156,6 +173,7 @@ impl<'a> Body<'a> {
             captured_bytes: captured as u64,
             media_type,
             decoded_from: None,
+            parts: Vec::new(),
         }
     }
 }

@@ -9,6 +9,7 @@ mod http;
 mod id;
 mod json;
 mod notice;
+mod operation;
 mod party;
 mod place;
 mod signal;
@@ -25,7 +26,7 @@ pub use finding::{
     Target,
 };
 pub use http::{
-    Body, BodyEncoding, Completeness, Content, Extent, Field, Grpc, Http, HttpVersion,
+    Body, BodyEncoding, BodyPart, Completeness, Content, Extent, Field, Grpc, Http, HttpVersion,
     MissingReason, Protocol, ProtocolName, Request, Response, Url,
 };
 pub use id::{ConnName, EventId, IdError, Ids};
@@ -33,6 +34,7 @@ pub use json::{EncodeError, write_line};
 pub use notice::{
     Count, Detail, JournalWhat, Notice, NoticeKind, NoticeName, Severity, SinkState, TapState,
 };
+pub use operation::{GraphQl, GraphQlOperation, Rpc, RpcSystem};
 pub use party::{Address, Client, Endpoint, Host, Network, Role, Tls, TlsLibrary, Transport};
 pub use place::{
     AutonomousSystem, Container, Geo, Kubernetes, Labels, Location, Owner, Parent, Process,
@@ -95,6 +97,12 @@ pub struct ApiEvent<'a> {
     /// The call of gRPC that it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grpc: Option<Grpc<'a>>,
+    /// What it asks of GraphQL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub graphql: Option<GraphQl<'a>>,
+    /// The call whose method its body names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rpc: Option<Rpc<'a>>,
     /// What went over the WebSocket that it became.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub websocket: Option<WebSocket<'a>>,

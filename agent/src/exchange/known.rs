@@ -7,6 +7,7 @@ mod device;
 mod guess;
 mod marks;
 mod novelty;
+mod operation;
 mod proof;
 mod route;
 mod score;
@@ -22,6 +23,7 @@ pub use device::Device;
 pub use guess::Guess;
 pub use marks::{Mark, Marks, Secret};
 pub use novelty::{Novel, Novelty};
+pub use operation::{Operation, Speech};
 pub use proof::Proof;
 pub use route::Route;
 pub use score::{ScoreHit, Scores};
@@ -67,6 +69,8 @@ pub struct Known {
     pub geo: Option<Arc<Geo>>,
     /// What its values ask for and give out.
     pub content: Content,
+    /// Which operation it asks for, where one path serves many.
+    pub operation: Option<Box<Operation>>,
 }
 
 impl Known {
@@ -83,5 +87,6 @@ impl Known {
                 .sum::<usize>()
             + self.content.bytes()
             + self.spoken.bytes()
+            + self.operation.as_ref().map_or(0, |one| one.bytes())
     }
 }

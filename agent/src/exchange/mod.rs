@@ -20,8 +20,8 @@ mod websocket;
 pub use conn::{Conn, Context, Options};
 pub use known::{
     AgentClass, Client, Content, Device, Grpc, GrpcMessages, Guess, Known, Mark, Marks, Novel,
-    Novelty, Proof, Route, ScoreHit, Scores, Secret, Signal, Signals, Spoken, User, WebSocket,
-    Words,
+    Novelty, Operation, Proof, Route, ScoreHit, Scores, Secret, Signal, Signals, Speech, Spoken,
+    User, WebSocket, Words,
 };
 
 pub use target::{url, url_of};

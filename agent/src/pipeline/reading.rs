@@ -5,10 +5,10 @@
 use std::sync::Arc;
 
 use crate::clock::BootTime;
-use crate::content::Parts;
+use crate::content::{Parts, operation};
 use crate::detect::content;
 use crate::detect::score::{Scorer, ScorerError, Secrets, Untried};
-use crate::exchange::{Exchange, Scores};
+use crate::exchange::{Exchange, Operation, Scores};
 use crate::redact::{Marker, Redactor, SealContext};
 use eaves_common::Role;
 
@@ -100,11 +100,13 @@ impl Reading {
         let untried = self.untried.as_mut().filter(|_| is_judged);
         let guess = untried.and_then(|untried| Scorer::untried(&parts, untried));
         let content = content(&parts);
+        let operation = operation(&parts).map(|found| Box::new(Operation::of(&found)));
         self.memory = parts.recycle();
         exchange.known.marks = marks;
         exchange.known.scores = scores;
         exchange.known.guess = guess;
         exchange.known.content = content;
+        exchange.known.operation = operation;
     }
 }
 

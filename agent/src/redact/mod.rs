@@ -18,7 +18,9 @@ mod key;
 mod marker;
 mod masked;
 mod names;
+mod operation;
 mod options;
+mod parts;
 mod path;
 mod place;
 mod pseudonym;
@@ -163,23 +165,10 @@ pub fn seal<'a>(
         tls: tls(conn),
         url: request.map(|m| scheme_of(conn, m, url(&m.head, masked))),
         grpc: spoken.grpc.as_deref().map(grpc),
-        websocket: spoken
-            .websocket
-            .as_deref()
-            .map(|socket| websocket::websocket(socket, masked)),
-        http: Http {
-            route: exchange.known.route.as_ref().map(|r| &*r.template),
-            request: request.map(|m| {
-                let mut sealed = sealed_request(m, masked);
-                note_codings(&mut sealed.body, &m.head, spoken.request_decoded);
-                sealed
-            }),
-            response: response.map(|m| {
-                let mut sealed = sealed_response(m, masked);
-                note_codings(&mut sealed.body, &m.head, spoken.response_decoded);
-                sealed
-            }),
-        },
+        graphql: operation::graphql(exchange),
+        rpc: operation::rpc(exchange),
+        websocket: websocket::websocket(exchange, masked),
+        http: http(exchange, masked),
         user: user(exchange, masked),
         user_agent: user_agent(exchange, masked),
         process: place::process(exchange, context.boot),
@@ -204,6 +193,24 @@ fn user<'a>(exchange: &'a Exchange, masked: &'a Masked) -> Option<User<'a>> {
         source: &user.source,
         credential: user.credential,
     })
+}
+
+/// Both messages, masked.
+fn http<'a>(exchange: &'a Exchange, masked: &'a Masked) -> Http<'a> {
+    let spoken = &exchange.known.spoken;
+    Http {
+        route: exchange.known.route.as_ref().map(|r| &*r.template),
+        request: exchange.request.as_ref().map(|m| {
+            let mut sealed = sealed_request(m, masked);
+            note_codings(&mut sealed.body, &m.head, spoken.request_decoded);
+            sealed
+        }),
+        response: exchange.response.as_ref().map(|m| {
+            let mut sealed = sealed_response(m, masked);
+            note_codings(&mut sealed.body, &m.head, spoken.response_decoded);
+            sealed
+        }),
+    }
 }
 
 /// Who asked: as it is believed, or else the socket's end.
@@ -427,9 +434,15 @@ fn body<'a>(
         .map(<[u8]>::trim_ascii)
         .filter(|value| !value.is_empty())
         .map(Lower);
-    let content = masked.or(side, Container::Body, &body.content);
-    let content = (!masked.leaves_out(side)).then_some(content);
-    Some(event::Body::new(content, body.content.len(), media_type))
+    let shown = masked.or(side, Container::Body, &body.content);
+    let content = (!masked.leaves_out(side)).then_some(shown);
+    let mut told = event::Body::new(content, body.content.len(), media_type);
+    if content.is_some()
+        && let Some(field) = head.field("content-type")
+    {
+        told.parts = parts::parts(field, &body.content, shown);
+    }
+    Some(told)
 }
 
 fn completeness(exchange: &Exchange) -> Completeness {

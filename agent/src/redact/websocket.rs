@@ -3,11 +3,15 @@
 use super::Masked;
 use crate::content::{Container, Side};
 use crate::event::{self, Content, MessageKind, MessageTo, WebSocketSample};
-use crate::exchange::{Coded, Opcode, Sample, To, WebSocket};
+use crate::exchange::{Coded, Exchange, Opcode, Sample, To};
 
-pub(super) fn websocket<'a>(socket: &'a WebSocket, masked: &'a Masked) -> event::WebSocket<'a> {
+pub(super) fn websocket<'a>(
+    exchange: &'a Exchange,
+    masked: &'a Masked,
+) -> Option<event::WebSocket<'a>> {
+    let socket = exchange.known.spoken.websocket.as_deref()?;
     let numbered = (0..u16::MAX).zip(&socket.samples);
-    event::WebSocket {
+    Some(event::WebSocket {
         messages_to_server: socket.to_server.count,
         messages_to_client: socket.to_client.count,
         bytes_to_server: socket.to_server.bytes,
@@ -16,7 +20,7 @@ pub(super) fn websocket<'a>(socket: &'a WebSocket, masked: &'a Masked) -> event:
         samples: numbered
             .map(|(number, one)| sample(number, one, masked))
             .collect(),
-    }
+    })
 }
 
 fn sample<'a>(number: u16, sample: &'a Sample, masked: &'a Masked) -> WebSocketSample<'a> {

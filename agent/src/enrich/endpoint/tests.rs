@@ -1,7 +1,7 @@
 use super::{Endpoints, HOSTS_MAX, REFUSED_MAX, TEMPLATES_MAX};
 use crate::enrich::Identity;
 use crate::enrich::testing::{exchange, request, response};
-use crate::exchange::Signal;
+use crate::exchange::{Operation, Signal, Speech};
 use proptest::prelude::*;
 
 fn endpoints() -> Endpoints {
@@ -110,23 +110,30 @@ fn names_of_grpc_are_words_however_many() {
 }
 
 #[test]
-fn operations_of_graphql_are_endpoints_of_their_own() {
+fn operations_are_endpoints_of_their_own() {
     let endpoints = &mut endpoints();
-    let mut check = |body: &str, expected: &str, login| {
-        let fields = [("Host", "a"), ("Content-Type", "application/json")];
-        let request = request("POST", "/graphql", &fields, body.as_bytes());
-        let exchange = exchange(request, Some(response(200, &[], b"{}")));
+    let mut check = |speech, name: Option<&str>, expected: &str, login| {
+        let request = request("POST", "/graphql", &[("Host", "a")], b"{}");
+        let mut exchange = exchange(request, Some(response(200, &[], b"{}")));
+        exchange.known.operation = Some(Box::new(Operation {
+            speech,
+            name: name.map(Into::into),
+            persisted: None,
+            batch: 1,
+        }));
         let (route, facts) = endpoints.find(&exchange).unwrap();
         assert_eq!(*route.template, *expected);
         assert_eq!(facts.sensitive.has(Signal::SensitiveLogin), login);
     };
-    check(r#"{"query":"query Me { me }"}"#, "/graphql#Me", false);
+    check(Speech::Query, Some("Me"), "/graphql#Me", false);
+    check(Speech::Mutation, Some("signIn"), "/graphql#signIn", true);
+    check(Speech::Query, None, "/graphql", false);
     check(
-        r#"{"query":"mutation signIn { login }"}"#,
-        "/graphql#signIn",
-        true,
+        Speech::JsonRpc,
+        Some("order.get"),
+        "/graphql#order.get",
+        false,
     );
-    check(r#"{"query":"{ me }"}"#, "/graphql", false);
 }
 
 #[test]

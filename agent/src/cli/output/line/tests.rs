@@ -75,6 +75,8 @@ fn event() -> ApiEvent<'static> {
         partial: false,
         first: None,
         grpc: None,
+        graphql: None,
+        rpc: None,
         websocket: None,
         http: http(),
         user: None,

@@ -328,3 +328,42 @@ fn bytes_that_are_no_frames_are_let_go() {
     assert_eq!(out.exchanges, []);
     assert_eq!(out.words.len(), 1);
 }
+
+#[test]
+fn a_block_that_swells_is_cut() {
+    // One field of 4000 bytes goes into the table, and is named a thousand times by each block.
+    let shard = flood(300, |peers, at| {
+        let mut block = Peers::block(
+            &mut peers.client,
+            &[(":method", "GET"), (":path", "/"), (":scheme", "http")],
+        );
+        if at == 0 {
+            block.extend(b"\x40\x01b\x7f\xa1\x1e");
+            block.extend([b'x'; 4000]);
+        }
+        block.extend([0xbe; 1000]);
+        peers.send(&frame(1, END_HEADERS | END_STREAM, 2 * at + 1, &block));
+        peers.response(2 * at + 1, END_STREAM, "200");
+    });
+    assert_eq!(shard.counters().get(Counter::ProtocolRequests), 300);
+}
+
+#[test]
+fn windows_and_lengths_of_2_to_the_31_take_no_memory() {
+    let shard = flood(2_000, |peers, at| {
+        let largest = [0x7f, 0xff, 0xff, 0xff];
+        peers.answer(&frame(8, 0, 0, &largest));
+        // SETTINGS_INITIAL_WINDOW_SIZE, and the largest frame there may be.
+        let settings = [&[0, 4][..], &largest, &[0, 5, 0, 0xff, 0xff, 0xff]].concat();
+        peers.send(&frame(4, 0, 0, &settings));
+        if at % 100 == 0 {
+            let stream = at + 1;
+            peers.request(stream, 0, "POST", "/large");
+            let header = [0xff, 0xff, 0xff, 0, 0];
+            peers.send(&[&header[..], &stream.to_be_bytes()].concat());
+            peers.send(&[0; 900]);
+            peers.conn.pass(Flow::Received, 0x00ff_ffff - 900);
+        }
+    });
+    assert_eq!(shard.counters().get(Counter::ProtocolRequests), 20);
+}
