@@ -15,6 +15,8 @@ use crate::event::{EventId, Extent, Outcome, Signals};
 pub struct Facts<'a> {
     /// Id of the exchange.
     pub id: EventId,
+    /// An exchange that goes on and was told before: it counts once.
+    pub told_before: bool,
     /// First byte of the request: the only time that detectors know.
     pub time: WallTime,
     /// The `id` that a recorded request has of its own.
@@ -91,6 +93,7 @@ impl<'a> Facts<'a> {
     pub fn new(id: EventId, time: WallTime, shown: &'a dyn Shown) -> Self {
         Self {
             id,
+            told_before: false,
             time,
             source_id: None,
             client: None,

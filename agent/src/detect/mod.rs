@@ -218,7 +218,13 @@ impl Detectors {
             incidents: &mut learnt.incidents,
             books,
         };
+        if facts.told_before {
+            // What is new of it can be its content alone.
+            injection::look(&mut learnt.usual, &mut scene);
+            return;
+        }
         learnt.probing.look(&mut scene);
+        learnt.usual.count(&scene);
         injection::look(&mut learnt.usual, &mut scene);
         learnt.auth.look(&mut scene);
         learnt.tokens.look(&mut scene);

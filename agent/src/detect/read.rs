@@ -31,6 +31,7 @@ impl<'a> Facts<'a> {
             (None, Some(Address::Ip(ip))) => Some(ip),
             _ => None,
         };
+        facts.told_before = known.spoken.report > 0;
         facts.duration_ns = event.duration_ns;
         facts.signals = known.signals;
         facts.process = &exchange.conn.open.comm;

@@ -96,6 +96,8 @@ impl Sealed {
     pub fn facts(&self) -> Facts<'_> {
         let mut facts = Facts::new(self.id, self.time, self);
         let bytes = |path: &str| self.text(path).unwrap_or_default().as_bytes();
+        let first = self.text("/first");
+        facts.told_before = first.is_some() && first != self.text("/id");
         facts.client = self
             .text("/client/address")
             .and_then(|text| text.parse().ok());

@@ -263,7 +263,10 @@ impl<'a> Host<'a> {
             self.catalog.joined(&host, &from, &to);
         }
         // What this host asks of others is no endpoint of its own.
-        if let (Role::Server, Some(request)) = (exchange.conn.role, &exchange.request) {
+        // One that goes on was counted when it was told first.
+        let first = exchange.known.spoken.report == 0;
+        if let (true, Role::Server, Some(request)) = (first, exchange.conn.role, &exchange.request)
+        {
             let time = boot.date(request.began);
             self.catalog.exchange(exchange, time);
         }

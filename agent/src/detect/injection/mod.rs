@@ -20,7 +20,6 @@ pub(super) use usual::Usual;
 /// Turns every hit into what its detector says.
 pub(super) fn look(usual: &mut Usual, scene: &mut Scene<'_, '_>) {
     let facts = scene.facts;
-    usual.count(scene);
     for hit in &facts.hits {
         let found = hit.detector.parse::<Id>().ok().and_then(row);
         if let Some(row) = found {

@@ -116,7 +116,7 @@ fn teaches(scene: &Scene<'_, '_>) -> bool {
 
 impl Usual {
     /// Counts an answer of an endpoint that such content is sent to.
-    pub(super) fn count(&mut self, scene: &Scene<'_, '_>) {
+    pub(in crate::detect) fn count(&mut self, scene: &Scene<'_, '_>) {
         if self.endpoints.len() > 0
             && teaches(scene)
             && let Some(Answers(n)) = self.endpoints.get_mut(scene.keys.endpoint, scene.now_s)

@@ -10,6 +10,19 @@ fn guess(trial: &mut Trial, seconds: std::ops::Range<u64>) {
     }
 }
 
+fn traversal() -> Hit<'static> {
+    Hit {
+        detector: "inj-04",
+        confidence: 0.9,
+        outcome: Outcome::Attempted,
+        about: None,
+        part: Cow::Borrowed("request.query.file"),
+        excerpt: Cow::Borrowed("../../etc/passwd"),
+        decoded_by: Vec::new(),
+        proof: Cow::Borrowed(""),
+    }
+}
+
 #[test]
 fn an_incident_opens_is_told_again_as_it_doubles_and_closes_after_quiet() {
     let mut trial = Trial::new(Options::default());
@@ -58,16 +71,7 @@ fn an_exchange_is_shown_once_with_what_was_found_in_it() {
     for second in 0..20 {
         trial.look(second, |facts| {
             facts.agent = b"nikto";
-            facts.hits.push(Hit {
-                detector: "inj-04",
-                confidence: 0.9,
-                outcome: Outcome::Attempted,
-                about: None,
-                part: Cow::Borrowed("request.query.file"),
-                excerpt: Cow::Borrowed("../../etc/passwd"),
-                decoded_by: Vec::new(),
-                proof: Cow::Borrowed(""),
-            });
+            facts.hits.push(traversal());
         });
     }
     guess(&mut trial, 20..60);
@@ -160,6 +164,24 @@ fn what_is_disabled_suppressed_or_tried_is_told_accordingly() {
     };
     assert_eq!(words(suppress(None)), []);
     assert_eq!(words(suppress(Some(at(5)))).len(), 2);
+}
+
+#[test]
+fn an_exchange_that_is_told_again_counts_once_and_its_content_each_time() {
+    let mut trial = Trial::new(Options::default());
+    for second in 0..60 {
+        trial.look(second, |facts| {
+            login(facts, b"alice", 1, 401);
+            facts.told_before = second > 0;
+        });
+    }
+    assert!(trial.words().is_empty(), "{:?}", trial.words());
+    trial.look(60, |facts| {
+        login(facts, b"alice", 1, 101);
+        facts.told_before = true;
+        facts.hits.push(traversal());
+    });
+    assert_eq!(trial.words().len(), 1);
 }
 
 #[test]
