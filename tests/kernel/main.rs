@@ -8,7 +8,6 @@ mod attacks;
 mod bounds;
 mod doctor;
 mod drops;
-mod http2;
 mod identity;
 mod kernel_log;
 mod lifecycle;
@@ -40,7 +39,6 @@ fn main() {
         place::trials(),
         identity::trials(),
         websocket::trials(),
-        http2::trials(),
     ];
     let trials = trials.into_iter().flatten().collect();
     libtest_mimic::run(&arguments, trials).exit();

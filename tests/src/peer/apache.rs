@@ -37,7 +37,23 @@ pub fn apache(sandbox: &Sandbox, name: &str, mpm: Mpm) -> Result<Server> {
     fs::create_dir_all(sandbox.file(&format!("{name}/mutex")))?;
     let port = port()?;
     let log = sandbox.file(&format!("{name}.log"));
-    let mut config = begin(mpm);
+    let (mpm, limits) = match mpm {
+        Mpm::Prefork => (
+            "prefork",
+            "StartServers 4\nMaxSpareServers 32\nMaxRequestWorkers 32\n",
+        ),
+        Mpm::Event => (
+            "event",
+            "StartServers 2\nThreadsPerChild 16\nMaxRequestWorkers 64\n",
+        ),
+    };
+    let mut config = format!("LoadModule mpm_{mpm}_module {MODULES}/mod_mpm_{mpm}.so\n{limits}");
+    for module in ["authz_core", "alias", "rewrite", "headers", "mime"] {
+        let _ = writeln!(
+            config,
+            "LoadModule {module}_module {MODULES}/mod_{module}.so"
+        );
+    }
     let _ = write!(
         config,
         "ServerName localhost
@@ -71,9 +87,6 @@ Header always set x-id %{{XID}}e env=XID
         folder = utf8(&sandbox.file(name))?,
         log = utf8(&log)?,
     );
-    if mpm == Mpm::Event {
-        config += "Protocols h2c http/1.1\nH2MaxSessionStreams 200\n";
-    }
     for status in STATUSES {
         let _ = writeln!(config, "RewriteRule ^/status/{status}$ - [R={status},L]");
     }
@@ -93,31 +106,4 @@ Header always set x-id %{{XID}}e env=XID
         gentle: Signal::TERM,
     }
     .ready()
-}
-
-/// The process model with its limits, and the modules.
-fn begin(mpm: Mpm) -> String {
-    let (name, limits) = match mpm {
-        Mpm::Prefork => (
-            "prefork",
-            "StartServers 4\nMaxSpareServers 32\nMaxRequestWorkers 32\n",
-        ),
-        Mpm::Event => (
-            "event",
-            "StartServers 2\nThreadsPerChild 16\nMaxRequestWorkers 64\n",
-        ),
-    };
-    let mut config = format!("LoadModule mpm_{name}_module {MODULES}/mod_mpm_{name}.so\n{limits}");
-    let mut modules = vec!["authz_core", "alias", "rewrite", "headers", "mime"];
-    // A process a connection cannot speak HTTP/2.
-    if mpm == Mpm::Event {
-        modules.push("http2");
-    }
-    for module in modules {
-        let _ = writeln!(
-            config,
-            "LoadModule {module}_module {MODULES}/mod_{module}.so"
-        );
-    }
-    config
 }

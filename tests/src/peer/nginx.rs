@@ -22,8 +22,6 @@ pub struct Nginx {
     pub long_heads: bool,
     /// Speaks TLS with this certificate.
     pub tls: Option<Certificate>,
-    /// Speaks HTTP/2, and nothing else where it is not TLS that tells.
-    pub http2: bool,
     /// Everything goes on to this place, over kept connections.
     pub upstream: Option<Place>,
 }
@@ -65,7 +63,7 @@ http {{
   client_header_timeout 300; client_body_timeout 300; keepalive_timeout 300;
   {long_heads}
   {upstream}
-  server {{ listen 127.0.0.1:{port} backlog=4096 {tls} {http2}; root {folder}/root; {locations} }}
+  server {{ listen 127.0.0.1:{port} backlog=4096 {tls}; root {folder}/root; {locations} }}
 }}
 ",
         workers = options.workers.max(1),
@@ -79,7 +77,6 @@ http {{
             ),
             None => String::new(),
         },
-        http2 = if options.http2 { "http2" } else { "" },
         long_heads = if options.long_heads { "large_client_header_buffers 4 64k;" } else { "" },
         sendfile = if options.sendfile { "on" } else { "off" },
     );

@@ -48,10 +48,6 @@ const PEERS: &[Package] = &[
         programs: &["openssl"],
     },
     Package {
-        name: "nghttp2-client",
-        programs: &["h2load"],
-    },
-    Package {
         name: "wrk",
         programs: &["wrk"],
     },
