@@ -71,11 +71,14 @@ impl Cgroup {
 
     /// Has the process `pid` and its children go on in it.
     pub(crate) fn take(&self, pid: u32) -> Result<()> {
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
         let procs = self.path()?.join("cgroup.procs");
-        for pid in std::iter::once(pid.to_string().as_str()).chain(children.split_whitespace()) {
-            fs::write(&procs, pid).with_context(|| format!("{pid} to {}", procs.display()))?;
-        }
+        let enter = |pid: &str| {
+            fs::write(&procs, pid).with_context(|| format!("{pid} to {}", procs.display()))
+        };
+        // Children that it has from here on begin in the cgroup; those from before are listed.
+        enter(&pid.to_string())?;
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+        children.split_whitespace().try_for_each(enter)?;
         Ok(())
     }
 
