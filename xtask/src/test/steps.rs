@@ -23,7 +23,7 @@ const FUZZ_S: u32 = 15;
 const FUZZ_FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
     -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares \
-    -Dwarnings -Cdebug-assertions -Coverflow-checks --cfg fuzzing";
+    -Ccodegen-units=1 -Dwarnings -Cdebug-assertions -Coverflow-checks --cfg fuzzing";
 
 /// Servers and clients of the kernel tests.
 const PEERS: &[Package] = &[
