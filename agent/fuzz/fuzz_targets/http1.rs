@@ -2,7 +2,8 @@
 #![no_main]
 
 use eaves::protocol::http1::{Asked, Limits, Message, Parser, Side, Step};
-use eaves::telemetry::{Counter, Counters};
+use eaves::telemetry::Counters;
+use eaves_fuzz::parsed;
 use libfuzzer_sys::fuzz_target;
 
 const LIMITS: Limits = Limits {
@@ -41,16 +42,7 @@ fn run(side: Side, asked: Asked, pieces: &[&[u8]]) -> Vec<Found> {
         assert!(input.is_empty());
         assert!(parser.bytes() < 3 * LIMITS.head_bytes + 8192);
     }
-    let parts = [
-        Counter::ProtocolBytesHead,
-        Counter::ProtocolBytesBody,
-        Counter::ProtocolBytesFraming,
-        Counter::ProtocolBytesPassed,
-    ];
-    assert_eq!(
-        parts.map(|part| counters.get(part)).iter().sum::<u64>(),
-        fed
-    );
+    assert_eq!(parsed(&counters), fed);
     let ending = parser.end(true);
     found.push(Found::Other(format!("{ending:?}")));
     found

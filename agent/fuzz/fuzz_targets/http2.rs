@@ -6,7 +6,8 @@ use std::borrow::Cow;
 
 use eaves::protocol::http1::Limits;
 use eaves::protocol::http2::{Parser, Step};
-use eaves::telemetry::{Counter, Counters};
+use eaves::telemetry::Counters;
+use eaves_fuzz::parsed;
 use libfuzzer_sys::fuzz_target;
 
 const LIMITS: Limits = Limits {
@@ -48,16 +49,7 @@ fn run(mut parser: Parser, pieces: &[&[u8]], gap: Option<u64>) -> Vec<String> {
         assert!(parser.bytes() < HELD_MAX_BYTES);
     }
     found.extend(body.map(|body| format!("{body:?}")));
-    let parts = [
-        Counter::ProtocolBytesHead,
-        Counter::ProtocolBytesBody,
-        Counter::ProtocolBytesFraming,
-        Counter::ProtocolBytesPassed,
-    ];
-    assert_eq!(
-        parts.map(|part| counters.get(part)).iter().sum::<u64>(),
-        fed
-    );
+    assert_eq!(parsed(&counters), fed);
     found
 }
 

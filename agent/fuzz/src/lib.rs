@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use eaves::clock::Ktime;
 use eaves::exchange::{Body, Half, Head, Span, Version};
+use eaves::telemetry::{Counter, Counters};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Kinds of bodies, each read in another way.
@@ -40,6 +41,17 @@ pub fn linear(bytes: usize, work: impl FnOnce()) {
 fn cpu_time() -> Duration {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+}
+
+/// Bytes that a parser accounts for.
+pub fn parsed(counters: &Counters) -> u64 {
+    let parts = [
+        Counter::ProtocolBytesHead,
+        Counter::ProtocolBytesBody,
+        Counter::ProtocolBytesFraming,
+        Counter::ProtocolBytesPassed,
+    ];
+    parts.iter().map(|part| counters.get(*part)).sum()
 }
 
 /// A message: its method and target, or its status, its fields and its body.
