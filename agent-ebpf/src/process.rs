@@ -40,12 +40,11 @@ const FILE_WORD: usize = WORDS - FILE_BYTES / 8;
 /// Remembers that a process serves; `start` is when it started.
 #[inline(always)]
 pub(crate) fn serves(tgid: u32, start: u64) {
-    // SAFETY: a value of the map.
-    if SERVERS
-        .get_ptr(tgid)
-        .is_some_and(|known| unsafe { *known } == start)
-    {
-        return;
+    if let Some(known) = SERVERS.get_ptr(tgid) {
+        // SAFETY: a value of the map.
+        if unsafe { *known } == start {
+            return;
+        }
     }
     // Without room its acts are not told, and nothing is proven by them.
     let _ = SERVERS.insert(tgid, start, 0);
