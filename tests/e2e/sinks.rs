@@ -31,8 +31,13 @@ pub(super) fn journal(sandbox: &Sandbox, count: usize) {
 
 /// The line of an exchange, one of seven clients'.
 fn exchange(number: usize) -> (RecordKind, String) {
+    exchange_at(number, "2026-11-21T06:02:11.000000000Z")
+}
+
+/// The line of an exchange of a time, one of seven clients'.
+pub(super) fn exchange_at(number: usize, time: &str) -> (RecordKind, String) {
     let line = format!(
-        "{{\"kind\":\"exchange\",\"schema\":1,\"id\":\"{}\",\"time\":\"2026-11-21T06:02:11.000000000Z\",\"client\":{{\"address\":\"10.0.0.{}\"}},\"n\":{number}}}\n",
+        "{{\"kind\":\"exchange\",\"schema\":1,\"id\":\"{}\",\"time\":\"{time}\",\"client\":{{\"address\":\"10.0.0.{}\"}},\"n\":{number}}}\n",
         id(number),
         number % 7
     );
