@@ -59,12 +59,12 @@ struct Labelled {
     exchange: Exchange,
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/detect");
     let attacks = labelled(&folder.join("malicious.jsonl.zst"))?;
     let plain = labelled(&folder.join("benign.jsonl.zst"))?;
     let mut reading = Reading::new()?;
-    // `cargo bench -p eaves --bench detect speed` measures nothing else.
+    // `cargo bench -p eaves --bench all -- detect speed` measures nothing else.
     if std::env::args().any(|word| word == "speed") {
         return speed(&folder, &mut reading);
     }

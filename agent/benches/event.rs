@@ -1,15 +1,12 @@
 //! What enriching, sealing and encoding one small exchange costs, beside what serde_json takes to encode it and
 //! what copying the line takes.
 //!
-//! `cargo bench -p eaves --bench event -- --show` prints the line.
-
-#![expect(clippy::expect_used, reason = "a bench, run by hand")]
-
-mod measure;
+//! `cargo bench -p eaves --bench all -- event --show` prints the line.
 
 use std::hint::black_box;
 use std::sync::Arc;
 
+use crate::measure::{Bench, Cost, cost};
 use eaves::capture::{ConnOpen, Origin};
 use eaves::catalog::Catalog;
 use eaves::clock::{BootTime, Ktime, WallTime};
@@ -20,7 +17,6 @@ use eaves::exchange::{Body, ConnInfo, Exchange, Half, Head, Known, Seen, Span, V
 use eaves::keyed::HashKey;
 use eaves::redact::{Marker, Masked, SealContext, seal};
 use eaves_common::{ConnId, Role, Transport};
-use measure::{Bench, Cost, cost};
 
 const REQUEST: &[(&str, &str)] = &[
     ("Host", "api.example.com"),
@@ -130,7 +126,7 @@ fn exchange() -> Exchange {
     }
 }
 
-fn main() {
+pub(crate) fn main() {
     let exchange = exchange();
     let context = SealContext::new(&Origin {
         host_name: "web-3".into(),

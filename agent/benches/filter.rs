@@ -1,10 +1,8 @@
 //! What it costs to hold filters against the lines of a journal: lines and bytes a second on one
 //! core, beside what serde_json takes to make trees of the same lines, and what finding their ends takes.
 //!
-//! `cargo bench -p eaves --bench filter`. Two kinds of lines: small ones of about 600 bytes with two
+//! `cargo bench -p eaves --bench all -- filter`. Two kinds of lines: small ones of about 600 bytes with two
 //! header fields, and such with eighteen. Ratios are within this run; times are of this machine.
-
-#![expect(clippy::expect_used, reason = "a bench, run by hand")]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -64,7 +62,7 @@ fn cost(mut pass: impl FnMut()) -> f64 {
     least
 }
 
-fn main() {
+pub(crate) fn main() {
     for fields in [2, 18] {
         let text: String = (0..LINES).map(|n| line(n, fields)).collect();
         let lines = || text.as_bytes().split_inclusive(|byte| *byte == b'\n');

@@ -1,12 +1,7 @@
 //! What the stages behind the exchange cost, each beside putting the exchange together, with what it may
 //! cost at most; and all of it at once, as `eaves run` does it.
 //!
-//! `cargo bench -p eaves --bench host`. Ratios are within this run.
-
-#![expect(clippy::expect_used, reason = "a bench, run by hand")]
-
-mod measure;
-mod traffic;
+//! `cargo bench -p eaves --bench all -- host`. Ratios are within this run.
 
 use std::hint::black_box;
 use std::io;
@@ -14,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::measure::{Bench, Cost, allocations, cost};
+use crate::traffic::{Kind, Traffic, answer, attacked, users, usual};
 use eaves::capture::{Origin, Source};
 use eaves::catalog::Catalog;
 use eaves::clock::{BootTime, Moment, WallTime};
@@ -28,9 +25,7 @@ use eaves::journal::{Journal, KeyPlace, Keys, Options, RealDisk, Record, RecordK
 use eaves::keyed::HashKey;
 use eaves::pipeline::{self, Detect, Host, Keep, Outcome, Requests, Shard, ShardOptions};
 use eaves::redact::{Marker, Masked, Redactor, SealContext, seal};
-use measure::{Bench, Cost, allocations, cost};
 use rustix::time::{ClockId, clock_gettime};
-use traffic::{Kind, Traffic, answer, attacked, users, usual};
 
 /// Exchanges that go through one room after the other.
 const BATCH: u64 = 250;
@@ -64,7 +59,7 @@ const ROOMS: [(&str, Option<f64>); 10] = [
     ("journal: append", None),
 ];
 
-fn main() {
+pub(crate) fn main() {
     let dir = std::env::temp_dir().join(format!("eaves-bench-host-{}", std::process::id()));
     let mixes: [(&str, Mix); 3] = [
         ("GET", |_| Kind::Get),

@@ -1,11 +1,7 @@
 //! What appending and sealing costs beside zstd alone over the same lines, how many bytes an event
 //! takes, and what reading costs beside decompressing alone.
 //!
-//! `cargo bench -p eaves --bench journal`. Ratios are within this run; rates are of this machine.
-
-#![expect(clippy::expect_used, reason = "a bench, run by hand")]
-
-mod events;
+//! `cargo bench -p eaves --bench all -- journal`. Ratios are within this run; rates are of this machine.
 
 use std::fs::{self, File};
 use std::hint::black_box;
@@ -17,7 +13,7 @@ use std::time::Instant;
 use eaves::clock::Moment;
 use eaves::journal::{Cursor, FRAME_BYTES, Journal, Key, Reader, RealDisk};
 
-use events::{Event, Events, options};
+use crate::events::{Event, Events, options};
 
 /// Events of one round.
 const EVENTS: usize = 100_000;
@@ -129,7 +125,7 @@ fn read(dir: &Path, client: Option<&str>) -> (f64, usize, u64) {
     (seconds, records, bytes)
 }
 
-fn main() {
+pub(crate) fn main() {
     let events: Vec<Event> = Events::new(CLIENTS, KEPT).take(EVENTS).collect();
     let raw: usize = events.iter().map(|event| event.line.len()).sum();
     let count = events.len() as f64;

@@ -1,18 +1,15 @@
 //! HTTP/2, WebSocket and gRPC through their parsers, held against httparse and a copy of one small
 //! exchange over HTTP/1; HPACK beside another decoder of the same blocks.
 
-mod exchange;
-mod measure;
-
 use std::hint::black_box;
 
+use crate::exchange::{against_httparse, response};
+use crate::measure::cost;
 use eaves::protocol::grpc::{Form, Messages};
 use eaves::protocol::http1::Limits;
 use eaves::protocol::http2::{Parser, Step};
 use eaves::protocol::websocket::{Deflate, Extensions, Reader, Samples, To};
 use eaves::telemetry::Counters;
-use exchange::{against_httparse, response};
-use measure::cost;
 
 /// Requests, messages or calls of one pass.
 const MANY: u32 = 1000;
@@ -78,7 +75,7 @@ fn text(message: &[u8], first: u8) -> Vec<u8> {
     bytes
 }
 
-fn main() {
+pub(crate) fn main() {
     let bench = against_httparse(&response());
     let blocks = blocks();
     let preface = [

@@ -1,21 +1,18 @@
 //! Record bytes to exchanges: a GET with ten fields and 350 bytes of JSON back, keep-alive.
 
-mod exchange;
-mod measure;
-
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use crate::exchange::{REQUEST, against_httparse, response};
+use crate::measure::{Cost, allocations};
 use eaves::capture::ConnBuilder;
 use eaves::pipeline::{Outcome, Shard, ShardOptions};
 use eaves_common::Flow;
-use exchange::{REQUEST, against_httparse, response};
-use measure::{Cost, allocations};
 
 /// Exchanges of one pass.
 const EXCHANGES: u64 = 20_000;
 
-fn main() {
+pub(crate) fn main() {
     let response = response();
     let bench = against_httparse(&response);
     for conns in [1u64, 1_000, 10_000] {

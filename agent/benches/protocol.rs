@@ -1,14 +1,11 @@
 //! One small exchange through the two parsers of a conn, against httparse and a copy.
 
-mod exchange;
-mod measure;
-
 use std::hint::black_box;
 
+use crate::exchange::{REQUEST, against_httparse, response};
+use crate::measure::cost;
 use eaves::protocol::http1::{Asked, Limits, Parser, Side, Step};
 use eaves::telemetry::Counters;
-use exchange::{REQUEST, against_httparse, response};
-use measure::cost;
 
 fn run(parser: &mut Parser, bytes: &[u8], counters: &mut Counters) -> usize {
     let limits = Limits::default();
@@ -24,7 +21,7 @@ fn run(parser: &mut Parser, bytes: &[u8], counters: &mut Counters) -> usize {
     }
 }
 
-fn main() {
+pub(crate) fn main() {
     let response = response();
     let bench = against_httparse(&response);
     let mut parsers = [Parser::new(Side::Request), Parser::new(Side::Response)];

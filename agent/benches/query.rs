@@ -2,14 +2,9 @@
 //! decompress it and `zstdcat | grep` and `zstdcat | jq` take to search it; and which part of the
 //! bytes is read to find one client in 10 000.
 //!
-//! `cargo bench -p eaves --bench query`. The journal has events of about 600 bytes without bodies, in
+//! `cargo bench -p eaves --bench all -- query`. The journal has events of about 600 bytes without bodies, in
 //! a folder of its own below the temporary one. A query is one thread, as `zstdcat` is. Ratios are
 //! within this run; times are of this machine.
-
-#![expect(clippy::expect_used, reason = "a bench, run by hand")]
-
-mod events;
-mod kept;
 
 use std::hint::black_box;
 use std::ops::ControlFlow;
@@ -20,8 +15,8 @@ use std::time::{Duration, Instant};
 use eaves::filter::{Fields, Filter};
 use eaves::query::{Question, Scan, Scanned, Step, Tally};
 
-use events::{Events, address};
-use kept::write;
+use crate::events::{Events, address};
+use crate::kept::write;
 
 const EVENTS: u64 = 300_000;
 const CLIENTS: u64 = 10_000;
@@ -88,7 +83,7 @@ fn shell(line: &str, files: &[PathBuf]) -> Option<Duration> {
     })
 }
 
-fn main() {
+pub(crate) fn main() {
     let dir = std::env::temp_dir().join(format!("eaves-bench-query-{}", std::process::id()));
     std::fs::create_dir_all(&dir).expect("a folder");
     // No two events in a row are of one client: the index has all the more to tell apart.

@@ -1,13 +1,8 @@
 //! How fast one core forwards a journal to a local HTTP sink, beside a plain loop that posts the same frames
 //! as they lie there, without looking at one event.
 //!
-//! `cargo bench -p eaves --bench sink`. Sink and loop are one thread each; the far end is another, which reads
+//! `cargo bench -p eaves --bench all -- sink`. Sink and loop are one thread each; the far end is another, which reads
 //! each request and answers 200. Ratios are within this run; times are of this machine.
-
-#![expect(clippy::expect_used, reason = "a bench, run by hand")]
-
-mod events;
-mod kept;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -21,8 +16,8 @@ use eaves::journal::{Cursor, Reader};
 use eaves::pipeline::Sinks;
 use eaves::telemetry::Counter;
 
-use events::Events;
-use kept::write;
+use crate::events::Events;
+use crate::kept::write;
 
 const EVENTS: u64 = 200_000;
 const ROUNDS: usize = 3;
@@ -123,7 +118,7 @@ fn least(mut round: impl FnMut()) -> Duration {
     each.min().unwrap_or_default()
 }
 
-fn main() {
+pub(crate) fn main() {
     let dir = std::env::temp_dir().join(format!("eaves-bench-sink-{}", std::process::id()));
     std::fs::create_dir_all(&dir).expect("a folder");
     write(&dir, Events::new(10_000, 40).take(EVENTS as usize));

@@ -1,18 +1,15 @@
 //! Records put in order: one small exchange is two of them.
 
-mod exchange;
-mod measure;
-
 use std::hint::black_box;
 
+use crate::exchange::{REQUEST, against_httparse, response};
+use crate::measure::{Cost, cost};
 use eaves::capture::ConnBuilder;
 use eaves::capture::{ConnOpen, decode};
 use eaves::clock::Ktime;
 use eaves::stream::{Books, Chunk, Consumer, Direction, Env, Options, Parting, Piece, Table};
 use eaves::telemetry::Counters;
 use eaves_common::{Flow, Role};
-use exchange::{REQUEST, against_httparse, response};
-use measure::{Cost, cost};
 
 /// Takes chunks and keeps nothing.
 struct Sink(ConnOpen);
@@ -58,7 +55,7 @@ impl Consumer for Sink {
     }
 }
 
-fn main() {
+pub(crate) fn main() {
     let response = response();
     let bench = against_httparse(&response);
     for conns in [1u64, 1_000, 10_000] {

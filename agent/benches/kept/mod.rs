@@ -9,7 +9,6 @@ use eaves::journal::{Journal, RealDisk};
 use crate::events::{APART_NS, Event, options};
 
 /// Writes `events` into a journal in `dir`.
-#[expect(clippy::expect_used, reason = "a bench, run by hand")]
 pub(crate) fn write(dir: &Path, events: impl Iterator<Item = Event>) {
     let begun = Moment::now();
     let mut journal = Journal::open(options(dir), Arc::new(RealDisk), begun).expect("a journal");

@@ -75,11 +75,10 @@ pub(crate) struct Bench {
 impl Bench {
     /// Holds steps against `baseline`, which bears `name`.
     pub(crate) fn against(name: &str, baseline: Cost) -> Self {
-        let words = std::env::args().skip(1);
+        let (_, words) = crate::asked();
         let bench = Self {
             baseline,
-            // Cargo adds an option of its own.
-            words: words.filter(|word| !word.starts_with("--")).collect(),
+            words,
             lines: std::env::var_os(LINES).is_some(),
         };
         bench.tell(name, baseline);

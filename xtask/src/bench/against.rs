@@ -114,8 +114,11 @@ fn git(root: &Path) -> Command {
     command
 }
 
-/// Builds the benches of the tree at `root`: where each lies.
-fn benches(root: &Path, target: &Path, whose: &str) -> Result<BTreeMap<String, PathBuf>> {
+/// A bench: a program, and the name by which it runs that one alone, if it holds several.
+type Runnable = (PathBuf, Option<String>);
+
+/// Builds the benches of the tree at `root`: by name.
+fn benches(root: &Path, target: &Path, whose: &str) -> Result<BTreeMap<String, Runnable>> {
     say(format!("building the benches of {whose}"));
     let said = output(
         Command::new(cargo())
@@ -128,7 +131,17 @@ fn benches(root: &Path, target: &Path, whose: &str) -> Result<BTreeMap<String, P
             ])
             .arg(target),
     )?;
-    Ok(said.lines().filter_map(executable).collect())
+    let mut benches = BTreeMap::new();
+    for (name, place) in said.lines().filter_map(executable) {
+        if name == "all" {
+            let names = output(Command::new(&place).arg("--list"))?;
+            let named = |name: &str| (name.to_owned(), (place.clone(), Some(name.to_owned())));
+            benches.extend(names.lines().map(named));
+        } else {
+            benches.insert(name, (place, None));
+        }
+    }
+    Ok(benches)
 }
 
 /// Name and place of a bench that one of Cargo's messages tells of.
@@ -144,8 +157,8 @@ fn executable(line: &str) -> Option<(String, PathBuf)> {
 type Cost = (f64, f64);
 
 /// Runs one bench: the cost of each of its steps.
-fn measure(bench: &Path, words: &[String]) -> Result<BTreeMap<String, Cost>> {
-    let said = output(Command::new(bench).args(words).env(LINES, "1"))?;
+fn measure((bench, name): &Runnable, words: &[String]) -> Result<BTreeMap<String, Cost>> {
+    let said = output(Command::new(bench).args(name).args(words).env(LINES, "1"))?;
     Ok(said.lines().filter_map(cost).collect())
 }
 

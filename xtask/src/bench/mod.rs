@@ -29,7 +29,7 @@ pub(crate) struct Options {
     /// Run those of this revision in turn with ours, and print the ratio of each step.
     #[arg(long, value_name = "REV")]
     base: Option<String>,
-    /// Parts of names of steps; all without any.
+    /// A bench's name first, and parts of names of steps; all without any.
     #[arg(value_name = "WORD")]
     words: Vec<String>,
 }
@@ -43,9 +43,14 @@ pub(crate) fn benches(project: &Project, options: &Options) -> Result<()> {
         return against::against(project, revision, &options.words);
     }
     let mut command = Command::new(cargo());
-    command
-        .current_dir(&project.root)
-        .args(["bench", "--package", "eaves", "--bench", "*", "--"]);
+    command.current_dir(&project.root).args([
+        "bench",
+        "--package",
+        "eaves",
+        "--bench",
+        "all",
+        "--",
+    ]);
     run(command.args(&options.words))
 }
 
@@ -60,6 +65,8 @@ pub(crate) fn detect(project: &Project) -> Result<()> {
         "--package",
         "eaves",
         "--bench",
+        "all",
+        "--",
         "detect",
     ]))
 }

@@ -17,13 +17,13 @@ use crate::setup::{Package, is_root};
 use crate::{docs, ebpf, far, kernel, tidy};
 
 /// Seconds each fuzz target runs.
-const FUZZ_S: u32 = 15;
+const FUZZ_S: u32 = 12;
 
 /// Coverage that libFuzzer steers by, as cargo-fuzz asks for it; all of it is in stable compilers.
 const FUZZ_FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
     -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares \
-    -Ccodegen-units=1 -Dwarnings -Cdebug-assertions -Coverflow-checks --cfg fuzzing";
+    -Dwarnings -Cdebug-assertions -Coverflow-checks --cfg fuzzing";
 
 /// Servers and clients of the kernel tests.
 const PEERS: &[Package] = &[
@@ -247,25 +247,23 @@ fn clippy_kernel(context: &Context<'_>) -> Result<Tally> {
 }
 
 fn unit(context: &Context<'_>) -> Result<Tally> {
-    let mut command = at_root(context);
-    command.args(["test", "--no-fail-fast", "--lib", "--bins"]);
-    let mut tally = context.tests("unit", &mut command)?;
-    let mut command = at_root(context);
-    command.args([
-        "test",
-        "--no-fail-fast",
-        "--doc",
-        "-p",
-        "eaves",
-        "-p",
-        "eaves-common",
-    ]);
-    tally.add(&context.tests("unit-doc", &mut command)?);
-    // What the packages switch on beside.
-    let mut command = at_root(context);
-    command.args(["test", "--package", "eaves", "--features", "kubernetes"]);
-    command.args(["--lib", "lookup::"]);
-    tally.add(&context.tests("unit-kubernetes", &mut command)?);
+    let mut tally = Tally::default();
+    let checks = [
+        // With what packages switch on beside: the other tests and the binary go without.
+        ("unit", "--package eaves --lib --features kubernetes"),
+        (
+            "unit-beside",
+            "--package eaves-common --package eaves-tests --package xtask --lib --bins",
+        ),
+        ("unit-doc", "--package eaves --package eaves-common --doc"),
+    ];
+    for (name, what) in checks {
+        let mut command = at_root(context);
+        command
+            .args(["test", "--no-fail-fast"])
+            .args(what.split(' '));
+        tally.add(&context.tests(name, &mut command)?);
+    }
     Ok(tally)
 }
 
@@ -346,7 +344,7 @@ fn benches(context: &Context<'_>) -> Result<Tally> {
     let mut command = at_root(context);
     // With the object that the release binary was built with, the library is not built again.
     command
-        .args(["bench", "--package", "eaves", "--bench", "*"])
+        .args(["bench", "--package", "eaves", "--bench", "all"])
         .env(
             "AGENT_EBPF_OBJECT",
             ebpf::build(context.project, ebpf::Options::default())?,
