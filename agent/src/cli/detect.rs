@@ -96,7 +96,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
     }
     if args.format == Format::Events {
         anyhow::bail!(
-            anyhow::anyhow!("events hold no bytes to judge one by one: leave --per-request out")
+            anyhow::anyhow!("--per-request judges requests: leave it out with --format events")
                 .context(Exit::Usage)
         );
     }
@@ -120,7 +120,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
     // Where standard error is closed there is nobody to tell.
     let _ = writeln!(
         io::stderr(),
-        "eaves: {} requests, {} with findings, {bad} lines that are none",
+        "eaves: requests read: {}, with findings: {}, not readable: {bad}",
         summary.requests,
         summary.fired,
     );

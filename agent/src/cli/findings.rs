@@ -1,6 +1,6 @@
 //! `eaves findings`: incidents of the journal, the newest state of each.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, IsTerminal as _};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -94,7 +94,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
             if args.follow && !first {
                 shown(line, args.json, colours, &mut out);
             } else {
-                incidents.take(line);
+                incidents.take(line, INCIDENTS_MAX);
             }
             ControlFlow::Continue(())
         });
@@ -138,36 +138,41 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
 /// The last record of each incident, in the order in which they opened.
 #[derive(Default)]
 struct Incidents {
-    lines: Vec<Vec<u8>>,
-    places: HashMap<String, usize>,
+    lines: VecDeque<(String, Vec<u8>)>,
+    /// Where each stands, counted from the first that ever was.
+    places: HashMap<String, u64>,
     left_out: u64,
 }
 
 impl Incidents {
-    fn take(&mut self, line: &[u8]) {
+    /// Takes the record in `line`, and keeps at most so many incidents.
+    fn take(&mut self, line: &[u8], most: usize) {
         let Ok(finding) = serde_json::from_slice::<Value>(line) else {
             return;
         };
         let Some(incident) = finding.get("incident").and_then(Value::as_str) else {
             return;
         };
-        if let Some(place) = self
-            .places
-            .get(incident)
-            .and_then(|at| self.lines.get_mut(*at))
-        {
+        let at = self.places.get(incident).map(|at| at - self.left_out);
+        let there = at.and_then(|at| self.lines.get_mut(usize::try_from(at).ok()?));
+        if let Some((_, place)) = there {
             *place = line.to_vec();
-        } else if self.lines.len() < INCIDENTS_MAX {
-            self.places.insert(incident.to_owned(), self.lines.len());
-            self.lines.push(line.to_vec());
-        } else {
+            return;
+        }
+        if self.lines.len() >= most
+            && let Some((oldest, _)) = self.lines.pop_front()
+        {
+            self.places.remove(&oldest);
             self.left_out += 1;
         }
+        let at = self.left_out + self.lines.len() as u64;
+        self.places.insert(incident.to_owned(), at);
+        self.lines.push_back((incident.to_owned(), line.to_vec()));
     }
 
     fn lines(&self, open: bool) -> impl Iterator<Item = &[u8]> {
         let closed = |line: &&[u8]| memchr::memmem::find(line, br#""state":"closed""#).is_some();
-        let lines = self.lines.iter().map(Vec::as_slice);
+        let lines = self.lines.iter().map(|(_, line)| line.as_slice());
         lines.filter(move |line| !(open && closed(line)))
     }
 }
@@ -257,12 +262,24 @@ mod tests {
     fn the_last_state_of_each_incident_is_kept() {
         let mut incidents = Incidents::default();
         for (incident, state) in [("a", "open"), ("b", "open"), ("a", "closed")] {
-            incidents.take(line(incident, state, "x").as_bytes());
+            incidents.take(line(incident, state, "x").as_bytes(), 9);
         }
-        incidents.take(b"no json");
+        incidents.take(b"no json", 9);
         assert_eq!(incidents.lines(false).count(), 2);
         let open: Vec<_> = incidents.lines(true).collect();
         assert_eq!(open, [line("b", "open", "x").as_bytes()]);
+    }
+
+    #[test]
+    fn of_too_many_the_oldest_are_left_out() {
+        let mut incidents = Incidents::default();
+        for (incident, state) in [("a", "1"), ("b", "2"), ("c", "3"), ("b", "4"), ("d", "5")] {
+            incidents.take(line(incident, state, "x").as_bytes(), 2);
+        }
+        let kept: Vec<_> = incidents.lines(false).collect();
+        let [c, d] = [line("c", "3", "x"), line("d", "5", "x")];
+        assert_eq!(kept, [c.as_bytes(), d.as_bytes()]);
+        assert_eq!(incidents.left_out, 2);
     }
 
     #[test]

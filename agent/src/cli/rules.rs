@@ -1,13 +1,13 @@
 //! `eaves rules`: detectors and rules of one's own.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
 use super::findings::word;
 use super::{Exit, output};
-use crate::detect::{ROWS, Row, Rules, row};
+use crate::detect::{ROWS, Row, Rule, Rules, row};
 use crate::pipeline::rule_files;
 
 /// Where rules lie if no other folder is named.
@@ -28,6 +28,7 @@ enum Command {
     #[command(after_long_help = "\
 Examples:
   eaves rules explain auth-01
+  eaves rules explain many-exports --rules ./rules.d
   eaves rules explain --all > detectors.md")]
     Explain(ExplainArgs),
     /// Name every mistake in rules, Sigma's too
@@ -58,13 +59,17 @@ struct DirArg {
 
 #[derive(Debug, clap::Args)]
 struct ExplainArgs {
-    /// Id of a detector, as auth-01
+    /// Id of a detector, as auth-01, or of a rule of your own
     #[arg(required_unless_present = "all")]
     id: Option<String>,
 
-    /// All of them, as one page of Markdown
+    /// All detectors, as one page of Markdown
     #[arg(long, conflicts_with = "id")]
     all: bool,
+
+    /// Folder of rules of your own, or a file of them
+    #[arg(long, value_name = "PATH", default_value = DEFAULT_DIR)]
+    rules: PathBuf,
 }
 
 /// Does what is asked.
@@ -81,21 +86,21 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
 }
 
 /// The rules at the path, and how many mistakes there are, each told.
-fn read(arg: &DirArg) -> anyhow::Result<(Rules, usize)> {
-    let files = match rule_files(&arg.path) {
+fn read(path: &Path) -> anyhow::Result<(Rules, usize)> {
+    let (files, unread) = match rule_files(path) {
         Err(error)
-            if error.kind() == std::io::ErrorKind::NotFound
-                && arg.path.as_os_str() == DEFAULT_DIR =>
+            if error.kind() == std::io::ErrorKind::NotFound && path.as_os_str() == DEFAULT_DIR =>
         {
-            Vec::new()
+            Default::default()
         }
         files => files.map_err(|error| {
             anyhow::Error::new(error)
-                .context(arg.path.display().to_string())
+                .context(path.display().to_string())
                 .context(Exit::Usage)
         })?,
     };
-    let (rules, mistakes) = Rules::read(&files);
+    let (rules, mut mistakes) = Rules::read(&files);
+    mistakes.splice(0..0, unread);
     for mistake in &mistakes {
         output::to_stderr(format_args!(
             "eaves: {}",
@@ -106,7 +111,7 @@ fn read(arg: &DirArg) -> anyhow::Result<(Rules, usize)> {
 }
 
 fn list(arg: &DirArg) -> anyhow::Result<Exit> {
-    let (rules, _) = read(arg)?;
+    let (rules, _) = read(&arg.path)?;
     let mut text = String::new();
     for row in ROWS.iter() {
         let _ = writeln!(
@@ -137,22 +142,29 @@ fn explain(arg: &ExplainArgs) -> anyhow::Result<Exit> {
         output::to_stdout(page().as_bytes())?;
         return Ok(Exit::Done);
     }
-    let id = arg.id.as_deref().unwrap_or_default().to_ascii_lowercase();
-    let Some(row) = id.parse().ok().and_then(row) else {
-        let ids: Vec<&str> = ROWS.iter().map(|row| row.id.name()).collect();
-        let meant = crate::spelling::meant(&id, &ids);
-        return Err(anyhow::anyhow!("`{id}` is no detector{meant}").context(Exit::Usage));
-    };
+    let id = arg.id.as_deref().unwrap_or_default();
     let mut text = String::new();
-    section(row, &mut text);
+    if let Some(row) = id.to_ascii_lowercase().parse().ok().and_then(row) {
+        section(row, &mut text);
+    } else {
+        let (rules, _) = read(&arg.rules)?;
+        let Some(rule) = rules.all().iter().find(|rule| rule.id() == id) else {
+            let own = rules.all().iter().map(Rule::id);
+            let ids: Vec<&str> = ROWS.iter().map(|row| row.id.name()).chain(own).collect();
+            let meant = crate::spelling::meant(id, &ids);
+            let problem = anyhow::anyhow!("`{id}` is neither a detector nor a rule{meant}");
+            return Err(problem.context(Exit::Usage));
+        };
+        own_section(rule, &mut text);
+    }
     output::to_stdout(text.as_bytes())?;
     Ok(Exit::Done)
 }
 
 fn check(arg: &DirArg) -> anyhow::Result<Exit> {
-    let (rules, mistakes) = read(arg)?;
+    let (rules, mistakes) = read(&arg.path)?;
     output::to_stderr(format_args!(
-        "{} rules, {mistakes} mistakes",
+        "rules: {}, mistakes: {mistakes}",
         rules.all().len()
     ));
     Ok(if mistakes == 0 {
@@ -163,7 +175,7 @@ fn check(arg: &DirArg) -> anyhow::Result<Exit> {
 }
 
 fn test(arg: &DirArg) -> anyhow::Result<Exit> {
-    let (rules, mistakes) = read(arg)?;
+    let (rules, mistakes) = read(&arg.path)?;
     let (mut run, mut failed) = (0, 0);
     for rule in rules.all() {
         let (tests, wrong) = rule.test();
@@ -175,7 +187,7 @@ fn test(arg: &DirArg) -> anyhow::Result<Exit> {
         }
     }
     output::to_stderr(format_args!(
-        "{} rules, {run} tests, {failed} failed",
+        "rules: {}, tests: {run}, failed: {failed}",
         rules.all().len()
     ));
     Ok(if failed + mistakes == 0 {
@@ -224,13 +236,41 @@ pub(super) fn page() -> String {
     page
 }
 
-fn section(row: &Row, text: &mut String) {
-    let window = match row.window_s {
+/// A length of time, in the largest unit that fits.
+fn window(seconds: u32) -> String {
+    match seconds {
         0 => "one exchange".to_owned(),
-        seconds if seconds % 3600 == 0 => format!("{} h", seconds / 3600),
-        seconds if seconds % 60 == 0 => format!("{} min", seconds / 60),
-        seconds => format!("{seconds} s"),
+        _ if seconds.is_multiple_of(3600) => format!("{} h", seconds / 3600),
+        _ if seconds.is_multiple_of(60) => format!("{} min", seconds / 60),
+        _ => format!("{seconds} s"),
+    }
+}
+
+/// A rule of one's own.
+fn own_section(rule: &Rule, text: &mut String) {
+    let safe = |text: &str| output::safe_text(text, usize::MAX);
+    let decides = rule.filter().map_or_else(
+        || "The searches and the condition of its file.".to_owned(),
+        |filter| format!("`{}`", safe(filter)),
+    );
+    let counts = match rule.counts() {
+        Some((least, seconds)) => format!("From {least} on, in {}.", window(seconds)),
+        None => "Each event that matches.".to_owned(),
     };
+    let (id, name) = (safe(rule.id()), safe(rule.name()));
+    let _ = write!(
+        text,
+        "## {id}: {name}\n\n- **Decides**: {decides}\n- **Counts**: {counts}\n"
+    );
+    if !rule.advice().is_empty() {
+        let _ = writeln!(text, "- **When it fires**: {}", safe(rule.advice()));
+    }
+    let (form, impact) = (rule.form(), word(rule.severity()));
+    let _ = writeln!(text, "- Form {form}, impact {impact}");
+}
+
+fn section(row: &Row, text: &mut String) {
+    let window = window(row.window_s);
     let list = |items: Vec<String>| {
         if items.is_empty() {
             "–".to_owned()

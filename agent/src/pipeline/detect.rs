@@ -1,12 +1,12 @@
 //! Detectors behind the seal: what they conclude of each exchange, and what they have learnt, kept.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::detect::{
-    Detectors, Facts, Learnt, Options, Outcome, RULE_FILE_MAX_BYTES, Rules, Sealed, Told,
+    Detectors, Facts, Learnt, Options, Outcome, RULE_FILE_MAX_BYTES, RuleError, Rules, Sealed, Told,
 };
 use crate::event::{ApiEvent, EventId, Ids, write_line};
 use crate::exchange::Exchange;
@@ -60,9 +60,9 @@ impl Detect {
         }
         self.rules_seen = seen;
         // A folder that is not there has no rules.
-        let files = rule_files(&self.rule_dir).unwrap_or_default();
-        let (rules, errors) = Rules::read(&files);
-        for error in &errors {
+        let (files, unread) = rule_files(&self.rule_dir).unwrap_or_default();
+        let (rules, wrong) = Rules::read(&files);
+        for error in unread.iter().chain(&wrong) {
             tracing::warn!(%error, "a rule is wrong and left out");
         }
         tracing::info!(rules = rules.all().len(), "rules are read");
@@ -149,8 +149,11 @@ impl Detect {
         loop {
             match reader.next(|_| true) {
                 Ok(Some(frame)) => {
-                    for sealed in frame.records().filter_map(|(_, line)| Sealed::read(line)) {
-                        self.detectors.look(&sealed.facts(), &mut self.out);
+                    for (_, line) in frame.records() {
+                        let Some(sealed) = Sealed::read(line) else {
+                            continue;
+                        };
+                        self.judge_line(&sealed.facts(), line);
                         fed += 1;
                     }
                     self.out = Outcome::default();
@@ -202,24 +205,46 @@ fn set_aside(state: &State, dir: &Path) {
     }
 }
 
-/// Name and text of each file of rules in `path`, a folder or one file, in the order of their names.
+/// Files of rules, each with its name and text.
+pub type RuleTexts = Vec<(String, String)>;
+
+/// Name and text of each file of rules in `path`, a folder or one file, in the order of their names,
+/// and which cannot be read.
 ///
 /// # Errors
-/// It cannot be read, or a file is too long or no text.
-pub fn rule_files(path: &Path) -> io::Result<Vec<(String, String)>> {
+/// The folder cannot be read, or there is nothing there.
+pub fn rule_files(path: &Path) -> io::Result<(RuleTexts, Vec<RuleError>)> {
     let paths: Vec<PathBuf> = if path.is_file() {
         vec![path.to_owned()]
     } else {
         fs::read_dir(path)?;
         stamps(path).into_iter().map(|(path, ..)| path).collect()
     };
-    let read = |path: PathBuf| {
-        if fs::metadata(&path)?.len() > RULE_FILE_MAX_BYTES as u64 {
-            return Err(io::ErrorKind::FileTooLarge.into());
+    let (mut files, mut unread) = (Vec::new(), Vec::new());
+    for path in paths {
+        let file = path.display().to_string();
+        match rule_file(&path) {
+            Ok(text) => files.push((file, text)),
+            Err(problem) => unread.push(RuleError {
+                file,
+                rule: String::new(),
+                problem,
+            }),
         }
-        Ok((path.display().to_string(), fs::read_to_string(&path)?))
-    };
-    paths.into_iter().map(read).collect()
+    }
+    Ok((files, unread))
+}
+
+/// The text of one file, or why it is none.
+fn rule_file(path: &Path) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    let most = RULE_FILE_MAX_BYTES as u64 + 1;
+    let read = fs::File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes));
+    read.map_err(|error| error.to_string())?;
+    if bytes.len() > RULE_FILE_MAX_BYTES {
+        return Err("is longer than 1 MiB".to_owned());
+    }
+    String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
 }
 
 /// The files of rules in a folder, each with when it was changed and its size.
@@ -239,4 +264,26 @@ fn stamps(dir: &Path) -> Vec<(PathBuf, Option<SystemTime>, u64)> {
         .collect();
     files.sort();
     files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rule_files;
+
+    #[test]
+    fn a_file_that_cannot_be_read_hides_no_other() {
+        let dir = std::env::temp_dir().join(format!("eaves-rules-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join("a.yaml"), b"\xff\xfe").unwrap();
+        std::fs::write(dir.join("b.yml"), "rules: []").unwrap();
+        std::fs::write(dir.join("c.yaml"), vec![b' '; (1 << 20) + 1]).unwrap();
+        std::fs::write(dir.join("d.txt"), "no rules").unwrap();
+        let (files, unread) = rule_files(&dir).unwrap();
+        std::fs::remove_dir_all(&dir).unwrap();
+        assert_eq!(files.len(), 1);
+        assert_eq!(files[0].1, "rules: []");
+        let why: Vec<_> = unread.iter().map(|one| one.problem.as_str()).collect();
+        assert_eq!(why, ["is not UTF-8", "is longer than 1 MiB"]);
+        assert!(rule_files(&dir).is_err());
+    }
 }

@@ -37,7 +37,10 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         match item {
             Item::Request(mut row) => judging.request(&mut row),
             // A journal has findings and notices among its events.
-            Item::Line(text) if !judging.event(&text) => continue,
+            Item::Line(text) if !judging.event(&text) => {
+                rows.unless_record(&text);
+                continue;
+            }
             Item::Line(_) => {}
         }
         summary.read += 1;
@@ -59,7 +62,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
     // Where standard error is closed there is nobody to tell.
     let _ = writeln!(
         io::stderr(),
-        "eaves: {} {what}, {} incidents in {} records, {bad} lines that are none",
+        "eaves: {what} read: {}, incidents: {}, records of them: {}, not readable: {bad}",
         summary.read,
         summary.incidents,
         summary.records,

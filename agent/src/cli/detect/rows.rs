@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use serde::Deserialize;
 
 use super::Format;
 use crate::cli::{Exit, Globals};
@@ -151,6 +152,20 @@ impl Rows {
         Ok(())
     }
 
+    /// Tells of `line`, which is no exchange, unless it is another record of a journal.
+    pub(super) fn unless_record(&mut self, line: &[u8]) {
+        #[derive(Deserialize)]
+        struct Record<'a> {
+            kind: &'a str,
+        }
+        let record: Result<Record<'_>, _> = serde_json::from_slice(line);
+        match record {
+            Ok(record) if matches!(record.kind, "finding" | "notice") => {}
+            Ok(_) => self.refuse(&RowError::Form("not an event of Eaves")),
+            Err(error) => self.refuse(&error.into()),
+        }
+    }
+
     /// Tells of a line that is no row.
     fn refuse(&mut self, error: &RowError) {
         self.bad += 1;
@@ -165,7 +180,11 @@ impl Rows {
             ""
         };
         // Where standard error is closed there is nobody to tell.
-        let _ = writeln!(io::stderr(), "eaves: {name}:{}: {error}{more}", self.number);
+        let place = match self.number {
+            0 => String::new(),
+            number => format!("{number}:"),
+        };
+        let _ = writeln!(io::stderr(), "eaves: {name}:{place} {error}{more}");
     }
 
     /// The line that was read last, as a name for what has none.

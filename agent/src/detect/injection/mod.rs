@@ -21,6 +21,9 @@ pub(super) use usual::Usual;
 pub(super) fn look(usual: &mut Usual, scene: &mut Scene<'_, '_>) {
     let facts = scene.facts;
     for hit in &facts.hits {
+        if scene.report.has_shown(hit) {
+            continue;
+        }
         let found = hit.detector.parse::<Id>().ok().and_then(row);
         if let Some(row) = found {
             take(row, hit, usual, scene);
@@ -70,9 +73,11 @@ fn take(row: &'static Row, hit: &Hit<'_>, usual: &mut Usual, scene: &mut Scene<'
         // A visitor's attempts that nothing came of are the noise of the internet.
         lone: attempted && !scene.has_credential() && scene.facts.status >= 400,
         hit: Some(hit),
-        title: &|n| match hit.outcome {
-            Outcome::Confirmed => format!("{name}: confirmed, {n} requests"),
-            _ => format!("{name}: {n} requests"),
+        title: &|n| {
+            let confirmed = hit.outcome == Outcome::Confirmed;
+            let how = if confirmed { " confirmed" } else { "" };
+            let requests = if n == 1 { "request" } else { "requests" };
+            format!("{name}{how} in {n} {requests}")
         },
         ..Said::default()
     };

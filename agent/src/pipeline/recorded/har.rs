@@ -5,9 +5,11 @@ use serde_json::Value;
 
 use super::requests::fields;
 use super::{Recorded, Row, RowError};
+use crate::base64;
 use crate::event::parse_stamp;
 
 #[derive(Deserialize)]
+#[serde(expecting = "an HTTP archive: an object that has a `log`")]
 struct Archive {
     log: Log,
 }
@@ -49,10 +51,12 @@ struct Text {
 }
 
 impl Text {
-    /// What was written down; a body in base64 is no text to be read.
+    /// What was written down.
     fn bytes(self) -> Vec<u8> {
         match self.encoding.as_deref() {
-            Some("base64") => Vec::new(),
+            Some("base64") => {
+                base64::decode(self.text.as_deref().unwrap_or_default()).unwrap_or_default()
+            }
             _ => self.text.unwrap_or_default().into_bytes(),
         }
     }
@@ -84,13 +88,20 @@ fn row(entry: Entry, number: u64) -> Row {
         ),
         _ => (Vec::new(), Vec::new(), None),
     };
+    let mut fields = fields(request.headers);
+    let named = |(name, _): &(Vec<u8>, Vec<u8>)| {
+        name.eq_ignore_ascii_case(b"host") || name == b":authority"
+    };
+    if let Some(host) = host(&request.url).filter(|_| !fields.iter().any(named)) {
+        fields.push((b"host".to_vec(), host.as_bytes().to_vec()));
+    }
     Recorded {
         id: Some(number.to_string()),
         time: started_date_time.and_then(|date| parse_stamp(date.as_bytes())),
         duration_ns: time.map_or(0, |ms| (ms * 1e6) as u64),
         method: request.method.into_bytes(),
         target: target(&request.url).as_bytes().to_vec(),
-        fields: fields(request.headers),
+        fields,
         body: request.post_data.map(Text::bytes).unwrap_or_default(),
         status,
         reply_fields,
@@ -98,6 +109,15 @@ fn row(entry: Entry, number: u64) -> Row {
         ..Recorded::default()
     }
     .into_row(number)
+}
+
+/// Host and port of a URL, as a request names them.
+fn host(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let host = rest.get(..end)?;
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    (!host.is_empty()).then_some(host)
 }
 
 /// Path and query of a URL; a fragment was never sent.

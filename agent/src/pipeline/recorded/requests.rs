@@ -12,6 +12,7 @@ use crate::lookup::Geo;
 
 /// A line. What it has beyond these is left aside.
 #[derive(Deserialize)]
+#[serde(expecting = "an object that has a `path`")]
 struct Line {
     id: Option<Value>,
     ts: Option<Value>,
@@ -34,9 +35,18 @@ struct Line {
 /// Reads the line of this `number`.
 ///
 /// # Errors
-/// [`RowError`] if it is no such object.
+/// [`RowError`] if it is no such object, or tells a time or an address that is none.
 pub fn requests(line: &[u8], number: u64) -> Result<Row, RowError> {
     let line: Line = serde_json::from_slice(line)?;
+    let time = match &line.ts {
+        None | Some(Value::Null) => None,
+        Some(ts) => Some(date(ts).ok_or(RowError::Form(
+            "`ts` is neither a time (RFC 3339) nor seconds since 1970",
+        ))?),
+    };
+    let client = line.client_ip.as_deref().filter(|text| !text.is_empty());
+    let client = client.map(str::parse::<IpAddr>).transpose();
+    let client = client.map_err(|_| RowError::Form("`client_ip` is no address"))?;
     let mut fields = fields(line.headers);
     let has_agent = fields
         .iter()
@@ -46,11 +56,9 @@ pub fn requests(line: &[u8], number: u64) -> Result<Row, RowError> {
     }
     let recorded = Recorded {
         id: line.id.map(text).and_then(|id| String::from_utf8(id).ok()),
-        time: line.ts.as_ref().and_then(date),
+        time,
         duration_ns: line.lat_ms.map_or(0, |ms| whole(ms * 1e6)),
-        client: line
-            .client_ip
-            .and_then(|address| address.parse::<IpAddr>().ok()),
+        client,
         method: line.method.unwrap_or_else(|| "GET".to_owned()).into_bytes(),
         target: line.path.into_bytes(),
         fields,
@@ -62,6 +70,7 @@ pub fn requests(line: &[u8], number: u64) -> Result<Row, RowError> {
         reply_bytes: line.resp_bytes.map(whole),
         user: line.user,
         geo: line.geo.as_ref().and_then(geo),
+        ..Recorded::default()
     };
     Ok(recorded.into_row(number))
 }
