@@ -15,8 +15,10 @@ use crate::event::{EventId, Extent, Outcome, Signals};
 pub struct Facts<'a> {
     /// Id of the exchange.
     pub id: EventId,
-    /// An exchange that goes on and was told before: it counts once.
-    pub told_before: bool,
+    /// Id of the first report of an exchange that is told by several.
+    pub first: Option<EventId>,
+    /// It goes on: more reports of it follow.
+    pub partial: bool,
     /// First byte of the request: the only time that detectors know.
     pub time: WallTime,
     /// The `id` that a recorded request has of its own.
@@ -33,6 +35,8 @@ pub struct Facts<'a> {
     pub device: Option<u64>,
     /// The account that somebody tried to sign in as, or asked about on a login route.
     pub login: Option<&'a [u8]>,
+    /// Hash of the name and password that were tried and refused, where they came in the header (RFC 7617).
+    pub guess: Option<u64>,
     /// Hash of a one-time code that was sent.
     pub code: Option<u64>,
     /// Where the client is.
@@ -93,7 +97,8 @@ impl<'a> Facts<'a> {
     pub fn new(id: EventId, time: WallTime, shown: &'a dyn Shown) -> Self {
         Self {
             id,
-            told_before: false,
+            first: None,
+            partial: false,
             time,
             source_id: None,
             client: None,
@@ -102,6 +107,7 @@ impl<'a> Facts<'a> {
             agent: b"",
             device: None,
             login: None,
+            guess: None,
             code: None,
             place: None,
             domain: Cow::Borrowed(b""),
@@ -129,6 +135,12 @@ impl<'a> Facts<'a> {
             response_seen: Extent::Whole,
             shown,
         }
+    }
+
+    /// Whether an earlier report told of it.
+    #[must_use]
+    pub fn told_before(&self) -> bool {
+        self.first.is_some_and(|first| first != self.id)
     }
 }
 

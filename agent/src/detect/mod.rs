@@ -19,6 +19,7 @@ mod window;
 
 mod incident;
 mod party;
+mod reports;
 mod rule;
 mod scanners;
 mod scene;
@@ -107,6 +108,7 @@ pub struct Learnt {
     places: place::Places,
     rules: rule::Counted,
     usual: injection::Usual,
+    reports: reports::Reports,
 }
 
 impl Learnt {
@@ -213,28 +215,37 @@ impl Detectors {
             shared_users,
             flagged,
             endpoint: known,
+            report: learnt.reports.take(facts, now_s),
             allowed,
             settings,
             incidents: &mut learnt.incidents,
             books,
         };
-        if facts.told_before {
-            // What is new of it can be its content alone.
-            injection::look(&mut learnt.usual, &mut scene);
-            return;
+        let (call, content) = (scene.report.call, scene.report.content);
+        if call {
+            learnt.probing.look(&mut scene);
+            learnt.usual.count(&scene);
         }
-        learnt.probing.look(&mut scene);
-        learnt.usual.count(&scene);
         injection::look(&mut learnt.usual, &mut scene);
-        learnt.auth.look(&mut scene);
-        learnt.tokens.look(&mut scene);
-        learnt.places.look(&mut scene);
-        learnt.access.look(&mut scene);
+        if call {
+            learnt.auth.look(&mut scene);
+            learnt.tokens.look(&mut scene);
+            learnt.places.look(&mut scene);
+        }
+        if content {
+            learnt.access.look(&mut scene);
+        }
         learnt.data.look(&mut scene);
-        learnt.abuse.look(&mut scene);
-        learnt.inventory.look(&mut scene);
-        learnt.baselines.look(&mut scene);
-        learnt.note(facts, &keys, now_s);
+        if call {
+            learnt.abuse.look(&mut scene);
+        }
+        if content {
+            learnt.inventory.look(&mut scene);
+        }
+        if call {
+            learnt.baselines.look(&mut scene);
+            learnt.note(facts, &keys, now_s);
+        }
     }
 
     /// Lets event time pass where no exchange comes: at the end of a recording.

@@ -31,7 +31,7 @@ impl<'a> Facts<'a> {
             (None, Some(Address::Ip(ip))) => Some(ip),
             _ => None,
         };
-        facts.told_before = known.spoken.report > 0;
+        (facts.first, facts.partial) = (event.first, event.partial);
         facts.duration_ns = event.duration_ns;
         facts.signals = known.signals;
         facts.process = &exchange.conn.open.comm;
@@ -104,7 +104,9 @@ impl<'a> Facts<'a> {
             if tried && (failed || login) {
                 self.login = user.id.as_deref();
             }
-            if !(tried && failed) {
+            if tried && failed {
+                self.guess = user.credential.map(|hash| hash.0);
+            } else {
                 self.user = user.id.as_deref();
                 self.credential = user.credential.map(|hash| hash.0);
             }

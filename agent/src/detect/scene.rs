@@ -6,6 +6,7 @@ use super::allow::Allowed;
 use super::facts::{Facts, Hit, Mark};
 use super::incident::{About, Alert, Books, Incidents, Source, mix};
 use super::options::{Setting, Settings};
+use super::reports::Report;
 use super::row::{Id, Row};
 use super::value_hash;
 use super::window::{Counts, Recent};
@@ -34,6 +35,8 @@ pub(super) struct Scene<'s, 'b> {
     pub(super) flagged: bool,
     /// What is known of the endpoint.
     pub(super) endpoint: Known,
+    /// What of it counts.
+    pub(super) report: Report,
     /// Detectors that pass over it.
     pub(super) allowed: Allowed,
     pub(super) settings: &'s Settings,
@@ -228,9 +231,10 @@ impl Scene<'_, '_> {
         self.facts.signals.has(signal)
     }
 
-    /// A failed login: on a route where one signs in.
+    /// A failed login: on a route where one signs in, or with a password in the header, on any.
     pub(super) const fn failed_login(&self) -> bool {
-        self.has(Signal::AuthenticationFailure) && self.has(Signal::SensitiveLogin)
+        self.has(Signal::AuthenticationFailure)
+            && (self.has(Signal::SensitiveLogin) || self.facts.login.is_some())
     }
 
     /// A login that worked.

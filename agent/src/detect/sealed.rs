@@ -96,8 +96,8 @@ impl Sealed {
     pub fn facts(&self) -> Facts<'_> {
         let mut facts = Facts::new(self.id, self.time, self);
         let bytes = |path: &str| self.text(path).unwrap_or_default().as_bytes();
-        let first = self.text("/first");
-        facts.told_before = first.is_some() && first != self.text("/id");
+        facts.first = self.text("/first").and_then(|id| id.parse().ok());
+        facts.partial = self.event.get("partial") == Some(&Value::Bool(true));
         facts.client = self
             .text("/client/address")
             .and_then(|text| text.parse().ok());
@@ -126,12 +126,14 @@ impl Sealed {
         if self.login {
             facts.login = user;
         }
-        if !(self.login && failed) {
-            facts.user = user;
-            let hash = self
-                .text("/user/credential")
-                .and_then(|text| text.strip_prefix("hmac:"));
-            facts.credential = hash.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        let hash = self
+            .text("/user/credential")
+            .and_then(|text| text.strip_prefix("hmac:"))
+            .and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        if self.login && failed {
+            facts.guess = hash;
+        } else {
+            (facts.user, facts.credential) = (user, hash);
         }
         if facts.credential.is_some() {
             facts.marks.add(Mark::Credential);

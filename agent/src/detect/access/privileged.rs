@@ -21,7 +21,7 @@ pub(in crate::detect) const ROW: Row = Row {
     cwe: &[285],
     attack: &["T1078"],
     means: "An account without the role for it calls functions of administration.",
-    decides: "Calls of endpoints that administer (EVENTS.md, `sensitive:admin`), by an account that never used one of them with success: three that are refused in 10 minutes, \
+    decides: "Calls of endpoints that administer (signal `sensitive:admin`), by an account that never used one of them with success: three that are refused in 10 minutes, \
         or one that is answered once the endpoint is known and others use it. Who used one before is taken to have the role.",
     fools: "Functions whose names do not tell; an account that was given the role while Eaves did not look.",
     advice: "See whether a call was answered with 2xx. If so, the function does not check the role: mend it and undo what was done. A new administrator looks the same once.",

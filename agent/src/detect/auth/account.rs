@@ -20,7 +20,8 @@ pub(in crate::detect) const ROW: Row = Row {
     cwe: &[307],
     attack: &["T1110.001"],
     means: "Somebody guesses the password of one account.",
-    decides: "Failed logins for one account name, from whatever addresses: 10 in 10 minutes, or 25 in 2 hours for those who are patient. \
+    decides: "Failed logins for one account name, on login routes or by a password in the header on any, from whatever addresses: 10 in 10 minutes, \
+        or 25 in 2 hours for those who are patient. The same password that one address sends in the header again counts once. \
         Five typing errors stay below; a person who has forgotten a password gives up or resets it before ten.",
     fools: "Fewer tries than 25 in two hours. A client with an old password that tries again and again looks the same.",
     advice: "See whether a login for this account worked in the meantime (auth-05). If not, lock or slow the account, and tell its owner; \

@@ -20,7 +20,8 @@ pub(in crate::detect) const ROW: Row = Row {
     cwe: &[307],
     attack: &["T1110"],
     means: "One address guesses passwords, whichever accounts they are for.",
-    decides: "10 failed logins from one address (of IPv6 its /64) in 10 minutes. An address behind which more than five accounts are signed in \
+    decides: "10 failed logins, on login routes or by a password in the header on any, from one address (of IPv6 its /64) in 10 minutes; \
+        the same password tried again counts once. An address behind which more than five accounts are signed in \
         within a day is taken for shared: its threshold is raised to up to eight times.",
     fools: "Many addresses with few tries each, which auth-01, auth-03 and auth-04 look at.",
     advice: "Look which accounts were tried (`samples`) and whether one of them signed in from there since. Block the address if nobody known uses it.",

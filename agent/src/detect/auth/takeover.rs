@@ -7,7 +7,7 @@ use crate::detect::row::{Family, Id, Row};
 use crate::detect::scene::{Said, Scene};
 use crate::detect::table::{Table, Worth};
 use crate::detect::window::Recent;
-use crate::event::{Outcome, Severity};
+use crate::event::{Outcome, Severity, Signal};
 
 pub(in crate::detect) const ROW: Row = Row {
     id: Id::Auth05,
@@ -22,7 +22,8 @@ pub(in crate::detect) const ROW: Row = Row {
     attack: &["T1078"],
     means: "Guessing has worked: an account was signed in to by whoever guessed.",
     decides: "A login that works within half an hour of an incident of auth-01 for the account, of auth-02 or auth-03 for the address, or of auth-04 for the route \
-        if that address had failed for another account; or after an impossible journey (loc-02). Behind a shared address only the account counts.",
+        if that address had failed for another account; or after an impossible journey (loc-02). Behind a shared address only the account counts. Where the password comes in the header \
+        with each request, that address must have failed for the account.",
     fools: "An owner who remembers the password at the eleventh try. An attacker who signs in from another address later on: loc-01 to loc-03 look at that.",
     advice: "End all sessions of the account, reset its password and tell its owner. Look what was done with it since: `eaves query 'user == NAME' --since 1h`.",
 };
@@ -62,7 +63,14 @@ impl Takeover {
             }
             return;
         }
-        if !scene.signed_in() {
+        if !scene.has(Signal::AuthenticationSuccess) {
+            return;
+        }
+        // Where the password comes with each request, the owner's requests go on while somebody guesses.
+        let here = self.clients.get(keys.client, scene.now_s);
+        let failed_here =
+            here.is_some_and(|failed| failed.0.has(name, scene.now_s, setting.window_s));
+        if !scene.signed_in() && !failed_here {
             return;
         }
         let failed_for_others = || {

@@ -37,10 +37,16 @@ impl Data {
         if !scene.succeeded() {
             return;
         }
-        self.exposure.look(scene);
-        self.open.look(scene);
+        if scene.report.content {
+            self.exposure.look(scene);
+            self.open.look(scene);
+        }
         self.volume.look(scene);
-        self.huge.look(scene);
-        self.paging.look(scene);
+        if scene.report.whole {
+            self.huge.look(scene);
+        }
+        if scene.report.content {
+            self.paging.look(scene);
+        }
     }
 }

@@ -56,10 +56,13 @@ pub(super) struct Volume {
 
 impl Volume {
     pub(super) fn look(&mut self, scene: &mut Scene<'_, '_>) {
-        let (Some(setting), Some(bytes)) = (scene.setting(&ROW), scene.facts.response_bytes) else {
+        let (Some(setting), Some(bytes)) = (scene.setting(&ROW), scene.report.grown_bytes) else {
             return;
         };
-        let (key, now_s) = (scene.keys.actor, scene.now_s);
+        // What came later than the first report is taken when it was told of.
+        let later_ns = scene.facts.duration_ns.filter(|_| !scene.report.call);
+        let later_s = later_ns.map_or(0, |ns| u32::try_from(ns / 1_000_000_000).unwrap_or(0));
+        let (key, now_s) = (scene.keys.actor, scene.now_s.saturating_add(later_s));
         if key == 0 {
             return;
         }

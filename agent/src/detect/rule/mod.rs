@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::allow::allows;
 use super::incident::{About, Alert, Incidents, Source, mix};
 use super::scene::{Keys, Tally};
-use super::table::Table;
+use super::table::{Table, Worth};
 use super::{Books, Facts, Outcome, seconds, value_hash};
 use crate::event::Outcome as What;
 use crate::event::Severity;
@@ -99,6 +99,28 @@ impl Rule {
         }
     }
 
+    /// What somebody is to do when it fires; may be empty.
+    #[must_use]
+    pub fn advice(&self) -> &str {
+        &self.source.advice
+    }
+
+    /// The filter that an event must match; `None` if it is one of Sigma.
+    #[must_use]
+    pub fn filter(&self) -> Option<&str> {
+        match &self.matcher {
+            Matcher::Filter(filter) => Some(filter.text()),
+            Matcher::Sigma(_) => None,
+        }
+    }
+
+    /// From how many events, or different values, on it speaks, and in how many seconds; `None` if
+    /// each event that matches does.
+    #[must_use]
+    pub fn counts(&self) -> Option<(u64, u32)> {
+        self.count.as_ref().map(|of| (of.least, of.window_s))
+    }
+
     /// Runs its own tests: how many there are, and those that fail, by number from 1.
     #[must_use]
     pub fn test(&self) -> (usize, Vec<usize>) {
@@ -180,6 +202,19 @@ impl Rules {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Counted {
     groups: Table<Tally, 8192, { 7 * 86_400 }>,
+    /// Of exchanges that are told by several reports, which rules have matched already.
+    #[serde(default)]
+    matched: Table<Matched, 8192, 86_400>,
+}
+
+/// A rule has matched an exchange.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Matched;
+
+impl Worth for Matched {
+    fn worth(&self) -> u64 {
+        1
+    }
 }
 
 impl Counted {
@@ -200,10 +235,30 @@ impl Counted {
                 (Matcher::Sigma(sigma), Some(view)) => sigma.matches(view),
                 (Matcher::Sigma(_), None) => false,
             };
-            if hit && !allows(&books.options.allow, &rule.source.id, facts) {
+            if hit
+                && !allows(&books.options.allow, &rule.source.id, facts)
+                && self.is_first_match(rule, facts)
+            {
                 self.hit(rule, line, facts, &keys, incidents, books);
             }
         }
+    }
+
+    /// Whether no earlier report of the exchange has matched: it counts once, at the first that does.
+    fn is_first_match(&mut self, rule: &Rule, facts: &Facts<'_>) -> bool {
+        let Some(first) = facts.first else {
+            return true;
+        };
+        let of_rule = value_hash(rule.source.id.as_bytes());
+        let key = mix(of_rule, value_hash(&first.to_text()));
+        let now_s = seconds(facts.time);
+        let is_new = self.matched.get_mut(key, now_s).is_none();
+        if facts.partial {
+            self.matched.entry(key, now_s);
+        } else {
+            self.matched.remove(key);
+        }
+        is_new
     }
 
     fn hit(

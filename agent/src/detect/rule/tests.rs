@@ -154,6 +154,28 @@ fn a_rule_of_ones_own_counts_by_key_and_fills_its_text() {
 }
 
 #[test]
+fn an_exchange_that_is_told_again_counts_once() {
+    let text = OWN.replace(", distinct: url.query", "");
+    let (rules, errors) = read(&text);
+    assert_eq!(errors, Vec::<String>::new());
+    let line =
+        br#"{"kind":"exchange","client":{"address":"203.0.113.7"},"url":{"path":"/export"}}"#;
+    let found = |reports: u64| {
+        let mut detectors = Detectors::new(Options::default(), Ids::new("h", 1));
+        let mut out = Outcome::default();
+        for n in 0..6_u64 {
+            let mut facts = facts_at(WallTime(1_795_240_931_000_000_000), n, &Quiet);
+            let first = Ids::new("x", n / reports).notice(facts.time, 0);
+            facts.first = (reports > 1).then_some(first);
+            facts.partial = n % reports + 1 < reports;
+            detectors.hold(&rules, line, &facts, &mut out);
+        }
+        out.told.len()
+    };
+    assert_eq!((found(1), found(2), found(3), found(6)), (2, 1, 0, 0));
+}
+
+#[test]
 fn every_mistake_of_a_rule_is_told_with_its_name() {
     for (change, expected) in [
         (("path ==", "pth =="), "a.yaml: exports: `match`: "),

@@ -238,3 +238,43 @@ fn a_role_is_what_one_has_used_before() {
     }
     assert!(trial.has("bfla-01"));
 }
+
+/// A call with a password in the header, of the account `name`.
+fn basic<'a>(facts: &mut Facts<'a>, name: &'a [u8], password: u64, refused: bool) {
+    facts.client = Some(IpAddr::from([198, 51, 100, 9]));
+    if refused {
+        (facts.login, facts.status) = (Some(name), 401);
+        facts.guess = Some(password);
+        facts.signals.add(Signal::AuthenticationFailure);
+    } else {
+        facts.user = Some(name);
+        facts.signals.add(Signal::AuthenticationSuccess);
+    }
+}
+
+#[test]
+fn passwords_in_the_header_are_guessed_on_any_route() {
+    let mut thief = Trial::new(Options::default());
+    for n in 0..12 {
+        thief.look(n, |facts| basic(facts, b"alice", n, true));
+    }
+    assert!(thief.has("auth-01") && thief.has("auth-02"));
+    // The owner goes on meanwhile from elsewhere; then the guess that is right is told.
+    thief.look(13, |facts| {
+        basic(facts, b"alice", 99, false);
+        facts.client = Some(IpAddr::from([192, 0, 2, 77]));
+    });
+    assert!(!thief.has("auth-05"), "{:?}", thief.words());
+    thief.look(14, |facts| basic(facts, b"alice", 99, false));
+    assert!(thief.has("auth-05"), "{:?}", thief.words());
+    // A client that was not told of a change calls on with the old password.
+    let mut old = Trial::new(Options::default());
+    for n in 0..500 {
+        old.look(n * 10, |facts| basic(facts, b"report", 7, true));
+    }
+    assert!(
+        !old.has("auth-01") && !old.has("auth-02"),
+        "{:?}",
+        old.words()
+    );
+}

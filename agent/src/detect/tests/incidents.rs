@@ -167,24 +167,6 @@ fn what_is_disabled_suppressed_or_tried_is_told_accordingly() {
 }
 
 #[test]
-fn an_exchange_that_is_told_again_counts_once_and_its_content_each_time() {
-    let mut trial = Trial::new(Options::default());
-    for second in 0..60 {
-        trial.look(second, |facts| {
-            login(facts, b"alice", 1, 401);
-            facts.told_before = second > 0;
-        });
-    }
-    assert!(trial.words().is_empty(), "{:?}", trial.words());
-    trial.look(60, |facts| {
-        login(facts, b"alice", 1, 101);
-        facts.told_before = true;
-        facts.hits.push(traversal());
-    });
-    assert_eq!(trial.words().len(), 1);
-}
-
-#[test]
 fn what_is_allowed_is_not_counted_until_it_ends() {
     let told = |allow: Exempt| {
         let mut trial = Trial::new(Options {

@@ -8,8 +8,10 @@ use crate::capture::Origin;
 use crate::clock::{BootTime, WallTime};
 use crate::config::Config;
 use crate::detect::Options;
+use crate::enrich::Enrich;
 use crate::event::IncidentState;
-use crate::pipeline::recorded::requests;
+use crate::pipeline::Detect;
+use crate::pipeline::recorded::{combined, requests};
 use crate::redact::SealContext;
 
 fn judging() -> Judging {
@@ -22,6 +24,18 @@ fn judging() -> Judging {
     let identity = Config::default().identity().unwrap();
     let context = SealContext::new(&origin);
     Judging::new(Options::default(), Path::new(""), identity, context).unwrap()
+}
+
+/// The same, who has heard nothing yet. Grammars are dear to build.
+fn anew(judging: Judging) -> Judging {
+    let identity = Config::default().identity().unwrap();
+    let key = judging.context.redactor().key().clone();
+    let ids = judging.context.ids().clone();
+    Judging {
+        enrich: Enrich::new(identity, key),
+        detect: Detect::new(Options::default(), ids, Path::new("")),
+        ..judging
+    }
 }
 
 /// Detectors whose incidents open, in order.
@@ -211,4 +225,24 @@ fn an_event_shows_of_an_injection_what_the_live_exchange_shows() {
     assert_eq!(shown.len(), 2);
     assert_eq!(shown[0], shown[1]);
     assert!(!shown[0].1.is_empty());
+}
+
+#[test]
+fn passwords_that_an_access_log_shows_refused_are_a_brute_force() {
+    let mut kept = Some(judging());
+    let mut opened_by = |user: &str, status: u16| {
+        let mut judging = anew(kept.take().unwrap());
+        for second in 10..35 {
+            let line = format!(
+                "203.0.113.9 - {user} [10/Oct/2025:13:55:{second} +0000] \"GET /status HTTP/1.1\" {status} 12 \"-\" \"curl/8\""
+            );
+            judging.request(&mut combined(line.as_bytes(), second).unwrap());
+        }
+        let opened = opened(&mut judging);
+        kept = Some(judging);
+        opened
+    };
+    assert_eq!(opened_by("alice", 401), ["auth-01", "auth-02"]);
+    assert_eq!(opened_by("alice", 200), [""; 0]);
+    assert_eq!(opened_by("-", 401), [""; 0]);
 }

@@ -27,6 +27,8 @@ pub fn combined(line: &[u8], number: u64) -> Result<Row, RowError> {
 fn read(line: &[u8]) -> Option<Recorded> {
     let (client, rest) = split(line, b' ')?;
     let open = memchr::memchr(b'[', rest)?;
+    let (_, user) = split(rest.get(..open)?, b' ')?;
+    let user = String::from_utf8_lossy(user.trim_ascii());
     let (date, rest) = split(rest.get(open + 1..)?, b']')?;
     let (request, rest) = quoted(rest)?;
     let mut words = rest.trim_ascii_start().splitn(3, |byte| *byte == b' ');
@@ -54,6 +56,8 @@ fn read(line: &[u8]) -> Option<Recorded> {
         fields,
         status: Some(status),
         reply_bytes: bytes,
+        user: (!matches!(&*user, "" | "-")).then(|| user.into_owned()),
+        basic: true,
         ..Recorded::default()
     })
 }

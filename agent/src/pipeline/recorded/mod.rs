@@ -19,7 +19,9 @@ pub use requests::requests;
 
 use crate::capture::ConnOpen;
 use crate::clock::{Ktime, WallTime};
-use crate::exchange::{Body, ConnInfo, Exchange, Half, Head, Seen, Span, User, Version};
+use crate::exchange::{
+    Body, ConnInfo, Exchange, Half, Head, Seen, Signal, Signals, Span, User, Version,
+};
 use crate::lookup::Geo;
 use eaves_common::{ConnId, Role, Transport};
 
@@ -38,6 +40,8 @@ pub struct Row {
     pub exchange: Exchange,
     /// The account, where the format names it.
     user: Option<String>,
+    /// It was named by a password in the header.
+    basic: bool,
     /// Where the client is, where the format says.
     geo: Option<Arc<Geo>>,
 }
@@ -51,9 +55,12 @@ impl Row {
             let credential = known.user.as_ref().and_then(|user| user.credential);
             known.user = Some(User {
                 id: Some(name.into_bytes().into()),
-                source: "recorded".into(),
+                source: if self.basic { "basic" } else { "recorded" }.into(),
                 credential,
             });
+            if self.basic {
+                known.signals = by_password(known.signals, self.exchange.response.as_ref());
+            }
         }
         if let Some(geo) = self.geo.take() {
             known.geo = Some(geo);
@@ -64,12 +71,24 @@ impl Row {
 /// Why a line is no row.
 #[derive(Debug, thiserror::Error)]
 pub enum RowError {
-    /// It is not JSON, or not of the form.
+    /// It is not JSON, or not of the form: why, and the byte of the line.
     #[error("{0}")]
-    Json(#[from] serde_json::Error),
+    Json(String),
     /// It says nothing of a request.
     #[error("{0}")]
     Form(&'static str),
+}
+
+impl From<serde_json::Error> for RowError {
+    fn from(error: serde_json::Error) -> Self {
+        let text = error.to_string();
+        // The line is told by who reads lines; here it is always the first.
+        let why = text.split(" at line ").next().unwrap_or(&text);
+        Self::Json(match error.column() {
+            0 => why.to_owned(),
+            column => format!("{why} at column {column}"),
+        })
+    }
 }
 
 /// What is known of one request and its response.
@@ -89,6 +108,7 @@ struct Recorded {
     reply: Vec<u8>,
     reply_bytes: Option<u64>,
     user: Option<String>,
+    basic: bool,
     geo: Option<Geo>,
 }
 
@@ -132,6 +152,7 @@ impl Recorded {
         };
         Row {
             user: self.user,
+            basic: self.basic,
             geo: self.geo.map(Arc::new),
             id: self.id,
             exchange: Exchange {
@@ -147,6 +168,19 @@ impl Recorded {
             },
         }
     }
+}
+
+/// The signals of an exchange whose password was not written down, but the account it was for.
+fn by_password(signals: Signals, response: Option<&Half>) -> Signals {
+    let status = response.map_or(0, |response| response.status);
+    let kept = |signal: &Signal| status != 401 || *signal != Signal::AuthorizationFailure;
+    let mut signals: Signals = signals.iter().filter(kept).collect();
+    match status {
+        401 => signals.add(Signal::AuthenticationFailure),
+        200..=399 => signals.add(Signal::AuthenticationSuccess),
+        _ => {}
+    }
+    signals
 }
 
 fn head(word: &[u8], target: &[u8], fields: Vec<(Vec<u8>, Vec<u8>)>) -> Head {

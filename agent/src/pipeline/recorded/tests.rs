@@ -58,8 +58,20 @@ fn header_fields_may_be_a_list() {
 
 #[test]
 fn what_is_no_request_is_told() {
-    for line in ["", "{", "[]", "{\"method\":\"GET\"}", "{\"path\":7}"] {
-        assert!(requests(line.as_bytes(), 1).is_err(), "{line}");
+    for (line, why) in [
+        ("", "EOF while parsing a value"),
+        ("{", "EOF while parsing an object at column 1"),
+        ("[]", "expected an object that has a `path`"),
+        ("{\"method\":\"GET\"}", "missing field `path`"),
+        (
+            "{\"path\":7}",
+            "invalid type: integer `7`, expected a string",
+        ),
+        ("{\"path\":\"/\",\"ts\":\"noon\"}", "`ts` is neither"),
+        ("{\"path\":\"/\",\"client_ip\":\"x\"}", "`client_ip` is no"),
+    ] {
+        let error = requests(line.as_bytes(), 1).unwrap_err().to_string();
+        assert!(error.contains(why) && !error.contains("line"), "{error}");
     }
     for line in [
         "",
@@ -93,5 +105,5 @@ fn an_archive_is_read() {
         "request":{"method":"POST","url":"https://h/p?q=1#f","headers":[{"name":"A","value":"b"}],"postData":{"text":"t"}},
         "response":{"status":200,"headers":[],"content":{"text":"ok"}}}]}}"#;
     let rows = har(archive).unwrap();
-    check(&rows[0], "POST /p?q=1; A=b", 200, "t");
+    check(&rows[0], "POST /p?q=1; A=b; host=h", 200, "t");
 }
