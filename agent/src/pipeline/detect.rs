@@ -206,7 +206,7 @@ fn set_aside(state: &State, dir: &Path) {
 }
 
 /// Files of rules, each with its name and text.
-pub type RuleTexts = Vec<(String, String)>;
+pub(super) type RuleTexts = Vec<(String, String)>;
 
 /// Name and text of each file of rules in `path`, a folder or one file, in the order of their names,
 /// and which cannot be read.
