@@ -123,9 +123,7 @@ impl Inflater {
         let mut piece = [0; PIECE_BYTES];
         loop {
             let (read, made) = (state.total_in(), state.total_out());
-            let status = state
-                .decompress(input, &mut piece, FlushDecompress::Sync)
-                .map_err(|_| Failed::Broken)?;
+            let status = state.decompress(input, &mut piece, FlushDecompress::Sync);
             let read = (state.total_in() - read) as usize;
             let made = (state.total_out() - made) as usize;
             input = input.get(read..).unwrap_or_default();
@@ -134,7 +132,8 @@ impl Inflater {
             if self.made > most {
                 return Err(Failed::Swells);
             }
-            if status == Status::StreamEnd {
+            // What was made before the fault was found counts too, however the bytes were cut.
+            if status.map_err(|_| Failed::Broken)? == Status::StreamEnd {
                 // A last block, which RFC 7692 §7.2.3.4 lets a message have: its window cannot be
                 // had any more, so what refers to it is not decoded.
                 self.forget();

@@ -302,12 +302,7 @@ fn what_no_peer_would_take_is_odd() {
 
 #[test]
 fn a_bomb_is_left_and_so_is_what_refers_to_it() {
-    let plain = vec![b'a'; 4 << 20];
-    let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
-    std::io::Write::write_all(&mut encoder, &plain).unwrap();
-    std::io::Write::flush(&mut encoder).unwrap();
-    let coded = encoder.get_ref();
-    let coded = &coded[..coded.len() - 4];
+    let coded = &deflated(&vec![b'a'; 4 << 20]);
     let extensions = Extensions {
         deflate: Some(Deflate::default()),
     };
@@ -325,6 +320,44 @@ fn a_bomb_is_left_and_so_is_what_refers_to_it() {
     let anomalies = heard.readers[1].anomalies();
     assert_eq!(anomalies.names(), ["coding_swells"]);
     assert_eq!(heard.readers[1].messages(), Some(2));
+}
+
+/// `plain` as a message is compressed that leaves its window open.
+fn deflated(plain: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut encoder, plain).unwrap();
+    std::io::Write::flush(&mut encoder).unwrap();
+    let coded = encoder.get_ref();
+    coded[..coded.len() - 4].to_vec()
+}
+
+#[test]
+fn a_damaged_message_is_decoded_as_far_wherever_it_is_cut() {
+    let words = (0..24).map(|n| format!("{{\"n\":{n},\"at\":\"{:x}\"}}", n * 7919 % 1013));
+    let coded = deflated(words.collect::<String>().as_bytes());
+    let extensions = Extensions {
+        deflate: Some(Deflate::default()),
+    };
+    let (mut broken, mut in_part) = (0, 0);
+    for damaged in 0..coded.len() {
+        let mut coded = coded.clone();
+        coded[damaged] ^= 0x5a;
+        let message = frame(To::Client, 0xc2, &coded);
+        let told = |cut: usize| {
+            let mut heard = Heard::new(extensions);
+            let (front, back) = message.split_at(cut);
+            heard.push(To::Client, front, true);
+            heard.push(To::Client, back, false);
+            (heard.told, heard.readers[1].anomalies())
+        };
+        let whole = told(0);
+        for cut in 1..message.len() {
+            assert_eq!(told(cut), whole, "byte {damaged} damaged, cut at {cut}");
+        }
+        broken += usize::from(whole.1.names() == ["invalid_coding"]);
+        in_part += usize::from(whole.0[0].is_cut && !whole.0[0].content.is_empty());
+    }
+    assert!(broken > 10 && in_part > 0, "{broken}, {in_part}");
 }
 
 #[test]
