@@ -73,7 +73,7 @@ impl<'a> Facts<'a> {
             facts.response(response);
         }
         facts.hits = hits(exchange, event, facts.status);
-        if facts.is_exposed(exchange) {
+        if is_exposed(exchange) {
             facts.marks.add(Mark::Exposed);
         }
         facts
@@ -204,21 +204,22 @@ impl<'a> Facts<'a> {
             batch: content.batch,
         };
     }
+}
 
-    /// Whether it passed where others could read it.
-    fn is_exposed(&self, exchange: &Exchange) -> bool {
-        let open = &exchange.conn.open;
-        let behind_proxy = exchange
-            .known
-            .client
-            .as_ref()
-            .is_some_and(|client| !client.via.is_empty());
-        let (Some((local, _)), Some((remote, _))) = (open.local, open.remote) else {
-            return false;
-        };
-        let (local, remote) = (local.to_canonical(), remote.to_canonical());
-        !behind_proxy && !remote.is_loopback() && local != remote
-    }
+/// Whether it passed where others could read it: not from this host, nor from a proxy that is trusted,
+/// and not as the plaintext of a TLS library.
+fn is_exposed(exchange: &Exchange) -> bool {
+    let open = &exchange.conn.open;
+    let behind_proxy = exchange
+        .known
+        .client
+        .as_ref()
+        .is_some_and(|client| !client.via.is_empty());
+    let (Some((local, _)), Some((remote, _))) = (open.local, open.remote) else {
+        return false;
+    };
+    let (local, remote) = (local.to_canonical(), remote.to_canonical());
+    open.library.is_none() && !behind_proxy && !remote.is_loopback() && local != remote
 }
 
 /// What the stateless detectors found; what stood there as it was masked when the event was sealed.
@@ -370,7 +371,35 @@ impl Shown for ApiEvent<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_id_name;
+    use std::net::IpAddr;
+    use std::sync::Arc;
+
+    use super::{is_exposed, is_id_name};
+    use crate::capture::ConnOpen;
+    use crate::exchange::{ConnInfo, Exchange};
+    use eaves_common::{Role, TlsLibrary};
+
+    #[test]
+    fn what_a_tls_library_gave_was_not_read_on_the_way() {
+        let exposed = |remote: [u8; 4], library| {
+            let open = ConnOpen {
+                local: Some((IpAddr::from([10, 0, 0, 5]), 443)),
+                remote: Some((IpAddr::from(remote), 51_000)),
+                library,
+                ..ConnOpen::default()
+            };
+            is_exposed(&Exchange::of(Arc::new(ConnInfo {
+                open,
+                role: Role::Server,
+                proxied: None,
+            })))
+        };
+        assert!(exposed([203, 0, 113, 7], None));
+        assert!(!exposed([203, 0, 113, 7], Some(TlsLibrary::OpenSsl)));
+        assert!(!exposed([203, 0, 113, 7], Some(TlsLibrary::GnuTls)));
+        assert!(!exposed([127, 0, 0, 1], None));
+        assert!(!exposed([10, 0, 0, 5], None));
+    }
 
     #[test]
     fn names_of_ids_are_told_from_others() {
