@@ -3,4 +3,5 @@ mod evasion;
 mod incidents;
 mod inventory;
 mod reports;
+mod rows;
 pub(super) mod support;

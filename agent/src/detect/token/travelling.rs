@@ -80,7 +80,9 @@ impl Travelling {
             _ => 0,
         };
         let old = now_s.saturating_sub(used.first_s) >= HOUR_S;
-        let threshold = setting.threshold.max(TIMES_USUAL * used.usual);
+        // What is usual is known after an hour; before it a stolen token is as new as an owner's.
+        let usual = if old { used.usual } else { 0 };
+        let threshold = setting.threshold.max(TIMES_USUAL * usual);
         if sources < threshold && countries < COUNTRIES {
             if !old && sources < setting.threshold {
                 used.usual = used.usual.max(sources);
