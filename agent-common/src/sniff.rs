@@ -34,7 +34,8 @@ pub const fn sniff(head: &[u8; SNIFF_BYTES], len: usize) -> Sniff {
     if let Some(whole) = head.starts(*b"HTTP/1.\0\0\0\0\0\0\0\0\0", 7) {
         return if whole { Sniff::Response } else { Sniff::Open };
     }
-    if let Some(whole) = head.starts(*b"PRI * HTTP/2.0\r\n", 16) {
+    // Go reads just so much of it at first, and nothing else begins like that.
+    if let Some(whole) = head.starts(*b"PRI * HTTP/2.0\0\0", 14) {
         return if whole { Sniff::Http2 } else { Sniff::Open };
     }
     if let Some(whole) = head.starts(*b"PROXY \0\0\0\0\0\0\0\0\0\0", 6) {
@@ -295,6 +296,7 @@ mod tests {
         check(b"HTTP/1.1 200 OK\r\n", Sniff::Response);
         check(b"HTTP/1.", Sniff::Response);
         check(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Sniff::Http2);
+        check(b"PRI * HTTP/2.0", Sniff::Http2);
         check(b"PROXY TCP4 10.0.0.1", Sniff::Proxy);
         check(b"\r\n\r\n\0\r\nQUIT\n\x21\x11", Sniff::Proxy);
     }
@@ -325,6 +327,7 @@ mod tests {
             &b"GET /"[..],
             b"HTTP/1.",
             b"PROXY ",
+            b"PRI * HTTP/2.0",
             b"\r\n\r\n\0\r\nQUIT\n",
         ] {
             for cut in 0..whole.len() {

@@ -27,10 +27,12 @@ impl From<DropReason> for Dropped {
 pub(crate) const UNDECIDED: u32 = 0;
 /// Began like HTTP, but with too few bytes to tell whose they are: heard.
 pub(crate) const OPEN: u32 = 1;
+/// A frame of HTTP/2 could have begun, also where a conn goes on: heard, and the agent looks further.
+pub(crate) const FRAMED: u32 = 2;
 /// Looks like HTTP: heard, and the agent asked at each transfer whether it is.
-pub(crate) const LIKELY: u32 = 2;
+pub(crate) const LIKELY: u32 = 3;
 /// A head that nothing else begins with: heard.
-pub(crate) const CERTAIN: u32 = 3;
+pub(crate) const CERTAIN: u32 = 4;
 
 /// One end of a conn.
 #[repr(C)]

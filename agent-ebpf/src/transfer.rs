@@ -12,7 +12,7 @@ use crate::filter::{self, setting};
 use crate::maps::{Counters, REACH, news};
 use crate::read::{anew, clamp, forget, user_bytes};
 use crate::sock;
-use crate::state::{CERTAIN, ConnState, Dropped, LIKELY, OPEN, UNDECIDED, bit};
+use crate::state::{CERTAIN, ConnState, Dropped, FRAMED, LIKELY, OPEN, UNDECIDED, bit};
 use crate::tls;
 use crate::vectors::Vectors;
 
@@ -272,6 +272,9 @@ fn look<const SESSION: bool>(
     state: &mut ConnState,
     bytes: &Bytes,
 ) -> Result<(), Dropped> {
+    if state.verdict == FRAMED && state.transfers > LOOKED_AT_TRANSFERS {
+        return Ok(());
+    }
     let seen = if bytes.missing == Missing::None as u64 {
         if bytes.vectors.len == 0 {
             bytes.vectors.guess(transfer.bytes)
@@ -285,10 +288,14 @@ fn look<const SESSION: bool>(
     } else {
         return Err(DropReason::Undecided.into());
     };
+    if state.verdict == FRAMED && seen & PREFACE == 0 {
+        // What looks like a message between frames is a part of a body, and must not turn the ends.
+        return Ok(());
+    }
     let sends = transfer.flow as u32 == Flow::Sent as u32;
     let requests = seen & REQUESTS != 0;
     let verdict = (seen & VERDICT) as u32;
-    let verdict = if verdict == OPEN && seen & FRAMES == 0 && state.transfers > 1 {
+    let verdict = if verdict == OPEN && state.transfers > 1 {
         UNDECIDED
     } else {
         verdict
@@ -308,7 +315,7 @@ fn look<const SESSION: bool>(
         state.sequence = sock::has_sequence(transfer.sk, state.transport);
     }
     state.verdict = verdict;
-    if verdict != OPEN {
+    if verdict >= LIKELY {
         let role = if requests == sends {
             Role::Client
         } else {
@@ -323,11 +330,11 @@ fn look<const SESSION: bool>(
 }
 
 /// Bits of what [`guess`] says: a verdict, and whether these are the bytes of the end that asks.
-pub(crate) const VERDICT: u64 = 3;
+pub(crate) const VERDICT: u64 = 7;
 /// See [`VERDICT`].
-const REQUESTS: u64 = 4;
-/// A frame of HTTP/2 could begin here, also where a conn goes on: the agent looks further.
-const FRAMES: u64 = 8;
+const REQUESTS: u64 = 8;
+/// HTTP/2 begins here.
+const PREFACE: u64 = 16;
 
 /// Guesses from the `len` bytes at `at` in the process's memory.
 ///
@@ -349,9 +356,9 @@ pub(crate) extern "C" fn eaves_guess(at: u64, len: u64) -> u64 {
     match sniff(&head, len as usize) {
         Sniff::Request if certain => u64::from(CERTAIN) | REQUESTS,
         Sniff::Request => u64::from(LIKELY) | REQUESTS,
-        Sniff::Http2 => u64::from(CERTAIN) | REQUESTS,
+        Sniff::Http2 => u64::from(CERTAIN) | REQUESTS | PREFACE,
         Sniff::Proxy => u64::from(LIKELY) | REQUESTS,
-        Sniff::Frames => u64::from(OPEN) | FRAMES,
+        Sniff::Frames => u64::from(FRAMED),
         Sniff::Response => u64::from(CERTAIN),
         Sniff::Open => u64::from(OPEN),
         Sniff::Other => u64::from(UNDECIDED),

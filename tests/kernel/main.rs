@@ -8,11 +8,13 @@ mod attacks;
 mod bounds;
 mod doctor;
 mod drops;
+mod http2;
 mod identity;
 mod kernel_log;
 mod lifecycle;
 mod place;
 mod plaintext;
+mod quic;
 mod servers;
 mod service;
 mod sinks;
@@ -39,6 +41,8 @@ fn main() {
         place::trials(),
         identity::trials(),
         websocket::trials(),
+        quic::trials(),
+        http2::trials(),
     ];
     let trials = trials.into_iter().flatten().collect();
     libtest_mimic::run(&arguments, trials).exit();

@@ -142,7 +142,7 @@ for turn in range(5):
 "#;
 
 /// An agent that has found the library whose path has `library` in it.
-fn hearing(sandbox: &Sandbox, mode: Mode, library: &str) -> Result<Agent> {
+pub(crate) fn hearing(sandbox: &Sandbox, mode: Mode, library: &str) -> Result<Agent> {
     let roles = ["--role", "server", "--role", "client", "--log", "info"];
     let mut agent = Agent::watch(sandbox, mode, &roles)?;
     wait::until_true(&format!("probes in {library}"), || {
@@ -169,7 +169,7 @@ fn drive(sandbox: &Sandbox, server: &mut Server) -> Result<Vec<Entry>> {
     server.log()
 }
 
-fn must_be_tls(reported: &[Exchange]) -> Result<()> {
+pub(crate) fn must_be_tls(reported: &[Exchange]) -> Result<()> {
     let library = |e: &Exchange| e.value.pointer("/tls/library").cloned();
     let scheme = |e: &Exchange| e.value.pointer("/url/scheme").cloned();
     let is_https = |e: &&Exchange| {

@@ -64,8 +64,9 @@ const PYTHON: &[&str] = &[
     "rpds-py==2026.9.1",
     "attrs==26.1.0",
     "typing_extensions==4.16.0",
-    // Peers of the kernel tests: WebSocket.
+    // Peers of the kernel tests: WebSocket and gRPC.
     "websockets==17.4",
+    "grpcio==1.85.3",
 ];
 
 /// npm: Elastic's own list of the fields of ECS.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::{Exit, Globals, output};
+use crate::lookup::{QuicServer, quic_servers};
 use crate::probe::{Check, Ends, Group, Report, Status, Trial, examine};
 
 /// How long one step of the trial exchange may take.
@@ -50,10 +51,11 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
     if args.make_exchange {
         return make_exchange();
     }
-    let report = examine(Trial {
+    let mut report = examine(Trial {
         object: args.ebpf_object.clone(),
         exchange: &mut exchange_of_child,
     });
+    report.checks.extend(quic());
     let text = if args.json {
         serde_json::to_string(&report)? + "\n"
     } else {
@@ -64,6 +66,22 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         Exit::Host
     } else {
         Exit::Done
+    })
+}
+
+/// The processes whose HTTP/3 cannot be heard.
+fn quic() -> impl Iterator<Item = Check> {
+    let found = quic_servers(Path::new("/proc")).into_iter();
+    found.map(|QuicServer { pid, name, port }| Check {
+        group: Group::Processes,
+        name: format!("{name} ({pid})"),
+        status: Status::Less,
+        found: format!("UDP port {port} is open beside its TCP ports: QUIC"),
+        lost: Some("HTTP/3, if it serves it: no socket shows what QUIC carries".to_owned()),
+        advice: Some(
+            "to have all of its HTTP heard, switch HTTP/3 off there: clients stay with HTTP/2"
+                .to_owned(),
+        ),
     })
 }
 
@@ -136,6 +154,7 @@ const fn heading(group: Group) -> &'static str {
         Group::Structures => "The kernel's structures",
         Group::SocketTap => "Socket tap",
         Group::SyscallTap => "Syscall tap",
+        Group::Processes => "Processes",
     }
 }
 

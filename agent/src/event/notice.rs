@@ -73,6 +73,8 @@ pub enum NoticeName {
     Stop,
     /// A tap was attached, lost or degraded.
     Tap,
+    /// A process speaks what cannot be heard.
+    Tls,
     /// Counters of what was lost rose.
     Loss,
     /// Of the journal: what is signed, kept, lost.
@@ -129,6 +131,17 @@ pub enum Detail<'a> {
         /// Why it is not attached, or what it does not hear.
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<&'a str>,
+    },
+    /// Of `tls`: a process that serves HTTP also speaks what cannot be heard.
+    Tls {
+        /// Name of the process.
+        process: String,
+        /// Its id.
+        pid: u32,
+        /// Port of the UDP socket.
+        port: u16,
+        /// What it is, and what is missed for it.
+        reason: &'static str,
     },
     /// Of `loss`.
     Loss {
@@ -228,6 +241,7 @@ impl Detail<'_> {
             Self::Start { .. } => NoticeName::Start,
             Self::Stop { .. } => NoticeName::Stop,
             Self::Tap { .. } => NoticeName::Tap,
+            Self::Tls { .. } => NoticeName::Tls,
             Self::Loss { .. } => NoticeName::Loss,
             Self::Checkpoint { .. } | Self::Journal { .. } => NoticeName::Journal,
             Self::Sink { .. } => NoticeName::Sink,

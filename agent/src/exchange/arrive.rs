@@ -99,8 +99,7 @@ impl Pairs {
     ) {
         if let Some(open) = self.arriving(direction) {
             let (arrival, half) = open.side(direction);
-            arrival.end(half, true, books.now);
-            arrival.degrade(Seen::Unfinished, reason);
+            arrival.break_off(half, reason, books.now);
         }
         self.over(direction, books);
     }

@@ -3,7 +3,7 @@
 use super::{Body, Half, Reason, Seen};
 use crate::clock::Ktime;
 use crate::protocol::http1::{Framing, Message};
-use crate::protocol::{Anomalies, Anomaly};
+use crate::protocol::{Anomalies, Anomaly, Version};
 
 /// How far one half has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,6 +184,30 @@ impl Arrival {
             half.ended = now;
             half.body.total_bytes = exact.then_some(self.passed);
         }
+    }
+
+    /// It broke off before its sender said that no more comes.
+    pub(super) fn break_off(
+        &mut self,
+        half: Option<&mut Half>,
+        reason: Option<Reason>,
+        now: Ktime,
+    ) {
+        let is_whole = half.as_deref().is_some_and(|half| self.has_all_of(half));
+        self.end(half, true, now);
+        if !is_whole {
+            self.degrade(Seen::Unfinished, reason);
+        }
+    }
+
+    /// Whether all of the body has passed that the head of HTTP/2 promised (RFC 9113 §8.1.1). Clients
+    /// go then without waiting for the empty frame by which some servers say that it was all.
+    fn has_all_of(&self, half: &Half) -> bool {
+        let promised = || {
+            let length = half.head.field("content-length")?;
+            str::from_utf8(length).ok()?.parse::<u64>().ok()
+        };
+        half.version == Version::Http2 && self.passed > 0 && promised() == Some(self.passed)
     }
 
     /// Lowers what is said of it; what is worse stays.

@@ -57,8 +57,7 @@ pub(super) fn close(mut open: Open, closing: Closing, books: &mut Books<'_>) {
     ];
     for (arrival, half) in halves {
         if arrival.progress == Progress::Arriving {
-            arrival.end(half, true, books.now);
-            arrival.degrade(Seen::Unfinished, closing.reason());
+            arrival.break_off(half, closing.reason(), books.now);
         }
         if arrival.progress == Progress::Waiting
             && let Some(reason) = closing.reason()

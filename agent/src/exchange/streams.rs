@@ -299,8 +299,7 @@ impl Streams {
             };
             let (arrival, half) = open.side(direction);
             if arrival.progress == Progress::Arriving {
-                arrival.end(half, true, books.now);
-                arrival.degrade(Seen::Unfinished, reason);
+                arrival.break_off(half, reason, books.now);
                 self.report_if_done(stream, books);
             }
         }

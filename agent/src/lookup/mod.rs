@@ -18,6 +18,7 @@ mod places;
 mod pods;
 mod proc;
 mod process;
+mod quic;
 mod runtime;
 mod table;
 mod users;
@@ -34,6 +35,7 @@ pub use place::{Container, Owner, Parent, Place, Pod, Process, ProcessKey};
 pub use places::{Asking, Places};
 pub use pods::PodsOptions;
 pub use process::{Answer, Ask, Mask, Sources};
+pub use quic::{QuicServer, QuicWatch, quic_servers};
 
 /// What is looked up, and how long is waited.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +66,8 @@ pub struct Lookup {
     pub asking: Asking,
     /// Of addresses, where there is a database.
     pub atlas: Option<Atlas>,
+    /// Of processes that speak QUIC.
+    pub quic: QuicWatch,
 }
 
 impl Lookup {
@@ -72,8 +76,10 @@ impl Lookup {
     /// # Errors
     /// A thread cannot be started.
     pub fn start(options: &Options, sources: Sources, mask: Arc<dyn Mask>) -> io::Result<Self> {
+        let quic = QuicWatch::start(sources.proc.clone())?;
         let (places, asking) = Places::start(options, sources, mask)?;
         Ok(Self {
+            quic,
             places,
             asking,
             atlas: Atlas::start(&options.geo)?,

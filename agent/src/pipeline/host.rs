@@ -16,7 +16,7 @@ use crate::detect::Told;
 use crate::enrich::{Enrich, Joined, locate, place};
 use crate::event::{ApiEvent, Count, Detail, Finding, Notice, Severity, write_line};
 use crate::exchange::Exchange;
-use crate::lookup::{Asking, Atlas, Lookup, Places};
+use crate::lookup::{Asking, Atlas, Lookup, Places, QuicWatch};
 use crate::redact::{Masked, SealContext, seal};
 use crate::telemetry::{Counter, Counters};
 use eaves_common::Role;
@@ -85,6 +85,7 @@ pub struct Host<'a> {
     kept: Instant,
     places: Option<Places>,
     atlas: Option<Atlas>,
+    quic: Option<QuicWatch>,
     asking: Option<Asking>,
     context: &'a SealContext,
     masked: Masked,
@@ -118,6 +119,7 @@ impl<'a> Host<'a> {
             kept: Instant::now(),
             places: None,
             atlas: None,
+            quic: None,
             asking: None,
             context,
             masked: Masked::new(),
@@ -170,9 +172,11 @@ impl<'a> Host<'a> {
             places,
             asking,
             atlas,
+            quic,
         }) = lookup
         {
             (self.places, self.asking, self.atlas) = (Some(places), Some(asking), atlas);
+            self.quic = Some(quic);
         }
         self
     }
@@ -339,7 +343,11 @@ impl<'a> Host<'a> {
         if let Some(atlas) = &mut self.atlas {
             atlas.take();
         }
+        let may_be_quic = self.quic.as_mut().is_some_and(QuicWatch::take);
         for mut exchange in exchanges {
+            if may_be_quic {
+                self.unheard(&exchange)?;
+            }
             self.enrich(&mut exchange);
             if let Some(places) = &mut self.places {
                 place(&mut exchange, places, now);
@@ -355,6 +363,24 @@ impl<'a> Host<'a> {
             self.counters.add(Counter::Sealed, 1);
         }
         self.each(|output| output.flush())
+    }
+
+    /// Tells of the QUIC that the server of an exchange speaks beside it.
+    fn unheard(&mut self, exchange: &Exchange) -> io::Result<()> {
+        if exchange.conn.role != Role::Server {
+            return Ok(());
+        }
+        let serves = |quic: &mut QuicWatch| quic.serves(exchange.conn.open.tgid);
+        let Some(found) = self.quic.as_mut().and_then(serves) else {
+            return Ok(());
+        };
+        let detail = Detail::Tls {
+            process: found.name,
+            pid: found.pid,
+            port: found.port,
+            reason: "it speaks QUIC, and HTTP/3 over it is not heard",
+        };
+        self.notice(Severity::Low, detail)
     }
 
     fn exchange(&mut self, exchange: &Exchange) -> io::Result<()> {

@@ -37,6 +37,8 @@ pub fn apache(sandbox: &Sandbox, name: &str, mpm: Mpm) -> Result<Server> {
     fs::create_dir_all(sandbox.file(&format!("{name}/mutex")))?;
     let port = port()?;
     let log = sandbox.file(&format!("{name}.log"));
+    // A process a connection cannot speak HTTP/2.
+    let speaks_http2 = mpm == Mpm::Event;
     let (mpm, limits) = match mpm {
         Mpm::Prefork => (
             "prefork",
@@ -47,13 +49,7 @@ pub fn apache(sandbox: &Sandbox, name: &str, mpm: Mpm) -> Result<Server> {
             "StartServers 2\nThreadsPerChild 16\nMaxRequestWorkers 64\n",
         ),
     };
-    let mut config = format!("LoadModule mpm_{mpm}_module {MODULES}/mod_mpm_{mpm}.so\n{limits}");
-    for module in ["authz_core", "alias", "rewrite", "headers", "mime"] {
-        let _ = writeln!(
-            config,
-            "LoadModule {module}_module {MODULES}/mod_{module}.so"
-        );
-    }
+    let mut config = format!("{}{limits}", modules(mpm, speaks_http2));
     let _ = write!(
         config,
         "ServerName localhost
@@ -87,6 +83,9 @@ Header always set x-id %{{XID}}e env=XID
         folder = utf8(&sandbox.file(name))?,
         log = utf8(&log)?,
     );
+    if speaks_http2 {
+        config += "Protocols h2c http/1.1\nH2MaxSessionStreams 200\n";
+    }
     for status in STATUSES {
         let _ = writeln!(config, "RewriteRule ^/status/{status}$ - [R={status},L]");
     }
@@ -106,4 +105,18 @@ Header always set x-id %{{XID}}e env=XID
         gentle: Signal::TERM,
     }
     .ready()
+}
+
+/// The lines that load its modules.
+fn modules(mpm: &str, speaks_http2: bool) -> String {
+    let mut lines = format!("LoadModule mpm_{mpm}_module {MODULES}/mod_mpm_{mpm}.so\n");
+    let http2 = speaks_http2.then_some("http2");
+    let common = ["authz_core", "alias", "rewrite", "headers", "mime"];
+    for module in common.into_iter().chain(http2) {
+        let _ = writeln!(
+            lines,
+            "LoadModule {module}_module {MODULES}/mod_{module}.so"
+        );
+    }
+    lines
 }

@@ -1,4 +1,4 @@
-//! Go's `net/http`, built from its one file with whichever Go is installed.
+//! Go's `net/http`, built with whichever Go is installed.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -17,6 +17,16 @@ use crate::sandbox::{Sandbox, program};
 pub fn go_server(sandbox: &Sandbox, name: &str) -> Result<Server> {
     let mut command = Command::new(binary()?);
     command.arg("server");
+    listening(sandbox, name, command)
+}
+
+/// Starts Go's server of HTTP/2 in clear, likewise.
+///
+/// # Errors
+/// As [`go_server`], or Go is older than 1.24.
+pub fn go_http2_server(sandbox: &Sandbox, name: &str) -> Result<Server> {
+    let mut command = Command::new(binary()?);
+    command.arg("http2");
     listening(sandbox, name, command)
 }
 
@@ -47,7 +57,13 @@ fn build() -> Result<PathBuf> {
         .join("go-peer");
     std::fs::create_dir_all(&folder)?;
     std::fs::write(folder.join("go.mod"), "module peer\n\ngo 1.19\n")?;
-    std::fs::write(folder.join("main.go"), include_str!("go/main.go"))?;
+    for (name, text) in [
+        ("main.go", include_str!("go/main.go")),
+        ("http1.go", include_str!("go/http1.go")),
+        ("http2.go", include_str!("go/http2.go")),
+    ] {
+        std::fs::write(folder.join(name), text)?;
+    }
     let output = Command::new(go)
         .args(["build", "-o", "peer", "."])
         .current_dir(&folder)

@@ -24,6 +24,22 @@ pub fn haproxy(
     behind: &Place,
     tls: Option<&Certificate>,
 ) -> Result<Server> {
+    let how = match tls {
+        Some(tls) => format!("ssl crt {}", utf8(&tls.both)?),
+        None => String::new(),
+    };
+    start(sandbox, name, behind, &how, tls.is_some())
+}
+
+/// The same, with HTTP/2 in clear to clients.
+///
+/// # Errors
+/// As [`haproxy`].
+pub fn haproxy_http2(sandbox: &Sandbox, name: &str, behind: &Place) -> Result<Server> {
+    start(sandbox, name, behind, "proto h2", false)
+}
+
+fn start(sandbox: &Sandbox, name: &str, behind: &Place, how: &str, is_tls: bool) -> Result<Server> {
     let haproxy = program("haproxy", "haproxy")?;
     let port = port()?;
     let log = sandbox.file(&format!("{name}.out"));
@@ -43,17 +59,13 @@ defaults
   timeout server 60s
   http-reuse always
 frontend front
-  bind 127.0.0.1:{port} {tls}
+  bind 127.0.0.1:{port} {how}
   capture response header Content-Length len 12
   log-format \"%HM\\t%HU\\t%ST\\t%[capture.res.hdr(0)]\\t%cp\"
   default_backend back
 backend back
   server one {behind}
 ",
-        tls = match tls {
-            Some(tls) => format!("ssl crt {}", utf8(&tls.both)?),
-            None => String::new(),
-        },
         behind = match behind {
             Place::Tcp(port) | Place::Tls(port) => format!("127.0.0.1:{port}"),
             Place::Unix(path) => format!("unix@{}", utf8(path)?),
@@ -64,7 +76,7 @@ backend back
     command.arg("-db").arg("-f").arg(&config);
     Server {
         process: Process::start(sandbox, name, command)?,
-        place: if tls.is_some() {
+        place: if is_tls {
             Place::Tls(port)
         } else {
             Place::Tcp(port)

@@ -22,6 +22,8 @@ pub struct Nginx {
     pub long_heads: bool,
     /// Speaks TLS with this certificate.
     pub tls: Option<Certificate>,
+    /// Speaks HTTP/2, and nothing else where it is not TLS that tells.
+    pub http2: bool,
     /// Everything goes on to this place, over kept connections.
     pub upstream: Option<Place>,
 }
@@ -63,7 +65,7 @@ http {{
   client_header_timeout 300; client_body_timeout 300; keepalive_timeout 300;
   {long_heads}
   {upstream}
-  server {{ listen 127.0.0.1:{port} backlog=4096 {tls}; root {folder}/root; {locations} }}
+  server {{ listen 127.0.0.1:{port} backlog=4096 {http2} {tls}; root {folder}/root; {locations} }}
 }}
 ",
         workers = options.workers.max(1),
@@ -77,6 +79,7 @@ http {{
             ),
             None => String::new(),
         },
+        http2 = if options.http2 { "http2" } else { "" },
         long_heads = if options.long_heads { "large_client_header_buffers 4 64k;" } else { "" },
         sendfile = if options.sendfile { "on" } else { "off" },
     );

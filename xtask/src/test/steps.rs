@@ -48,6 +48,10 @@ const PEERS: &[Package] = &[
         programs: &["openssl"],
     },
     Package {
+        name: "nghttp2-client",
+        programs: &["h2load"],
+    },
+    Package {
         name: "wrk",
         programs: &["wrk"],
     },

@@ -387,6 +387,12 @@ fn describe(detail: &Detail<'_>, text: &mut String) {
                 None => write!(text, "tap {tap} {state}"),
             }
         }
+        Detail::Tls {
+            process,
+            pid,
+            port,
+            reason,
+        } => write!(text, "{process} ({pid}), UDP port {port}: {reason}"),
         Detail::Loss { counts, .. } => {
             text.push_str("lost:");
             counts.iter().try_for_each(|count| {

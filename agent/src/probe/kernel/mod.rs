@@ -44,6 +44,8 @@ pub enum Group {
     SocketTap,
     /// The syscall tap.
     SyscallTap,
+    /// Processes that speak what no tap hears.
+    Processes,
 }
 
 /// One thing that was looked at or tried.

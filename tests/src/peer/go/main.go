@@ -1,4 +1,4 @@
-// Go's net/http as a test peer: peer server PORT LOG, peer client PLACE PLAN CONNECTIONS keep|close.
+// Go's net/http as a test peer: peer server PORT LOG, peer http2 PORT LOG, peer client PLACE PLAN CONNECTIONS keep|close.
 //
 // Listener and dialled connections are MPTCP sockets where the kernel has them, as Go's own
 // listeners are from 1.24 on; made by hand, so that an older Go does the same.
@@ -144,7 +144,7 @@ func answer(w *logged, r *http.Request) {
 	}
 }
 
-func serve(port, logName string) error {
+func serve(port, logName string, http2 bool) error {
 	log, err := os.OpenFile(logName, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
 	if err != nil {
 		return err
@@ -157,12 +157,18 @@ func serve(port, logName string) error {
 	if err != nil {
 		return err
 	}
-	return http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		l := &logged{ResponseWriter: w}
 		answer(l, r)
 		from := r.RemoteAddr[strings.LastIndexByte(r.RemoteAddr, ':')+1:]
 		fmt.Fprintf(log, "%s\t%s\t%d\t%d\t%s\n", r.Method, r.RequestURI, l.status, l.sent, from)
-	}))
+	})}
+	if http2 {
+		if err := speakHTTP2(server); err != nil {
+			return err
+		}
+	}
+	return server.Serve(listener)
 }
 
 func ask(client *http.Client, place, line string, keep bool) error {
@@ -239,8 +245,8 @@ func load(place, plan, connections string, keep bool) error {
 
 func main() {
 	var err error
-	if os.Args[1] == "server" {
-		err = serve(os.Args[2], os.Args[3])
+	if os.Args[1] == "server" || os.Args[1] == "http2" {
+		err = serve(os.Args[2], os.Args[3], os.Args[1] == "http2")
 	} else {
 		err = load(os.Args[2], os.Args[3], os.Args[4], os.Args[5] == "keep")
 	}

@@ -48,7 +48,9 @@ const listener = (request, response) => {
   request.on('end', () => answer(request, response, new URL(request.url, 'http://localhost')));
 };
 const [certificate, key] = process.argv.slice(4);
-const server = certificate
+const server = process.env.EAVES_HTTP2
+  ? require('http2').createServer(listener)
+  : certificate
   ? https.createServer({ cert: fs.readFileSync(certificate), key: fs.readFileSync(key) }, listener)
   : http.createServer(listener);
 server.keepAliveTimeout = 60000;

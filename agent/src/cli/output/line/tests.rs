@@ -350,6 +350,16 @@ fn notices_are_sentences() {
         },
         "tap socket lost: \\u{1b}refused",
     );
+    check(
+        Severity::Low,
+        Detail::Tls {
+            process: "nginx".to_owned(),
+            pid: 812,
+            port: 443,
+            reason: "it speaks QUIC",
+        },
+        "nginx (812), UDP port 443: it speaks QUIC",
+    );
     let count = Count {
         stage: "kernel",
         name: "ring_full",

@@ -123,6 +123,23 @@ fn a_conn_is_upgraded_and_the_request_answered_on_the_first_stream() {
 }
 
 #[test]
+fn a_response_that_is_all_there_is_whole_before_its_stream_is_over() {
+    let mut peers = Peers::new();
+    for (stream, body) in [(1, "hello"), (3, "hell")] {
+        peers.request(stream, END_STREAM, "GET", "/a");
+        let fields = [(":status", "200"), ("content-length", "5")];
+        let block = Peers::block(&mut peers.server, &fields);
+        peers.answer(&frame(1, END_HEADERS, stream, &block));
+        peers.answer(&frame(0, 0, stream, body.as_bytes()));
+        peers.send(&frame(3, 0, stream, &[0, 0, 0, 8]));
+    }
+    peers.check(&[
+        "1 GET /a 0 whole | 200 5 whole 0+0",
+        "3 GET /a 0 whole | 200 4 unfinished reset 0+0",
+    ]);
+}
+
+#[test]
 fn a_tunnel_ends_with_the_head_of_its_response() {
     let mut peers = Peers::new();
     peers.request(1, 0, "CONNECT", "/t");
@@ -260,12 +277,15 @@ fn a_websocket_within_a_stream_is_one_exchange() {
     assert_eq!(samples, [&b"hello"[..], b"hh", b"parts"]);
 }
 
-/// Memory that stays within bounds while `frames` come by the hundred thousand.
+/// Memory that stays within bounds while `frames` come by the hundred thousand, and another conn whose
+/// exchanges are whole meanwhile.
 #[track_caller]
 fn flood(count: u32, mut frames: impl FnMut(&mut Peers, u32)) -> Shard {
     let mut peers = Peers::new();
     let mut shard = Shard::new(&Options::default());
     let mut out = Outcome::default();
+    let mut other = ConnBuilder::tcp(2);
+    shard.push(&other.open(), &mut out);
     for at in 0..count {
         frames(&mut peers, at);
         for record in peers.records.drain(..) {
@@ -273,6 +293,18 @@ fn flood(count: u32, mut frames: impl FnMut(&mut Peers, u32)) -> Shard {
         }
         assert!(shard.bytes_held() < 1_100_000, "{}", shard.bytes_held());
         out.exchanges.clear();
+        if at % 100 == 0 {
+            let request = b"GET /other HTTP/1.1\r\nHost: a\r\n\r\n";
+            shard.push(&other.data(Flow::Received, request), &mut out);
+            let response = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+            shard.push(&other.data(Flow::Sent, response), &mut out);
+            let told: Vec<_> = out
+                .exchanges
+                .drain(..)
+                .map(|one| super::super::line(&one))
+                .collect();
+            assert_eq!(told, ["GET /other 0 whole | 200 2 whole"]);
+        }
     }
     shard.push(&peers.conn.end(EndReason::Closed), &mut out);
     shard.finish(Ktime(9_000_000_000), &mut out);
@@ -288,7 +320,7 @@ fn streams_that_are_reset_at_once_are_all_reported() {
         peers.send(&frame(3, 0, stream, &[0, 0, 0, 8]));
     });
     let reported = shard.counters().get(Counter::ExchangesReported);
-    assert_eq!(reported, 20_000);
+    assert_eq!(reported, 20_000 + 200);
 }
 
 #[test]
@@ -297,7 +329,7 @@ fn streams_that_are_never_answered_are_bounded() {
         peers.request(2 * at + 1, END_STREAM, "GET", "/");
     });
     let reported = shard.counters().get(Counter::ExchangesReported);
-    assert_eq!(reported, 20_000);
+    assert_eq!(reported, 20_000 + 200);
 }
 
 #[test]
@@ -315,7 +347,7 @@ fn a_block_without_end_is_cut() {
             peers.send(&frame(9, END_HEADERS, 3, &[]));
         }
     });
-    assert_eq!(shard.counters().get(Counter::ProtocolRequests), 2);
+    assert_eq!(shard.counters().get(Counter::ProtocolRequests), 2 + 50);
 }
 
 #[test]
@@ -345,7 +377,7 @@ fn a_block_that_swells_is_cut() {
         peers.send(&frame(1, END_HEADERS | END_STREAM, 2 * at + 1, &block));
         peers.response(2 * at + 1, END_STREAM, "200");
     });
-    assert_eq!(shard.counters().get(Counter::ProtocolRequests), 300);
+    assert_eq!(shard.counters().get(Counter::ProtocolRequests), 300 + 3);
 }
 
 #[test]
@@ -365,5 +397,5 @@ fn windows_and_lengths_of_2_to_the_31_take_no_memory() {
             peers.conn.pass(Flow::Received, 0x00ff_ffff - 900);
         }
     });
-    assert_eq!(shard.counters().get(Counter::ProtocolRequests), 20);
+    assert_eq!(shard.counters().get(Counter::ProtocolRequests), 20 + 20);
 }

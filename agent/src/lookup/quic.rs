@@ -1,0 +1,307 @@
+//! Processes that speak QUIC beside TCP: what goes over HTTP/3 no tap of sockets hears, so it is named.
+//!
+//! A process counts where it holds a UDP socket that is bound to the port of one of its TCP listeners,
+//! as servers of HTTP/3 do (RFC 9114 §3.1 has clients find it that way), or to the ports of HTTPS. Ports at
+//! which other services use both are left out. Whether it serves HTTP, what is heard of it tells.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+/// How often the host is looked through.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// Lines that are read of one table of sockets.
+const LINES_MAX: usize = 16_384;
+
+/// Open files that are looked at of one process.
+const FILES_MAX: usize = 8_192;
+
+/// Network namespaces whose tables are read.
+const NAMESPACES_MAX: usize = 256;
+
+/// Processes that are named at a time.
+const NAMED_MAX: usize = 64;
+
+/// Ports of HTTPS, where UDP means QUIC whatever listens on TCP.
+const HTTPS_PORTS: [u16; 2] = [443, 8443];
+
+/// Ports of services that use TCP and UDP alike (IANA's registry): DNS, Kerberos, the port mapper, LDAP,
+/// password changes, NFS, STUN, SIP, multicast DNS, memcached.
+const OTHER_PORTS: [u16; 12] = [
+    53, 88, 111, 389, 464, 2049, 3478, 5060, 5061, 5349, 5353, 11_211,
+];
+
+/// States of sockets in the kernel's tables: a listener of TCP, a UDP socket without a peer.
+const LISTENS: &str = "0A";
+const UNCONNECTED: &str = "07";
+
+/// A process that speaks QUIC.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct QuicServer {
+    /// Its id.
+    pub pid: u32,
+    /// Its name.
+    pub name: String,
+    /// The UDP port.
+    pub port: u16,
+}
+
+/// Looks at times for processes that speak QUIC, beside the flow.
+pub struct QuicWatch {
+    from: Receiver<Vec<QuicServer>>,
+    /// Those that there are, of which nothing was told yet.
+    pending: Vec<QuicServer>,
+    told: BTreeSet<(String, u16)>,
+    /// The thread ends when this does.
+    _ended: Sender<()>,
+}
+
+impl QuicWatch {
+    /// Starts the thread that looks below `proc`.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub(super) fn start(proc: PathBuf) -> io::Result<Self> {
+        let (to, from) = sync_channel(1);
+        let (ended, is_ended) = channel();
+        thread::Builder::new()
+            .name("eaves-quic".to_owned())
+            .spawn(move || watch(&proc, &to, &is_ended))?;
+        Ok(Self {
+            from,
+            pending: Vec::new(),
+            told: BTreeSet::new(),
+            _ended: ended,
+        })
+    }
+
+    /// Takes in what was found since; whether there is any to be told of.
+    pub fn take(&mut self) -> bool {
+        while let Ok(found) = self.from.try_recv() {
+            let is_new = |one: &QuicServer| !self.told.contains(&(one.name.clone(), one.port));
+            self.pending = found.into_iter().filter(is_new).collect();
+        }
+        !self.pending.is_empty()
+    }
+
+    /// HTTP was heard of process `pid`: what is to be told of its QUIC, each server and port once.
+    pub fn serves(&mut self, pid: u32) -> Option<QuicServer> {
+        let at = self.pending.iter().position(|one| one.pid == pid)?;
+        let found = self.pending.swap_remove(at);
+        // Its other processes hold the same socket.
+        let same = |one: &QuicServer| one.name == found.name && one.port == found.port;
+        self.pending.retain(|one| !same(one));
+        if self.told.len() < NAMED_MAX {
+            self.told.insert((found.name.clone(), found.port));
+        }
+        Some(found)
+    }
+}
+
+fn watch(proc: &Path, to: &SyncSender<Vec<QuicServer>>, ended: &Receiver<()>) {
+    loop {
+        if to.send(quic_servers(proc)).is_err() {
+            return;
+        }
+        if ended.recv_timeout(EVERY) != Err(RecvTimeoutError::Timeout) {
+            return;
+        }
+    }
+}
+
+/// The processes below `proc` that speak QUIC beside TCP.
+#[must_use]
+pub fn quic_servers(proc: &Path) -> Vec<QuicServer> {
+    let mut namespaces: BTreeMap<OsString, Sockets> = BTreeMap::new();
+    let mut found = Vec::new();
+    for pid in processes(proc) {
+        let folder = proc.join(pid.to_string());
+        // Kernel threads, and processes that are gone, have none.
+        let Ok(namespace) = fs::read_link(folder.join("ns/net")) else {
+            continue;
+        };
+        let namespace = namespace.into_os_string();
+        if !namespaces.contains_key(&namespace) {
+            if namespaces.len() >= NAMESPACES_MAX {
+                continue;
+            }
+            namespaces.insert(namespace.clone(), Sockets::read(&folder.join("net")));
+        }
+        if let Some(sockets) = namespaces.get(&namespace)
+            && sockets.may_be_quic()
+        {
+            let ports = sockets.quic_of(&folder);
+            let name = || {
+                let name = fs::read_to_string(folder.join("comm")).unwrap_or_default();
+                name.trim_end().to_owned()
+            };
+            found.extend(ports.into_iter().map(|port| QuicServer {
+                pid,
+                name: name(),
+                port,
+            }));
+        }
+        if found.len() >= NAMED_MAX {
+            break;
+        }
+    }
+    found
+}
+
+fn processes(proc: &Path) -> Vec<u32> {
+    let number = |entry: io::Result<fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
+    let entries = fs::read_dir(proc).into_iter().flatten();
+    let mut all: Vec<u32> = entries.filter_map(number).collect();
+    all.sort_unstable();
+    all
+}
+
+/// The sockets of a network namespace by inode: their ports.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Sockets {
+    listeners: BTreeMap<u64, u16>,
+    bound: BTreeMap<u64, u16>,
+}
+
+impl Sockets {
+    /// Of the namespace whose tables lie in `net`.
+    fn read(net: &Path) -> Self {
+        let mut sockets = Self::default();
+        for name in ["udp", "udp6"] {
+            let lines = table(&net.join(name));
+            let unconnected = lines.filter_map(|line| socket(&line?, UNCONNECTED));
+            sockets.bound.extend(unconnected);
+        }
+        sockets.bound.retain(|_, port| !OTHER_PORTS.contains(port));
+        if sockets.bound.is_empty() {
+            return sockets;
+        }
+        for name in ["tcp", "tcp6"] {
+            // Listeners stand before all others, of which there may be a million.
+            let lines = table(&net.join(name)).map_while(|line| socket(&line?, LISTENS));
+            sockets.listeners.extend(lines);
+        }
+        sockets
+    }
+
+    /// Whether some process here may speak QUIC.
+    fn may_be_quic(&self) -> bool {
+        let listens = |port: &u16| self.listeners.values().any(|other| other == port);
+        let mut bound = self.bound.values();
+        bound.any(|port| HTTPS_PORTS.contains(port) || listens(port))
+    }
+
+    /// The ports where the process of `folder` speaks QUIC.
+    fn quic_of(&self, folder: &Path) -> BTreeSet<u16> {
+        let (mut listens, mut bound) = (BTreeSet::<u16>::new(), BTreeSet::<u16>::new());
+        let files = fs::read_dir(folder.join("fd")).into_iter().flatten();
+        for file in files.take(FILES_MAX).flatten() {
+            let Ok(link) = fs::read_link(file.path()) else {
+                continue;
+            };
+            let Some(inode) = inode(&link) else {
+                continue;
+            };
+            listens.extend(self.listeners.get(&inode));
+            bound.extend(self.bound.get(&inode));
+        }
+        let is_quic = |port: &u16| {
+            listens.contains(port) || (HTTPS_PORTS.contains(port) && !listens.is_empty())
+        };
+        bound.into_iter().filter(is_quic).collect()
+    }
+}
+
+/// The lines of a table of sockets without its heading; one that cannot be read is `None`.
+fn table(path: &Path) -> impl Iterator<Item = Option<String>> + use<> {
+    let lines = File::open(path)
+        .ok()
+        .map(|file| BufReader::new(file).lines());
+    let lines = lines.into_iter().flatten().skip(1);
+    lines.take(LINES_MAX).map(Result::ok)
+}
+
+/// Inode and local port of a socket's line in `/proc/net` (proc(5)), if it is in `state`.
+fn socket(line: &str, state: &str) -> Option<(u64, u16)> {
+    let mut fields = line.split_ascii_whitespace();
+    let (_, port) = fields.nth(1)?.rsplit_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    let is_in = fields.nth(1)? == state;
+    let inode = fields.nth(5)?.parse().ok()?;
+    (is_in && port != 0).then_some((inode, port))
+}
+
+/// The inode that a link `socket:[N]` names.
+fn inode(link: &Path) -> Option<u64> {
+    let number = link.to_str()?.strip_prefix("socket:[")?;
+    number.strip_suffix(']')?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+    use std::path::Path;
+
+    use super::{QuicServer, QuicWatch, quic_servers, socket};
+
+    #[track_caller]
+    fn check(line: &str, state: &str, expected: Option<(u64, u16)>) {
+        assert_eq!(socket(line, state), expected, "{line}");
+    }
+
+    #[test]
+    fn lines_of_the_kernels_tables_are_read() {
+        let line = "  12: 0100007F:01BB 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 4711 2 0 0";
+        check(line, "07", Some((4711, 443)));
+        check(line, "0A", None);
+        let six = " 1: 00000000000000000000000000000000:1F90 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 12 1 0 100 0 0 10 0";
+        check(six, "0A", Some((12, 8080)));
+        check("  sl  local_address rem_address   st", "07", None);
+        check("", "07", None);
+        check("1: x:zz 0:0 07 a b c d e f", "07", None);
+    }
+
+    /// The ports that are told of this process.
+    fn own() -> Vec<u16> {
+        let all = quic_servers(Path::new("/proc"));
+        let ours = all.into_iter().filter(|one| one.pid == std::process::id());
+        ours.map(|one| one.port).collect()
+    }
+
+    #[test]
+    fn a_port_that_a_process_has_of_both_kinds_is_quic() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(!own().contains(&port));
+        let other = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+        let found = own();
+        assert!(found.contains(&port), "{found:?}");
+        let beside = other.local_addr().unwrap().port();
+        assert!(!found.contains(&beside) || beside == port);
+        // One with a peer is a client's.
+        udp.connect((Ipv4Addr::LOCALHOST, 9)).unwrap();
+        assert!(!own().contains(&port));
+    }
+
+    #[test]
+    fn what_serves_is_told_once() {
+        let mut watch = QuicWatch::start("/nowhere".into()).unwrap();
+        let one = |pid, port| QuicServer {
+            pid,
+            name: "nginx".to_owned(),
+            port,
+        };
+        watch.pending = vec![one(7, 443), one(8, 443), one(8, 444)];
+        assert_eq!(watch.serves(9), None);
+        assert_eq!(watch.serves(8), Some(one(8, 443)));
+        assert_eq!(watch.serves(8), Some(one(8, 444)));
+        assert_eq!((watch.serves(7), watch.serves(8)), (None, None));
+    }
+}
