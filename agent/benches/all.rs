@@ -5,6 +5,7 @@
 
 #![expect(clippy::expect_used, reason = "benches, run by hand")]
 
+mod bodies;
 mod detect;
 mod event;
 mod events;

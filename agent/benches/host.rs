@@ -1,5 +1,5 @@
 //! What the stages behind the exchange cost, each beside putting the exchange together, with what it may
-//! cost at most; and all of it at once, as `eaves run` does it.
+//! cost at most; all of it at once, as `eaves run` does it; and what a body costs by its form and length.
 //!
 //! `cargo bench -p eaves --bench all -- host`. Ratios are within this run.
 
@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::measure::{Bench, Cost, allocations, cost};
-use crate::traffic::{Kind, Traffic, answer, attacked, users, usual};
+use crate::bodies;
+use crate::measure::{Bench, Cost, allocations};
+use crate::traffic::{Kind, Traffic, attacked, usual};
 use eaves::capture::{Origin, Source};
 use eaves::catalog::Catalog;
 use eaves::clock::{BootTime, Moment, WallTime};
@@ -41,9 +42,6 @@ const RUNS: usize = 3;
 
 /// Of which kind the exchange of a number is.
 type Mix = fn(u64) -> Kind;
-
-/// A body of so many bytes, or a few more.
-type Text = fn(usize) -> String;
 
 /// The rooms in the order of the way.
 const ROOMS: [(&str, Option<f64>); 10] = [
@@ -101,7 +99,7 @@ pub(crate) fn main() {
         );
     }
     if let Some(bench) = &bench {
-        bodies(bench);
+        bodies::rows(bench, context().redactor());
     }
     let _ = std::fs::remove_dir_all(&dir);
 }
@@ -385,70 +383,4 @@ fn run(dir: &Path, kind: Mix, exchanges: u64) -> Cost {
 fn cpu_ns() -> f64 {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
-}
-
-/// What a body of JSON costs, by its length.
-fn bodies(bench: &Bench) {
-    let context = context();
-    let redactor = context.redactor();
-    let mut marker = Marker::new();
-    let mut scorer = Scorer::new().expect("the grammars");
-    let mut of = |kib: usize, text: &dyn Fn(usize) -> String| {
-        let (request, response) = (
-            Kind::Get.messages(7).0,
-            answer("application/json", &text(kib << 10)),
-        );
-        let mut shard = Shard::new(&ShardOptions::default());
-        let mut out = Outcome::default();
-        for record in Traffic::new().of(&request, &response) {
-            shard.push(&record, &mut out);
-        }
-        let exchange = out.exchanges.pop().expect("an exchange");
-        assert_eq!(
-            exchange
-                .response
-                .as_ref()
-                .map(|half| half.body.content.len() >> 10),
-            Some(kib)
-        );
-        let mut memory = Parts::new();
-        cost(50, || {
-            for _ in 0..50 {
-                let parts = exchange.parts(std::mem::take(&mut memory));
-                black_box(marker.mark(redactor, &parts));
-                black_box(scorer.request(&exchange, &parts, context.boot()));
-                memory = parts.recycle();
-            }
-        })
-    };
-    let texts: [(&str, Text); 2] = [
-        ("records of users", |bytes| users(7, bytes + 60)),
-        ("dates and e-mail", |bytes| {
-            let one = "\"2026-11-21 06:02\",\"a.b@example.com\",";
-            format!("[{}0]", one.repeat(bytes / one.len() + 1))
-        }),
-    ];
-    for (name, text) in texts {
-        let [one, sixteen] = [1, 16].map(|kib| of(kib, &text));
-        let byte = |cost: Cost, kib: f64| Cost {
-            ns: cost.ns / (kib * 1024.0),
-            allocations: cost.allocations,
-        };
-        let slope = Cost {
-            ns: (sixteen.ns - one.ns) * 16.0 / 15.0,
-            allocations: sixteen.allocations - one.allocations,
-        };
-        goal(
-            bench,
-            &format!("a byte of 1 KiB of JSON, {name}"),
-            None,
-            || byte(one, 1.0),
-        );
-        goal(
-            bench,
-            &format!("each further byte up to 16 KiB, {name}"),
-            Some(5.0),
-            || byte(slope, 16.0),
-        );
-    }
 }

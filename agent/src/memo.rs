@@ -18,6 +18,8 @@ pub struct Memo<T> {
 struct Kept<T> {
     /// Empty where none is kept.
     bytes: Vec<u8>,
+    /// How many of the bytes are the first of a pair.
+    front: usize,
     answer: T,
 }
 
@@ -34,40 +36,68 @@ impl<T: Copy + Default> Memo<T> {
     /// The answer for `bytes`, if it is kept.
     #[must_use]
     pub fn get(&self, bytes: &[u8]) -> Option<T> {
-        let kept = self.places.get(self.place(bytes))?;
-        (kept.bytes == bytes && !bytes.is_empty()).then_some(kept.answer)
+        self.get_pair(b"", bytes)
+    }
+
+    /// The answer for two byte strings, a name and a value, if it is kept.
+    #[must_use]
+    pub fn get_pair(&self, front: &[u8], back: &[u8]) -> Option<T> {
+        let kept = self.places.get(self.place(front, back))?;
+        let is_it = kept.front == front.len()
+            && kept.bytes.len() == front.len() + back.len()
+            && kept.bytes.starts_with(front)
+            && kept.bytes.ends_with(back);
+        (is_it && !kept.bytes.is_empty()).then_some(kept.answer)
     }
 
     /// Keeps `answer` for `bytes`, if they are not too long, in the place of others.
     pub fn put(&mut self, bytes: &[u8], answer: T) {
-        if bytes.len() > LONGEST {
+        self.put_pair(b"", bytes, answer);
+    }
+
+    /// The same for two byte strings.
+    pub fn put_pair(&mut self, front: &[u8], back: &[u8], answer: T) {
+        if front.len() + back.len() > LONGEST {
             return;
         }
         if self.places.is_empty() {
             self.places.resize_with(self.most, Kept::default);
         }
-        let place = self.place(bytes);
+        let place = self.place(front, back);
         if let Some(kept) = self.places.get_mut(place) {
             kept.bytes.clear();
-            kept.bytes.extend_from_slice(bytes);
+            kept.bytes.extend_from_slice(front);
+            kept.bytes.extend_from_slice(back);
+            kept.front = front.len();
             kept.answer = answer;
         }
     }
 
-    fn place(&self, bytes: &[u8]) -> usize {
-        let (words, rest) = bytes.as_chunks::<8>();
-        let mut last = [0; 8];
-        for (to, from) in last.iter_mut().zip(rest) {
-            *to = *from;
-        }
-        let mixed = words
-            .iter()
-            .chain([&last])
-            .fold(bytes.len() as u64, |mixed, word| {
-                (mixed.rotate_left(5) ^ u64::from_le_bytes(*word))
-                    .wrapping_mul(0x517c_c1b7_2722_0a95)
-            });
+    fn place(&self, front: &[u8], back: &[u8]) -> usize {
+        let mixed = mix(mix(front.len() as u64, front), back);
         (mixed >> 40) as usize & (self.most - 1)
+    }
+}
+
+/// `mixed` with `bytes` mixed in.
+fn mix(mixed: u64, bytes: &[u8]) -> u64 {
+    let with =
+        |mixed: u64, word: u64| (mixed.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mixed = words
+        .iter()
+        .fold(with(mixed, bytes.len() as u64), |mixed, word| {
+            with(mixed, u64::from_le_bytes(*word))
+        });
+    match (bytes.last_chunk::<8>(), rest) {
+        (_, []) => mixed,
+        // Bytes that are mixed in twice do no harm.
+        (Some(last), _) => with(mixed, u64::from_le_bytes(*last)),
+        (None, rest) => with(
+            mixed,
+            rest.iter()
+                .fold(0, |word, byte| word << 8 | u64::from(*byte)),
+        ),
     }
 }
 
@@ -102,6 +132,18 @@ mod tests {
             Some(n)
         });
         assert!(kept.count() <= 4);
+    }
+
+    #[test]
+    fn a_pair_is_no_other_pair_of_the_same_bytes() {
+        let mut memo = Memo::new(1);
+        memo.put_pair(b"host", b"name", 1);
+        assert_eq!(memo.get_pair(b"host", b"name"), Some(1));
+        assert_eq!(memo.get_pair(b"hostn", b"ame"), None);
+        check(&memo, b"hostname", None);
+        memo.put_pair(b"host", b"", 2);
+        assert_eq!(memo.get_pair(b"host", b""), Some(2));
+        check(&memo, b"host", None);
     }
 
     #[test]

@@ -155,6 +155,7 @@ impl<'a> Parts<'a> {
             + self.text.capacity()
     }
 
+    #[inline]
     pub(super) fn get(&self, bytes: Bytes<'a>) -> &[u8] {
         match bytes {
             Bytes::Wire(bytes) => bytes,

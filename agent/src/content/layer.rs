@@ -88,6 +88,7 @@ impl Layers {
     pub const NONE: Self = Self { chain: 0 };
 
     /// The chain with `layer` below it.
+    #[inline]
     #[must_use]
     pub const fn with(self, layer: Layer) -> Self {
         let used = u64::BITS - self.chain.leading_zeros();
@@ -107,12 +108,14 @@ impl Layers {
     }
 
     /// Whether nothing was taken off.
+    #[inline]
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.chain == 0
     }
 
     /// How many there are.
+    #[inline]
     #[must_use]
     pub const fn len(self) -> usize {
         (u64::BITS - self.chain.leading_zeros()).div_ceil(BITS) as usize

@@ -52,9 +52,8 @@ pub(super) fn header(walk: &mut Walk<'_, '_>, index: u32, name: &[u8]) {
     if value.len() < SHORTEST || !walk.has_room() {
         return;
     }
-    if name.eq_ignore_ascii_case(b"authorization")
-        || name.eq_ignore_ascii_case(b"proxy-authorization")
-    {
+    let is = |one: &[u8]| name.len() == one.len() && name.eq_ignore_ascii_case(one);
+    if is(b"authorization") || is(b"proxy-authorization") {
         // The scheme and one space (RFC 9110 §11.4).
         let from = memchr(b' ', value).map_or(0, |at| at + 1);
         let token = value.get(from..).unwrap_or_default();
@@ -94,7 +93,9 @@ fn form_of(value: &[u8]) -> Option<Form> {
 }
 
 fn url_or_pairs(value: &[u8]) -> Option<Form> {
-    let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_-.[]".contains(byte);
+    let is_name = |byte: &&u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'[' | b']')
+    };
     let len = value.iter().take(LONGEST_NAME).take_while(is_name).count();
     match value.get(len..)? {
         [b'=', next, ..] if *next != b'=' => Some(Form::Pairs),

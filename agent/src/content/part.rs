@@ -43,11 +43,13 @@ pub struct LooseText<'a> {
 impl<'a> Parts<'a> {
     /// All parts, in the order in which they stand in the messages, a part in front of those that
     /// lie in its value.
+    #[inline]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Part<'_, 'a>> + Clone {
         self.entries.iter().map(|entry| Part { parts: self, entry })
     }
 
     /// All names, each behind the one it lies in.
+    #[inline]
     pub fn names(&self) -> impl ExactSizeIterator<Item = Name<'_, 'a>> + Clone {
         let named = |(number, entry)| Name {
             parts: self,
@@ -58,6 +60,7 @@ impl<'a> Parts<'a> {
     }
 
     /// The part of this number, from 0.
+    #[inline]
     #[must_use]
     pub fn part(&self, number: usize) -> Option<Part<'_, 'a>> {
         let entry = self.entries.get(number)?;
@@ -65,6 +68,7 @@ impl<'a> Parts<'a> {
     }
 
     /// The name of this number, from 0.
+    #[inline]
     #[must_use]
     pub fn name(&self, number: usize) -> Option<Name<'_, 'a>> {
         Some(Name {
@@ -87,6 +91,7 @@ impl<'a> Parts<'a> {
     }
 
     /// What the body of the message turned out to be.
+    #[inline]
     #[must_use]
     pub const fn form(&self, side: Side) -> BodyForm {
         let [request, response] = self.forms;
@@ -99,60 +104,70 @@ impl<'a> Parts<'a> {
 
 impl<'p, 'a> Part<'p, 'a> {
     /// Which message it is of.
+    #[inline]
     #[must_use]
     pub const fn side(self) -> Side {
         self.entry.side
     }
 
     /// What kind of place it stands in.
+    #[inline]
     #[must_use]
     pub const fn place(self) -> Place {
         self.entry.place
     }
 
     /// What it is.
+    #[inline]
     #[must_use]
     pub const fn kind(self) -> Kind {
         self.entry.kind
     }
 
     /// Its bytes as they stood in what it lies in: the message, or the value of another part.
+    #[inline]
     #[must_use]
     pub fn raw(self) -> &'p [u8] {
         self.parts.get(self.entry.at.raw)
     }
 
     /// Its bytes with the coding of its place taken off.
+    #[inline]
     #[must_use]
     pub fn value(self) -> &'p [u8] {
         self.parts.get(self.entry.value)
     }
 
     /// What was taken off, those of the values it lies in first.
+    #[inline]
     #[must_use]
     pub const fn layers(self) -> Layers {
         self.entry.layers
     }
 
     /// Whether a limit or the end of what was kept cut it off.
+    #[inline]
     #[must_use]
     pub const fn is_cut(self) -> bool {
         self.entry.is_cut
     }
 
     /// Whether it lies in the value of another part.
+    #[inline]
     #[must_use]
     pub const fn is_nested(self) -> bool {
         self.entry.at.outer != super::arena::NONE
     }
 
     /// Its name.
+    #[inline]
     #[must_use]
     pub fn name(self) -> Option<Name<'p, 'a>> {
         self.parts.name(self.entry.name as usize)
     }
 
     /// The number of its name in [`Parts::names`].
+    #[inline]
     #[must_use]
     pub const fn name_number(self) -> usize {
         self.entry.name as usize
@@ -186,24 +201,28 @@ impl fmt::Debug for Part<'_, '_> {
 
 impl<'p, 'a> Name<'p, 'a> {
     /// Which message it is of.
+    #[inline]
     #[must_use]
     pub const fn side(self) -> Side {
         self.entry.side
     }
 
     /// Its number in [`Parts::names`].
+    #[inline]
     #[must_use]
     pub const fn number(self) -> usize {
         self.number as usize
     }
 
     /// The name it lies in.
+    #[inline]
     #[must_use]
     pub fn parent(self) -> Option<Self> {
         self.parts.name(self.entry.parent as usize)
     }
 
     /// The number of the name it lies in.
+    #[inline]
     #[must_use]
     pub fn parent_number(self) -> Option<usize> {
         let number = self.entry.parent as usize;
@@ -212,12 +231,14 @@ impl<'p, 'a> Name<'p, 'a> {
 
     /// What the message calls it, decoded: a field's name, a key. Empty where the message has no
     /// word for it, as for an element of an array.
+    #[inline]
     #[must_use]
     pub fn word(self) -> &'p [u8] {
         self.parts.get(self.entry.text)
     }
 
     /// The number of an array's element or a path's segment.
+    #[inline]
     #[must_use]
     pub const fn index(self) -> Option<u32> {
         match self.entry.step {
@@ -227,30 +248,35 @@ impl<'p, 'a> Name<'p, 'a> {
     }
 
     /// Whether it is of the kind that JSONPath calls a member or an element.
+    #[inline]
     #[must_use]
     pub const fn is_json(self) -> bool {
         matches!(self.entry.step, Step::JsonRoot | Step::Key | Step::Index(_))
     }
 
     /// Whether JSON begins here.
+    #[inline]
     #[must_use]
     pub const fn is_root(self) -> bool {
         matches!(self.entry.step, Step::JsonRoot)
     }
 
     /// Whether a message's body begins here.
+    #[inline]
     #[must_use]
     pub const fn is_body(self) -> bool {
         matches!(self.entry.step, Step::Body)
     }
 
     /// Whether it is that of the file's name in a part of a multipart body.
+    #[inline]
     #[must_use]
     pub const fn is_file_name(self) -> bool {
         matches!(self.entry.step, Step::FileName)
     }
 
     /// Whether its word is a name that the sender chose freely, not one of a header field.
+    #[inline]
     #[must_use]
     pub const fn is_free(self) -> bool {
         matches!(
@@ -267,6 +293,7 @@ impl<'p, 'a> Name<'p, 'a> {
     }
 
     /// Whether it is that of a parameter in a query.
+    #[inline]
     #[must_use]
     pub const fn is_query(self) -> bool {
         matches!(self.entry.step, Step::Query)

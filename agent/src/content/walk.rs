@@ -68,6 +68,7 @@ pub(super) enum Lies<'a> {
 }
 
 impl<'s, 'a> Source<'s, 'a> {
+    #[inline]
     fn at(&self, range: Range<usize>, coding: Coding) -> At<'a> {
         let (offset, len) = (range.start as u32, range.len() as u32);
         match self.lies {
@@ -103,11 +104,13 @@ impl<'s, 'a> Source<'s, 'a> {
         }
     }
 
+    #[inline]
     pub(super) fn get(&self, range: Range<usize>) -> &'s [u8] {
         self.bytes.get(range).unwrap_or_default()
     }
 
     /// The same source, of which `layer` was taken off.
+    #[inline]
     pub(super) fn under(self, layer: Layer) -> Self {
         Self {
             layers: self.layers.with(layer),
@@ -182,6 +185,7 @@ impl<'p, 'a> Walk<'p, 'a> {
     }
 
     /// Whether more parts may be added, and more bytes decoded.
+    #[inline]
     pub(super) const fn has_room(&self) -> bool {
         self.parts.entries.len() < self.most && self.parts.text.len() < MOST_TEXT
     }
@@ -199,10 +203,12 @@ impl<'p, 'a> Walk<'p, 'a> {
             depth: 0,
         };
         let source = wire(value);
-        if name.eq_ignore_ascii_case(b"cookie") {
+        // By their lengths most names are told to be others.
+        let is = |one: &[u8]| name.len() == one.len() && name.eq_ignore_ascii_case(one);
+        if is(b"cookie") {
             return form::cookies(self, source);
         }
-        let is_cookie = name.eq_ignore_ascii_case(b"set-cookie");
+        let is_cookie = is(b"set-cookie");
         if is_cookie && !form::set_cookie(self, source) {
             return;
         }
@@ -233,6 +239,7 @@ impl<'p, 'a> Walk<'p, 'a> {
     }
 
     /// Adds a step below `parent`; its number.
+    #[inline]
     pub(super) fn name(
         &mut self,
         parent: u32,
@@ -253,6 +260,7 @@ impl<'p, 'a> Walk<'p, 'a> {
     }
 
     /// Adds a step that the message has no word for.
+    #[inline]
     pub(super) fn wordless(&mut self, parent: u32, step: Step) -> u32 {
         self.step(NameEntry {
             at: At {
@@ -270,6 +278,7 @@ impl<'p, 'a> Walk<'p, 'a> {
         })
     }
 
+    #[inline]
     fn step(&mut self, entry: NameEntry<'a>) -> u32 {
         let number = self.parts.names.len() as u32;
         self.parts.names.push(entry);
@@ -285,6 +294,7 @@ impl<'p, 'a> Walk<'p, 'a> {
     }
 
     /// Adds a part; its number.
+    #[inline]
     pub(super) fn push(
         &mut self,
         source: Source<'_, 'a>,
@@ -312,10 +322,15 @@ impl<'p, 'a> Walk<'p, 'a> {
     }
 
     /// The value of `raw`, which lies at `at`: itself, if nothing in it is coded.
+    #[inline]
     fn decoded(&mut self, raw: &[u8], at: At<'a>) -> (Bytes<'a>, Layers) {
-        if !at.coding.touches(raw) {
-            return (at.raw, Layers::NONE);
+        if at.coding.touches(raw) {
+            return self.decode(raw, at);
         }
+        (at.raw, Layers::NONE)
+    }
+
+    fn decode(&mut self, raw: &[u8], at: At<'a>) -> (Bytes<'a>, Layers) {
         let text = &mut self.parts.text;
         let start = text.len();
         let layers = at.coding.decode(raw, text);

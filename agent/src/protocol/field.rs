@@ -51,6 +51,7 @@ pub struct Head {
 
 impl Head {
     /// The bytes of `span`.
+    #[inline]
     #[must_use]
     pub fn get(&self, span: Span) -> &[u8] {
         let start = span.start as usize;
@@ -60,6 +61,7 @@ impl Head {
     }
 
     /// Names and values, in order of arrival.
+    #[inline]
     pub fn fields(&self) -> impl DoubleEndedIterator<Item = (&[u8], &[u8])> {
         self.fields
             .iter()
@@ -70,7 +72,9 @@ impl Head {
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&[u8]> {
         self.fields()
-            .find(|(have, _)| have.eq_ignore_ascii_case(name.as_bytes()))
+            .find(|(have, _)| {
+                have.len() == name.len() && have.eq_ignore_ascii_case(name.as_bytes())
+            })
             .map(|(_, value)| value)
     }
 

@@ -7,7 +7,8 @@ use crate::exchange::Secret;
 
 /// Whether a header field holds credentials behind the name of their scheme (RFC 9110 §11.6.2).
 pub(super) fn is_credentials(name: &[u8]) -> bool {
-    name.eq_ignore_ascii_case(b"authorization") || name.eq_ignore_ascii_case(b"proxy-authorization")
+    let is = |one: &[u8]| name.len() == one.len() && name.eq_ignore_ascii_case(one);
+    is(b"authorization") || is(b"proxy-authorization")
 }
 
 /// Whether a header field says who the client is.

@@ -270,7 +270,7 @@ impl Work<'_> {
         let mut said = Said::default();
         if !word.is_empty() {
             let is_header = !name.is_free();
-            if self.rules.has_name(word) {
+            if self.rules.says_something() && self.rules.has_name(word) {
                 said = Said {
                     means: Some(Means::This(Secret::Secret)),
                     why: Why::Configured,
@@ -281,7 +281,7 @@ impl Work<'_> {
                     why: Why::Name,
                 };
             }
-            if self.rules.allows_name(word) {
+            if self.rules.says_something() && self.rules.allows_name(word) {
                 said = Said {
                     means: None,
                     why: Why::Allowed,
@@ -349,16 +349,19 @@ impl Work<'_> {
             .get(part.name_number())
             .copied()
             .unwrap_or_default();
-        if said.why == Why::Allowed || self.rules.allows(part) {
+        let is_asked = self.rules.says_something();
+        if said.why == Why::Allowed || is_asked && self.rules.allows(part) {
             return;
         }
         if let Some((range, secret, rule)) = self.named(part, said) {
             return self.add_part(part, range, secret, rule);
         }
-        if self.rules.has_path(part) {
-            return self.add_part(part, 0..value.len(), Secret::Secret, Rule::Path);
+        if is_asked {
+            if self.rules.has_path(part) {
+                return self.add_part(part, 0..value.len(), Secret::Secret, Rule::Path);
+            }
+            self.custom(part);
         }
-        self.custom(part);
         self.shapes(part);
     }
 
@@ -442,7 +445,7 @@ impl Work<'_> {
         if part.kind() == Kind::Text {
             if memchr2(b'=', b':', value).is_some() {
                 let text = self.text(value, part.is_cut());
-                shape::pairs(text, self.hits);
+                shape::pairs(text, self.meanings, self.hits);
             }
             if memchr3(b'%', b'&', b'\\', value).is_some() || !value.is_ascii() {
                 self.further(part);
@@ -496,7 +499,7 @@ impl Work<'_> {
                 addresses,
             };
             shape::scan(text, &mut hits);
-            shape::pairs(text, &mut hits);
+            shape::pairs(text, self.meanings, &mut hits);
             let found = hits.iter().find(|hit| self.redactor.masks(hit.secret));
             secret = secret.or(found.map(|hit| hit.secret));
         });
@@ -507,7 +510,7 @@ impl Work<'_> {
     fn text_alone(&mut self, value: &[u8]) {
         self.scan(value, true);
         let text = self.text(value, true);
-        shape::pairs(text, self.hits);
+        shape::pairs(text, self.meanings, self.hits);
         for (number, pattern) in self.rules.patterns() {
             let secret = Secret::Custom(number);
             let found = pattern.find_all(value);

@@ -57,38 +57,80 @@ pub(super) struct Meanings {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Remembered {
-    name: [u8; REMEMBERED_BYTES],
-    /// 0 where none is remembered.
-    len: usize,
-    is_header: bool,
+    key: Key,
     means: Option<Means>,
+}
+
+/// A name that is remembered, in numbers that are compared faster than its bytes. With its length they
+/// hold every byte of it, so no other name has the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Key {
+    bytes: [u64; 4],
+    /// 0 where none is remembered.
+    len: u8,
+    is_header: bool,
+}
+
+impl Key {
+    /// Of a name; `None` if it is too long to be remembered, or empty.
+    fn of(name: &[u8], is_header: bool) -> Option<Self> {
+        // What lies in two of the pieces does no harm.
+        let bytes = match name.len() {
+            0 => return None,
+            1..=3 => {
+                let more = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
+                [name.iter().fold(0, more), 0, 0, 0]
+            }
+            4..=7 => {
+                let four = |piece: &[u8; 4]| u64::from(u32::from_le_bytes(*piece));
+                [four(name.first_chunk()?), four(name.last_chunk()?), 0, 0]
+            }
+            8..=16 => [eight(name, 0)?, eight(name, name.len() - 8)?, 0, 0],
+            17..=REMEMBERED_BYTES => [
+                eight(name, 0)?,
+                eight(name, name.len() - 8)?,
+                eight(name, 8)?,
+                eight(name, name.len() - 16)?,
+            ],
+            _ => return None,
+        };
+        Some(Self {
+            bytes,
+            len: name.len() as u8,
+            is_header,
+        })
+    }
+
+    /// Where it is kept. Who makes names collide on purpose has them read anew, which is what all cost
+    /// once.
+    fn place(&self) -> usize {
+        let [first, last, ..] = self.bytes;
+        let mixed = (first ^ last.rotate_left(29) ^ u64::from(self.len))
+            .wrapping_mul(0x517c_c1b7_2722_0a95);
+        (mixed >> 40) as usize % REMEMBERED
+    }
+}
+
+/// Eight bytes of `name` from `at` on.
+fn eight(name: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(*name.get(at..)?.first_chunk()?))
 }
 
 impl Meanings {
     /// What `name` says, see [`meaning`].
     pub(super) fn of(&mut self, name: &[u8], is_header: bool) -> Option<Means> {
-        let mut key = [0; REMEMBERED_BYTES];
-        let Some(place) = key.get_mut(..name.len()) else {
+        let Some(key) = Key::of(name, is_header) else {
             return meaning(name, is_header);
         };
-        place.copy_from_slice(name);
         if self.names.is_empty() {
             self.names.resize(REMEMBERED, Remembered::default());
         }
-        // Who makes names collide on purpose has them read anew, which is what all cost once.
-        let (words, _) = key.as_chunks::<8>();
-        let mixed = words.iter().fold(0_u64, |mixed, word| {
-            (mixed.rotate_left(5) ^ u64::from_le_bytes(*word)).wrapping_mul(0x517c_c1b7_2722_0a95)
-        });
-        let at = (mixed >> 40) as usize % REMEMBERED;
-        let Some(have) = self.names.get_mut(at) else {
+        let Some(have) = self.names.get_mut(key.place()) else {
             return meaning(name, is_header);
         };
-        if have.len != name.len() || have.is_header != is_header || have.name != key {
+        if have.key != key {
             *have = Remembered {
-                name: key,
-                len: name.len(),
-                is_header,
+                key,
                 means: meaning(name, is_header),
             };
         }
@@ -181,8 +223,9 @@ fn is_made(value: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Means, holds, meaning};
+    use super::{Key, Meanings, Means, holds, meaning};
     use crate::exchange::Secret;
+    use proptest::prelude::*;
 
     #[track_caller]
     fn check(name: &str, value: &str, expected: Option<Secret>) {
@@ -280,6 +323,29 @@ mod tests {
             "Authority",
         ] {
             assert_eq!(secret(plain.as_bytes()), None, "{plain}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_remembered_is_what_was_read(
+            names in prop::collection::vec("(api|code|Token|user|x){1,3}[-_a-z0-9]{0,30}", 1..40),
+            is_header: bool,
+        ) {
+            let mut meanings = Meanings::default();
+            // The second time all that fit are remembered.
+            for name in names.iter().chain(&names) {
+                let name = name.as_bytes();
+                prop_assert_eq!(meanings.of(name, is_header), meaning(name, is_header));
+                prop_assert_eq!(meanings.of(name, !is_header), meaning(name, !is_header));
+            }
+        }
+
+        #[test]
+        fn no_two_names_have_one_key(one in "[ab\\x00]{0,33}", other in "[ab\\x00]{0,33}") {
+            let key = |name: &str| Key::of(name.as_bytes(), false);
+            let both = key(&one).zip(key(&other));
+            prop_assert_eq!(both.is_some_and(|(one, other)| one == other), one == other && both.is_some());
         }
     }
 }

@@ -61,6 +61,26 @@ pub(super) struct Ruleset {
     all: Vec<Rules>,
     /// Of each pattern, in order, the number of its type.
     patterns: Vec<(u16, Pattern)>,
+    /// Whether the configuration says anything beyond what is built in: most say nothing.
+    says_something: bool,
+}
+
+/// Whether nothing is said.
+fn is_empty(rules: &Rules) -> bool {
+    let Rules {
+        names,
+        paths,
+        patterns,
+        allow_names,
+        allow_paths,
+        allow_values,
+    } = rules;
+    names.is_empty()
+        && paths.is_empty()
+        && patterns.is_empty()
+        && allow_names.is_empty()
+        && allow_paths.is_empty()
+        && allow_values.is_empty()
 }
 
 impl Ruleset {
@@ -70,7 +90,18 @@ impl Ruleset {
         let patterns = patterns
             .map(|(name, pattern)| (number(name), pattern.clone()))
             .collect();
-        Self { all, patterns }
+        let says_something = !all.iter().all(is_empty);
+        Self {
+            all,
+            patterns,
+            says_something,
+        }
+    }
+
+    /// Whether the other questions may have another answer than no.
+    #[inline]
+    pub(super) const fn says_something(&self) -> bool {
+        self.says_something
     }
 
     pub(super) fn patterns(&self) -> impl Iterator<Item = (u16, &Pattern)> {

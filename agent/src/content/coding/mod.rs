@@ -71,6 +71,7 @@ impl Unit {
 
 impl Coding {
     /// The next byte in `bytes` that may begin a unit.
+    #[inline]
     fn next(self, bytes: &[u8]) -> Option<usize> {
         match self {
             Self::None => None,
@@ -97,6 +98,7 @@ impl Coding {
     }
 
     /// Whether something in `raw` may be coded; if not, `raw` is the value.
+    #[inline]
     pub(super) fn touches(self, raw: &[u8]) -> bool {
         self.next(raw).is_some()
     }

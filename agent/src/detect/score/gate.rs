@@ -1,8 +1,9 @@
 //! The gate: one automaton over a value, which opens the grammars whose words stand in it. Most
 //! values end here.
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use aho_corasick::BuildError;
 
+use super::automaton::Automaton;
 use super::{
     code, directory, html, include, jndi, lines, nosql, path, prototype, serial, shell, sql,
     template, url, xml,
@@ -38,6 +39,8 @@ pub(super) struct Open {
     doors: u32,
     /// Where a name of a database's catalogue ends.
     pub(super) catalogue_at: usize,
+    /// Whether it has a quote, or a character that may become one.
+    pub(super) quote: bool,
 }
 
 impl Open {
@@ -191,12 +194,12 @@ const SQL_WORDS: &[&str] = &[
 /// The automaton, and what each of its words opens.
 #[derive(Debug)]
 pub(super) struct Gate {
-    automaton: AhoCorasick,
+    automaton: Automaton,
     doors: Vec<Door>,
 }
 
 impl Gate {
-    pub(super) fn new() -> Result<Self, aho_corasick::BuildError> {
+    pub(super) fn new() -> Result<Self, BuildError> {
         let tables: [(Door, &[&str]); 17] = [
             (Door::SqlWords, SQL_WORDS),
             (Door::Catalogue, sql::CATALOGUES),
@@ -225,35 +228,33 @@ impl Gate {
         // A program's name and a space, for values that are a command as a whole.
         words.extend(shell::programs().map(|name| format!("{name} ")));
         doors.resize(words.len(), Door::Shell);
-        let automaton = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::Standard)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(words)?;
+        let automaton = Automaton::new(words)?;
         Ok(Self { automaton, doors })
     }
 
     /// What `value` opens.
     pub(super) fn open(&self, value: &[u8]) -> Open {
         let mut open = Open::default();
-        for hit in self.automaton.find_overlapping_iter(value) {
-            let Some(door) = self.doors.get(hit.pattern().as_usize()) else {
-                continue;
+        self.automaton.each(value, |word, end| {
+            let Some(door) = self.doors.get(word) else {
+                return;
             };
             open.add(*door);
             if *door == Door::Catalogue {
                 open.add(Door::SqlWords);
-                open.catalogue_at = hit.end();
+                open.catalogue_at = end;
             }
-        }
-        let marks = Marks::of(value);
-        if marks.separator || marks.brace && value.len() < BRACES_MAX {
+        });
+        let marks = marks_of(value);
+        let has = |mark: u8| marks & mark != 0;
+        open.quote = has(QUOTE);
+        if has(SEPARATOR) || has(BRACE) && value.len() < BRACES_MAX {
             open.add(Door::Shell);
         }
-        if marks.tag {
+        if has(TAG) {
             open.add(Door::Tag);
         }
-        if marks.equals && value.len() < 40 {
+        if has(EQUALS) && value.len() < 40 {
             open.add(Door::SqlWords);
         }
         let begins_handler = |at| matches!(value.get(at + 1), Some(b'n' | b'N'));
@@ -261,7 +262,7 @@ impl Gate {
             memchr::memchr2_iter(b'o', b'O', value).any(begins_handler)
                 || memchr::memmem::find(value, b"srcdoc").is_some()
         };
-        if marks.equals && may_run() {
+        if has(EQUALS) && may_run() {
             open.add(Door::Attribute);
         }
         open
@@ -269,26 +270,40 @@ impl Gate {
 }
 
 /// Bytes that open a grammar by themselves.
-#[derive(Clone, Copy, Debug, Default)]
-struct Marks {
-    separator: bool,
-    tag: bool,
-    equals: bool,
-    brace: bool,
-}
+const SEPARATOR: u8 = 1;
+const TAG: u8 = 1 << 1;
+const EQUALS: u8 = 1 << 2;
+const BRACE: u8 = 1 << 3;
+/// A quote, or what is no ASCII.
+const QUOTE: u8 = 1 << 4;
 
-impl Marks {
-    fn of(value: &[u8]) -> Self {
-        let mut marks = Self::default();
-        for byte in value {
-            match byte {
-                b';' | b'|' | b'`' | b'\n' | b'\\' | b'[' | b'?' | b'&' => marks.separator = true,
-                b'<' => marks.tag = true,
-                b'=' => marks.equals = true,
-                b'{' => marks.brace = true,
-                _ => {}
-            }
+/// What each byte is of these.
+static MARKS: [u8; 256] = {
+    let mut marks = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let mark = match byte as u8 {
+            b';' | b'|' | b'`' | b'\n' | b'\\' | b'[' | b'?' | b'&' => SEPARATOR,
+            b'<' => TAG,
+            b'=' => EQUALS,
+            b'{' => BRACE,
+            b'\'' | b'"' | 0x80.. => QUOTE,
+            _ => 0,
+        };
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "a constant, whose bounds the compiler proves"
+        )]
+        {
+            marks[byte] = mark;
         }
-        marks
+        byte += 1;
     }
+    marks
+};
+
+/// What `value` has of them.
+fn marks_of(value: &[u8]) -> u8 {
+    let mark = |byte: &u8| MARKS.get(usize::from(*byte)).copied().unwrap_or_default();
+    value.iter().fold(0, |marks, byte| marks | mark(byte))
 }

@@ -6,6 +6,7 @@
 //! its sum reaches [`THRESHOLD`]. Nothing here knows who sent what before.
 
 mod answer;
+mod automaton;
 mod code;
 pub(super) mod cost;
 mod directory;
@@ -251,9 +252,8 @@ pub struct Scorer {
     tokens: Vec<sql::Token>,
     found: Found,
     decoder: Decoder,
-    /// Fields, by place, name and value, in which nothing is.
+    /// Fields, by name and value, in which nothing is.
     quiet: Memo<()>,
-    field: Vec<u8>,
 }
 
 /// A table of ours is wrong; a test builds them all.
@@ -294,7 +294,6 @@ impl Scorer {
             found: Found::default(),
             decoder: Decoder::new(),
             quiet: Memo::new(REMEMBERED),
-            field: Vec::new(),
         })
     }
 
@@ -307,8 +306,7 @@ impl Scorer {
         mut take: impl FnMut(Class, Told),
     ) {
         let open = self.gate.open(value);
-        let quote = memchr::memchr2(b'\'', b'"', value).is_some() || !value.is_ascii();
-        if open.is_shut() && !quote {
+        if open.is_shut() && !open.quote {
             return;
         }
         let mut low = std::mem::take(&mut self.low);
@@ -323,7 +321,7 @@ impl Scorer {
             prose: text::prose_words(value),
             marked: memchr::memchr(b'`', value).is_some() || shows_code(&low),
         };
-        self.look(&view, open, quote);
+        self.look(&view, open);
         self.low = low;
         if self.found.any {
             for (class, told) in Class::ALL.into_iter().zip(self.found.told) {
@@ -365,7 +363,7 @@ impl Scorer {
         }
     }
 
-    fn look(&mut self, view: &View<'_>, open: Open, quote: bool) {
+    fn look(&mut self, view: &View<'_>, open: Open) {
         let found = &mut self.found;
         let hits = Hits {
             sql_words: open.has(Door::SqlWords),
@@ -374,7 +372,7 @@ impl Scorer {
             script: open.has(Door::Script),
             at: open.catalogue_at,
         };
-        if quote || hits.sql_words {
+        if open.quote || hits.sql_words {
             sql::look(view, hits, &mut self.tokens, found);
         }
         if open.has(Door::Tag) || hits.attribute || hits.script {

@@ -199,35 +199,28 @@ impl Scorer {
             return;
         }
         let Some(name) = part.name() else { return };
-        let Some(place) = place(part, name) else {
-            return;
-        };
-        let seen = Seen {
-            name: Some(name),
-            part: Some(part),
-            label: "",
-            layers: part.layers(),
-        };
-        let word = if name.is_file_name() {
-            b"filename"
-        } else {
-            name.last_word()
-        };
-        if part.place() != content::Place::Header || part.is_nested() {
-            return self.forms(place, word, part.value(), true, &seen, sums);
-        }
-        self.field.clear();
-        self.field.push(place as u8);
-        self.field.extend_from_slice(word);
-        self.field.push(b':');
-        self.field.extend_from_slice(part.value());
-        if self.quiet.get(&self.field).is_some() {
+        // What a field of a head says depends on its name and value alone.
+        let is_field = part.place() == content::Place::Header && !part.is_nested();
+        if is_field && self.quiet.get_pair(name.word(), part.value()).is_some() {
             return;
         }
         let told = sums.told;
-        self.forms(place, word, part.value(), true, &seen, sums);
-        if sums.told == told {
-            self.quiet.put(&self.field, ());
+        if let Some(place) = place(part, name) {
+            let seen = Seen {
+                name: Some(name),
+                part: Some(part),
+                label: "",
+                layers: part.layers(),
+            };
+            let word = if name.is_file_name() {
+                b"filename"
+            } else {
+                name.last_word()
+            };
+            self.forms(place, word, part.value(), true, &seen, sums);
+        }
+        if is_field && sums.told == told {
+            self.quiet.put_pair(name.word(), part.value(), ());
         }
     }
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use regex::bytes::{Regex, RegexBuilder};
 
+use super::automaton::Automaton;
 use super::need::need;
 use super::{Class, Found, ScorerError, View};
 
@@ -40,7 +40,7 @@ type RuleSet = u64;
 pub(super) struct Rules {
     rules: &'static [Rule],
     each: Vec<Regex>,
-    needed: AhoCorasick,
+    needed: Automaton,
     /// For each string the rules that need it.
     by: Vec<RuleSet>,
     /// Rules that need no string.
@@ -73,10 +73,7 @@ impl Rules {
                 None => always |= bit,
             }
         }
-        let needed = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(strings.keys())?;
+        let needed = Automaton::new(strings.keys())?;
         Ok(Self {
             rules,
             each,
@@ -96,13 +93,9 @@ impl Rules {
     /// Calls `take` with each rule that holds of `bytes`, and where it first does.
     pub(super) fn each_match(&self, bytes: &[u8], mut take: impl FnMut(&Rule, usize, usize)) {
         let mut tried = self.always;
-        for hit in self.needed.find_overlapping_iter(bytes) {
-            tried |= self
-                .by
-                .get(hit.pattern().as_usize())
-                .copied()
-                .unwrap_or_default();
-        }
+        self.needed.each(bytes, |string, _| {
+            tried |= self.by.get(string).copied().unwrap_or_default();
+        });
         for (at, (rule, expression)) in self.rules.iter().zip(&self.each).enumerate() {
             if tried >> at & 1 == 1
                 && let Some(place) = expression.find(bytes)

@@ -29,6 +29,16 @@ pub(super) struct Digits {
     pub(super) end: usize,
 }
 
+/// Where the group behind one that ends at `end` would begin, and what parts the two.
+pub(super) fn next_group(text: Text<'_>, end: usize) -> Option<(usize, u8)> {
+    let separator = text
+        .at(end)
+        .filter(|byte| matches!(byte, b' ' | b'-' | b'.' | b')' | b'/'))?;
+    // A closing bracket may have a space behind it.
+    let wide = separator == b')' && matches!(text.at(end + 1), Some(b' ' | b'-'));
+    Some((end + 1 + usize::from(wide), separator))
+}
+
 impl Digits {
     /// Reads the run that begins with a digit at `at`.
     pub(super) fn read(text: Text<'_>, at: usize) -> Self {
@@ -50,13 +60,8 @@ impl Digits {
             if len == 0 || digits.count + len > MOST_DIGITS {
                 break;
             }
-            for (value, byte) in digits
-                .values
-                .iter_mut()
-                .skip(digits.count)
-                .zip(text.from(start))
-                .take(len)
-            {
+            let to = digits.values.get_mut(digits.count..digits.count + len);
+            for (value, byte) in to.into_iter().flatten().zip(text.get(start..start + len)) {
                 *value = byte - b'0';
             }
             if let Some(group) = digits.groups.get_mut(place) {
@@ -69,13 +74,10 @@ impl Digits {
             digits.count += len;
             digits.group_count = place + 1;
             digits.end = start + len;
-            let Some(next) = text.at(digits.end).filter(|byte| b" -.)/".contains(byte)) else {
+            let Some(next) = next_group(text, digits.end) else {
                 break;
             };
-            // A closing bracket may have a space behind it.
-            let wide = next == b')' && matches!(text.at(digits.end + 1), Some(b' ' | b'-'));
-            separator = next;
-            start = digits.end + 1 + usize::from(wide);
+            (start, separator) = next;
         }
         digits
     }

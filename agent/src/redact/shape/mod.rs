@@ -139,7 +139,13 @@ fn scan_all(text: Text<'_>, hits: &mut Vec<Hit>) {
                 continue;
             }
             Class::Digit => number::at(text, at),
-            Class::Letter => word::at(text, at, byte),
+            Class::Letter => match word::plain(text, at, byte) {
+                Some(end) => {
+                    at = end;
+                    continue;
+                }
+                None => word::at(text, at, byte),
+            },
             Class::Sign => sign(text, at, byte),
         };
         match found {

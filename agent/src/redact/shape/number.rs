@@ -1,8 +1,34 @@
 //! What begins with a digit, `+` or `(`: payment cards, national ids, telephone numbers, addresses.
 
-use super::digits::{Digits, Group};
+use super::digits::{Digits, Group, next_group};
 use super::{Found, Text, check, national};
 use crate::exchange::Secret;
+
+/// Fewest digits of a number that is found.
+const FEWEST: usize = 7;
+
+/// Where the first group of a number at `from` ends, if all its groups together have too few digits:
+/// most numbers have, and are told by that for less than it takes to read them.
+fn too_few(text: Text<'_>, from: usize) -> Option<usize> {
+    if text.addresses {
+        return None;
+    }
+    let run = |at: usize| {
+        let digits = text.from(at).iter().take(FEWEST);
+        digits.take_while(|byte| byte.is_ascii_digit()).count()
+    };
+    let first = run(from);
+    let (mut count, mut last, mut end) = (first, first, from + first);
+    while count < FEWEST {
+        let next = next_group(text, end).filter(|_| last > 0);
+        let Some((start, _)) = next else {
+            return Some(from + first);
+        };
+        last = run(start);
+        (count, end) = (count + last, start + last);
+    }
+    None
+}
 
 /// What a number at `at` is.
 pub(super) fn at(text: Text<'_>, at: usize) -> Found {
@@ -12,13 +38,16 @@ pub(super) fn at(text: Text<'_>, at: usize) -> Found {
         .take(3)
         .take_while(|byte| b"+(".contains(byte));
     let from = at + marks.count();
+    if let Some(end) = too_few(text, from) {
+        return Found::Nothing(end);
+    }
     let digits = Digits::read(text, from);
     let first_end = digits
         .groups()
         .first()
         .map_or(from, |group| group.start + group.len);
     let may_be_address = text.addresses && digits.group_count == 4;
-    if digits.count < 7 && !may_be_address {
+    if digits.count < FEWEST && !may_be_address {
         return Found::Nothing(first_end);
     }
     // A number that is the middle of a longer word, an id in hexadecimal or a serial number, is none.
@@ -239,4 +268,23 @@ fn is_date(digits: &Digits) -> bool {
             [a, b, c, ..] if (a.len, b.len, c.len) == (2, 2, 4) => year(4),
             _ => false,
         }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Text;
+    use super::super::digits::Digits;
+    use super::{FEWEST, too_few};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_has_too_few_digits_is_told_without_reading_it(text in "[0-9 .)/a-]{0,14}", from in 0usize..15) {
+            let text = Text { bytes: text.as_bytes(), is_cut: false, addresses: false };
+            let digits = Digits::read(text, from);
+            let first = digits.groups().first().map_or(from, |group| group.start + group.len);
+            let expected = (digits.count < FEWEST).then_some(first);
+            prop_assert_eq!(too_few(text, from), expected);
+        }
+    }
 }

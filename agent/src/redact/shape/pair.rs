@@ -3,7 +3,7 @@
 use memchr::memchr2;
 
 use super::{Hit, Text};
-use crate::redact::names::{Means, holds, meaning};
+use crate::redact::names::{Meanings, Means, holds};
 
 /// Longest name that is looked at.
 const NAME: usize = 64;
@@ -12,7 +12,7 @@ const NAME: usize = 64;
 const VALUE: usize = 4096;
 
 /// Appends the values whose names call them secrets.
-pub(in crate::redact) fn pairs(text: Text<'_>, hits: &mut Vec<Hit>) {
+pub(in crate::redact) fn pairs(text: Text<'_>, meanings: &mut Meanings, hits: &mut Vec<Hit>) {
     let mut at = 0;
     while let Some(found) = memchr2(b'=', b':', text.from(at)) {
         let sign = at + found;
@@ -21,7 +21,7 @@ pub(in crate::redact) fn pairs(text: Text<'_>, hits: &mut Vec<Hit>) {
         if name.len() < 3 {
             continue;
         }
-        let Some(means @ Means::This(_)) = meaning(name, false) else {
+        let Some(means @ Means::This(_)) = meanings.of(name, false) else {
             continue;
         };
         let (from, to) = value_after(text, at);

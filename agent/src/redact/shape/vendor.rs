@@ -158,6 +158,23 @@ static CHAINS: Chains = {
     chains
 };
 
+/// For each byte the second bytes of the forms that begin with it, a bit for each by its lowest five
+/// bits.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a constant, whose bounds the compiler proves"
+)]
+pub(super) const fn seconds() -> [u32; 256] {
+    let mut seconds = [0; 256];
+    let mut at = 0;
+    while at < FORMS.len() {
+        let prefix = FORMS[at].prefix;
+        seconds[prefix[0] as usize] |= 1 << (prefix[1] & 31);
+        at += 1;
+    }
+    seconds
+}
+
 /// The forms whose prefix `bytes` begin with. Most words have none of their first letter.
 pub(super) fn forms(bytes: &[u8]) -> impl Iterator<Item = &'static Form> {
     let first = bytes.first().map_or(NONE, |first| {

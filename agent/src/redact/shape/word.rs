@@ -4,7 +4,7 @@
 use memchr::memmem;
 
 use super::national;
-use super::vendor::forms;
+use super::vendor::{forms, seconds};
 use super::{Found, Text};
 use crate::exchange::Secret;
 
@@ -16,6 +16,35 @@ const BEARER: usize = 12;
 
 /// Shortest JWT: three parts, of which the first is `{"alg":…}`.
 const JWT: usize = 24;
+
+/// The second bytes of what may begin with a byte, a bit for each by its lowest five bits: of a
+/// vendor's forms, of a JWT, of `Bearer` and `Basic`.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a constant, whose bounds the compiler proves"
+)]
+static SECONDS: [u32; 256] = {
+    let mut seconds = seconds();
+    let scheme = 1 << (b'e' & 31) | 1 << (b'a' & 31);
+    seconds[b'b' as usize] |= scheme;
+    seconds[b'B' as usize] |= scheme;
+    seconds[b'e' as usize] |= 1 << (b'y' & 31);
+    seconds
+};
+
+/// Where the word that begins with the letter `first` at `at` ends, if nothing is in it that [`at`]
+/// could find: what has no digit is found by its first two bytes.
+pub(super) fn plain(text: Text<'_>, at: usize, first: u8) -> Option<usize> {
+    let rest = text.from(at + 1);
+    let second = rest.first().copied().unwrap_or_default();
+    let seconds = SECONDS.get(usize::from(first)).copied().unwrap_or_default();
+    if seconds >> (second & 31) & 1 == 1 {
+        return None;
+    }
+    let len = rest.iter().position(|byte| !byte.is_ascii_alphabetic());
+    let end = at + 1 + len.unwrap_or(rest.len());
+    (!text.at(end).is_some_and(|byte| byte.is_ascii_digit())).then_some(end)
+}
 
 /// What a word that begins with the letter `first` at `at` is. Words end where letters and digits do.
 pub(super) fn at(text: Text<'_>, at: usize, first: u8) -> Found {
@@ -190,4 +219,27 @@ pub(super) fn private_key(text: Text<'_>, at: usize) -> Found {
         })
         .unwrap_or(rest.len());
     Found::hit(at..at + end, Secret::PrivateKey)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Found, Text};
+    use super::{at, plain};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn words_that_are_passed_over_hold_nothing(
+            text in "(sk|ghp_|eyJ|Basic |bearer |DE8|AKIA|AC|[a-zA-Z]{1,9}|[0-9]{1,4}|[-_. ]){1,12}",
+            is_cut: bool,
+        ) {
+            let text = Text { bytes: text.as_bytes(), is_cut, addresses: false };
+            for (place, byte) in text.bytes.iter().enumerate().filter(|(_, byte)| byte.is_ascii_alphabetic()) {
+                if let Some(end) = plain(text, place, *byte) {
+                    let found = at(text, place, *byte);
+                    prop_assert!(matches!(found, Found::Nothing(next) if next == end), "{place}");
+                }
+            }
+        }
+    }
 }
