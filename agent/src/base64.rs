@@ -48,6 +48,7 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
 }
 
 /// What a digit stands for, in the alphabet of RFC 4648 §4 or in that of URLs (§5).
+#[inline]
 #[must_use]
 pub const fn value(digit: u8) -> Option<u32> {
     let value = match digit {

@@ -94,6 +94,19 @@ impl Xml<'_, '_, '_, '_> {
                 (from + found, from + found + end.len())
             })
         };
+        // Most markup is a tag.
+        match rest.get(1) {
+            Some(b'/') => {
+                if self.surplus > 0 {
+                    self.surplus -= 1;
+                } else {
+                    self.elements.pop();
+                }
+                return memchr(b'>', rest).map_or(rest.len(), |end| end + 1);
+            }
+            Some(b'!' | b'?') => {}
+            _ => return self.element(at, rest),
+        }
         if rest.starts_with(b"<![CDATA[") {
             let (to, end) = until(9, b"]]>");
             self.text(at + 9..at + to, Coding::None);
@@ -109,26 +122,16 @@ impl Xml<'_, '_, '_, '_> {
             self.whole(at + 2..at + to);
             return end;
         }
-        if rest.starts_with(b"<!") {
-            let len = declaration(rest);
-            self.whole(at..at + len);
-            return len;
-        }
-        if rest.starts_with(b"</") {
-            let (_, end) = until(2, b">");
-            if self.surplus > 0 {
-                self.surplus -= 1;
-            } else {
-                self.elements.pop();
-            }
-            return end;
-        }
-        self.element(at, rest)
+        let len = declaration(rest);
+        self.whole(at..at + len);
+        len
     }
 
     /// A start tag.
     fn element(&mut self, at: usize, rest: &[u8]) -> usize {
-        let is_name = |byte: &&u8| !byte.is_ascii_whitespace() && !b"/><=\"'".contains(byte);
+        let is_name = |byte: &&u8| {
+            !byte.is_ascii_whitespace() && !matches!(byte, b'/' | b'>' | b'<' | b'=' | b'"' | b'\'')
+        };
         let behind = rest.get(1..).unwrap_or_default();
         let len = behind.iter().take_while(is_name).count();
         if len == 0 {
@@ -183,7 +186,8 @@ impl Xml<'_, '_, '_, '_> {
     /// One attribute at `at`; where it ends, at least one byte further.
     fn attribute(&mut self, at: usize, element: u32) -> usize {
         let rest = self.source.get(at..self.source.bytes.len());
-        let is_name = |byte: &&u8| !byte.is_ascii_whitespace() && !b"/><=".contains(byte);
+        let is_name =
+            |byte: &&u8| !byte.is_ascii_whitespace() && !matches!(byte, b'/' | b'>' | b'<' | b'=');
         let len = rest.iter().take_while(is_name).count();
         let blank = |from: usize| {
             let rest = rest.get(from..).unwrap_or_default();

@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use memchr::{memchr2, memchr3};
-
 use super::Redactor;
 use super::field::{credentials, is_credentials, names_client, names_user};
 use super::masked::stand_in;
@@ -443,11 +441,12 @@ impl Work<'_> {
         self.scan(value, part.is_cut());
         // A bare number has neither a name nor a coding in it.
         if part.kind() == Kind::Text {
-            if memchr2(b'=', b':', value).is_some() {
+            let signs = shape::signs(value);
+            if signs.pair {
                 let text = self.text(value, part.is_cut());
                 shape::pairs(text, self.meanings, self.hits);
             }
-            if memchr3(b'%', b'&', b'\\', value).is_some() || !value.is_ascii() {
+            if signs.coding {
                 self.further(part);
             }
         }

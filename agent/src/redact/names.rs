@@ -52,7 +52,7 @@ const REMEMBERED: usize = 512;
 /// What names mean, remembered: the same as [`meaning`] says, for less.
 #[derive(Debug, Default)]
 pub(super) struct Meanings {
-    names: Vec<Remembered>,
+    names: Vec<[Remembered; 2]>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -107,7 +107,7 @@ impl Key {
         let [first, last, ..] = self.bytes;
         let mixed = (first ^ last.rotate_left(29) ^ u64::from(self.len))
             .wrapping_mul(0x517c_c1b7_2722_0a95);
-        (mixed >> 40) as usize % REMEMBERED
+        (mixed >> 40) as usize % (REMEMBERED / 2)
     }
 }
 
@@ -123,18 +123,22 @@ impl Meanings {
             return meaning(name, is_header);
         };
         if self.names.is_empty() {
-            self.names.resize(REMEMBERED, Remembered::default());
+            self.names.resize(REMEMBERED / 2, Default::default());
         }
-        let Some(have) = self.names.get_mut(key.place()) else {
+        let Some([first, second]) = self.names.get_mut(key.place()) else {
             return meaning(name, is_header);
         };
-        if have.key != key {
-            *have = Remembered {
-                key,
-                means: meaning(name, is_header),
-            };
+        if first.key != key {
+            // What comes once does not put out what comes always.
+            if second.key == key {
+                std::mem::swap(first, second);
+            } else {
+                let means = meaning(name, is_header);
+                *second = Remembered { key, means };
+                return means;
+            }
         }
-        have.means
+        first.means
     }
 }
 

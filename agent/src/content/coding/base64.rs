@@ -24,6 +24,10 @@ pub(in crate::content) fn plausible(value: &[u8]) -> bool {
         let Some(to) = out.get_mut(len..len + 3) else {
             return false;
         };
+        // Of random bytes most end here.
+        if bytes.iter().take(count).any(is_control) {
+            return false;
+        }
         to.copy_from_slice(&bytes);
         len += count;
     }
@@ -56,19 +60,26 @@ pub(in crate::content) fn decoded(value: &[u8], out: &mut Vec<u8>) -> bool {
 /// Whether nine bytes of ten are printable, line ends among them, and none of ASCII's rarer
 /// controls is there. Bytes beyond ASCII count if they are UTF-8.
 pub(in crate::content) fn is_printable(bytes: &[u8]) -> bool {
-    let ascii = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n');
-    let plain = bytes.iter().filter(|byte| ascii(byte)).count();
+    let plain = bytes.iter().filter(|byte| is_plain(byte)).count();
     if plain == bytes.len() {
         return !bytes.is_empty();
     }
-    let control = |byte: &u8| byte.is_ascii() && !ascii(byte);
     let beyond = bytes.iter().filter(|byte| !byte.is_ascii()).count();
     // The last character may be cut.
     let is_text = match str::from_utf8(bytes) {
         Ok(_) => true,
         Err(error) => error.error_len().is_none(),
     };
-    !bytes.iter().any(control) && (is_text || beyond * 10 <= bytes.len())
+    !bytes.iter().any(is_control) && (is_text || beyond * 10 <= bytes.len())
+}
+
+const fn is_plain(byte: &u8) -> bool {
+    matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n')
+}
+
+/// Whether it is one of ASCII's rarer controls.
+const fn is_control(byte: &u8) -> bool {
+    byte.is_ascii() && !is_plain(byte)
 }
 
 /// Up to four characters, and how many of the three bytes they stand for.
@@ -88,7 +99,8 @@ fn quantum(four: &[u8]) -> Option<([u8; 3], usize)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{decoded, plausible};
+    use super::{decoded, is_printable, plausible};
+    use proptest::prelude::*;
 
     #[track_caller]
     fn check(text: &str, expected: Option<&[u8]>) {
@@ -112,6 +124,16 @@ mod tests {
         check("TQ==TWFu", None);
         check("TW u", None);
         check("TQ=", None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_plausible_begins_with_what_can_be_printed(text in "[A-Za-z0-9+/_-]{16,40}") {
+            let head = &text.as_bytes()[..24.min(text.len() & !3)];
+            let mut out = Vec::new();
+            let expected = decoded(head, &mut out) && is_printable(&out);
+            prop_assert_eq!(plausible(text.as_bytes()), expected);
+        }
     }
 
     #[test]

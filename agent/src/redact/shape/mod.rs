@@ -16,6 +16,8 @@ mod word;
 
 use std::ops::Range;
 
+use memchr::{memchr2, memchr3};
+
 use crate::exchange::Secret;
 
 pub(super) use pair::pairs;
@@ -40,26 +42,58 @@ pub(super) struct Text<'t> {
 }
 
 impl<'t> Text<'t> {
+    #[inline]
     fn get(self, range: Range<usize>) -> &'t [u8] {
         self.bytes.get(range).unwrap_or_default()
     }
 
+    #[inline]
     fn from(self, at: usize) -> &'t [u8] {
         self.bytes.get(at..).unwrap_or_default()
     }
 
+    #[inline]
     fn at(self, at: usize) -> Option<u8> {
         self.bytes.get(at).copied()
     }
 
+    #[inline]
     fn before(self, at: usize) -> Option<u8> {
         self.at(at.checked_sub(1)?)
     }
 
     /// Whether what ends at `end` may have been cut there.
+    #[inline]
     fn may_go_on(self, end: usize) -> bool {
         self.is_cut && end >= self.bytes.len()
     }
+}
+
+/// Signs in a text that say what else must be looked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Signs {
+    /// One that parts a name from its value.
+    pub(super) pair: bool,
+    /// One of a coding, or a byte that is no ASCII.
+    pub(super) coding: bool,
+}
+
+/// Longest text whose bytes are looked at one by one: longer ones are searched faster.
+const SHORT: usize = 48;
+
+/// What `text` has of them.
+#[inline]
+pub(super) fn signs(text: &[u8]) -> Signs {
+    if text.len() > SHORT {
+        return Signs {
+            pair: memchr2(b'=', b':', text).is_some(),
+            coding: memchr3(b'%', b'&', b'\\', text).is_some() || !text.is_ascii(),
+        };
+    }
+    text.iter().fold(Signs::default(), |signs, byte| Signs {
+        pair: signs.pair | matches!(byte, b'=' | b':'),
+        coding: signs.coding | matches!(byte, b'%' | b'&' | b'\\' | 0x80..),
+    })
 }
 
 /// Shortest text that may hold something: `a@b.co`.
@@ -184,9 +218,13 @@ fn sign(text: Text<'_>, at: usize, byte: u8) -> Found {
     match byte {
         b'@' => mail::at(text, at),
         b'+' | b'(' if next_is_digit() || text.at(at + 1) == Some(b'+') => number::at(text, at),
-        b':' if text.get(at..at + 3) == b"://" => word::user_info(text, at + 3),
+        b':' if text.at(at + 1) == Some(b'/') && text.get(at..at + 3) == b"://" => {
+            word::user_info(text, at + 3)
+        }
         b':' if text.addresses => address::at(text, at),
-        b'-' if text.get(at..at + 11) == b"-----BEGIN " => word::private_key(text, at),
+        b'-' if text.at(at + 1) == Some(b'-') && text.get(at..at + 11) == b"-----BEGIN " => {
+            word::private_key(text, at)
+        }
         _ => Found::Nothing(at + 1),
     }
 }

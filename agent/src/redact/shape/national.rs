@@ -46,13 +46,9 @@ fn united_states(digits: &Digits) -> bool {
 
 /// CPF: 000.000.000-00, two check digits by 11.
 fn brazil(digits: &Digits) -> bool {
-    let separators: Vec<u8> = digits
-        .groups()
-        .iter()
-        .map(|group| group.separator)
-        .collect();
-    let lengths: Vec<usize> = digits.groups().iter().map(|group| group.len).collect();
-    if lengths != [3, 3, 3, 2] || separators != [0, b'.', b'.', b'-'] {
+    let groups = digits.groups().iter();
+    let shape = [(0, 3), (b'.', 3), (b'.', 3), (b'-', 2)];
+    if !groups.map(|group| (group.separator, group.len)).eq(shape) {
         return false;
     }
     let all = digits.all();

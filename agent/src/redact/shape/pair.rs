@@ -41,10 +41,12 @@ fn name_before(text: Text<'_>, sign: usize) -> &[u8] {
     let end = before
         .iter()
         .rev()
-        .take_while(|byte| b" \t\"'\\".contains(byte))
+        .take_while(|byte| matches!(byte, b' ' | b'\t' | b'"' | b'\'' | b'\\'))
         .count();
     let before = before.get(..before.len() - end).unwrap_or_default();
-    let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_-.[]".contains(byte);
+    let is_name = |byte: &&u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'[' | b']')
+    };
     let len = before.iter().rev().take_while(is_name).count();
     before.get(before.len() - len..).unwrap_or_default()
 }

@@ -34,6 +34,7 @@ static SECONDS: [u32; 256] = {
 
 /// Where the word that begins with the letter `first` at `at` ends, if nothing is in it that [`at`]
 /// could find: what has no digit is found by its first two bytes.
+#[inline]
 pub(super) fn plain(text: Text<'_>, at: usize, first: u8) -> Option<usize> {
     let rest = text.from(at + 1);
     let second = rest.first().copied().unwrap_or_default();
