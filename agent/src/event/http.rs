@@ -240,7 +240,7 @@ impl JsonSchema for Content<'_> {
 }
 
 /// A call of gRPC or gRPC-Web. Numbers of messages are absent where a loss hid them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Grpc<'a> {
     /// Service with its package, from the path.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -266,6 +266,42 @@ pub struct Grpc<'a> {
     /// Bytes of the response's messages, as sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_message_bytes: Option<u64>,
+    /// Fields of the request's messages, of those that are kept; up to 32.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub request_fields: Vec<ProtobufField<'a>>,
+    /// Fields of the response's messages.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub response_fields: Vec<ProtobufField<'a>>,
+}
+
+/// A field of protobuf messages, as it is without their schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ProtobufField<'a> {
+    /// Its number, behind those of the messages it stands in: `3.1`.
+    pub number: &'a str,
+    /// Its type, as the wire shows it.
+    #[serde(rename = "type")]
+    pub kind: ProtobufType,
+    /// How many times it came.
+    pub times: u32,
+}
+
+/// What the wire shows of a field's type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProtobufType {
+    /// A number or truth value, as short as it can be.
+    Varint,
+    /// Four bytes.
+    Fixed32,
+    /// Eight bytes.
+    Fixed64,
+    /// Bytes that can be read.
+    Text,
+    /// A message of its own.
+    Message,
+    /// Other bytes.
+    Bytes,
 }
 
 /// How much of an exchange was seen.

@@ -27,7 +27,7 @@ pub use finding::{
 };
 pub use http::{
     Body, BodyEncoding, BodyPart, Completeness, Content, Extent, Field, Grpc, Http, HttpVersion,
-    MissingReason, Protocol, ProtocolName, Request, Response, Url,
+    MissingReason, ProtobufField, ProtobufType, Protocol, ProtocolName, Request, Response, Url,
 };
 pub use id::{ConnName, EventId, IdError, Ids};
 pub use json::{EncodeError, write_line};

@@ -12,6 +12,7 @@ use crate::stream::Direction;
 /// Messages of gRPC, to the server and to the client.
 #[derive(Debug)]
 pub(super) struct Calls {
+    form: grpc::Form,
     request: grpc::Messages,
     response: grpc::Messages,
 }
@@ -36,6 +37,7 @@ impl Open {
         let form = types.find_map(|half| grpc::form(half.head.field("content-type")?));
         self.calls = form.map(|form| {
             Box::new(Calls {
+                form,
                 request: grpc::Messages::new(form),
                 response: grpc::Messages::new(form),
             })
@@ -64,7 +66,7 @@ pub(super) fn fill(
     arrivals: [&mut Arrival; 2],
     options: &Options,
 ) {
-    exchange.known.spoken.grpc = calls.map(|calls| Box::new(call(exchange, calls)));
+    exchange.known.spoken.grpc = calls.map(|calls| Box::new(call(exchange, calls, options)));
     let [request, response] = arrivals;
     if let Some(half) = &mut exchange.request {
         let most = options.request_body_bytes;
@@ -106,7 +108,22 @@ fn decode(half: &mut Half, arrival: &mut Arrival, most: usize) -> bool {
     true
 }
 
-fn call(exchange: &Exchange, calls: &Calls) -> Grpc {
+/// The fields of the messages of a body, of those that are kept.
+fn fields(form: grpc::Form, half: &Half, most: usize) -> Vec<grpc::Field> {
+    let coded_as = half.head.field("grpc-encoding");
+    let mut fields = grpc::Fields::default();
+    grpc::kept_messages(form, &half.body.content, |is_coded, message| {
+        if !is_coded {
+            fields.message(message);
+        } else if let Some(decoded) = coded_as.and_then(|name| coding::decode(name, message, most))
+        {
+            fields.message(&decoded.content);
+        }
+    });
+    fields.take()
+}
+
+fn call(exchange: &Exchange, calls: &Calls, options: &Options) -> Grpc {
     let (request, response) = (exchange.request.as_ref(), exchange.response.as_ref());
     let path = request.map(|half| half.head.get(half.head.target));
     let (service, method) = path.and_then(grpc::called).unwrap_or_default();
@@ -134,5 +151,11 @@ fn call(exchange: &Exchange, calls: &Calls) -> Grpc {
         timeout_ns: request.and_then(|half| grpc::timeout_ns(&half.head)),
         request: count(&calls.request, request),
         response: count(&calls.response, response),
+        request_fields: request
+            .map(|half| fields(calls.form, half, options.request_body_bytes))
+            .unwrap_or_default(),
+        response_fields: response
+            .map(|half| fields(calls.form, half, options.response_body_bytes))
+            .unwrap_or_default(),
     }
 }

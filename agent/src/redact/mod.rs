@@ -23,6 +23,7 @@ mod options;
 mod parts;
 mod path;
 mod place;
+mod protobuf;
 mod pseudonym;
 mod redactor;
 mod rules;
@@ -397,6 +398,8 @@ fn grpc(call: &Grpc) -> event::Grpc<'_> {
         response_messages: call.response.count,
         request_message_bytes: call.request.bytes,
         response_message_bytes: call.response.bytes,
+        request_fields: protobuf::fields(&call.request_fields),
+        response_fields: protobuf::fields(&call.response_fields),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is spoken inside an exchange, beyond HTTP itself.
 
 use super::websocket::WebSocket;
+use crate::protocol::grpc::Field;
 
 /// Protocols within HTTP, and which report of the exchange this is. Filled by `exchange` itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +46,10 @@ pub struct Grpc {
     pub request: Messages,
     /// Messages of the response.
     pub response: Messages,
+    /// Fields of the request's messages, as far as they are kept.
+    pub request_fields: Vec<Field>,
+    /// The same of the response's.
+    pub response_fields: Vec<Field>,
 }
 
 /// Messages of one direction; absent where a loss hid how many.
@@ -59,6 +64,11 @@ pub struct Messages {
 impl Grpc {
     fn bytes(&self) -> usize {
         let message = self.message.as_ref().map_or(0, Vec::capacity);
-        size_of::<Self>() + self.service.capacity() + self.method.capacity() + message
+        let fields = [&self.request_fields, &self.response_fields].map(|fields| {
+            let paths: usize = fields.iter().map(|field| field.path.capacity()).sum();
+            fields.capacity() * size_of::<Field>() + paths
+        });
+        let names = self.service.capacity() + self.method.capacity();
+        size_of::<Self>() + names + message + fields.iter().sum::<usize>()
     }
 }

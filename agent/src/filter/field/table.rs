@@ -11,6 +11,7 @@ const EXTENT: &[&str] = &[
     "none",
 ];
 const SEVERITY: &[&str] = &["info", "low", "medium", "high", "critical"];
+const PROTOBUF_TYPE: &[&str] = &["varint", "fixed32", "fixed64", "text", "message", "bytes"];
 const AGENT_CLASS: &[&str] = &["browser", "mobile_app", "library", "tool", "bot", "scanner"];
 const OUTCOME: &[&str] = &["attempted", "answered", "confirmed"];
 
@@ -103,6 +104,12 @@ pub(super) const FIELDS: &[Field] = fields! {
         "grpc.response_messages": Number,
         "grpc.request_message_bytes": Bytes,
         "grpc.response_message_bytes": Bytes,
+        "grpc.request_fields.number": Text,
+        "grpc.request_fields.type": Word(PROTOBUF_TYPE),
+        "grpc.request_fields.times": Number,
+        "grpc.response_fields.number": Text,
+        "grpc.response_fields.type": Word(PROTOBUF_TYPE),
+        "grpc.response_fields.times": Number,
         "graphql.operation": Word(&["query", "mutation", "subscription"]),
         "graphql.name": Text,
         "graphql.depth": Number,

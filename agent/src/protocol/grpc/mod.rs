@@ -5,6 +5,10 @@
 //! Bodies are never held: each message is five bytes of prefix and a length. Where bytes are missing
 //! the place of the next prefix is lost, and with it the count.
 
+mod protobuf;
+
+pub use protobuf::{Field, FieldType, Fields};
+
 use super::Head;
 use crate::base64::value;
 
@@ -192,6 +196,29 @@ impl Messages {
     }
 }
 
+/// Gives the messages at the front of a body, the last of which may be cut off, and whether each is
+/// compressed.
+pub fn kept_messages(form: Form, content: &[u8], mut give: impl FnMut(bool, &[u8])) {
+    let unfolded: Vec<u8>;
+    let mut rest = content;
+    if form == Form::WebText {
+        let mut folded = Messages::new(form);
+        let bytes = content.iter();
+        unfolded = bytes.filter_map(|byte| folded.unfold(*byte)).collect();
+        rest = &unfolded;
+    }
+    while let Some(([flags, length @ ..], behind)) = rest.split_first_chunk::<PREFIX_BYTES>() {
+        // Trailers of gRPC-Web are none, nor is what no peer sends.
+        if *flags > 1 {
+            return;
+        }
+        let length = u32::from_be_bytes(*length) as usize;
+        let (message, after) = behind.split_at_checked(length).unwrap_or((behind, &[]));
+        give(*flags == 1, message);
+        rest = after;
+    }
+}
+
 /// Service and method that a path names: `/package.Service/Method`.
 #[must_use]
 pub fn called(path: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -268,6 +295,25 @@ mod tests {
         let text = b"AAAAAANhYmM=gAAAAA9ncnBjLXN0YXR1czogMA0K";
         let found = check(Form::WebText, text, (Some(1), Some(3)));
         assert_eq!(found.trailer("grpc-status"), Some(&b"0"[..]));
+    }
+
+    #[test]
+    fn kept_messages_are_given_the_last_cut_off() {
+        let given = |form, content: &[u8]| {
+            let mut all = Vec::new();
+            super::kept_messages(form, content, |coded, message| {
+                all.push((coded, message.to_vec()));
+            });
+            all
+        };
+        let two = [(false, b"abc".to_vec()), (true, Vec::new())];
+        assert_eq!(given(Form::Plain, TWO), two);
+        let cut = [(false, b"ab".to_vec())];
+        assert_eq!(given(Form::Plain, &TWO[..7]), cut);
+        let trailers = [TWO, b"\x80\0\0\0\0"].concat();
+        assert_eq!(given(Form::Web, &trailers), two);
+        let text = b"AAAAAANhYmM=gAAAAA9ncnBjLXN0YXR1czogMA0K";
+        assert_eq!(given(Form::WebText, text), two[..1]);
     }
 
     #[test]

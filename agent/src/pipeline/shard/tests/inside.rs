@@ -66,6 +66,7 @@ fn a_call_of_grpc_web_is_known() {
             count: Some(1),
             bytes: Some(0),
         },
+        ..Grpc::default()
     };
     assert_eq!(exchange.known.spoken.grpc.as_deref(), Some(&expected));
 }
@@ -116,4 +117,68 @@ fn an_exchange_that_lasts_is_reported_as_it_goes() {
     shard.finish(Ktime(conn.time_ns), &mut out);
     assert_eq!(shard.counters().check(), []);
     assert_eq!(shard.counters().get(Counter::ExchangesPartial), 4);
+}
+
+/// When a request that lasts is told, and how much of its body had come, while every ten seconds `more` of
+/// it comes, until it is answered after 200.
+fn told_while(head: &[u8], more: &[u8], end: &[u8]) -> Vec<(u64, bool, u64)> {
+    let mut conn = ConnBuilder::tcp(1);
+    let mut shard = Shard::new(&Options::default());
+    let (mut out, mut told) = (Outcome::default(), Vec::new());
+    let second = 1_000_000_000;
+    shard.push(&conn.open(), &mut out);
+    shard.push(&conn.data(Flow::Received, head), &mut out);
+    for at in 1..=200 {
+        conn.time_ns = second * (1 + at);
+        if at % 10 == 0 && !more.is_empty() {
+            shard.push(&conn.data(Flow::Received, more), &mut out);
+        }
+        if at == 200 {
+            if !end.is_empty() {
+                shard.push(&conn.data(Flow::Received, end), &mut out);
+            }
+            let response = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+            shard.push(&conn.data(Flow::Sent, response), &mut out);
+        }
+        shard.tick(Ktime(conn.time_ns), &mut out);
+        told.extend(out.exchanges.drain(..).map(|exchange| {
+            let body = &exchange.request.as_ref().unwrap().body;
+            let partial = exchange.known.spoken.partial;
+            (at, partial, body.total_bytes.unwrap())
+        }));
+    }
+    shard.finish(Ktime(conn.time_ns), &mut out);
+    assert_eq!(shard.counters().check(), []);
+    told
+}
+
+#[test]
+fn uploads_and_polls_of_minutes_are_told_each_minute() {
+    let upload = b"POST /up HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let told = told_while(upload, b"4\r\nabcd\r\n", b"0\r\n\r\n");
+    let expected = [
+        (61, true, 24),
+        (121, true, 48),
+        (181, true, 72),
+        (200, false, 80),
+    ];
+    assert_eq!(told, expected);
+    let told = told_while(b"GET /poll HTTP/1.1\r\n\r\n", b"", b"");
+    let expected = [
+        (61, true, 0),
+        (121, true, 0),
+        (181, true, 0),
+        (200, false, 0),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn fields_of_messages_of_grpc_are_told() {
+    let request = b"POST /a.B/C HTTP/1.1\r\nContent-Type: application/grpc-web\r\nContent-Length: 9\r\n\r\n\0\0\0\0\x04\x08\x01\x12\0";
+    let response = b"HTTP/1.1 200 OK\r\nContent-Type: application/grpc-web\r\nContent-Length: 5\r\n\r\n\0\0\0\0\0";
+    let exchange = one(request, response);
+    let call = exchange.known.spoken.grpc.as_deref().unwrap();
+    let paths: Vec<_> = call.request_fields.iter().map(|one| &*one.path).collect();
+    assert_eq!((paths, call.response_fields.len()), (vec!["1", "2"], 0));
 }
