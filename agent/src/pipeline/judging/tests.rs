@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::Judging;
+use crate::base64;
 use crate::capture::Origin;
 use crate::clock::{BootTime, WallTime};
 use crate::config::Config;
@@ -245,4 +246,110 @@ fn passwords_that_an_access_log_shows_refused_are_a_brute_force() {
     assert_eq!(opened_by("alice", 401), ["auth-01", "auth-02"]);
     assert_eq!(opened_by("alice", 200), [""; 0]);
     assert_eq!(opened_by("-", 401), [""; 0]);
+}
+
+#[test]
+fn what_one_exchange_shows_is_told_and_its_neighbour_is_not() {
+    let mut kept = Some(judging());
+    let mut check = |detector: &str, row: serde_json::Value, expected: bool| {
+        let mut judging = anew(kept.take().unwrap());
+        let mut whole = serde_json::json!({
+            "ts": 1_770_000_000, "status": 200, "client_ip": "203.0.113.9", "method": "GET",
+        });
+        for (name, value) in row.as_object().unwrap() {
+            whole[name] = value.clone();
+        }
+        judging.request(&mut requests(whole.to_string().as_bytes(), 1).unwrap());
+        let found = opened(&mut judging);
+        let told = found.iter().any(|id| id == detector);
+        assert_eq!(told, expected, "{detector} {row} {found:?}");
+        kept = Some(judging);
+    };
+    // Times of tokens are held against that of the request, 2026-02-02.
+    let token = |header: &str, claims: &str, signature: &str| {
+        let [header, claims] = [header, claims].map(|text| coded(text.as_bytes()));
+        serde_json::json!({ "path": "/orders/4",
+            "headers": { "authorization": format!("Bearer {header}.{claims}.{signature}") } })
+    };
+    let (fresh, signed) = (
+        r#"{"sub":"a","exp":1770003600}"#,
+        "c2lnbmF0dXJlLW9mLXRoaXJ0eS10d28tYnl0ZXMtMDE",
+    );
+    let own = r#"{"alg":"RS256","kid":"k1"}"#;
+    check("jwt-01", token(r#"{"alg":"none"}"#, fresh, ""), true);
+    check("jwt-01", token(r#"{"alg":"nOnE"}"#, fresh, signed), true);
+    check("jwt-01", token(own, fresh, signed), false);
+    check(
+        "jwt-02",
+        token(own, r#"{"sub":"a","exp":1769990000}"#, signed),
+        true,
+    );
+    check(
+        "jwt-02",
+        token(
+            own,
+            r#"{"sub":"a","exp":1770003600,"nbf":1770003000}"#,
+            signed,
+        ),
+        true,
+    );
+    check(
+        "jwt-02",
+        token(own, r#"{"sub":"a","exp":1769999970}"#, signed),
+        false,
+    );
+    let path = r#"{"alg":"RS256","kid":"../../../../dev/null"}"#;
+    check("jwt-04", token(path, fresh, signed), true);
+    check("jwt-04", token(own, fresh, signed), false);
+    let at = |path: &str| serde_json::json!({ "path": path });
+    check("cred-01", at("/a?password=hunter2secret"), true);
+    check("cred-01", at("/a?p%61ssword=hunter2secret"), true);
+    check("cred-01", at("/a?page=2&sort=name"), false);
+    check("bola-03", at("/a?account_id=17&account_id=18"), true);
+    check("bola-03", at("/a?account_id=17&account_id=17"), false);
+    check(
+        "scan-03",
+        serde_json::json!({ "path": "/.env", "resp_bytes": 90,
+        "resp_headers": { "content-type": "text/plain" }, "resp_body": "DB_PASSWORD=x" }),
+        true,
+    );
+    check(
+        "scan-03",
+        serde_json::json!({ "path": "/%2eenv", "resp_bytes": 90,
+        "resp_headers": { "content-type": "text/plain" }, "resp_body": "DB_PASSWORD=x" }),
+        true,
+    );
+    check(
+        "scan-03",
+        serde_json::json!({ "path": "/.env", "resp_bytes": 90,
+        "resp_headers": { "content-type": "text/html" }, "resp_body": "<html></html>" }),
+        false,
+    );
+    let answer = |body: &str| {
+        serde_json::json!({ "path": "/a", "status": 500, "resp_body": body,
+        "resp_headers": { "content-type": "text/plain" } })
+    };
+    check(
+        "data-03",
+        answer(
+            "You have an error in your SQL syntax; check the manual that corresponds to your MySQL server version",
+        ),
+        true,
+    );
+    check(
+        "data-03",
+        answer("-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA"),
+        true,
+    );
+    check(
+        "data-03",
+        answer("Something went wrong; ask for case 17."),
+        false,
+    );
+}
+
+/// Base64 as tokens have it (RFC 7515 §2).
+fn coded(bytes: &[u8]) -> String {
+    let text = base64::encode(bytes).replace('+', "-").replace('/', "_");
+    text.trim_end_matches('=').to_owned()
 }
