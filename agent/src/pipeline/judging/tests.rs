@@ -248,11 +248,13 @@ fn passwords_that_an_access_log_shows_refused_are_a_brute_force() {
     assert_eq!(opened_by("-", 401), [""; 0]);
 }
 
-#[test]
-fn what_one_exchange_shows_is_told_and_its_neighbour_is_not() {
-    let mut kept = Some(judging());
-    let mut check = |detector: &str, row: serde_json::Value, expected: bool| {
-        let mut judging = anew(kept.take().unwrap());
+/// Holds single exchanges against what `detector` should say of them: answered with 200, but for what `row` tells.
+struct Single(Option<Judging>);
+
+impl Single {
+    #[track_caller]
+    fn check(&mut self, detector: &str, row: &serde_json::Value, expected: bool) {
+        let mut judging = anew(self.0.take().unwrap());
         let mut whole = serde_json::json!({
             "ts": 1_770_000_000, "status": 200, "client_ip": "203.0.113.9", "method": "GET",
         });
@@ -263,7 +265,15 @@ fn what_one_exchange_shows_is_told_and_its_neighbour_is_not() {
         let found = opened(&mut judging);
         let told = found.iter().any(|id| id == detector);
         assert_eq!(told, expected, "{detector} {row} {found:?}");
-        kept = Some(judging);
+        self.0 = Some(judging);
+    }
+}
+
+#[test]
+fn tokens_of_one_exchange_are_told_and_sound_ones_are_not() {
+    let mut single = Single(Some(judging()));
+    let mut check = |detector: &str, row: serde_json::Value, expected: bool| {
+        single.check(detector, &row, expected);
     };
     // Times of tokens are held against that of the request, 2026-02-02.
     let token = |header: &str, claims: &str, signature: &str| {
@@ -301,6 +311,14 @@ fn what_one_exchange_shows_is_told_and_its_neighbour_is_not() {
     let path = r#"{"alg":"RS256","kid":"../../../../dev/null"}"#;
     check("jwt-04", token(path, fresh, signed), true);
     check("jwt-04", token(own, fresh, signed), false);
+}
+
+#[test]
+fn what_one_exchange_shows_is_told_and_its_neighbour_is_not() {
+    let mut single = Single(Some(judging()));
+    let mut check = |detector: &str, row: serde_json::Value, expected: bool| {
+        single.check(detector, &row, expected);
+    };
     let at = |path: &str| serde_json::json!({ "path": path });
     check("cred-01", at("/a?password=hunter2secret"), true);
     check("cred-01", at("/a?p%61ssword=hunter2secret"), true);
