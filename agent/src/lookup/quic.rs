@@ -25,7 +25,7 @@ const FILES_MAX: usize = 8_192;
 /// Network namespaces whose tables are read.
 const NAMESPACES_MAX: usize = 256;
 
-/// Processes that are named at a time.
+/// Processes that are named at a time, and servers that are told of.
 const NAMED_MAX: usize = 64;
 
 /// Ports of HTTPS, where UDP means QUIC whatever listens on TCP.
@@ -85,7 +85,9 @@ impl QuicWatch {
     pub fn take(&mut self) -> bool {
         while let Ok(found) = self.from.try_recv() {
             let is_new = |one: &QuicServer| !self.told.contains(&(one.name.clone(), one.port));
-            self.pending = found.into_iter().filter(is_new).collect();
+            // Of a host that brings forth ever new names, those beyond the first are left to `doctor`.
+            let room = NAMED_MAX.saturating_sub(self.told.len());
+            self.pending = found.into_iter().filter(is_new).take(room).collect();
         }
         !self.pending.is_empty()
     }
@@ -97,9 +99,7 @@ impl QuicWatch {
         // Its other processes hold the same socket.
         let same = |one: &QuicServer| one.name == found.name && one.port == found.port;
         self.pending.retain(|one| !same(one));
-        if self.told.len() < NAMED_MAX {
-            self.told.insert((found.name.clone(), found.port));
-        }
+        self.told.insert((found.name.clone(), found.port));
         Some(found)
     }
 }
