@@ -44,6 +44,9 @@ class Handler(BaseHTTPRequestHandler):
         ident = parse_qs(url.query).get("id")
         if ident:
             self.send_header("x-id", ident[0])
+        if self.close_connection:
+            # Or a client may use it once more, just as it is closed.
+            self.send_header("Connection", "close")
         bodiless = status in (204, 304)
         if chunked and self.request_version == "HTTP/1.1":
             self.send_header("Transfer-Encoding", "chunked")
