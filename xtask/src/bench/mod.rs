@@ -42,6 +42,11 @@ pub(crate) fn benches(project: &Project, options: &Options) -> Result<()> {
     if let Some(revision) = &options.base {
         return against::against(project, revision, &options.words);
     }
+    run(all(project).args(&options.words))
+}
+
+/// The program that holds the benches; what follows goes to it.
+fn all(project: &Project) -> Command {
     let mut command = Command::new(cargo());
     command.current_dir(&project.root).args([
         "bench",
@@ -51,7 +56,7 @@ pub(crate) fn benches(project: &Project, options: &Options) -> Result<()> {
         "all",
         "--",
     ]);
-    run(command.args(&options.words))
+    command
 }
 
 /// The `detect-bench` command: the detectors over the rows of `tests/fixtures/detect`.
@@ -59,16 +64,7 @@ pub(crate) fn benches(project: &Project, options: &Options) -> Result<()> {
 /// # Errors
 /// If it does not build or fails.
 pub(crate) fn detect(project: &Project) -> Result<()> {
-    let mut command = Command::new(cargo());
-    run(command.current_dir(&project.root).args([
-        "bench",
-        "--package",
-        "eaves",
-        "--bench",
-        "all",
-        "--",
-        "detect",
-    ]))
+    run(all(project).arg("detect"))
 }
 
 /// What is measured of the whole agent.
