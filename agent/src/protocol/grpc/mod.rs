@@ -7,7 +7,7 @@
 
 mod protobuf;
 
-pub use protobuf::{Field, FieldType, Fields};
+pub use protobuf::{Field, Fields};
 
 use super::Head;
 use crate::base64::value;

@@ -6,6 +6,8 @@
 
 use std::fmt::Write as _;
 
+use crate::event::ProtobufType;
+
 /// Fields that are told apart of one direction.
 const FIELDS_MAX: usize = 32;
 
@@ -18,30 +20,13 @@ const MESSAGES_MAX: usize = 16;
 /// Largest number of a field.
 const NUMBER_MAX: u64 = (1 << 29) - 1;
 
-/// What the wire shows of a field's type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FieldType {
-    /// A number or truth value, as short as it can be.
-    Varint,
-    /// Four bytes.
-    Fixed32,
-    /// Eight bytes.
-    Fixed64,
-    /// Bytes that can be read.
-    Text,
-    /// A message.
-    Message,
-    /// Other bytes: packed numbers among them.
-    Bytes,
-}
-
 /// A field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
     /// Its number, behind those of the messages it stands in: `3.1`.
     pub path: String,
     /// Its type.
-    pub kind: FieldType,
+    pub kind: ProtobufType,
     /// How many times it came.
     pub times: u32,
 }
@@ -85,14 +70,14 @@ impl Fields {
             // Writing to a string does not fail.
             let _ = write!(path, "{number}");
             self.add(path, kind);
-            if let (FieldType::Message, Value::Bytes(bytes)) = (kind, value) {
+            if let (ProtobufType::Message, Value::Bytes(bytes)) = (kind, value) {
                 self.walk(bytes, path, depth + 1);
             }
             path.truncate(outer);
         }
     }
 
-    fn add(&mut self, path: &str, kind: FieldType) {
+    fn add(&mut self, path: &str, kind: ProtobufType) {
         let mut found = self.found.iter_mut();
         if let Some(field) = found.find(|one| one.kind == kind && one.path == path) {
             field.times = field.times.saturating_add(1);
@@ -116,23 +101,23 @@ enum Value<'a> {
 }
 
 impl Value<'_> {
-    fn kind(self, depth: usize) -> FieldType {
+    fn kind(self, depth: usize) -> ProtobufType {
         match self {
-            Self::Varint => FieldType::Varint,
-            Self::Fixed32 => FieldType::Fixed32,
-            Self::Fixed64 => FieldType::Fixed64,
+            Self::Varint => ProtobufType::Varint,
+            Self::Fixed32 => ProtobufType::Fixed32,
+            Self::Fixed64 => ProtobufType::Fixed64,
             Self::Bytes(bytes) => {
                 // Text seldom begins with a line feed, which is the tag of many a message.
                 let is_plain = bytes.first().is_none_or(|first| *first >= b' ');
                 let is_text = is_text(bytes);
                 if is_text && is_plain {
-                    FieldType::Text
+                    ProtobufType::Text
                 } else if depth < DEPTH_MAX && end(bytes).is_ok_and(<[u8]>::is_empty) {
-                    FieldType::Message
+                    ProtobufType::Message
                 } else if is_text {
-                    FieldType::Text
+                    ProtobufType::Text
                 } else {
-                    FieldType::Bytes
+                    ProtobufType::Bytes
                 }
             }
         }
@@ -209,10 +194,10 @@ fn split<'a>(input: &mut &'a [u8], length: u64) -> Option<&'a [u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{FIELDS_MAX, FieldType, Fields};
+    use super::{FIELDS_MAX, Fields, ProtobufType};
 
     #[track_caller]
-    fn check(messages: &[&[u8]], expected: &[(&str, FieldType, u32)]) {
+    fn check(messages: &[&[u8]], expected: &[(&str, ProtobufType, u32)]) {
         let mut fields = Fields::default();
         for message in messages {
             fields.message(message);
@@ -225,7 +210,7 @@ mod tests {
         assert_eq!(found, expected);
     }
 
-    use FieldType::{Bytes, Fixed32, Fixed64, Message, Text, Varint};
+    use ProtobufType::{Bytes, Fixed32, Fixed64, Message, Text, Varint};
 
     #[test]
     fn numbers_and_types_of_fields_are_read() {
