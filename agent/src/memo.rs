@@ -1,100 +1,224 @@
-//! Answers kept for bytes that come again: names, values of header fields.
+//! Numbers for bytes that come again, a name and a value: the same bytes have the same number, other
+//! bytes another, so that who has looked at them may note by their number what was found.
 //!
 //! Bounded, and right whatever it is asked: the bytes are compared. Who makes them collide on purpose
-//! has them looked at anew, which is what all cost once. Each hash has two places: what comes new is
-//! kept in the second, and what is asked for there changes over to the first, so that values that
-//! come once, as the id of a request, do not put out those that come always.
+//! has them looked at anew, which is what all cost once. Most come in the order in which they came the
+//! last time, as the fields of a head do, so what came behind the last ones is compared first. Else
+//! their hash names two places. What comes new takes the one of the two that did not come again, so
+//! that values that come once, as the id of a request, do not put out those that come always.
 
 use std::fmt;
+use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Longest bytes that are kept: a header field of a browser.
+/// Longest bytes that have a number: a header field of a browser.
 const LONGEST: usize = 384;
 
-/// Answers for at most so many byte strings, each in one of the two places its hash gives it.
-pub struct Memo<T> {
-    places: Vec<[Kept<T>; 2]>,
-    most: usize,
-}
+/// Header fields and cookies that are remembered: clients send the same few again and again.
+pub const REMEMBERED: usize = 2048;
 
-#[derive(Clone, Default)]
-struct Kept<T> {
-    /// Empty where none is kept.
-    bytes: Vec<u8>,
-    /// How many of the bytes are the first of a pair.
-    front: usize,
-    answer: T,
-}
+/// The number of a name and its value, and of no others in this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Number(NonZeroU64);
 
-impl<T> Kept<T> {
-    /// Whether it is kept for these; never if both are empty.
+/// How many numbers were given.
+static GIVEN: AtomicU64 = AtomicU64::new(0);
+
+/// Bits of a number that say where it is kept.
+const PLACE_BITS: u32 = 16;
+
+impl Number {
+    /// One that was never given, of what is kept at `place`.
+    fn new(place: usize) -> Option<Self> {
+        // A million each second last for nine years; what is noted of them is long forgotten then.
+        let given = GIVEN.fetch_add(1, Ordering::Relaxed) + 1;
+        NonZeroU64::new(given << PLACE_BITS | place as u64).map(Self)
+    }
+
+    /// Where it is kept, if there are `count` places, a power of two.
     #[inline]
-    fn is(&self, front: &[u8], back: &[u8]) -> bool {
-        self.front == front.len()
-            && self.bytes.len() == front.len() + back.len()
-            && self.bytes.ends_with(back)
-            && self.bytes.starts_with(front)
-            && !self.bytes.is_empty()
+    const fn place(self, count: usize) -> usize {
+        self.0.get() as usize & (count - 1)
     }
 }
 
-impl<T: Copy + Default> Memo<T> {
-    /// Keeps up to `most`, a power of two and two at least.
+/// Numbers of at most so many names and values.
+pub struct Numbers {
+    kept: Vec<Kept>,
+    most: usize,
+    /// Which were asked for last.
+    last: usize,
+}
+
+#[derive(Clone, Default)]
+struct Kept {
+    number: Option<Number>,
+    kind: u8,
+    /// How many of the bytes are the name.
+    front: usize,
+    /// Name and value.
+    bytes: Vec<u8>,
+    /// Which were asked for behind these.
+    next: usize,
+    /// Whether they came again since room was last made.
+    is_asked: bool,
+}
+
+impl Kept {
+    #[inline]
+    fn is(&self, kind: u8, front: &[u8], back: &[u8]) -> bool {
+        self.kind == kind
+            && self.front == front.len()
+            && self.bytes.len() == front.len() + back.len()
+            && self.bytes.split_at_checked(front.len()).is_some_and(|(name, value)| {
+                is_same(value, back) && is_same(name, front)
+            })
+    }
+}
+
+impl Numbers {
+    /// Keeps up to `most`, a power of two from 2 to 65 536.
     #[must_use]
     pub const fn new(most: usize) -> Self {
         Self {
-            places: Vec::new(),
+            kept: Vec::new(),
+            most,
+            last: 0,
+        }
+    }
+
+    /// The number of a name and its value among those of one kind; `None` for what is too long to be
+    /// kept.
+    #[inline]
+    pub fn of(&mut self, kind: u8, front: &[u8], back: &[u8]) -> Option<Number> {
+        let last = self.kept.get(self.last);
+        let next = last.map_or(0, |last| last.next);
+        match self.kept.get_mut(next) {
+            Some(kept) if kept.is(kind, front, back) => {
+                kept.is_asked = true;
+                self.last = next;
+                kept.number
+            }
+            _ => self.search(kind, front, back),
+        }
+    }
+
+    /// Memory they take, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let bytes: usize = self.kept.iter().map(|kept| kept.bytes.capacity()).sum();
+        bytes + self.kept.capacity() * size_of::<Kept>()
+    }
+
+    fn search(&mut self, kind: u8, front: &[u8], back: &[u8]) -> Option<Number> {
+        if front.len() + back.len() > LONGEST {
+            return None;
+        }
+        if self.kept.is_empty() {
+            self.kept.resize_with(self.most, Kept::default);
+        }
+        let mixed = mix(mix(u64::from(kind), front), back);
+        let first = (mixed >> 40) as usize & (self.most - 1) & !1;
+        let pair = self.kept.get_mut(first..first + 2)?;
+        let found = pair.iter().position(|kept| kept.is(kind, front, back));
+        let at = found.unwrap_or_else(|| room(pair));
+        let kept = pair.get_mut(at)?;
+        kept.is_asked = found.is_some();
+        if found.is_none() {
+            kept.bytes.clear();
+            kept.bytes.extend_from_slice(front);
+            kept.bytes.extend_from_slice(back);
+            (kept.kind, kept.front) = (kind, front.len());
+            kept.number = Number::new(first + at);
+        }
+        let number = kept.number;
+        if let Some(last) = self.kept.get_mut(self.last) {
+            last.next = first + at;
+        }
+        self.last = first + at;
+        number
+    }
+}
+
+/// Which of two places is taken by what comes new.
+fn room(pair: &mut [Kept]) -> usize {
+    if let Some(at) = pair.iter().position(|kept| !kept.is_asked) {
+        return at;
+    }
+    pair.iter_mut().for_each(|kept| kept.is_asked = false);
+    1
+}
+
+impl fmt::Debug for Numbers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What is kept is not for logs.
+        f.write_str("Numbers")
+    }
+}
+
+/// What was noted of numbers, of the last ones of each of its places.
+pub struct Notes<T> {
+    notes: Vec<Option<(Number, T)>>,
+    most: usize,
+}
+
+impl<T: Copy> Notes<T> {
+    /// Notes of up to `most` numbers, a power of two: of all, if as many are kept.
+    #[must_use]
+    pub const fn new(most: usize) -> Self {
+        Self {
+            notes: Vec::new(),
             most,
         }
     }
 
-    /// The answer for `bytes`, if it is kept.
+    /// What was noted of a number, if it was not put out by others since.
+    #[inline]
     #[must_use]
-    pub fn get(&mut self, bytes: &[u8]) -> Option<T> {
-        self.get_pair(b"", bytes)
+    pub fn of(&self, number: Number) -> Option<T> {
+        let (noted, note) = (*self.notes.get(number.place(self.most))?)?;
+        (noted == number).then_some(note)
     }
 
-    /// The answer for two byte strings, a name and a value, if it is kept.
+    /// Notes something of a number.
+    pub fn add(&mut self, number: Number, note: T) {
+        if self.notes.is_empty() {
+            self.notes.resize(self.most, None);
+        }
+        if let Some(place) = self.notes.get_mut(number.place(self.most)) {
+            *place = Some((number, note));
+        }
+    }
+
+    /// Memory they take, in bytes.
     #[must_use]
-    pub fn get_pair(&mut self, front: &[u8], back: &[u8]) -> Option<T> {
-        let place = self.place(front, back);
-        let places = self.places.get_mut(place)?;
-        let [first, second] = places;
-        if first.is(front, back) {
-            return Some(first.answer);
-        }
-        if !second.is(front, back) {
-            return None;
-        }
-        std::mem::swap(first, second);
-        Some(first.answer)
+    pub const fn bytes(&self) -> usize {
+        self.notes.capacity() * size_of::<Option<(Number, T)>>()
     }
 
-    /// Keeps `answer` for `bytes`, if they are not too long, in the place of others.
-    pub fn put(&mut self, bytes: &[u8], answer: T) {
-        self.put_pair(b"", bytes, answer);
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.notes.clear();
     }
+}
 
-    /// The same for two byte strings.
-    pub fn put_pair(&mut self, front: &[u8], back: &[u8], answer: T) {
-        if front.len() + back.len() > LONGEST {
-            return;
-        }
-        if self.places.is_empty() {
-            self.places.resize_with(self.most / 2, Default::default);
-        }
-        let place = self.place(front, back);
-        if let Some([_, kept]) = self.places.get_mut(place) {
-            kept.bytes.clear();
-            kept.bytes.extend_from_slice(front);
-            kept.bytes.extend_from_slice(back);
-            kept.front = front.len();
-            kept.answer = answer;
-        }
+impl<T> fmt::Debug for Notes<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Notes")
     }
+}
 
-    fn place(&self, front: &[u8], back: &[u8]) -> usize {
-        let mixed = mix(mix(front.len() as u64, front), back);
-        (mixed >> 40) as usize & (self.most / 2 - 1)
+/// Whether bytes are the same: those of most names and values are in a few words.
+#[inline]
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let words = |bytes: &[u8]| {
+        let word = |eight: &[u8; 8]| u64::from_le_bytes(*eight);
+        Some((word(bytes.first_chunk()?), word(bytes.last_chunk()?)))
+    };
+    match one.len() {
+        len if len != other.len() => false,
+        8..=16 => words(one) == words(other),
+        _ => one == other,
     }
 }
 
@@ -120,72 +244,87 @@ fn mix(mixed: u64, bytes: &[u8]) -> u64 {
     }
 }
 
-impl<T> fmt::Debug for Memo<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What is kept is not for logs.
-        f.write_str("Memo")
-    }
-}
 
 #[cfg(test)]
 mod tests {
-    use super::{LONGEST, Memo};
+    use super::{LONGEST, Notes, Number, Numbers};
+    use proptest::prelude::*;
 
     #[track_caller]
-    fn check(memo: &mut Memo<u32>, bytes: &[u8], expected: Option<u32>) {
-        assert_eq!(memo.get(bytes), expected, "{}", bytes.escape_ascii());
-    }
-
-    #[test]
-    fn answers_are_those_of_the_very_bytes() {
-        let mut memo = Memo::new(4);
-        check(&mut memo, b"a", None);
-        for n in 0..64_u32 {
-            let bytes = format!("field {n}");
-            memo.put(bytes.as_bytes(), n);
-            check(&mut memo, bytes.as_bytes(), Some(n));
-        }
-        let kept = (0..64_u32).filter_map(|n| {
-            let answer = memo.get(format!("field {n}").as_bytes())?;
-            assert_eq!(answer, n);
-            Some(n)
-        });
-        assert!(kept.count() <= 4);
+    fn check(numbers: &mut Numbers, one: (&[u8], &[u8]), expected: Option<Number>) {
+        assert_eq!(numbers.of(0, one.0, one.1), expected, "{one:?}");
     }
 
     #[test]
     fn what_comes_once_does_not_put_out_what_comes_always() {
-        let mut memo = Memo::new(2);
-        memo.put(b"always", 1);
-        check(&mut memo, b"always", Some(1));
-        for n in 2..9_u32 {
+        let mut numbers = Numbers::new(2);
+        let always = numbers.of(0, b"host", b"always");
+        assert!(always.is_some());
+        check(&mut numbers, (b"host", b"always"), always);
+        for n in 2..9 {
             let once = format!("once {n}");
-            memo.put(once.as_bytes(), n);
-            check(&mut memo, b"always", Some(1));
+            let number = numbers.of(0, b"id", once.as_bytes());
+            assert!(number.is_some() && number != always);
+            check(&mut numbers, (b"host", b"always"), always);
         }
     }
 
     #[test]
     fn a_pair_is_no_other_pair_of_the_same_bytes() {
-        let mut memo = Memo::new(2);
-        memo.put_pair(b"host", b"name", 1);
-        assert_eq!(memo.get_pair(b"host", b"name"), Some(1));
-        assert_eq!(memo.get_pair(b"hostn", b"ame"), None);
-        check(&mut memo, b"hostname", None);
-        memo.put_pair(b"host", b"", 2);
-        assert_eq!(memo.get_pair(b"host", b""), Some(2));
-        check(&mut memo, b"host", None);
+        let mut numbers = Numbers::new(2);
+        let one = numbers.of(0, b"host", b"name");
+        check(&mut numbers, (b"host", b"name"), one);
+        for other in [(&b"hostn"[..], &b"ame"[..]), (b"", b"hostname"), (b"hostname", b"")] {
+            assert_ne!(numbers.of(0, other.0, other.1), one);
+        }
     }
 
     #[test]
-    fn what_is_long_or_nothing_is_not_kept() {
-        let mut memo = Memo::new(2);
-        memo.put(&[b'a'; LONGEST + 1], 1);
-        check(&mut memo, &[b'a'; LONGEST + 1], None);
-        memo.put(&[b'a'; LONGEST], 2);
-        check(&mut memo, &[b'a'; LONGEST], Some(2));
-        check(&mut memo, &[b'a'; LONGEST - 1], None);
-        memo.put(b"", 3);
-        check(&mut memo, b"", None);
+    fn what_is_long_is_not_kept() {
+        let mut numbers = Numbers::new(2);
+        let long = [b'a'; LONGEST + 1];
+        check(&mut numbers, (b"a", &long[1..]), None);
+        check(&mut numbers, (b"", &long), None);
+        let number = numbers.of(0, b"a", &long[2..]);
+        assert!(number.is_some());
+        check(&mut numbers, (b"a", &long[2..]), number);
+    }
+
+    #[test]
+    fn what_was_noted_is_forgotten_for_others() {
+        let mut numbers = Numbers::new(64);
+        let mut notes = Notes::new(2);
+        let all: Vec<_> = (0..64_u8).filter_map(|n| numbers.of(0, b"n", &[n])).collect();
+        assert_eq!(all.len(), 64);
+        for number in &all {
+            assert_eq!(notes.of(*number), None);
+            notes.add(*number, *number);
+            assert_eq!(notes.of(*number), Some(*number));
+        }
+        let kept = all.iter().filter(|number| notes.of(**number).is_some()).count();
+        assert!((1..=2).contains(&kept), "{kept}");
+        notes.clear();
+        assert!(!all.iter().any(|number| notes.of(*number).is_some()));
+    }
+
+    proptest! {
+        #[test]
+        fn no_two_have_one_number(
+            asked in prop::collection::vec((0_u8..2, "[ab]{0,2}", "[ab]{0,9}"), 1..200),
+            most in 0_u32..6,
+        ) {
+            let mut numbers = Numbers::new(2 << most);
+            let mut known: Vec<(Number, &(u8, String, String))> = Vec::new();
+            for pair in &asked {
+                let Some(number) = numbers.of(pair.0, pair.1.as_bytes(), pair.2.as_bytes()) else {
+                    prop_assert!(pair.1.is_empty() && pair.2.is_empty());
+                    continue;
+                };
+                for (other, of) in &known {
+                    prop_assert!(*other != number || *of == pair, "{of:?} {pair:?}");
+                }
+                known.push((number, pair));
+            }
+        }
     }
 }

@@ -5,12 +5,17 @@ use std::ops::Range;
 use super::coding::Coding;
 use super::layer::Layers;
 use super::place::{BodyForm, Container, Kind, Place, Side};
+use crate::memo::{Notes, Number, Numbers, REMEMBERED};
 
 /// Parts of one message; the rest of the body is one part then.
 pub(super) const MOST_PARTS: usize = 4096;
 
 /// Bytes of decoded values of one message; values beyond stay as they are.
 pub(super) const MOST_TEXT: usize = 1 << 20;
+
+/// The kinds of what is remembered.
+pub(super) const FIELD: u8 = 0;
+pub(super) const COOKIE: u8 = 1;
 
 /// No part, no name.
 pub(super) const NONE: u32 = u32::MAX;
@@ -51,6 +56,8 @@ pub(super) struct Entry<'a> {
     pub(super) place: Place,
     pub(super) kind: Kind,
     pub(super) is_cut: bool,
+    /// Of a header field or a cookie.
+    pub(super) number: Option<Number>,
 }
 
 /// A step of a name.
@@ -90,6 +97,8 @@ pub(super) struct NameEntry<'a> {
     pub(super) parent: u32,
     pub(super) step: Step,
     pub(super) side: Side,
+    /// Of a header field or a cookie.
+    pub(super) number: Option<Number>,
 }
 
 /// A piece of a message that has bytes which are of no part: markup, words of a language.
@@ -106,7 +115,7 @@ pub(super) struct Loose<'a> {
 ///
 /// It borrows the messages and is used again by [`Parts::recycle`], so that after a few exchanges
 /// taking one apart allocates nothing.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Parts<'a> {
     pub(super) entries: Vec<Entry<'a>>,
     pub(super) names: Vec<NameEntry<'a>>,
@@ -117,6 +126,27 @@ pub struct Parts<'a> {
     pub(super) elements: Vec<u32>,
     /// Copies of decoded values that are taken apart in their turn.
     pub(super) copies: Vec<Vec<u8>>,
+    /// Header fields and cookies that were taken apart before.
+    pub(super) known: Numbers,
+    /// Those in whose values nothing lies.
+    pub(super) plain: Notes<()>,
+}
+
+impl Default for Parts<'_> {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            names: Vec::new(),
+            text: Vec::new(),
+            forms: Default::default(),
+            loose: Vec::new(),
+            frames: Vec::new(),
+            elements: Vec::new(),
+            copies: Vec::new(),
+            known: Numbers::new(REMEMBERED),
+            plain: Notes::new(REMEMBERED),
+        }
+    }
 }
 
 impl<'a> Parts<'a> {
@@ -144,6 +174,8 @@ impl<'a> Parts<'a> {
             frames: self.frames,
             elements: self.elements,
             copies: self.copies,
+            known: self.known,
+            plain: self.plain,
         }
     }
 
@@ -153,6 +185,8 @@ impl<'a> Parts<'a> {
         self.entries.capacity() * size_of::<Entry<'_>>()
             + self.names.capacity() * size_of::<NameEntry<'_>>()
             + self.text.capacity()
+            + self.known.bytes()
+            + self.plain.bytes()
     }
 
     #[inline]

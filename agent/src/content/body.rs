@@ -220,7 +220,8 @@ fn is_form(content: &[u8]) -> bool {
 /// no way round being read.
 pub(super) fn is_text(bytes: &[u8]) -> bool {
     let tried = bytes.get(..TRIED).unwrap_or(bytes);
-    if tried.iter().filter(|byte| **byte < b' ').count() == 0 {
+    // Without a branch sixteen are looked at together.
+    if tried.iter().fold(0, |low, byte| low | u8::from(*byte < b' ')) == 0 {
         return true;
     }
     let is_control =

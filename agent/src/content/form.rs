@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use memchr::memchr;
 
-use super::arena::{NONE, Step};
+use super::arena::{self, NONE, Step};
 use super::coding::Coding;
+use super::nest;
 use super::place::Place;
 use super::walk::{Source, Value, Walk};
 
@@ -134,8 +135,17 @@ pub(super) fn set_cookie<'a>(walk: &mut Walk<'_, 'a>, source: Source<'_, 'a>) ->
 
 fn cookie<'a>(walk: &mut Walk<'_, 'a>, source: Source<'_, 'a>, range: Range<usize>) {
     let range = trimmed(source, range);
-    if memchr(b'=', source.get(range.clone())).is_some() {
-        return pair(walk, source, range, NONE, COOKIE);
+    let bytes = source.get(range.clone());
+    if let Some(equals) = memchr(b'=', bytes) {
+        let (name, value) = (source.get(range.start..range.start + equals), source.get(range.start + equals + 1..range.end));
+        let known = walk.parts.known.of(arena::COOKIE, name, value);
+        let value = range.start + equals + 1..range.end;
+        let name = range.start..range.start + equals;
+        let name = walk.name(NONE, COOKIE.step, source, name, COOKIE.coding);
+        let told = Value::text(name, COOKIE.place, COOKIE.coding);
+        let index = walk.push(source, value, told);
+        walk.number(known);
+        return walk.once(known, |walk| nest::look(walk, index, source.depth));
     }
     if !range.is_empty() {
         // Browsers take a cookie without `=` as a value without a name (RFC 6265bis §5.6).

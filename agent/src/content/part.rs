@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::arena::{Entry, NameEntry, Parts, Step};
 use super::layer::Layers;
 use super::place::{BodyForm, Container, Kind, Place, Side};
+use crate::memo::Number;
 
 /// One value of a message.
 #[derive(Clone, Copy)]
@@ -159,6 +160,13 @@ impl<'p, 'a> Part<'p, 'a> {
         self.entry.at.outer != super::arena::NONE
     }
 
+    /// The number of a short header field, or of a cookie: no other name and value has it.
+    #[inline]
+    #[must_use]
+    pub const fn field(self) -> Option<Number> {
+        self.entry.number
+    }
+
     /// Its name.
     #[inline]
     #[must_use]
@@ -205,6 +213,13 @@ impl<'p, 'a> Name<'p, 'a> {
     #[must_use]
     pub const fn side(self) -> Side {
         self.entry.side
+    }
+
+    /// The number of the header field or cookie, as [`Part::field`] has it.
+    #[inline]
+    #[must_use]
+    pub const fn field(self) -> Option<Number> {
+        self.entry.number
     }
 
     /// Its number in [`Parts::names`].

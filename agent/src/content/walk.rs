@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
-use super::arena::{At, Bytes, Entry, Loose, MOST_PARTS, MOST_TEXT, NONE, NameEntry, Parts, Step};
+use super::arena::{At, Bytes, Entry, FIELD, Loose, MOST_PARTS, MOST_TEXT, NONE, NameEntry, Parts, Step};
 use super::coding::Coding;
 use super::layer::{Layer, Layers};
 use super::place::{Container, Kind, Place, Side};
 use super::{body, form, nest, target};
+use crate::memo::Number;
 
 /// A body, as far as it was kept.
 #[derive(Clone, Copy, Debug, Default)]
@@ -212,13 +213,58 @@ impl<'p, 'a> Walk<'p, 'a> {
         if is_cookie && !form::set_cookie(self, source) {
             return;
         }
-        let number = self.name(NONE, step, wire(name), 0..name.len(), Coding::None);
+        let known = match is_cookie {
+            false => self.parts.known.of(FIELD, name, value),
+            true => None,
+        };
+        let number = self.step(NameEntry {
+            at: wire(name).at(0..name.len(), Coding::None),
+            text: Bytes::Wire(name),
+            parent: NONE,
+            step,
+            side: self.side,
+            number: known,
+        });
         if is_cookie {
             return self.loose(source, number);
         }
-        let place = Value::text(number, Place::Header, Coding::None);
-        let index = self.push(source, 0..value.len(), place);
-        nest::header(self, index, name);
+        let index = self.parts.entries.len() as u32;
+        self.parts.entries.push(Entry {
+            at: source.at(0..value.len(), Coding::None),
+            value: Bytes::Wire(value),
+            layers: Layers::NONE,
+            name: number,
+            side: self.side,
+            place: Place::Header,
+            kind: Kind::Text,
+            is_cut: false,
+            number: known,
+        });
+        self.once(known, |walk| nest::header(walk, index, name));
+    }
+
+    /// Gives the last part and its name the number `known`.
+    pub(super) fn number(&mut self, known: Option<Number>) {
+        if let Some(entry) = self.parts.entries.last_mut() {
+            entry.number = known;
+        }
+        if let Some(entry) = self.parts.names.last_mut() {
+            entry.number = known;
+        }
+    }
+
+    /// Looks into the value of the last part, whose number is `known`, unless nothing was there before.
+    #[inline]
+    pub(super) fn once(&mut self, known: Option<Number>, look: impl FnOnce(&mut Self)) {
+        if known.is_some_and(|known| self.parts.plain.of(known).is_some()) {
+            return;
+        }
+        let counts = |walk: &Self| (walk.parts.entries.len(), walk.parts.names.len());
+        let before = counts(self);
+        look(self);
+        if let Some(known) = known.filter(|_| counts(self) == before && self.has_room()) {
+            self.parts.plain.add(known, ());
+        }
     }
 
     /// Says that `source`, told under `name`, has bytes which are of no part. In a value they are of
@@ -256,6 +302,7 @@ impl<'p, 'a> Walk<'p, 'a> {
             parent,
             step,
             side: self.side,
+            number: None,
         })
     }
 
@@ -275,6 +322,7 @@ impl<'p, 'a> Walk<'p, 'a> {
             parent,
             step,
             side: self.side,
+            number: None,
         })
     }
 
@@ -317,6 +365,7 @@ impl<'p, 'a> Walk<'p, 'a> {
             place: value.place,
             kind: value.kind,
             is_cut: value.is_cut,
+            number: None,
         });
         number
     }
@@ -324,7 +373,7 @@ impl<'p, 'a> Walk<'p, 'a> {
     /// The value of `raw`, which lies at `at`: itself, if nothing in it is coded.
     #[inline]
     fn decoded(&mut self, raw: &[u8], at: At<'a>) -> (Bytes<'a>, Layers) {
-        if at.coding.touches(raw) {
+        if at.coding != Coding::None && at.coding.touches(raw) {
             return self.decode(raw, at);
         }
         (at.raw, Layers::NONE)

@@ -36,6 +36,7 @@ fn message(
     seen: Seen,
 ) -> Message<'_, impl Iterator<Item = (&[u8], &[u8])>> {
     let head = &half.head;
+    let (media_type, coding) = described(head);
     // A content coding that is still named is still there.
     let is_plain = |value: &[u8]| value.trim_ascii().eq_ignore_ascii_case(b"identity");
     Message {
@@ -45,13 +46,29 @@ fn message(
         trailers: fields(half.trailers.as_deref()),
         body: Body {
             content: &half.body.content,
-            media_type: head.field("content-type"),
+            media_type,
             is_whole: seen == Seen::Whole,
-            is_coded: head
-                .field("content-encoding")
-                .is_some_and(|value| !is_plain(value)),
+            is_coded: coding.is_some_and(|value| !is_plain(value)),
         },
     }
+}
+
+/// The first values of Content-Type and of Content-Encoding.
+fn described(head: &Head) -> (Option<&[u8]>, Option<&[u8]>) {
+    let (mut media_type, mut coding) = (None, None);
+    for (name, value) in head.fields() {
+        // By their lengths most names are told to be others.
+        match name.len() {
+            12 if media_type.is_none() && name.eq_ignore_ascii_case(b"content-type") => {
+                media_type = Some(value);
+            }
+            16 if coding.is_none() && name.eq_ignore_ascii_case(b"content-encoding") => {
+                coding = Some(value);
+            }
+            _ => {}
+        }
+    }
+    (media_type, coding)
 }
 
 fn fields(head: Option<&Head>) -> impl Iterator<Item = (&[u8], &[u8])> {

@@ -11,14 +11,11 @@ use super::shape::{self, Hit, SHORTEST, Text};
 use super::told::{is_like, tell, told_name};
 use crate::content::{Container, Decoder, Kind, Layers, LooseText, Name, Part, Parts, Place, Side};
 use crate::exchange::{Mark, Marks, Secret};
-use crate::memo::Memo;
+use crate::keyed::KeyedHash;
+use crate::memo::{Notes, Number, REMEMBERED};
 
 /// Lines that `sensitive` has at most.
 const MOST_TOLD: usize = 64;
-
-/// Values of header fields that are remembered to hold nothing by their shape: clients send the same
-/// few again and again.
-const REMEMBERED: usize = 512;
 
 /// Marks exchange after exchange; it keeps its memory.
 #[derive(Debug)]
@@ -34,8 +31,8 @@ pub struct Marker {
     line: String,
     /// What `sensitive` has a line for: the name, and the type.
     told: Vec<(Option<usize>, Secret)>,
-    /// Values in which nothing is, where addresses are not looked for and where they are.
-    quiet: [Memo<()>; 2],
+    /// What is in header fields and cookies, for the redactor of this number.
+    known: (u64, Notes<Option<One>>),
 }
 
 impl Default for Marker {
@@ -49,7 +46,7 @@ impl Default for Marker {
             decoder: Decoder::new(),
             line: String::new(),
             told: Vec::new(),
-            quiet: [const { Memo::new(REMEMBERED) }; 2],
+            known: (0, Notes::new(REMEMBERED)),
         }
     }
 }
@@ -67,6 +64,17 @@ struct Found {
     mark: Mark,
     /// The number of the name it is told under.
     name: usize,
+    rule: Rule,
+}
+
+/// The one find in a header field or a cookie.
+#[derive(Clone, Copy, Debug)]
+struct One {
+    /// Where it begins behind the value's beginning, and ends.
+    start: u32,
+    end: u32,
+    secret: Secret,
+    hash: KeyedHash,
     rule: Rule,
 }
 
@@ -169,7 +177,7 @@ impl Marker {
             hidden: &mut self.hidden,
             meanings: &mut self.meanings,
             decoder: &mut self.decoder,
-            quiet: &mut self.quiet,
+            known: &mut self.known.1,
         };
         work.text_alone(text);
         self.hits
@@ -201,6 +209,10 @@ impl Marker {
         if redactor.is_off() {
             return;
         }
+        if self.known.0 != redactor.number() {
+            self.known.0 = redactor.number();
+            self.known.1.clear();
+        }
         let mut work = Work {
             redactor,
             rules,
@@ -210,13 +222,13 @@ impl Marker {
             hidden: &mut self.hidden,
             meanings: &mut self.meanings,
             decoder: &mut self.decoder,
-            quiet: &mut self.quiet,
+            known: &mut self.known.1,
         };
         for name in parts.names() {
             work.name(name);
         }
-        for part in parts.iter() {
-            work.part(part);
+        for (at, part) in parts.iter().enumerate() {
+            work.part(parts, at, part);
         }
         for text in parts.loose() {
             work.loose(text);
@@ -258,12 +270,25 @@ struct Work<'w> {
     hidden: &'w mut Vec<bool>,
     meanings: &'w mut Meanings,
     decoder: &'w mut Decoder,
-    quiet: &'w mut [Memo<()>; 2],
+    known: &'w mut Notes<Option<One>>,
 }
 
 impl Work<'_> {
+    /// What is known of a header field or a cookie. What the configuration looks for is looked for
+    /// each time.
+    #[inline]
+    fn known(&self, field: Option<Number>) -> Option<Option<One>> {
+        let known = self.known.of(field?)?;
+        (!self.rules.says_something()).then_some(known)
+    }
+
     /// What a name says, and whether it is sensitive itself.
     fn name(&mut self, name: Name<'_, '_>) {
+        if self.known(name.field()).is_some() {
+            self.names.push(Said::default());
+            self.hidden.push(false);
+            return;
+        }
         let word = name.word();
         let mut said = Said::default();
         if !word.is_empty() {
@@ -322,7 +347,69 @@ impl Work<'_> {
         is_sensitive
     }
 
-    fn part(&mut self, part: Part<'_, '_>) {
+    fn part(&mut self, parts: &Parts<'_>, at: usize, part: Part<'_, '_>) {
+        match self.known(part.field()) {
+            Some(None) => return,
+            Some(Some(one)) => return self.again(part, one),
+            None => {}
+        }
+        let found = self.found.len();
+        let said = self.names.get(part.name_number());
+        let said = said.copied().unwrap_or_default();
+        self.look(part, said);
+        let Some(field) = part.field() else { return };
+        let name = part.name_number();
+        let parent = parts.name(name + 1).and_then(Name::parent_number);
+        let next = parts.part(at + 1);
+        let holds_parts = parent == Some(name) || next.is_some_and(Part::is_nested);
+        let is_hidden = self.hidden.get(name).copied().unwrap_or(true);
+        // What lies in it may have its meaning from its name.
+        let is_alone = !holds_parts || said.means.is_none();
+        if is_alone && !is_hidden && !self.rules.says_something() {
+            self.note(field, part, found);
+        }
+    }
+
+    /// What was found in this header field or cookie when it came before.
+    fn again(&mut self, part: Part<'_, '_>, one: One) {
+        let (container, range) = part.span();
+        let begin = range.start as u32;
+        let mark = Mark {
+            side: part.side(),
+            container,
+            start: begin + one.start,
+            end: begin + one.end,
+            secret: one.secret,
+            hash: one.hash,
+            is_bare: false,
+        };
+        let (name, rule) = (part.name_number(), one.rule);
+        self.found.push(Found { mark, name, rule });
+    }
+
+    /// Remembers what was found in a header field or a cookie: what stands behind the first `before`
+    /// finds, if that is one at most.
+    fn note(&mut self, field: Number, part: Part<'_, '_>, before: usize) {
+        let one = match self.found.get(before..) {
+            Some([]) => None,
+            Some([Found { mark, rule, .. }]) => {
+                let begin = part.span().1.start as u32;
+                let ends = mark.start.checked_sub(begin).zip(mark.end.checked_sub(begin));
+                let Some((start, end)) = ends else { return };
+                Some(One {
+                    start,
+                    end,
+                    secret: mark.secret,
+                    hash: mark.hash,
+                    rule: *rule,
+                })
+            }
+            _ => return,
+        };
+        self.known.add(field, one);
+    }
+
+    fn look(&mut self, part: Part<'_, '_>, said: Said) {
         let value = part.value();
         match part.kind() {
             Kind::Binary if self.redactor.keeps_binary() => return,
@@ -342,11 +429,6 @@ impl Work<'_> {
             Kind::Number | Kind::Text if value.is_empty() => return,
             Kind::Number | Kind::Text => {}
         }
-        let said = self
-            .names
-            .get(part.name_number())
-            .copied()
-            .unwrap_or_default();
         let is_asked = self.rules.says_something();
         if said.why == Why::Allowed || is_asked && self.rules.allows(part) {
             return;
@@ -433,11 +515,6 @@ impl Work<'_> {
         if value.len() < SHORTEST {
             return;
         }
-        // A field of a head is sent again and again, and is whole.
-        let is_field = part.place() == Place::Header && !part.is_nested();
-        if is_field && self.quiet().get(value).is_some() {
-            return;
-        }
         self.scan(value, part.is_cut());
         // A bare number has neither a name nor a coding in it.
         if part.kind() == Kind::Text {
@@ -450,9 +527,6 @@ impl Work<'_> {
                 self.further(part);
             }
         }
-        if is_field && self.hits.is_empty() {
-            self.quiet().put(value, ());
-        }
         for at in 0..self.hits.len() {
             let Some(hit) = self.hits.get(at).cloned() else {
                 break;
@@ -460,16 +534,6 @@ impl Work<'_> {
             if self.redactor.masks(hit.secret) {
                 self.add_part(part, hit.range, hit.secret, Rule::Shape);
             }
-        }
-    }
-
-    /// The values of fields that hold nothing of what is looked for.
-    fn quiet(&mut self) -> &mut Memo<()> {
-        let [without, with] = self.quiet;
-        if self.redactor.masks_addresses() {
-            with
-        } else {
-            without
         }
     }
 

@@ -11,7 +11,7 @@ pub(super) enum Means {
     /// It is, if it looks like something made by a machine: `code`, `key`, `session`.
     Maybe(Secret),
     /// It is, if it has at least so many digits: `phone`, `card`.
-    Digits(Secret, usize),
+    Digits(Secret, u8),
 }
 
 /// Words of a name that are kept in mind.
@@ -207,7 +207,7 @@ pub(super) fn holds(means: Means, value: &[u8], is_number: bool, name: &[u8]) ->
         Means::Maybe(secret) => is_made(value).then_some(secret),
         Means::Digits(secret, least) => {
             let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
-            (digits >= least && value.len() <= 64).then_some(secret)
+            (digits >= usize::from(least) && value.len() <= 64).then_some(secret)
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The options, made ready to be asked, with the key of the hashes.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::options::{Options, RoutePattern, Rules};
 use super::rules::Ruleset;
 use crate::capture::Origin;
@@ -10,6 +12,7 @@ use crate::keyed::HashKey;
 /// seal.
 #[derive(Clone, Debug)]
 pub struct Redactor {
+    number: u64,
     key: HashKey,
     options: Options,
     rules: Ruleset,
@@ -17,6 +20,9 @@ pub struct Redactor {
     /// Names of the types that patterns find.
     customs: Vec<String>,
 }
+
+/// How many were made.
+static MADE: AtomicU64 = AtomicU64::new(0);
 
 impl Redactor {
     /// Redacts as `options` say, hashing with `key`.
@@ -39,6 +45,7 @@ impl Redactor {
             Ruleset::new(all, number)
         };
         Self {
+            number: MADE.fetch_add(1, Ordering::Relaxed) + 1,
             rules: set(&[common]),
             routes: options
                 .routes
@@ -63,6 +70,11 @@ impl Redactor {
     #[must_use]
     pub const fn key(&self) -> &HashKey {
         &self.key
+    }
+
+    /// Its number: no other was made with the same options and key. Never 0.
+    pub(super) const fn number(&self) -> u64 {
+        self.number
     }
 
     pub(super) const fn is_off(&self) -> bool {

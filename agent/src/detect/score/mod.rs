@@ -41,7 +41,7 @@ pub use token::{Fault, Token};
 use gate::{Door, Gate, Open};
 
 use crate::content::Decoder;
-use crate::memo::Memo;
+use crate::memo::{Notes, REMEMBERED};
 
 /// The sum from which on a class has fired (DETECTION 2.2).
 pub const THRESHOLD: u8 = 5;
@@ -123,10 +123,6 @@ impl Class {
         }
     }
 }
-
-/// Values of header fields that are remembered to say nothing: clients send the same few again and
-/// again.
-const REMEMBERED: usize = 512;
 
 /// Where a value stands, as far as grammars care.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -252,8 +248,8 @@ pub struct Scorer {
     tokens: Vec<sql::Token>,
     found: Found,
     decoder: Decoder,
-    /// Fields, by name and value, in which nothing is.
-    quiet: Memo<()>,
+    /// Header fields and cookies in which nothing is.
+    quiet: Notes<()>,
 }
 
 /// A table of ours is wrong; a test builds them all.
@@ -293,7 +289,7 @@ impl Scorer {
             tokens: Vec::new(),
             found: Found::default(),
             decoder: Decoder::new(),
-            quiet: Memo::new(REMEMBERED),
+            quiet: Notes::new(REMEMBERED),
         })
     }
 

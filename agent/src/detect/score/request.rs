@@ -198,12 +198,12 @@ impl Scorer {
         if !matches!(part.kind(), Kind::Text) {
             return;
         }
-        let Some(name) = part.name() else { return };
-        // What a field of a head says depends on its name and value alone.
-        let is_field = part.place() == content::Place::Header && !part.is_nested();
-        if is_field && self.quiet.get_pair(name.word(), part.value()).is_some() {
+        // What a header field or a cookie says depends on its name and value alone.
+        let quiet = part.field().and_then(|field| self.quiet.of(field));
+        if quiet.is_some() {
             return;
         }
+        let Some(name) = part.name() else { return };
         let told = sums.told;
         if let Some(place) = place(part, name) {
             let seen = Seen {
@@ -219,8 +219,8 @@ impl Scorer {
             };
             self.forms(place, word, part.value(), true, &seen, sums);
         }
-        if is_field && sums.told == told {
-            self.quiet.put_pair(name.word(), part.value(), ());
+        if let Some(field) = part.field().filter(|_| sums.told == told) {
+            self.quiet.add(field, ());
         }
     }
 
