@@ -41,6 +41,22 @@ pub(crate) struct Cost {
     pub(crate) allocations: f64,
 }
 
+impl Cost {
+    /// No time, no allocation.
+    pub(crate) const NOTHING: Self = Self {
+        ns: 0.0,
+        allocations: 0.0,
+    };
+
+    /// Both.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            ns: self.ns + other.ns,
+            allocations: self.allocations + other.allocations,
+        }
+    }
+}
+
 /// Runs `step`, which does `items` things, for a while: the cost of one of them.
 pub(crate) fn cost<T>(items: u64, mut step: impl FnMut() -> T) -> Cost {
     let mut best = f64::INFINITY;

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::coding::Coding;
 use super::layer::Layers;
 use super::place::{BodyForm, Container, Kind, Place, Side};
+use super::signs::Signs;
 use crate::memo::{Notes, Number, Numbers, REMEMBERED};
 
 /// Parts of one message; the rest of the body is one part then.
@@ -56,6 +57,8 @@ pub(super) struct Entry<'a> {
     pub(super) place: Place,
     pub(super) kind: Kind,
     pub(super) is_cut: bool,
+    /// Of the value.
+    pub(super) signs: Signs,
     /// Of a header field or a cookie.
     pub(super) number: Option<Number>,
 }

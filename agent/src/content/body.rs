@@ -97,14 +97,14 @@ fn rest<'a>(walk: &mut Walk<'_, 'a>, source: Source<'_, 'a>, range: Range<usize>
     let range = form::trimmed(source, range);
     if !range.is_empty() {
         let value = Value::text(root, Place::Text, Coding::None).cut(source.is_cut);
-        walk.push(source, range, value);
+        walk.push(&source, range, value);
     }
 }
 
 /// Base64 of length-prefixed messages, whose text stands between bytes that are none: one part.
 fn grpc_web_text<'a>(walk: &mut Walk<'_, 'a>, source: Source<'_, 'a>, root: u32) {
     let index = walk.push(
-        source,
+        &source,
         0..source.bytes.len(),
         Value::text(root, Place::Text, Coding::None).cut(source.is_cut),
     );
@@ -138,7 +138,7 @@ fn grpc_web_text<'a>(walk: &mut Walk<'_, 'a>, source: Source<'_, 'a>, root: u32)
             ..source.under(Layer::Base64)
         };
         let value = Value::text(root, Place::Text, Coding::None).cut(source.is_cut);
-        walk.push(below, 0..copy.len(), value);
+        walk.push(&below, 0..copy.len(), value);
     }
     walk.parts.copies.push(copy);
 }
@@ -221,7 +221,11 @@ fn is_form(content: &[u8]) -> bool {
 pub(super) fn is_text(bytes: &[u8]) -> bool {
     let tried = bytes.get(..TRIED).unwrap_or(bytes);
     // Without a branch sixteen are looked at together.
-    if tried.iter().fold(0, |low, byte| low | u8::from(*byte < b' ')) == 0 {
+    if tried
+        .iter()
+        .fold(0, |low, byte| low | u8::from(*byte < b' '))
+        == 0
+    {
         return true;
     }
     let is_control =

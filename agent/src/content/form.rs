@@ -67,7 +67,7 @@ pub(super) fn pairs<'a>(
         if !walk.has_room() {
             let name = walk.wordless(parent, style.step);
             walk.push(
-                source,
+                &source,
                 at..range.end,
                 Value::text(name, Place::Text, style.coding),
             );
@@ -95,14 +95,14 @@ pub(super) fn pair<'a>(
     let name = walk.name(
         parent,
         style.step,
-        source,
+        &source,
         range.start..name_to,
         style.coding,
     );
     let value_from = (name_to + 1).min(range.end);
     let is_cut = source.is_cut && range.end == source.bytes.len();
     let value = Value::text(name, style.place, style.coding).cut(is_cut);
-    walk.add(source, value_from..range.end, value);
+    walk.add(&source, value_from..range.end, value);
 }
 
 /// The value of a Cookie field (RFC 6265 §4.2.1).
@@ -115,7 +115,7 @@ pub(super) fn cookies<'a>(walk: &mut Walk<'_, 'a>, source: Source<'_, 'a>) {
             let name = walk.wordless(NONE, Step::Cookie);
             let all = at..source.bytes.len();
             walk.push(
-                source,
+                &source,
                 all,
                 Value::text(name, Place::Cookie, Coding::Percent),
             );
@@ -137,21 +137,27 @@ fn cookie<'a>(walk: &mut Walk<'_, 'a>, source: Source<'_, 'a>, range: Range<usiz
     let range = trimmed(source, range);
     let bytes = source.get(range.clone());
     if let Some(equals) = memchr(b'=', bytes) {
-        let (name, value) = (source.get(range.start..range.start + equals), source.get(range.start + equals + 1..range.end));
+        let (name, value) = (
+            source.get(range.start..range.start + equals),
+            source.get(range.start + equals + 1..range.end),
+        );
         let known = walk.parts.known.of(arena::COOKIE, name, value);
         let value = range.start + equals + 1..range.end;
         let name = range.start..range.start + equals;
-        let name = walk.name(NONE, COOKIE.step, source, name, COOKIE.coding);
+        let name = walk.name(NONE, COOKIE.step, &source, name, COOKIE.coding);
         let told = Value::text(name, COOKIE.place, COOKIE.coding);
-        let index = walk.push(source, value, told);
+        let index = walk.push(&source, value, told);
         walk.number(known);
-        return walk.once(known, |walk| nest::look(walk, index, source.depth));
+        if !walk.is_plain(known) {
+            walk.look_once(known, |walk| nest::look(walk, index, source.depth));
+        }
+        return;
     }
     if !range.is_empty() {
         // Browsers take a cookie without `=` as a value without a name (RFC 6265bis §5.6).
         let name = walk.wordless(NONE, COOKIE.step);
         walk.add(
-            source,
+            &source,
             range,
             Value::text(name, COOKIE.place, COOKIE.coding),
         );

@@ -40,7 +40,7 @@ pub(super) fn walk<'a>(walk: &mut Walk<'_, 'a>, source: Source<'_, 'a>, parent: 
     while let Some(byte) = bytes.get(at).copied() {
         if !walk.has_room() {
             let all = at..bytes.len();
-            walk.push(source, all, Value::text(parent, Place::Text, Coding::None));
+            walk.push(&source, all, Value::text(parent, Place::Text, Coding::None));
             return;
         }
         let rest = source.get(at..bytes.len());
@@ -54,7 +54,7 @@ pub(super) fn walk<'a>(walk: &mut Walk<'_, 'a>, source: Source<'_, 'a>, parent: 
                 let (from, to, end) = string(rest);
                 let step = step(walk, source, parent, name.clone());
                 let value = Value::text(step, Place::GraphQl, Coding::Json).cut(end > rest.len());
-                walk.add(source, at + from..at + to, value);
+                walk.add(&source, at + from..at + to, value);
                 at = (at + end).min(bytes.len());
             }
             b'0'..=b'9' | b'-' => {
@@ -63,7 +63,7 @@ pub(super) fn walk<'a>(walk: &mut Walk<'_, 'a>, source: Source<'_, 'a>, parent: 
                 let step = step(walk, source, parent, name.clone());
                 let mut value = Value::text(step, Place::GraphQl, Coding::None);
                 value.kind = Kind::Number;
-                walk.push(source, at..at + len, value);
+                walk.push(&source, at..at + len, value);
                 at += len;
             }
             b'_' | b'a'..=b'z' | b'A'..=b'Z' => {
@@ -90,7 +90,7 @@ fn step<'a>(
     name: Option<std::ops::Range<usize>>,
 ) -> u32 {
     match name {
-        Some(range) => walk.name(parent, Step::GraphQl, source, range, Coding::None),
+        Some(range) => walk.name(parent, Step::GraphQl, &source, range, Coding::None),
         None => walk.wordless(parent, Step::GraphQl),
     }
 }

@@ -7,6 +7,7 @@ use memchr::memchr2;
 use super::arena::Step;
 use super::coding::Coding;
 use super::place::{Kind, Place};
+use super::signs::Signs;
 use super::walk::{Source, Value, Walk};
 
 /// Objects and arrays within each other that are followed.
@@ -73,37 +74,25 @@ pub(super) fn walk<'a>(
     at
 }
 
-/// Words of eight bytes that are looked at one by one: most strings end there, before a search for
-/// many at once would have begun.
-const SHORT: usize = 2;
-
-/// Where the first quote or backslash is.
-#[inline]
-fn quote_or_escape(bytes: &[u8]) -> Option<usize> {
-    let (words, _) = bytes.as_chunks::<8>();
-    let mut at = 0;
-    for word in words.iter().take(SHORT) {
-        let word = u64::from_le_bytes(*word);
-        let found = zero(word ^ EIGHT * u64::from(b'"')) | zero(word ^ EIGHT * u64::from(b'\\'));
-        if found != 0 {
-            return Some(at + found.trailing_zeros() as usize / 8);
-        }
-        at += 8;
+/// The bytes of the word or number that `rest` begins with; `None` if it is no such thing. A word at
+/// the end may be cut.
+fn word_or_number(rest: &[u8], kind: Kind) -> Option<usize> {
+    let goes_on = |at: usize| {
+        let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+        rest.get(at).is_some_and(is_part)
+    };
+    if kind == Kind::Number {
+        let is_part = |byte: &&u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
+        let len = rest.iter().take_while(is_part).count();
+        return (!goes_on(len)).then_some(len);
     }
-    let rest = bytes.get(at..)?;
-    if at < 8 * SHORT {
-        let found = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'));
-        return found.map(|found| at + found);
-    }
-    memchr2(b'"', b'\\', rest).map(|found| at + found)
-}
-
-/// One in each of eight bytes.
-const EIGHT: u64 = u64::MAX / 255;
-
-/// The highest bit of the first byte that is zero, and of some behind it.
-const fn zero(word: u64) -> u64 {
-    word.wrapping_sub(EIGHT) & !word & (EIGHT << 7)
+    [&b"true"[..], b"false", b"null"]
+        .into_iter()
+        .find_map(|word| {
+            let is_whole = rest.starts_with(word) && !goes_on(word.len());
+            let is_cut = || word.starts_with(rest);
+            (is_whole || is_cut()).then_some(word.len().min(rest.len()))
+        })
 }
 
 struct Json<'w, 'p, 's, 'a> {
@@ -117,6 +106,10 @@ struct Json<'w, 'p, 's, 'a> {
 impl Json<'_, '_, '_, '_> {
     fn peek(&mut self) -> Option<u8> {
         let rest = self.source.bytes.get(self.at..)?;
+        let first = *rest.first()?;
+        if first > b' ' {
+            return Some(first);
+        }
         let blank = rest
             .iter()
             .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x1e))
@@ -219,7 +212,7 @@ impl Json<'_, '_, '_, '_> {
 
     /// A key and its colon; what comes then, `None` if that is not JSON.
     fn key(&mut self) -> Option<Next> {
-        let (range, coding, closed) = self.string();
+        let (range, coding, closed, _) = self.string();
         if !closed {
             // A key that is cut is text like any other.
             return None;
@@ -229,7 +222,7 @@ impl Json<'_, '_, '_, '_> {
         frame.count += 1;
         let parent = frame.name;
         self.walk
-            .name(parent, Step::Key, self.source, range.clone(), coding);
+            .name(parent, Step::Key, &self.source, range.clone(), coding);
         self.at = range.end + 1;
         match self.peek() {
             Some(b':') => self.at += 1,
@@ -242,30 +235,48 @@ impl Json<'_, '_, '_, '_> {
         Some(Next::Value)
     }
 
-    /// The bytes between the quotes at `at`, how they are coded, and whether the second one is there.
-    fn string(&self) -> (Range<usize>, Coding, bool) {
+    /// The bytes between the quotes at `at`, how they are coded, whether the second one is there, and
+    /// what bytes they have.
+    #[inline(always)]
+    fn string(&self) -> (Range<usize>, Coding, bool, Signs) {
         let (start, bytes) = (self.at + 1, self.source.bytes);
-        let mut at = start;
+        let (len, signs) = Signs::until_quote(bytes.get(start..).unwrap_or_default());
+        if bytes.get(start + len) == Some(&b'"') {
+            return (start..start + len, Coding::None, true, signs);
+        }
+        self.long_string(start, start + len)
+    }
+
+    /// The same, for one that has no quote before `at`.
+    fn long_string(&self, start: usize, mut at: usize) -> (Range<usize>, Coding, bool, Signs) {
+        let bytes = self.source.bytes;
         let mut coding = Coding::None;
-        while let Some(found) = bytes.get(at..).and_then(quote_or_escape) {
-            at += found;
+        let found = |at: usize| memchr2(b'"', b'\\', bytes.get(at..)?);
+        while let Some(len) = found(at) {
+            at += len;
             if bytes.get(at) == Some(&b'"') {
-                return (start..at, coding, true);
+                return (
+                    start..at,
+                    coding,
+                    true,
+                    Signs::of(self.source.get(start..at)),
+                );
             }
             coding = Coding::Json;
             at += 2;
         }
-        (start..bytes.len().max(start), coding, false)
+        let all = start..bytes.len().max(start);
+        (all.clone(), coding, false, Signs::of(self.source.get(all)))
     }
 
     /// A string, a number or a word; false if it is none.
     fn scalar(&mut self, root: u32, first: u8) -> bool {
         if first == b'"' {
-            let (range, coding, closed) = self.string();
+            let (range, coding, closed, signs) = self.string();
             let name = self.value_name(root);
             self.at = (range.end + 1).min(self.source.bytes.len());
             let value = Value::text(name, self.place, coding).cut(!closed);
-            self.walk.add(self.source, range, value);
+            self.walk.add_read(&self.source, range, value, signs);
             return true;
         }
         let kind = match first {
@@ -274,19 +285,9 @@ impl Json<'_, '_, '_, '_> {
             _ => return false,
         };
         let rest = self.source.bytes.get(self.at..).unwrap_or_default();
-        let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
-        let len = rest.iter().take_while(is_part).count();
-        let is_known = match rest.get(..len).unwrap_or_default() {
-            word if kind == Kind::Word => [&b"true"[..], b"false", b"null"]
-                .iter()
-                .any(|known| *known == word || (len == rest.len() && known.starts_with(word))),
-            number => number
-                .iter()
-                .all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(byte)),
-        };
-        if !is_known {
+        let Some(len) = word_or_number(rest, kind) else {
             return false;
-        }
+        };
         let name = self.value_name(root);
         let range = self.at..self.at + len;
         self.at = range.end;
@@ -303,6 +304,6 @@ impl Json<'_, '_, '_, '_> {
             coding: Coding::None,
             is_cut,
         };
-        self.walk.push(self.source, range, value);
+        self.walk.push(&self.source, range, value);
     }
 }

@@ -31,7 +31,7 @@ impl<'a> Parts<'a> {
         } else {
             let mut value = Value::text(root, Place::Text, Coding::None);
             value.kind = Kind::Binary;
-            walk.push(source, 0..content.len(), value);
+            walk.push(&source, 0..content.len(), value);
         }
     }
 }

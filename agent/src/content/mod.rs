@@ -27,6 +27,7 @@ mod nest;
 mod operation;
 mod part;
 mod place;
+mod signs;
 mod target;
 mod walk;
 mod xml;
@@ -38,6 +39,7 @@ pub use multipart::{MultipartPart, multipart_parts};
 pub use operation::{Operation, Speech, operation};
 pub use part::{LooseText, Name, Part};
 pub use place::{BodyForm, Container, Kind, Place, Side};
+pub use signs::Signs;
 pub use walk::{Body, Message};
 
 #[cfg(test)]

@@ -128,7 +128,7 @@ pub(super) fn walk<'a>(
 
 fn rest<'a>(walk: &mut Walk<'_, 'a>, source: Source<'_, 'a>, range: Range<usize>, root: u32) {
     if !source.get(range.clone()).trim_ascii().is_empty() {
-        walk.push(source, range, Value::text(root, Place::Text, Coding::None));
+        walk.push(&source, range, Value::text(root, Place::Text, Coding::None));
     }
 }
 
@@ -153,7 +153,7 @@ fn part<'a>(
         Some(name) => walk.name(
             root,
             Step::Field,
-            source,
+            &source,
             shift(name, range.start),
             Coding::None,
         ),
@@ -162,7 +162,7 @@ fn part<'a>(
     if let Some(file) = &head.file {
         let step = walk.wordless(name, Step::FileName);
         let value = Value::text(step, Place::Multipart, Coding::Percent);
-        walk.add(source, shift(file, range.start), value);
+        walk.add(&source, shift(file, range.start), value);
     }
     let from = range.start + head_len + gap;
     let mut to = range.end;
@@ -176,10 +176,10 @@ fn part<'a>(
     let value = Value::text(name, Place::Multipart, Coding::None).cut(is_last && source.is_cut);
     // JSON and the like are looked for in any value, whatever media type the part names.
     if body::is_text(content) {
-        walk.add(source, from..to, value);
+        walk.add(&source, from..to, value);
     } else {
         let kind = Kind::Binary;
-        walk.push(source, from..to, Value { kind, ..value });
+        walk.push(&source, from..to, Value { kind, ..value });
     }
 }
 

@@ -6,6 +6,7 @@ use super::arena::{Bytes, Step};
 use super::coding::{self, Coding};
 use super::layer::Layer;
 use super::place::{Container, Place};
+use super::signs::Signs;
 use super::walk::{Lies, Source, Value, Walk};
 use super::{form, graphql, json, target, xml};
 
@@ -32,11 +33,14 @@ enum Form {
 
 /// Looks into the value of the part `index`, which lies in `depth` others.
 pub(super) fn look(walk: &mut Walk<'_, '_>, index: u32, depth: u8) {
-    let Some(value) = value(walk, index) else {
+    let Some(entry) = walk.parts.entries.get(index as usize) else {
         return;
     };
+    let value = walk.parts.get(entry.value);
+    let may_hold = value.len() >= coding::SHORTEST_BASE64 || entry.signs.may_have(Signs::WITHIN);
     if depth < DEEPEST
         && value.len() >= SHORTEST
+        && may_hold
         && walk.has_room()
         && let Some(form) = form_of(value)
     {
@@ -232,7 +236,7 @@ fn base64<'a>(walk: &mut Walk<'_, 'a>, source: Source<'_, 'a>, name: u32, index:
     let under = source.under(Layer::Base64);
     decoded(walk, under, index, source.bytes, |walk, source| {
         let value = Value::text(name, place, Coding::None).cut(source.is_cut);
-        walk.add(source, 0..source.bytes.len(), value);
+        walk.add(&source, 0..source.bytes.len(), value);
     });
 }
 

@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::arena::{Entry, NameEntry, Parts, Step};
 use super::layer::Layers;
 use super::place::{BodyForm, Container, Kind, Place, Side};
+use super::signs::Signs;
 use crate::memo::Number;
 
 /// One value of a message.
@@ -158,6 +159,13 @@ impl<'p, 'a> Part<'p, 'a> {
     #[must_use]
     pub const fn is_nested(self) -> bool {
         self.entry.at.outer != super::arena::NONE
+    }
+
+    /// What bytes its value may have, if it is text.
+    #[inline]
+    #[must_use]
+    pub const fn signs(self) -> Signs {
+        self.entry.signs
     }
 
     /// The number of a short header field, or of a cookie: no other name and value has it.

@@ -1,6 +1,6 @@
 //! The request target and URLs: segments, their parameters, query, fragment.
 
-use memchr::{memchr, memmem};
+use memchr::{memchr, memchr2, memmem};
 
 use super::arena::{NONE, Step};
 use super::coding::Coding;
@@ -27,7 +27,7 @@ pub(super) fn walk<'a>(walk: &mut Walk<'_, 'a>, target: &'a [u8]) {
         // User and password stand in front of the host (RFC 3986 §3.2.1).
         let name = walk.wordless(NONE, Step::Authority);
         walk.push(
-            source,
+            &source,
             0..path_from,
             Value::text(name, Place::Text, Coding::None),
         );
@@ -42,11 +42,14 @@ pub(super) fn walk<'a>(walk: &mut Walk<'_, 'a>, target: &'a [u8]) {
 
 /// Where the authority of an absolute URL ends: its path, query or fragment begins there.
 pub(super) fn authority_end(url: &[u8]) -> Option<usize> {
+    if !url.first()?.is_ascii_alphabetic() {
+        return None;
+    }
     // A scheme is short, and "://" further on is a value's.
     let start = memmem::find(url.get(..16).unwrap_or(url), b"://")? + 3;
     let scheme = url.get(..start - 3)?;
     let is_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
-    if !scheme.first()?.is_ascii_alphabetic() || !scheme.iter().all(is_scheme) {
+    if !scheme.iter().all(is_scheme) {
         return None;
     }
     let rest = url.get(start..)?;
@@ -62,13 +65,17 @@ fn segments<'a>(walk: &mut Walk<'_, 'a>, source: Source<'_, 'a>, from: usize, to
             at += 1;
         }
         let rest = source.get(at..to);
-        let len = memchr(b'/', rest).unwrap_or(rest.len());
-        let segment = rest.get(..len).unwrap_or_default();
+        // Few segments have parameters.
+        let first = memchr2(b'/', b';', rest).unwrap_or(rest.len());
+        let len = match rest.get(first) {
+            Some(b';') => memchr(b'/', rest).unwrap_or(rest.len()),
+            _ => first,
+        };
         if !walk.has_room() {
             // As one segment what is too much is still looked at.
             let name = walk.wordless(NONE, Step::Path(number));
             walk.push(
-                source,
+                &source,
                 at..to,
                 Value::text(name, Place::Path, Coding::Percent),
             );
@@ -76,10 +83,11 @@ fn segments<'a>(walk: &mut Walk<'_, 'a>, source: Source<'_, 'a>, from: usize, to
         }
         if len > 0 {
             let name = walk.wordless(NONE, Step::Path(number));
-            let first = memchr(b';', segment).unwrap_or(len);
             let value = Value::text(name, Place::Path, Coding::Percent);
-            walk.add(source, at..at + first, value);
-            parameters(walk, source, at + first..at + len, name);
+            walk.add(&source, at..at + first, value);
+            if first < len {
+                parameters(walk, source, at + first..at + len, name);
+            }
             number += 1;
         }
         at += len;

@@ -2,10 +2,13 @@
 
 use std::ops::Range;
 
-use super::arena::{At, Bytes, Entry, FIELD, Loose, MOST_PARTS, MOST_TEXT, NONE, NameEntry, Parts, Step};
+use super::arena::{
+    At, Bytes, Entry, FIELD, Loose, MOST_PARTS, MOST_TEXT, NONE, NameEntry, Parts, Step,
+};
 use super::coding::Coding;
 use super::layer::{Layer, Layers};
 use super::place::{Container, Kind, Place, Side};
+use super::signs::Signs;
 use super::{body, form, nest, target};
 use crate::memo::Number;
 
@@ -228,6 +231,7 @@ impl<'p, 'a> Walk<'p, 'a> {
         if is_cookie {
             return self.loose(source, number);
         }
+        let is_plain = self.is_plain(known);
         let index = self.parts.entries.len() as u32;
         self.parts.entries.push(Entry {
             at: source.at(0..value.len(), Coding::None),
@@ -238,9 +242,16 @@ impl<'p, 'a> Walk<'p, 'a> {
             place: Place::Header,
             kind: Kind::Text,
             is_cut: false,
+            signs: if is_plain {
+                Signs::ANY
+            } else {
+                Signs::of(value)
+            },
             number: known,
         });
-        self.once(known, |walk| nest::header(walk, index, name));
+        if !is_plain {
+            self.look_once(known, |walk| nest::header(walk, index, name));
+        }
     }
 
     /// Gives the last part and its name the number `known`.
@@ -253,12 +264,14 @@ impl<'p, 'a> Walk<'p, 'a> {
         }
     }
 
-    /// Looks into the value of the last part, whose number is `known`, unless nothing was there before.
+    /// Whether nothing lies in the value of a header field or cookie of this number.
     #[inline]
-    pub(super) fn once(&mut self, known: Option<Number>, look: impl FnOnce(&mut Self)) {
-        if known.is_some_and(|known| self.parts.plain.of(known).is_some()) {
-            return;
-        }
+    pub(super) fn is_plain(&self, known: Option<Number>) -> bool {
+        known.is_some_and(|known| self.parts.plain.of(known).is_some())
+    }
+
+    /// Looks into the value of the last part, whose number is `known`, for the first time.
+    pub(super) fn look_once(&mut self, known: Option<Number>, look: impl FnOnce(&mut Self)) {
         let counts = |walk: &Self| (walk.parts.entries.len(), walk.parts.names.len());
         let before = counts(self);
         look(self);
@@ -290,12 +303,17 @@ impl<'p, 'a> Walk<'p, 'a> {
         &mut self,
         parent: u32,
         step: Step,
-        source: Source<'_, 'a>,
+        source: &Source<'_, 'a>,
         range: Range<usize>,
         coding: Coding,
     ) -> u32 {
         let at = source.at(range.clone(), coding);
-        let (text, _) = self.decoded(source.get(range), at);
+        let raw = source.get(range);
+        let text = if coding != Coding::None && coding.touches(raw) {
+            self.decode(raw, at).0
+        } else {
+            at.raw
+        };
         self.step(NameEntry {
             at,
             text,
@@ -334,24 +352,68 @@ impl<'p, 'a> Walk<'p, 'a> {
     }
 
     /// Adds a part and looks into its value; its number.
-    pub(super) fn add(&mut self, source: Source<'_, 'a>, range: Range<usize>, value: Value) {
+    pub(super) fn add(&mut self, source: &Source<'_, 'a>, range: Range<usize>, value: Value) {
         let index = self.push(source, range, value);
         if value.kind == Kind::Text {
             nest::look(self, index, source.depth);
         }
     }
 
+    /// The same, if its bytes have `signs`.
+    pub(super) fn add_read(
+        &mut self,
+        source: &Source<'_, 'a>,
+        range: Range<usize>,
+        value: Value,
+        signs: Signs,
+    ) {
+        let index = self.push_read(source, range, value, signs);
+        nest::look(self, index, source.depth);
+    }
+
     /// Adds a part; its number.
     #[inline]
     pub(super) fn push(
         &mut self,
-        source: Source<'_, 'a>,
+        source: &Source<'_, 'a>,
         range: Range<usize>,
         value: Value,
     ) -> u32 {
+        let signs = match value.kind {
+            Kind::Text => Signs::of(source.get(range.clone())),
+            _ => Signs::ANY,
+        };
+        self.push_read(source, range, value, signs)
+    }
+
+    /// Adds a part whose bytes have `signs`; its number.
+    #[inline]
+    pub(super) fn push_read(
+        &mut self,
+        source: &Source<'_, 'a>,
+        range: Range<usize>,
+        value: Value,
+        signs: Signs,
+    ) -> u32 {
         let number = self.parts.entries.len() as u32;
         let at = source.at(range.clone(), value.coding);
-        let (text, below) = self.decoded(source.get(range), at);
+        if !value.coding.may_touch(signs) {
+            self.parts.entries.push(Entry {
+                at,
+                value: at.raw,
+                layers: source.layers,
+                name: value.name,
+                side: self.side,
+                place: value.place,
+                kind: value.kind,
+                is_cut: value.is_cut,
+                signs,
+                number: None,
+            });
+            return number;
+        }
+        let raw = source.get(range);
+        let (text, below, signs) = self.decoded(raw, at, signs);
         self.parts.entries.push(Entry {
             at,
             value: text,
@@ -365,18 +427,20 @@ impl<'p, 'a> Walk<'p, 'a> {
             place: value.place,
             kind: value.kind,
             is_cut: value.is_cut,
+            signs,
             number: None,
         });
         number
     }
 
-    /// The value of `raw`, which lies at `at`: itself, if nothing in it is coded.
+    /// The value of `raw`, which lies at `at` and has `signs`: itself, if nothing in it is coded.
     #[inline]
-    fn decoded(&mut self, raw: &[u8], at: At<'a>) -> (Bytes<'a>, Layers) {
-        if at.coding != Coding::None && at.coding.touches(raw) {
-            return self.decode(raw, at);
+    fn decoded(&mut self, raw: &[u8], at: At<'a>, signs: Signs) -> (Bytes<'a>, Layers, Signs) {
+        if at.coding.may_touch(signs) {
+            let (text, layers) = self.decode(raw, at);
+            return (text, layers, Signs::of(self.parts.get(text)));
         }
-        (at.raw, Layers::NONE)
+        (at.raw, Layers::NONE, signs)
     }
 
     fn decode(&mut self, raw: &[u8], at: At<'a>) -> (Bytes<'a>, Layers) {

@@ -53,7 +53,7 @@ impl Xml<'_, '_, '_, '_> {
         while at < bytes.len() {
             if !self.walk.has_room() {
                 let value = Value::text(self.here(), Place::Text, Coding::Entity);
-                self.walk.push(self.source, at..bytes.len(), value);
+                self.walk.push(&self.source, at..bytes.len(), value);
                 return;
             }
             let rest = self.source.get(at..bytes.len());
@@ -76,14 +76,14 @@ impl Xml<'_, '_, '_, '_> {
         if !range.is_empty() {
             let is_cut = self.source.is_cut && range.end == self.source.bytes.len();
             let value = Value::text(self.here(), Place::Xml, coding).cut(is_cut);
-            self.walk.add(self.source, range, value);
+            self.walk.add(&self.source, range, value);
         }
     }
 
     /// Markup as one part, not looked into again.
     fn whole(&mut self, range: Range<usize>) {
         let value = Value::text(self.here(), Place::Xml, Coding::None);
-        self.walk.push(self.source, range, value);
+        self.walk.push(&self.source, range, value);
     }
 
     /// Reads what begins with `<` at `at`; how long it is.
@@ -144,7 +144,7 @@ impl Xml<'_, '_, '_, '_> {
         let element = self.walk.name(
             parent,
             Step::Element,
-            self.source,
+            &self.source,
             from..from + len,
             Coding::None,
         );
@@ -217,13 +217,13 @@ impl Xml<'_, '_, '_, '_> {
         let name = self.walk.name(
             element,
             Step::Attribute,
-            self.source,
+            &self.source,
             at..at + len,
             Coding::None,
         );
         let is_cut = self.source.is_cut && at + to == self.source.bytes.len();
         let value = Value::text(name, Place::Xml, Coding::Entity).cut(is_cut);
-        self.walk.add(self.source, at + from..at + to, value);
+        self.walk.add(&self.source, at + from..at + to, value);
         at + end.max(1)
     }
 }

@@ -56,16 +56,15 @@ fn message(
 /// The first values of Content-Type and of Content-Encoding.
 fn described(head: &Head) -> (Option<&[u8]>, Option<&[u8]>) {
     let (mut media_type, mut coding) = (None, None);
-    for (name, value) in head.fields() {
+    for (name, value) in &head.fields {
         // By their lengths most names are told to be others.
-        match name.len() {
-            12 if media_type.is_none() && name.eq_ignore_ascii_case(b"content-type") => {
-                media_type = Some(value);
-            }
-            16 if coding.is_none() && name.eq_ignore_ascii_case(b"content-encoding") => {
-                coding = Some(value);
-            }
-            _ => {}
+        let (of, is) = match name.len {
+            12 => (&mut media_type, b"content-type".as_slice()),
+            16 => (&mut coding, b"content-encoding".as_slice()),
+            _ => continue,
+        };
+        if of.is_none() && head.get(*name).eq_ignore_ascii_case(is) {
+            *of = Some(head.get(*value));
         }
     }
     (media_type, coding)

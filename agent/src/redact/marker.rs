@@ -4,15 +4,17 @@ use std::ops::Range;
 
 use super::Redactor;
 use super::field::{credentials, is_credentials, names_client, names_user};
+use super::known::{Known, One};
 use super::masked::stand_in;
 use super::names::{Meanings, Means, holds};
 use super::rules::{Rule, Ruleset, Why};
 use super::shape::{self, Hit, SHORTEST, Text};
 use super::told::{is_like, tell, told_name};
-use crate::content::{Container, Decoder, Kind, Layers, LooseText, Name, Part, Parts, Place, Side};
+use crate::content::{
+    Container, Decoder, Kind, Layers, LooseText, Name, Part, Parts, Place, Side, Signs,
+};
 use crate::exchange::{Mark, Marks, Secret};
-use crate::keyed::KeyedHash;
-use crate::memo::{Notes, Number, REMEMBERED};
+use crate::memo::Number;
 
 /// Lines that `sensitive` has at most.
 const MOST_TOLD: usize = 64;
@@ -31,8 +33,7 @@ pub struct Marker {
     line: String,
     /// What `sensitive` has a line for: the name, and the type.
     told: Vec<(Option<usize>, Secret)>,
-    /// What is in header fields and cookies, for the redactor of this number.
-    known: (u64, Notes<Option<One>>),
+    known: Known,
 }
 
 impl Default for Marker {
@@ -46,7 +47,7 @@ impl Default for Marker {
             decoder: Decoder::new(),
             line: String::new(),
             told: Vec::new(),
-            known: (0, Notes::new(REMEMBERED)),
+            known: Known::default(),
         }
     }
 }
@@ -60,22 +61,11 @@ struct Said {
 
 /// One find.
 #[derive(Clone, Debug)]
-struct Found {
-    mark: Mark,
+pub(super) struct Found {
+    pub(super) mark: Mark,
     /// The number of the name it is told under.
-    name: usize,
-    rule: Rule,
-}
-
-/// The one find in a header field or a cookie.
-#[derive(Clone, Copy, Debug)]
-struct One {
-    /// Where it begins behind the value's beginning, and ends.
-    start: u32,
-    end: u32,
-    secret: Secret,
-    hash: KeyedHash,
-    rule: Rule,
+    pub(super) name: usize,
+    pub(super) rule: Rule,
 }
 
 /// A find, for people.
@@ -177,7 +167,7 @@ impl Marker {
             hidden: &mut self.hidden,
             meanings: &mut self.meanings,
             decoder: &mut self.decoder,
-            known: &mut self.known.1,
+            known: &mut self.known,
         };
         work.text_alone(text);
         self.hits
@@ -209,10 +199,7 @@ impl Marker {
         if redactor.is_off() {
             return;
         }
-        if self.known.0 != redactor.number() {
-            self.known.0 = redactor.number();
-            self.known.1.clear();
-        }
+        self.known.of(redactor);
         let mut work = Work {
             redactor,
             rules,
@@ -222,7 +209,7 @@ impl Marker {
             hidden: &mut self.hidden,
             meanings: &mut self.meanings,
             decoder: &mut self.decoder,
-            known: &mut self.known.1,
+            known: &mut self.known,
         };
         for name in parts.names() {
             work.name(name);
@@ -270,7 +257,7 @@ struct Work<'w> {
     hidden: &'w mut Vec<bool>,
     meanings: &'w mut Meanings,
     decoder: &'w mut Decoder,
-    known: &'w mut Notes<Option<One>>,
+    known: &'w mut Known,
 }
 
 impl Work<'_> {
@@ -278,7 +265,7 @@ impl Work<'_> {
     /// each time.
     #[inline]
     fn known(&self, field: Option<Number>) -> Option<Option<One>> {
-        let known = self.known.of(field?)?;
+        let known = self.known.get(field?)?;
         (!self.rules.says_something()).then_some(known)
     }
 
@@ -350,7 +337,7 @@ impl Work<'_> {
     fn part(&mut self, parts: &Parts<'_>, at: usize, part: Part<'_, '_>) {
         match self.known(part.field()) {
             Some(None) => return,
-            Some(Some(one)) => return self.again(part, one),
+            Some(Some(one)) => return self.found.push(one.in_part(part)),
             None => {}
         }
         let found = self.found.len();
@@ -366,47 +353,9 @@ impl Work<'_> {
         // What lies in it may have its meaning from its name.
         let is_alone = !holds_parts || said.means.is_none();
         if is_alone && !is_hidden && !self.rules.says_something() {
-            self.note(field, part, found);
+            let found = self.found.get(found..).unwrap_or_default();
+            self.known.note(field, part, found);
         }
-    }
-
-    /// What was found in this header field or cookie when it came before.
-    fn again(&mut self, part: Part<'_, '_>, one: One) {
-        let (container, range) = part.span();
-        let begin = range.start as u32;
-        let mark = Mark {
-            side: part.side(),
-            container,
-            start: begin + one.start,
-            end: begin + one.end,
-            secret: one.secret,
-            hash: one.hash,
-            is_bare: false,
-        };
-        let (name, rule) = (part.name_number(), one.rule);
-        self.found.push(Found { mark, name, rule });
-    }
-
-    /// Remembers what was found in a header field or a cookie: what stands behind the first `before`
-    /// finds, if that is one at most.
-    fn note(&mut self, field: Number, part: Part<'_, '_>, before: usize) {
-        let one = match self.found.get(before..) {
-            Some([]) => None,
-            Some([Found { mark, rule, .. }]) => {
-                let begin = part.span().1.start as u32;
-                let ends = mark.start.checked_sub(begin).zip(mark.end.checked_sub(begin));
-                let Some((start, end)) = ends else { return };
-                Some(One {
-                    start,
-                    end,
-                    secret: mark.secret,
-                    hash: mark.hash,
-                    rule: *rule,
-                })
-            }
-            _ => return,
-        };
-        self.known.add(field, one);
     }
 
     fn look(&mut self, part: Part<'_, '_>, said: Said) {
@@ -515,15 +464,18 @@ impl Work<'_> {
         if value.len() < SHORTEST {
             return;
         }
-        self.scan(value, part.is_cut());
+        let text = self.text(value, part.is_cut());
+        let signs = part.signs();
+        self.hits.clear();
+        if text.may_hold(signs) {
+            shape::scan(text, self.hits);
+        }
         // A bare number has neither a name nor a coding in it.
         if part.kind() == Kind::Text {
-            let signs = shape::signs(value);
-            if signs.pair {
-                let text = self.text(value, part.is_cut());
+            if signs.may_have(Signs::PAIR) {
                 shape::pairs(text, self.meanings, self.hits);
             }
-            if signs.coding {
+            if signs.may_have(Signs::CODING) {
                 self.further(part);
             }
         }

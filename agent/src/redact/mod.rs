@@ -15,6 +15,7 @@ mod arguments;
 mod excerpt;
 mod field;
 mod key;
+mod known;
 mod marker;
 mod masked;
 mod names;

@@ -3,7 +3,7 @@
 use crate::base64::value;
 
 /// Shorter ones are words as often as not.
-const SHORTEST: usize = 16;
+pub(in crate::content) const SHORTEST: usize = 16;
 
 /// Characters looked at before all are: a multiple of four.
 const TRIED: usize = 24;

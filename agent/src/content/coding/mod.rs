@@ -12,8 +12,17 @@ use std::ops::Range;
 use memchr::{memchr, memchr2};
 
 use super::layer::{Layer, Layers};
+use super::signs::Signs;
 
-pub(super) use base64::{decoded as base64, is_printable, plausible as plausible_base64};
+pub(super) use base64::{
+    SHORTEST as SHORTEST_BASE64, decoded as base64, is_printable, plausible as plausible_base64,
+};
+
+/// Longest name whose bytes are looked at one by one.
+const SHORT_NAME: usize = 16;
+
+/// Longest value that is decoded byte by byte.
+const SHORT: usize = 64;
 
 /// A coding of a value's bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,14 +106,31 @@ impl Coding {
         }
     }
 
+    /// Whether something may be coded in bytes that have `signs`.
+    #[inline]
+    pub(super) const fn may_touch(self, signs: Signs) -> bool {
+        match self {
+            Self::None => false,
+            Self::Form => signs.may_have(Signs::CODING) || signs.may_have(Signs::PLUS),
+            _ => signs.may_have(Signs::CODING),
+        }
+    }
+
     /// Whether something in `raw` may be coded; if not, `raw` is the value.
     #[inline]
     pub(super) fn touches(self, raw: &[u8]) -> bool {
+        if raw.len() <= SHORT_NAME {
+            let begins = |byte: &u8| matches!(byte, b'%' | b'+' | b'\\' | b'&' | 0xc0..);
+            return self != Self::None && raw.iter().any(begins);
+        }
         self.next(raw).is_some()
     }
 
     /// Appends the value of `raw` to `out`; the layers that were found, each once.
     pub(super) fn decode(self, raw: &[u8], out: &mut Vec<u8>) -> Layers {
+        if raw.len() <= SHORT && matches!(self, Self::Form | Self::Percent) {
+            return self.decode_short(raw, out);
+        }
         let mut layers = Layers::NONE;
         let mut last = None;
         self.each(raw, |plain, unit| {
@@ -118,6 +144,41 @@ impl Coding {
             }
             true
         });
+        layers
+    }
+
+    /// The same for a short one of a form or a path, byte by byte: it may have many units.
+    fn decode_short(self, raw: &[u8], out: &mut Vec<u8>) -> Layers {
+        out.reserve(raw.len() * 2);
+        let mut layers = Layers::NONE;
+        let mut last = None;
+        let mut add = |layer| {
+            if last != Some(layer) && !layers.contains(layer) {
+                layers = layers.with(layer);
+            }
+            last = Some(layer);
+        };
+        let mut at = 0;
+        while let Some(byte) = raw.get(at) {
+            let unit = match byte {
+                b'+' if self == Self::Form => {
+                    out.push(b' ');
+                    at += 1;
+                    add(Layer::Plus);
+                    continue;
+                }
+                b'%' => raw.get(at..).and_then(percent::unit),
+                _ => None,
+            };
+            if let Some(unit) = unit {
+                out.extend(unit.out.iter().take(unit.len));
+                at += unit.consumed;
+                add(unit.layer);
+            } else {
+                out.push(*byte);
+                at += 1;
+            }
+        }
         layers
     }
 

@@ -16,8 +16,7 @@ mod word;
 
 use std::ops::Range;
 
-use memchr::{memchr2, memchr3};
-
+use crate::content::Signs;
 use crate::exchange::Secret;
 
 pub(super) use pair::pairs;
@@ -62,38 +61,19 @@ impl<'t> Text<'t> {
         self.at(at.checked_sub(1)?)
     }
 
+    /// Whether anything may be in a text that has `signs`: not in a short one, as most values of JSON
+    /// are, that has neither a digit nor an `@`.
+    #[inline]
+    pub(super) const fn may_hold(self, signs: Signs) -> bool {
+        let is_short = self.bytes.len() < SHORTEST_WORDS && !self.is_cut && !self.addresses;
+        !is_short || signs.may_have(Signs::DIGIT) || signs.may_have(Signs::AT)
+    }
+
     /// Whether what ends at `end` may have been cut there.
     #[inline]
     fn may_go_on(self, end: usize) -> bool {
         self.is_cut && end >= self.bytes.len()
     }
-}
-
-/// Signs in a text that say what else must be looked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Signs {
-    /// One that parts a name from its value.
-    pub(super) pair: bool,
-    /// One of a coding, or a byte that is no ASCII.
-    pub(super) coding: bool,
-}
-
-/// Longest text whose bytes are looked at one by one: longer ones are searched faster.
-const SHORT: usize = 48;
-
-/// What `text` has of them.
-#[inline]
-pub(super) fn signs(text: &[u8]) -> Signs {
-    if text.len() > SHORT {
-        return Signs {
-            pair: memchr2(b'=', b':', text).is_some(),
-            coding: memchr3(b'%', b'&', b'\\', text).is_some() || !text.is_ascii(),
-        };
-    }
-    text.iter().fold(Signs::default(), |signs, byte| Signs {
-        pair: signs.pair | matches!(byte, b'=' | b':'),
-        coding: signs.coding | matches!(byte, b'%' | b'&' | b'\\' | 0x80..),
-    })
 }
 
 /// Shortest text that may hold something: `a@b.co`.

@@ -158,21 +158,25 @@ static CHAINS: Chains = {
     chains
 };
 
-/// For each byte the second bytes of the forms that begin with it, a bit for each by its lowest five
-/// bits.
+/// For each byte the bytes at `place` of the forms that begin with it, a bit for each by its lowest
+/// five bits; all, if one has none there.
 #[expect(
     clippy::indexing_slicing,
     reason = "a constant, whose bounds the compiler proves"
 )]
-pub(super) const fn seconds() -> [u32; 256] {
-    let mut seconds = [0; 256];
+pub(super) const fn bytes_at(place: usize) -> [u32; 256] {
+    let mut bytes = [0; 256];
     let mut at = 0;
     while at < FORMS.len() {
         let prefix = FORMS[at].prefix;
-        seconds[prefix[0] as usize] |= 1 << (prefix[1] & 31);
+        bytes[prefix[0] as usize] |= if place < prefix.len() {
+            1 << (prefix[place] & 31)
+        } else {
+            u32::MAX
+        };
         at += 1;
     }
-    seconds
+    bytes
 }
 
 /// The forms whose prefix `bytes` begin with. Most words have none of their first letter.

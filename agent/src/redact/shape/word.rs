@@ -4,7 +4,7 @@
 use memchr::memmem;
 
 use super::national;
-use super::vendor::{forms, seconds};
+use super::vendor::{bytes_at, forms};
 use super::{Found, Text};
 use crate::exchange::Secret;
 
@@ -19,27 +19,35 @@ const JWT: usize = 24;
 
 /// The second bytes of what may begin with a byte, a bit for each by its lowest five bits: of a
 /// vendor's forms, of a JWT, of `Bearer` and `Basic`.
+static SECONDS: [u32; 256] = with(bytes_at(1), b'e', b'a', b'y');
+
+/// The third ones.
+static THIRDS: [u32; 256] = with(bytes_at(2), b'a', b's', b'J');
+
+/// The bytes of vendors' forms with those of `Bearer`, `Basic` and `eyJ`.
 #[expect(
     clippy::indexing_slicing,
     reason = "a constant, whose bounds the compiler proves"
 )]
-static SECONDS: [u32; 256] = {
-    let mut seconds = seconds();
-    let scheme = 1 << (b'e' & 31) | 1 << (b'a' & 31);
-    seconds[b'b' as usize] |= scheme;
-    seconds[b'B' as usize] |= scheme;
-    seconds[b'e' as usize] |= 1 << (b'y' & 31);
-    seconds
-};
+const fn with(mut bytes: [u32; 256], bearer: u8, basic: u8, jwt: u8) -> [u32; 256] {
+    let scheme = 1 << (bearer & 31) | 1 << (basic & 31);
+    bytes[b'b' as usize] |= scheme;
+    bytes[b'B' as usize] |= scheme;
+    bytes[b'e' as usize] |= 1 << (jwt & 31);
+    bytes
+}
 
 /// Where the word that begins with the letter `first` at `at` ends, if nothing is in it that [`at`]
-/// could find: what has no digit is found by its first two bytes.
+/// could find: what has no digit is found by its first bytes.
 #[inline]
 pub(super) fn plain(text: Text<'_>, at: usize, first: u8) -> Option<usize> {
     let rest = text.from(at + 1);
-    let second = rest.first().copied().unwrap_or_default();
-    let seconds = SECONDS.get(usize::from(first)).copied().unwrap_or_default();
-    if seconds >> (second & 31) & 1 == 1 {
+    let begins = |bytes: &[u32; 256], place: usize| {
+        let byte = rest.get(place).copied().unwrap_or_default();
+        let bytes = bytes.get(usize::from(first)).copied().unwrap_or_default();
+        bytes >> (byte & 31) & 1 == 1
+    };
+    if begins(&SECONDS, 0) && begins(&THIRDS, 1) {
         return None;
     }
     let len = rest.iter().position(|byte| !byte.is_ascii_alphabetic());

@@ -1,0 +1,142 @@
+//! Which bytes a value has that anything could begin with: told once, so that most values need not be
+//! read again by who looks for something in them.
+
+use memchr::{memchr2, memchr3};
+
+/// Kinds of bytes that a value may have: what it is not said to have is not in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signs(u8);
+
+/// Longest value whose bytes are looked at one by one: longer ones are searched faster.
+const SHORT: usize = 48;
+
+impl Signs {
+    /// A digit.
+    pub const DIGIT: Self = Self(1);
+    /// `@`.
+    pub const AT: Self = Self(1 << 1);
+    /// One that parts a name from its value: `=`, `:`.
+    pub const PAIR: Self = Self(1 << 2);
+    /// One of a coding, or a byte that is no ASCII.
+    pub const CODING: Self = Self(1 << 3);
+    /// One without which a short value holds no other values.
+    pub(super) const WITHIN: Self = Self(1 << 4);
+    /// `+`.
+    pub(super) const PLUS: Self = Self(1 << 5);
+    /// A quote, a backslash.
+    const STOP: Self = Self(1 << 6);
+    /// Any of them.
+    pub(super) const ANY: Self = Self(u8::MAX);
+
+    /// What `value` has. A long one may have any, but for those of pairs and codings.
+    #[inline]
+    pub(super) fn of(value: &[u8]) -> Self {
+        if value.len() > SHORT {
+            return Self::of_long(value);
+        }
+        value
+            .iter()
+            .fold(Self(0), |signs, byte| signs.or(of_byte(*byte)))
+    }
+
+    /// Where the first quote or backslash is, and what stands in front of it, if that is short; else how
+    /// far it was looked for.
+    #[inline]
+    pub(super) fn until_quote(bytes: &[u8]) -> (usize, Self) {
+        let mut signs = Self(0);
+        let mut at = 0;
+        for byte in bytes.iter().take(SHORT) {
+            let one = of_byte(*byte);
+            if one.may_have(Self::STOP) {
+                break;
+            }
+            signs = signs.or(one);
+            at += 1;
+        }
+        (at, signs)
+    }
+
+    fn of_long(value: &[u8]) -> Self {
+        let mut signs = Self::DIGIT.or(Self::AT).or(Self::WITHIN).or(Self::PLUS);
+        if memchr2(b'=', b':', value).is_some() {
+            signs = signs.or(Self::PAIR);
+        }
+        if memchr3(b'%', b'&', b'\\', value).is_some() || !value.is_ascii() {
+            signs = signs.or(Self::CODING);
+        }
+        signs
+    }
+
+    const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether there may be one of `other`.
+    #[inline]
+    #[must_use]
+    pub const fn may_have(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+#[inline]
+fn of_byte(byte: u8) -> Signs {
+    OF_BYTES
+        .get(usize::from(byte))
+        .copied()
+        .unwrap_or(Signs::ANY)
+}
+
+static OF_BYTES: [Signs; 256] = {
+    let mut all = [Signs(0); 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let signs = match byte as u8 {
+            b'0'..=b'9' => Signs::DIGIT,
+            b'@' => Signs::AT,
+            b'=' | b':' => Signs::PAIR.or(Signs::WITHIN),
+            b'"' => Signs::STOP,
+            b'\\' => Signs::CODING.or(Signs::STOP),
+            b'%' | b'&' | 0x80.. => Signs::CODING,
+            b'+' => Signs::PLUS,
+            b'{' | b'[' | b'<' | b'.' | b'/' | b'?' | b'#' => Signs::WITHIN,
+            _ => Signs(0),
+        };
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "a constant, whose bounds the compiler proves"
+        )]
+        {
+            all[byte] = signs;
+        }
+        byte += 1;
+    }
+    all
+};
+
+#[cfg(test)]
+mod tests {
+    use super::{SHORT, Signs};
+
+    #[track_caller]
+    fn check(value: &str, expected: Signs) {
+        assert_eq!(Signs::of(value.as_bytes()), expected, "{value}");
+        // What a long value has it may have.
+        let long = format!("{}{value}", "x".repeat(SHORT));
+        let signs = Signs::of(long.as_bytes());
+        assert_eq!(signs.0 & expected.0, expected.0, "{long}");
+        let exact = Signs::PAIR.or(Signs::CODING).0;
+        assert_eq!(signs.0 & exact, expected.0 & exact, "{long}");
+    }
+
+    #[test]
+    fn values_have_the_signs_of_their_bytes() {
+        check("Ada Lovelace", Signs(0));
+        check("42", Signs::DIGIT);
+        check("a@b", Signs::AT);
+        check("a=b", Signs::PAIR.or(Signs::WITHIN));
+        check("/a", Signs::WITHIN);
+        check("50%", Signs::DIGIT.or(Signs::CODING));
+        check("é", Signs::CODING);
+    }
+}

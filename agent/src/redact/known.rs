@@ -1,0 +1,98 @@
+//! What is in header fields and cookies that came before.
+
+use super::marker::Found;
+use super::redactor::Redactor;
+use super::rules::Rule;
+use crate::content::Part;
+use crate::exchange::{Mark, Secret};
+use crate::keyed::KeyedHash;
+use crate::memo::{Notes, Number, REMEMBERED};
+
+/// The one find in a header field or a cookie.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct One {
+    /// Where it begins behind the value's beginning, and ends.
+    start: u32,
+    end: u32,
+    secret: Secret,
+    hash: KeyedHash,
+    rule: Rule,
+}
+
+impl One {
+    /// The same in `part`.
+    pub(super) fn in_part(self, part: Part<'_, '_>) -> Found {
+        let (container, range) = part.span();
+        let begin = range.start as u32;
+        Found {
+            mark: Mark {
+                side: part.side(),
+                container,
+                start: begin + self.start,
+                end: begin + self.end,
+                secret: self.secret,
+                hash: self.hash,
+                is_bare: false,
+            },
+            name: part.name_number(),
+            rule: self.rule,
+        }
+    }
+
+    fn of(part: Part<'_, '_>, Found { mark, rule, .. }: &Found) -> Option<Self> {
+        let begin = part.span().1.start as u32;
+        Some(Self {
+            start: mark.start.checked_sub(begin)?,
+            end: mark.end.checked_sub(begin)?,
+            secret: mark.secret,
+            hash: mark.hash,
+            rule: *rule,
+        })
+    }
+}
+
+/// What is in those that came before: nothing, or one find. Of others it is not known.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// The number of the redactor who looked.
+    redactor: u64,
+    notes: Notes<Option<One>>,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self {
+            redactor: 0,
+            notes: Notes::new(REMEMBERED),
+        }
+    }
+}
+
+impl Known {
+    /// Forgets what another redactor found.
+    pub(super) fn of(&mut self, redactor: &Redactor) {
+        if self.redactor != redactor.number() {
+            self.redactor = redactor.number();
+            self.notes.clear();
+        }
+    }
+
+    /// What is in the field of this number.
+    #[inline]
+    pub(super) fn get(&self, field: Number) -> Option<Option<One>> {
+        self.notes.of(field)
+    }
+
+    /// Remembers what was found in `part`, if it is one find at most.
+    pub(super) fn note(&mut self, field: Number, part: Part<'_, '_>, found: &[Found]) {
+        match found {
+            [] => self.notes.add(field, None),
+            [found] => {
+                if let Some(one) = One::of(part, found) {
+                    self.notes.add(field, Some(one));
+                }
+            }
+            _ => {}
+        }
+    }
+}
