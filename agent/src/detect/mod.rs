@@ -68,7 +68,7 @@ use shared::Shared;
 use table::{Table, Worth};
 
 /// Version of what is learnt: another cannot be read.
-const LEARNT_VERSION: u32 = 1;
+const LEARNT_VERSION: u32 = 2;
 
 /// What one exchange led to.
 #[derive(Debug, Default)]

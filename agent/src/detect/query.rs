@@ -1,30 +1,62 @@
 //! Values of a query by their names.
 
-/// The value of the first parameter of `query` whose name, in lower case, is one of `names`.
-pub(super) fn value<'q>(query: &'q [u8], names: &[&[u8]]) -> Option<&'q [u8]> {
-    query.split(|byte| *byte == b'&').take(64).find_map(|pair| {
-        let at = pair.iter().position(|byte| *byte == b'=')?;
-        let (name, value) = pair.split_at_checked(at)?;
-        let named = names.iter().any(|one| name.eq_ignore_ascii_case(one));
-        named.then(|| value.get(1..).unwrap_or_default())
-    })
+use std::borrow::Cow;
+
+/// The value of the first parameter of `query` whose name, in lower case, is one of `names`, where it is
+/// a number; name and number without their percent-encoding.
+pub(super) fn number(query: &[u8], names: &[&[u8]]) -> Option<u64> {
+    let value = query
+        .split(|byte| *byte == b'&')
+        .take(64)
+        .find_map(|pair| {
+            let at = pair.iter().position(|byte| *byte == b'=')?;
+            let (name, value) = pair.split_at_checked(at)?;
+            let name = plain(name);
+            let named = names.iter().any(|one| name.eq_ignore_ascii_case(one));
+            named.then(|| value.get(1..).unwrap_or_default())
+        })?;
+    str::from_utf8(&plain(value)).ok()?.parse().ok()
 }
 
-/// As [`value`], where it is a number.
-pub(super) fn number(query: &[u8], names: &[&[u8]]) -> Option<u64> {
-    str::from_utf8(value(query, names)?).ok()?.parse().ok()
+/// `text` without one round of percent-encoding (RFC 3986 §2.1).
+fn plain(text: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr(b'%', text).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, behind)) = rest.split_first() {
+        rest = behind;
+        let coded = (*first == b'%')
+            .then(|| behind.split_at_checked(2))
+            .flatten();
+        let byte = coded.and_then(|(digits, behind)| {
+            let byte = u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()?;
+            rest = behind;
+            Some(byte)
+        });
+        plain.push(byte.unwrap_or(*first));
+    }
+    Cow::Owned(plain)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{number, value};
+    use super::number;
+
+    #[track_caller]
+    fn check(query: &str, names: &[&[u8]], expected: Option<u64>) {
+        assert_eq!(number(query.as_bytes(), names), expected, "{query}");
+    }
 
     #[test]
     fn parameters_are_found_by_name() {
-        let query = b"a=1&Page=7&x&page=9&=3&empty=";
-        assert_eq!(number(query, &[b"page"]), Some(7));
-        assert_eq!(value(query, &[b"empty"]), Some(&b""[..]));
-        assert_eq!(number(query, &[b"x", b"b"]), None);
-        assert_eq!(number(b"page=7x", &[b"page"]), None);
+        let query = "a=1&Page=7&x&page=9&=3&empty=";
+        check(query, &[b"page"], Some(7));
+        check(query, &[b"x", b"b", b"empty"], None);
+        check("page=7x", &[b"page"], None);
+        check("b=%37&p%61ge=1%38", &[b"page"], Some(18));
+        check("page=%", &[b"page"], None);
+        check("page=%4", &[b"page"], None);
     }
 }

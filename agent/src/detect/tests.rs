@@ -1,5 +1,6 @@
 mod behaviour;
 mod evasion;
+mod habits;
 mod incidents;
 mod inventory;
 mod reports;

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::detect::incident::About;
+use crate::detect::incident::{About, mix};
 use crate::detect::row::{Family, Id, Row};
 use crate::detect::scene::{Said, Scene};
 use crate::detect::sketch::{Distinct, Heavy, Usual};
 use crate::detect::table::{Table, Worth};
+use crate::detect::value_hash;
 use crate::event::Severity;
 
 pub(in crate::detect) const ROW: Row = Row {
@@ -22,13 +23,16 @@ pub(in crate::detect) const ROW: Row = Row {
     attack: &["T1499.002"],
     means: "An endpoint is called so often that it may not stand it.",
     decides: "Calls of an endpoint in a minute, by whomever: at least 20 a second, five times what is usual at this hour of the week and beyond it by six robust standard deviations. \
-        The finding says how many addresses take part and how much the largest has.",
-    fools: "A campaign or a busy day looks the same; the first days know no busy hours.",
+        Paths that never worked are counted together. The finding says how many addresses take part and how much the largest has.",
+    fools: "A campaign or a busy day looks the same; the first days know no busy hours. Who raises the rate over many hours raises what is usual, until there are three weeks to compare with.",
     advice: "If one address has most of it, block it. If many have, limit the endpoint, and see whether it answers 429 or 503 (base-02).",
 };
 
 const Z: f64 = 6.0;
 const TIMES_USUAL: f64 = 5.0;
+
+/// Stands for all paths of a host that never worked.
+const UNKNOWN: u64 = 0x0075_6e6b_6e6f_776e;
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Minute {
@@ -55,7 +59,14 @@ impl Flood {
         let Some(setting) = scene.setting(&ROW) else {
             return;
         };
-        let (key, now_s, window_s) = (scene.keys.endpoint, scene.now_s, setting.window_s.max(1));
+        // Paths that never worked are one: made-up ones would each be an endpoint of its own.
+        let unknown = !scene.route_works();
+        let key = if unknown {
+            mix(UNKNOWN, value_hash(&scene.facts.domain))
+        } else {
+            scene.keys.endpoint
+        };
+        let (now_s, window_s) = (scene.now_s, setting.window_s.max(1));
         let Some(minute) = self.endpoints.entry(key, now_s) else {
             return;
         };
@@ -101,7 +112,14 @@ impl Flood {
                 "{clients} addresses, the largest with at least {:.0} %",
                 share * 100.0
             )),
-            title: &|n| format!("{n} calls of an endpoint in {window_s} s"),
+            title: &|n| {
+                let what = if unknown {
+                    "paths that never worked"
+                } else {
+                    "an endpoint"
+                };
+                format!("{n} calls of {what} in {window_s} s")
+            },
             ..Said::default()
         };
         scene.raise(&ROW, &said);

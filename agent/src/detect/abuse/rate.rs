@@ -7,7 +7,7 @@ use crate::detect::row::{Family, Id, Row};
 use crate::detect::scene::{Said, Scene};
 use crate::detect::sketch::Quantiles;
 use crate::detect::table::{Table, Worth};
-use crate::detect::window::Rate;
+use crate::detect::window::{Rate, Recent};
 use crate::event::Severity;
 
 pub(in crate::detect) const ROW: Row = Row {
@@ -23,7 +23,7 @@ pub(in crate::detect) const ROW: Row = Row {
     attack: &["T1499.003"],
     means: "One caller asks an endpoint far more often than callers do.",
     decides: "Calls of one endpoint by one account, or by one address where no account is known: more than 10 a second beyond a burst of 50, or than three times what 99 of 100 callers \
-        of this endpoint reach in ten seconds. Rates of addresses that many share are multiplied.",
+        of this endpoint reach in ten seconds; more than ten a second is learnt where ten callers do so. Rates of addresses that many share are multiplied.",
     fools: "Spreading calls over endpoints, accounts or addresses; rate-02 looks at the endpoint as a whole. Health checks and metrics of one machine may be as fast: exempt them by `suppress`.",
     advice: "See what it asks for. If it is a client of yours, tell its owner; else limit or block it.",
 };
@@ -31,6 +31,8 @@ pub(in crate::detect) const ROW: Row = Row {
 const BURST: u64 = 50;
 const TIMES_USUAL: u64 = 3;
 const WINDOWS: u64 = 50;
+const CALLERS: u64 = 10;
+const MONTH_S: u32 = 30 * 86_400;
 
 /// A caller of an endpoint.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -49,18 +51,31 @@ impl Worth for Caller {
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Usually(Quantiles);
+struct Usually {
+    calls: Quantiles,
+    /// Who has called faster than anybody is allowed to without more being known.
+    fast: Recent,
+}
 
 impl Worth for Usually {
     fn worth(&self) -> u64 {
-        self.0.total()
+        self.calls.total()
+    }
+}
+
+impl Usually {
+    /// Learns a window in which `caller` made so many calls; `most` are allowed to anybody. What is
+    /// beyond that is usual once enough callers do so: one that grows slowly makes nothing usual.
+    fn learn(&mut self, caller: u64, calls: u64, most: u64, now_s: u32) {
+        let beyond = calls > most && self.fast.add(caller, now_s, MONTH_S) < CALLERS;
+        self.calls.add(if beyond { most } else { calls });
     }
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Rates {
     callers: Table<Caller, 16_384, 3600>,
-    endpoints: Table<Usually, 1024, { 30 * 86_400 }>,
+    endpoints: Table<Usually, 1024, MONTH_S>,
 }
 
 impl Rates {
@@ -81,10 +96,10 @@ impl Rates {
         if caller.window != window {
             if caller.window != 0
                 && !scene.flagged
-                && let Some(Usually(usually)) =
-                    self.endpoints.entry(scene.keys.endpoint, scene.now_s)
+                && let Some(usually) = self.endpoints.entry(scene.keys.endpoint, scene.now_s)
             {
-                usually.add(caller.calls.into());
+                let most = setting.threshold.saturating_mul(window_s.into());
+                usually.learn(actor, caller.calls.into(), most, scene.now_s);
             }
             (caller.window, caller.calls) = (window, 0);
         }
@@ -95,10 +110,10 @@ impl Rates {
         let mut per_s = (setting.threshold * factor) as f64;
         // Only who comes near the floor is worth a look at what is usual.
         if u64::from(caller.calls) > BURST
-            && let Some(Usually(usually)) = self.endpoints.get(scene.keys.endpoint, scene.now_s)
-            && usually.total() >= WINDOWS
+            && let Some(usually) = self.endpoints.get(scene.keys.endpoint, scene.now_s)
+            && usually.calls.total() >= WINDOWS
         {
-            let usual = (TIMES_USUAL * usually.at(0.99)) as f64 / f64::from(window_s);
+            let usual = (TIMES_USUAL * usually.calls.at(0.99)) as f64 / f64::from(window_s);
             per_s = per_s.max(usual);
         }
         let burst = u32::try_from(BURST.max(setting.threshold * 5) * factor).unwrap_or(u32::MAX);

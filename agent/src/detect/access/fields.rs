@@ -24,7 +24,7 @@ pub(in crate::detect) const ROW: Row = Row {
     means: "A request sets a field that nobody sets there, such as a role or a balance.",
     decides: "A field of the body that was never in one of at least 50 bodies of the endpoint that worked, and whose name tells of rights, money or ownership (role, is_admin, permissions, \
         balance, verified, tenant_id, …); or after 200 bodies any new field that the answer gives back with 2xx. One request is enough.",
-    fools: "Harmless names. Endpoints where hardly anything was written yet.",
+    fools: "Harmless names. Endpoints where hardly anything was written yet: a field that was sent by then is one that is set there.",
     advice: "See whether the field was taken: read the object again. If it was, list the fields that may be set, and undo the change.",
 };
 

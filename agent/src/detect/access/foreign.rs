@@ -21,9 +21,9 @@ pub(in crate::detect) const ROW: Row = Row {
     cwe: &[639],
     attack: &["T1213"],
     means: "An account was answered with objects that belong to another.",
-    decides: "An id belongs to the account that got it in an answer or used it twice. Three ids of others answered with 2xx to one account in 10 minutes, on an endpoint where \
-        objects are used again by the same account in 95 of 100 cases (from 50 on): where they are shared, nothing is concluded.",
-    fools: "Objects that nobody used before, and objects shared between two accounts on purpose.",
+    decides: "An id belongs to the account that got it in an answer or used it twice with no other in between. Three ids of others answered with 2xx to one account in 10 minutes, on an endpoint where \
+        objects that belong to somebody are used by the owner in 95 of 100 cases (from 50 on): where they are shared, nothing is concluded.",
+    fools: "Objects that nobody used before, and objects shared between two accounts on purpose. Who reads one or two of others every ten minutes for long is one of those with whom they are shared.",
     advice: "Ask the endpoint for one of the ids in `samples` as a third account. If that works, it does not check the owner: mend it, then see who else used it.",
 };
 
@@ -45,7 +45,7 @@ impl Worth for Owned {
     }
 }
 
-/// How often objects of an endpoint were used again, and by their owner.
+/// How often objects of an endpoint that belong to somebody were used, and by their owner.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Repeats {
     all: u32,
@@ -90,18 +90,13 @@ impl Foreign {
             (owned.uses >= USES).then_some(owned.owner)
         };
         let owner = bound(key).or_else(|| bound(object));
-        let seen = self.objects.get(key, now_s).is_some();
         let mut judged = false;
         if let Some(repeats) = self.routes.entry(scene.keys.route, now_s) {
             judged = repeats.all >= REPEATS
                 && f64::from(repeats.own) >= OWN_SHARE * f64::from(repeats.all);
-            if seen && !scene.flagged {
-                let own = self
-                    .objects
-                    .get(key, now_s)
-                    .is_some_and(|owned| owned.owner == user);
+            if let Some(owner) = owner.filter(|_| !scene.flagged) {
                 repeats.all = repeats.all.saturating_add(1);
-                repeats.own = repeats.own.saturating_add(u32::from(own));
+                repeats.own = repeats.own.saturating_add(u32::from(owner == user));
             }
         }
         let foreign = owner.is_some_and(|owner| owner != user);
@@ -114,7 +109,8 @@ impl Foreign {
         if !judged {
             return;
         }
-        let reader = mix(user, scene.keys.endpoint);
+        // Whatever the method: an object is read and changed under one route.
+        let reader = mix(user, scene.keys.route);
         let Some(tally) = self.readers.entry(reader, now_s) else {
             return;
         };
@@ -146,8 +142,12 @@ impl Foreign {
     /// Remembers that `user` used what stands under `key`.
     fn bind(&mut self, key: u64, user: u64, uses: u8, now_s: u32) {
         if let Some(owned) = self.objects.entry(key, now_s) {
-            if owned.uses == 0 {
-                owned.owner = user;
+            // Who used it once does not keep it from its owner.
+            if owned.owner != user && owned.uses < USES {
+                *owned = Owned {
+                    owner: user,
+                    uses: 0,
+                };
             }
             if owned.owner == user {
                 owned.uses = owned.uses.saturating_add(uses);

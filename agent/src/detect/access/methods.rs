@@ -23,7 +23,7 @@ pub(in crate::detect) const ROW: Row = Row {
     attack: &["T1190"],
     means: "An account writes or deletes on a route that its like only ever read.",
     decides: "PUT, PATCH, DELETE or POST on a route that at least five accounts used 200 times without that method ever being answered with 2xx: three calls of one account in 10 minutes.",
-    fools: "Routes that few accounts use. The day a new version brings the method looks the same, for each account that uses it.",
+    fools: "Routes that few accounts use; a method that was used there from the start. The day a new version brings the method looks the same, for each account that uses it.",
     advice: "See whether a call was answered with 2xx, and what it changed.",
 };
 
@@ -86,12 +86,16 @@ impl Methods {
             }
             return;
         }
-        let key = mix(user, scene.keys.endpoint);
+        // All that are new to the route together: one call of each method is no better.
+        let key = mix(user, scene.keys.route);
         let Some(tally) = self.actors.entry(key, now_s) else {
             return;
         };
         let count = tally.count(scene, setting.window_s);
-        if answered && let Some(route) = self.routes.entry(scene.keys.route, now_s) {
+        if answered
+            && !scene.flagged
+            && let Some(route) = self.routes.entry(scene.keys.route, now_s)
+        {
             // Several accounts that are answered make it usual.
             route.users.see(mix(user, method), now_s, MONTH_S);
             if route.users.len() as u64 >= 2 * USERS {

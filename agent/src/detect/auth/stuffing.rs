@@ -24,7 +24,7 @@ pub(in crate::detect) const ROW: Row = Row {
     means: "Leaked names and passwords are tried on the login route, a try or two from each of many addresses.",
     decides: "In 5 minutes failed logins on one route from 20 addresses for 20 accounts, and more of them than is usual there at this hour of the week \
         by six robust standard deviations. What is usual is not learnt while it goes on.",
-    fools: "A rate below one address every fifteen seconds.",
+    fools: "A rate below one address every fifteen seconds. Who raises the rate over many hours raises what is usual, until there are three weeks to compare with.",
     advice: "See which logins worked meanwhile from addresses that were never seen with that account (auth-05), and reset those. Ask for a second factor or a puzzle on this route.",
 };
 

@@ -24,7 +24,7 @@ pub(in crate::detect) const ROW: Row = Row {
     means: "An endpoint gives out personal data that it did not give out before, or far more of it.",
     decides: "A kind of delicate value (card, national id, password hash, …) in answers of an endpoint that had none of it in at least 100 answers before; or three times as many \
         as in 99 of 100 answers, and ten at least. Five such answers in 5 minutes.",
-    fools: "Values that look like no known kind. An endpoint that gave them out from the start is not reported by this detector.",
+    fools: "Values that look like no known kind; one such answer every minute and a half or fewer. An endpoint that gave them out from the start is not reported by this detector.",
     advice: "See what changed: a new version, a new option such as `fields=all`. Take out of the answer what the client does not need.",
 };
 

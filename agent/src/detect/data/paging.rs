@@ -21,9 +21,10 @@ pub(in crate::detect) const ROW: Row = Row {
     cwe: &[799],
     attack: &["T1213"],
     means: "A whole list is read, page by page.",
-    decides: "20 different pages of one list by one account in 10 minutes, most of them in order, by a parameter like page, offset or start. Who read as many pages in peace before, \
+    decides: "20 different pages of one list by one account in 10 minutes, by a parameter like page, offset or start: three of four in order, up or down, or in any order half of all there are \
+        between the first and the last. Who read as many pages in peace before, \
         while the endpoint was new, is taken to do that as a job.",
-    fools: "Cursors that are no numbers; one page every half minute and more.",
+    fools: "Cursors that are no numbers; one page every half minute and more; many accounts with some pages each.",
     advice: "See how much was read and how large its pages were (`limit`). Limit the page size and the number of pages an hour.",
 };
 
@@ -48,7 +49,13 @@ const NAMES: &[&[u8]] = &[
 struct Pages {
     pages: Tally,
     last: u64,
-    in_order: u32,
+    /// How often the next one was a later page, and an earlier one.
+    up: u32,
+    down: u32,
+    /// The first page and the last, and what all distances between pages are multiples of.
+    low: u64,
+    high: u64,
+    step: u64,
     /// The most pages in a window while the endpoint was being learnt.
     most: u64,
 }
@@ -57,6 +64,39 @@ impl Worth for Pages {
     fn worth(&self) -> u64 {
         self.pages.worth().max(self.most)
     }
+}
+
+impl Pages {
+    /// Takes in which page is read next; the first of a window begins anew.
+    fn turn(&mut self, page: u64, first: bool) {
+        if first {
+            (self.up, self.down, self.step) = (0, 0, 0);
+            (self.low, self.high, self.last) = (page, page, page);
+            return;
+        }
+        self.up = self.up.saturating_add(u32::from(page > self.last));
+        self.down = self.down.saturating_add(u32::from(page < self.last));
+        self.step = common(self.step, page.abs_diff(self.last));
+        self.low = self.low.min(page);
+        self.high = self.high.max(page);
+        self.last = page;
+    }
+
+    /// Whether `count` different pages are a list that is read, and not places here and there in it.
+    fn is_reading(&self, count: u64) -> bool {
+        // Of places in no order half are later ones: three of four are not.
+        let in_order = u64::from(self.up.max(self.down)) * 4 >= count * 3;
+        let between = (self.high - self.low).checked_div(self.step);
+        in_order || between.is_some_and(|between| between < count * 2)
+    }
+}
+
+/// The greatest number that both are multiples of.
+const fn common(mut a: u64, mut b: u64) -> u64 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -82,15 +122,10 @@ impl Paging {
         let count = pages
             .pages
             .distinct(page << 32 | page, scene, setting.window_s);
-        if pages.pages.counts.total() == 1 {
-            pages.in_order = 0;
-        }
-        if page > pages.last {
-            pages.in_order = pages.in_order.saturating_add(1);
-        }
-        pages.last = page;
+        let first = pages.pages.counts.total() == 1;
+        pages.turn(page, first);
         let threshold = setting.threshold.max(pages.most + pages.most / 2);
-        if count < threshold || u64::from(pages.in_order) * 2 < count {
+        if count < threshold || !pages.is_reading(count) {
             if !learnt && !scene.flagged && count < setting.threshold {
                 pages.most = pages.most.max(count);
             }
@@ -116,7 +151,7 @@ impl Paging {
             confidence: 0.8,
             tally: Some(&pages.pages),
             remark: size.map(|size| format!("{size} to a page")),
-            title: &|n| format!("{n} pages of a list read in order"),
+            title: &|n| format!("{n} pages of a list read by one caller"),
             ..Said::default()
         };
         scene.raise(&ROW, &said);

@@ -22,7 +22,7 @@ pub(in crate::detect) const ROW: Row = Row {
     attack: &["T1190"],
     means: "An endpoint answers that nobody has told of: new, forgotten, or put there by somebody else.",
     decides: "An endpoint that answers with 2xx for the first time after its host was watched for a day, five times within a day; or one that the specification does not have, if there is one (`identity.openapi`), on a host that answers what it has: pages, styles, scripts and images aside.",
-    fools: "Endpoints that were there from the start, unless there is a specification.",
+    fools: "Endpoints that were there from the start, or under a host's name that is new itself and not watched for a day yet, unless there is a specification; fewer than five answers a day.",
     advice: "Ask who put it there. If it belongs, add it to the specification; see whether it asks for a credential.",
 };
 

@@ -22,7 +22,7 @@ pub(in crate::detect) const ROW: Row = Row {
     attack: &["T1078"],
     means: "An account is used from a country it was never used from.",
     decides: "The client's country against those of the account in 60 days, once it was seen signing in five times, or in 20 exchanges. Low by itself, medium on a device that is new too (loc-03).",
-    fools: "Proxies in the owner's country. Travellers look the same.",
+    fools: "Proxies in the owner's country; addresses of which the database does not say where they are. Travellers look the same.",
     advice: "Ask the owner, or look whether the old place goes on at the same time. If it is not the owner: end sessions, reset the password.",
 };
 

@@ -23,7 +23,7 @@ pub(in crate::detect) const ROW: Row = Row {
     means: "An account is used with a program or system it was never used with.",
     decides: "Program, operating system and TLS fingerprint together, against those of the account's exchanges in 60 days, from 20 exchanges on. By itself it is info: people buy telephones. \
         Together with a new country (loc-01) it makes that medium.",
-    fools: "An attacker with the same browser.",
+    fools: "An attacker with the same browser; one who was there before the owner's twentieth exchange.",
     advice: "Nothing by itself. See whether the account has other findings.",
 };
 
@@ -50,9 +50,11 @@ pub(super) struct Devices {
 impl Devices {
     /// Whether this device is one that the account was never on.
     pub(super) fn look(&mut self, scene: &mut Scene<'_, '_>) -> bool {
-        let (Some(device), Some(setting)) = (scene.facts.device, scene.setting(&ROW)) else {
+        let Some(setting) = scene.setting(&ROW) else {
             return false;
         };
+        // One that does not say what it is is a device like any other.
+        let device = scene.facts.device.unwrap_or(0);
         let (user, now_s) = (scene.keys.user, scene.now_s);
         let Some(known) = self.users.entry(user, now_s) else {
             return false;

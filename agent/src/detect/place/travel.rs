@@ -22,7 +22,7 @@ pub(in crate::detect) const ROW: Row = Row {
     means: "An account is used in two places between which nobody travels so fast: two people use it.",
     decides: "Two exchanges of an account within a day, more than 500 km apart and farther than one gets at 900 km/h. Needs a database with places, not with countries alone. \
         A place that the account goes back and forth to is taken for a gateway (a VPN) and not told again.",
-    fools: "Databases are wrong about telephone networks. A VPN looks the same once.",
+    fools: "Databases are wrong about telephone networks. A VPN looks the same once. Many steps of less than 500 km.",
     advice: "Ask the owner which of the two it was. If neither: end all sessions, reset the password.",
 };
 
@@ -34,6 +34,7 @@ const GATEWAYS_MAX: usize = 8;
 /// Places nearer than this are one, km.
 const SAME_KM: f64 = 50.0;
 
+/// Where an account was last, gateways aside.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Last {
     at: Option<[f64; 2]>,
@@ -63,6 +64,10 @@ impl Travel {
         let Some(last) = self.users.entry(user, now_s) else {
             return;
         };
+        let near = |one: &[f64; 2]| distance_km(*one, here) < SAME_KM;
+        if last.gateways.iter().any(near) {
+            return;
+        }
         let before = last.at.replace(here);
         let then_ms = std::mem::replace(&mut last.time_ms, now_ms);
         let Some(before) = before else {
@@ -78,16 +83,10 @@ impl Travel {
         {
             return;
         }
-        let is_gateway = |place: [f64; 2]| {
-            last.gateways
-                .iter()
-                .any(|one| distance_km(*one, place) < SAME_KM)
-        };
-        if is_gateway(here) || is_gateway(before) {
-            return;
-        }
+        // A third place is compared with the one before the gateway, or it would hide behind it.
         if last.gateways.len() < GATEWAYS_MAX {
             last.gateways.push(here);
+            (last.at, last.time_ms) = (Some(before), then_ms);
         }
         let minutes = (hours * 60.0).ceil();
         let said = Said {

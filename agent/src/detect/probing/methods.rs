@@ -22,7 +22,7 @@ pub(in crate::detect) const ROW: Row = Row {
     attack: &["T1595.002"],
     means: "Somebody tries which methods an endpoint takes.",
     decides: "In 5 minutes from one address 10 requests answered with 405 or 501, or with a method that HTTP does not have; or refused requests of four different methods.",
-    fools: "Servers that answer 404 or 200 to any method.",
+    fools: "Servers that answer 404 or 200 to any method; one request every half minute and fewer.",
     advice: "See whether PUT, DELETE, TRACE or a made-up method was answered with 2xx anywhere.",
 };
 

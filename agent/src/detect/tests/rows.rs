@@ -9,7 +9,7 @@ use crate::event::Signal;
 
 /// Plays each trace to detectors of its own: those of `fires` have `detector` speak, of `quiet` not.
 #[track_caller]
-fn check(detector: &str, fires: &[&dyn Fn(&mut Trial)], quiet: &[&dyn Fn(&mut Trial)]) {
+pub(super) fn check(detector: &str, fires: &[&dyn Fn(&mut Trial)], quiet: &[&dyn Fn(&mut Trial)]) {
     let traces = fires.iter().map(|trace| (trace, true));
     let traces = traces.chain(quiet.iter().map(|trace| (trace, false)));
     for (number, (trace, expected)) in traces.enumerate() {
@@ -20,21 +20,21 @@ fn check(detector: &str, fires: &[&dyn Fn(&mut Trial)], quiet: &[&dyn Fn(&mut Tr
     }
 }
 
-fn name(n: u64) -> &'static [u8] {
+pub(super) fn name(n: u64) -> &'static [u8] {
     Box::leak(format!("name{n}").into_bytes().into_boxed_slice())
 }
 
 /// An address of a network of 256 in which `n` counts, or one of as many networks.
-fn near(n: u64) -> Option<IpAddr> {
+pub(super) fn near(n: u64) -> Option<IpAddr> {
     Some(IpAddr::from([198, 51, 100, n as u8]))
 }
 
-fn far(n: u64) -> Option<IpAddr> {
+pub(super) fn far(n: u64) -> Option<IpAddr> {
     Some(IpAddr::from([11, n as u8, (n >> 8) as u8, 9]))
 }
 
 /// An address of one household's /64.
-fn household(n: u64) -> Option<IpAddr> {
+pub(super) fn household(n: u64) -> Option<IpAddr> {
     let bits = (0x2001_0db8_0000_0007_u128 << 64) | u128::from(n * 7919 + 1);
     Some(IpAddr::from(bits.to_be_bytes()))
 }
