@@ -278,8 +278,7 @@ impl Session<'_> {
             let mut detect = Detect::new(options, context.ids().clone(), &rules);
             if let Some(keep) = &self.keep {
                 let cursor = detect.resume(keep.dir());
-                let fed = cursor.map(|cursor| detect.feed(keep.dir(), cursor));
-                if let Some(Err(error)) = fed {
+                if let Err(error) = detect.feed(keep.dir(), cursor, WallTime::now()) {
                     tracing::warn!(%error, "what came since detectors were kept cannot be read");
                 }
             }

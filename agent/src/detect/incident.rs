@@ -1,7 +1,11 @@
 //! Incidents: one for each detector and whom or what it is about, opened, told again as it grows,
 //! and closed when nothing is added any more.
 
+mod recall;
+
 use serde::{Deserialize, Serialize};
+
+pub use recall::{Recall, Recorded};
 
 use super::facts::{Facts, Hit};
 use super::options::Options;
@@ -129,6 +133,8 @@ pub(super) struct Alert<'a> {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Incident {
     pub(super) id: EventId,
+    /// When it opened, in a run that ended before its key was kept.
+    opened_ns: Option<u64>,
     pub(super) campaign: Option<EventId>,
     pub(super) source: Source,
     pub(super) first_ns: u64,
@@ -202,6 +208,8 @@ pub(super) struct Incidents {
     minute: Minute,
     /// Incidents the cap left no room for, to be told with the next.
     overflow: u64,
+    /// Open ones whose key is not known yet, at most.
+    unknown: u64,
     swept_s: u32,
 }
 
@@ -268,8 +276,11 @@ impl Incidents {
         books: &mut Books<'_>,
     ) {
         let source = (alert.source)();
-        let actor = actor(alert, facts);
         let now_s = seconds(facts.time);
+        if self.unknown > 0 && self.adopt(key, &source.id, now_s, books.ids) {
+            return self.raise(alert, facts, keys, books);
+        }
+        let actor = actor(alert, facts);
         if suppressed(&books.options.suppress, &source, facts) {
             return;
         }
@@ -299,6 +310,7 @@ impl Incidents {
             });
         let mut incident = Incident {
             id,
+            opened_ns: None,
             campaign,
             first_ns,
             last_ns: facts.time.0,
@@ -422,6 +434,7 @@ impl Incidents {
             if let Some(Some(mut incident)) = self.open.remove(key) {
                 let told = incident.told(IncidentState::Closed, now, books.ids);
                 books.told.push(told);
+                self.unknown -= u64::from(incident.opened_ns.is_some()).min(self.unknown);
             }
         }
     }

@@ -45,6 +45,7 @@ mod tests;
 
 pub use content::content;
 pub use facts::{Cost, Facts, Hit, Mark, Marks, ObjectId, Place, Sensitive, Shown};
+pub use incident::{Recall, Recorded};
 pub use inventory::{Answer, Form, Names, Operation, Specification};
 pub use options::{Change, Exempt, Network, Options};
 pub use row::{Family, Id, Row};
@@ -246,6 +247,29 @@ impl Detectors {
             learnt.baselines.look(&mut scene);
             learnt.note(facts, &keys, now_s);
         }
+    }
+
+    /// Takes in that the exchange of `facts`, which was just looked at again and led to `out`, counted
+    /// toward the incidents `counted` in the run that heard it.
+    pub fn heed(
+        &mut self,
+        recall: &mut Recall,
+        facts: &Facts<'_>,
+        counted: &[EventId],
+        out: &Outcome,
+    ) {
+        let own = (&*out.incidents, &*out.told);
+        self.learnt.incidents.heed(recall, facts, counted, own);
+    }
+
+    /// Takes in what the run before told of an incident.
+    pub fn recall(&mut self, recall: &mut Recall, recorded: &Recorded) {
+        self.learnt.incidents.recall(recall, recorded, &self.ids);
+    }
+
+    /// All of the run before was looked at again.
+    pub fn recalled(&mut self, recall: &Recall) {
+        self.learnt.incidents.recalled(recall);
     }
 
     /// Lets event time pass where no exchange comes: at the end of a recording.

@@ -91,6 +91,14 @@ impl Sealed {
         &self.event
     }
 
+    /// The incidents that it counted toward.
+    #[must_use]
+    pub fn counted(&self) -> Vec<EventId> {
+        let ids = self.event.get("findings").and_then(Value::as_array);
+        let ids = ids.into_iter().flatten().filter_map(Value::as_str);
+        ids.filter_map(|id| id.parse().ok()).collect()
+    }
+
     /// What it tells.
     #[must_use]
     pub fn facts(&self) -> Facts<'_> {

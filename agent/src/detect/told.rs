@@ -34,6 +34,11 @@ impl Told {
         }
     }
 
+    /// The incident, if this record opens it.
+    pub(super) fn opened(&self) -> Option<EventId> {
+        (self.changed.state == IncidentState::Open).then_some(self.incident.id)
+    }
+
     /// The record, heard on `host`.
     #[must_use]
     pub fn finding<'a>(&'a self, host: Host<'a>) -> Finding<'a> {

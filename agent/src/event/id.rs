@@ -102,6 +102,8 @@ impl JsonSchema for EventId {
 #[derive(Clone, Debug)]
 pub struct Ids {
     keyed: SipHasher13,
+    /// The same for all runs on this host.
+    lasting: SipHasher13,
 }
 
 /// A conn, as ids name it. The agent may have forgotten it in between: then it is another, which
@@ -133,10 +135,15 @@ impl Ids {
     pub fn new(host_id: &str, run: u64) -> Self {
         let mut hasher = SipHasher13::new();
         hasher.write(host_id.as_bytes());
+        let keyed = |hasher: SipHasher13| {
+            let key = hasher.finish128();
+            SipHasher13::new_with_keys(key.h1, key.h2)
+        };
+        let lasting = keyed(hasher);
         hasher.write_u64(run);
-        let key = hasher.finish128();
         Self {
-            keyed: SipHasher13::new_with_keys(key.h1, key.h2),
+            keyed: keyed(hasher),
+            lasting,
         }
     }
 
@@ -166,12 +173,13 @@ impl Ids {
     }
 
     /// Id of the incident that `detector` opened at `time` for `key`, a hash of whom or what it is
-    /// about.
+    /// about. The same in every run, so that one run knows the incidents of another by their keys.
     #[must_use]
     pub fn incident(&self, time: WallTime, detector: &str, key: u64) -> EventId {
-        let mut hasher = self.keyed;
+        let mut hasher = self.lasting;
         hasher.write(detector.as_bytes());
-        self.id(Purpose::Incident, time, &[hasher.finish(), key, time.0])
+        let words = [hasher.finish(), key, time.0];
+        id(self.lasting, Purpose::Incident, time, &words)
     }
 
     /// Id of the record `ordinal`, from 0, of an incident.
@@ -189,14 +197,17 @@ impl Ids {
     }
 
     fn id(&self, purpose: Purpose, time: WallTime, words: &[u64]) -> EventId {
-        let mut hasher = self.keyed;
-        hasher.write_u64(purpose as u64);
-        for word in words {
-            hasher.write_u64(*word);
-        }
-        let hash = hasher.finish128();
-        EventId::new(time, (u128::from(hash.h1) << 64) | u128::from(hash.h2))
+        id(self.keyed, purpose, time, words)
     }
+}
+
+fn id(mut hasher: SipHasher13, purpose: Purpose, time: WallTime, words: &[u64]) -> EventId {
+    hasher.write_u64(purpose as u64);
+    for word in words {
+        hasher.write_u64(*word);
+    }
+    let hash = hasher.finish128();
+    EventId::new(time, (u128::from(hash.h1) << 64) | u128::from(hash.h2))
 }
 
 #[cfg(test)]
@@ -239,8 +250,6 @@ mod tests {
                 ids.connection(TIME, conn(1, 2, 9)),
                 ids.connection(TIME, conn(1, 2, 8)),
                 ids.notice(TIME, 1),
-                ids.incident(TIME, "auth-01", 1),
-                ids.incident(TIME, "auth-02", 1),
                 ids.finding(TIME, ids.incident(TIME, "auth-01", 1), 0),
                 ids.finding(TIME, ids.incident(TIME, "auth-01", 1), 1),
                 ids.campaign(TIME, 1),
@@ -250,7 +259,12 @@ mod tests {
         assert_eq!(ids("a", 1), ids("a", 1));
         all.sort();
         all.dedup();
-        assert_eq!(all.len(), 42);
+        assert_eq!(all.len(), 36);
+        // An incident is the same in each run.
+        let incident = |host, run, detector| Ids::new(host, run).incident(TIME, detector, 1);
+        assert_eq!(incident("a", 1, "auth-01"), incident("a", 2, "auth-01"));
+        assert_ne!(incident("a", 1, "auth-01"), incident("b", 1, "auth-01"));
+        assert_ne!(incident("a", 1, "auth-01"), incident("a", 1, "auth-02"));
     }
 
     #[test]

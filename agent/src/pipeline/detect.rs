@@ -5,8 +5,10 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::clock::WallTime;
 use crate::detect::{
-    Detectors, Facts, Learnt, Options, Outcome, RULE_FILE_MAX_BYTES, RuleError, Rules, Sealed, Told,
+    Detectors, Facts, Learnt, Options, Outcome, RULE_FILE_MAX_BYTES, Recall, Recorded, RuleError,
+    Rules, Sealed, Told,
 };
 use crate::event::{ApiEvent, EventId, Ids, write_line};
 use crate::exchange::Exchange;
@@ -17,6 +19,9 @@ const SAVE_EVERY: Duration = Duration::from_secs(300);
 
 /// How often the files of rules are looked at.
 const RULES_EVERY: Duration = Duration::from_secs(2);
+
+/// How far back an agent looks that has kept nothing: longer than incidents stay open.
+const UNKEPT_NS: u64 = 3600 * 1_000_000_000;
 
 /// The name it is kept under.
 const NAME: &str = "detect";
@@ -53,7 +58,6 @@ impl Detect {
 
     /// Reads the rules anew, if a file has changed since.
     fn read_rules(&mut self) {
-        self.rules_looked = Instant::now();
         let seen = stamps(&self.rule_dir);
         if seen == self.rules_seen {
             return;
@@ -139,35 +143,62 @@ impl Detect {
     }
 
     /// Feeds what the journal in `dir` has from `cursor` on: after a crash, what came since the last
-    /// save. What it leads to was told before.
+    /// save. What it leads to was told before, and the incidents that were told go on. Without a cursor
+    /// nothing was kept: then what came in the hour before `now`.
     ///
     /// # Errors
     /// The journal cannot be read; what could be is fed.
-    pub fn feed(&mut self, dir: &Path, cursor: Cursor) -> Result<u64, JournalError> {
-        let mut reader = Reader::forward(dir, cursor)?;
+    pub fn feed(
+        &mut self,
+        dir: &Path,
+        cursor: Option<Cursor>,
+        now: WallTime,
+    ) -> Result<u64, JournalError> {
+        let since = match cursor {
+            Some(_) => WallTime(0),
+            None => WallTime(now.0.saturating_sub(UNKEPT_NS)),
+        };
+        let mut reader = Reader::forward(dir, cursor.unwrap_or_default())?;
         let mut fed = 0;
+        let mut recall = Recall::default();
         loop {
-            match reader.next(|_| true) {
+            match reader.next(|index| index.last >= since) {
                 Ok(Some(frame)) => {
                     for (_, line) in frame.records() {
-                        let Some(sealed) = Sealed::read(line) else {
-                            continue;
-                        };
-                        self.judge_line(&sealed.facts(), line);
-                        fed += 1;
+                        fed += u64::from(self.feed_line(line, &mut recall));
                     }
-                    self.out = Outcome::default();
                 }
-                Ok(None) => return Ok(fed),
+                Ok(None) => {
+                    self.detectors.recalled(&recall);
+                    return Ok(fed);
+                }
                 // The reader goes on behind what is damaged.
                 Err(error) => tracing::warn!(%error, "a part of the journal cannot be read"),
             }
         }
     }
 
+    /// Feeds one record; whether it is an exchange.
+    fn feed_line(&mut self, line: &[u8], recall: &mut Recall) -> bool {
+        if let Some(recorded) = Recorded::read(line) {
+            self.detectors.recall(recall, &recorded);
+            return false;
+        }
+        let Some(sealed) = Sealed::read(line) else {
+            return false;
+        };
+        let facts = sealed.facts();
+        self.judge_line(&facts, line);
+        let counted = sealed.counted();
+        self.detectors.heed(recall, &facts, &counted, &self.out);
+        self.out = Outcome::default();
+        true
+    }
+
     /// Looks for changed rules, if it is time.
-    pub(super) fn tick(&mut self) {
-        if self.rules_looked.elapsed() >= RULES_EVERY {
+    pub(super) fn tick(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.rules_looked) >= RULES_EVERY {
+            self.rules_looked = now;
             self.read_rules();
         }
     }
@@ -267,23 +298,4 @@ fn stamps(dir: &Path) -> Vec<(PathBuf, Option<SystemTime>, u64)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::rule_files;
-
-    #[test]
-    fn a_file_that_cannot_be_read_hides_no_other() {
-        let dir = std::env::temp_dir().join(format!("eaves-rules-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        std::fs::write(dir.join("a.yaml"), b"\xff\xfe").unwrap();
-        std::fs::write(dir.join("b.yml"), "rules: []").unwrap();
-        std::fs::write(dir.join("c.yaml"), vec![b' '; (1 << 20) + 1]).unwrap();
-        std::fs::write(dir.join("d.txt"), "no rules").unwrap();
-        let (files, unread) = rule_files(&dir).unwrap();
-        std::fs::remove_dir_all(&dir).unwrap();
-        assert_eq!(files.len(), 1);
-        assert_eq!(files[0].1, "rules: []");
-        let why: Vec<_> = unread.iter().map(|one| one.problem.as_str()).collect();
-        assert_eq!(why, ["is not UTF-8", "is longer than 1 MiB"]);
-        assert!(rule_files(&dir).is_err());
-    }
-}
+mod tests;

@@ -246,7 +246,7 @@ impl<'a> Host<'a> {
         };
         self.kept = Instant::now();
         if let Some(detect) = &mut self.detect {
-            detect.tick();
+            detect.tick(self.kept);
             detect.save_if_due(|| keep.position());
         }
         let due = self.learnt.as_ref().is_some_and(Learnt::is_due);
