@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 pub use recall::{Recall, Recorded};
 
+use super::LeftOut;
 use super::facts::{Facts, Hit};
 use super::options::Options;
 use super::party::{actor, cut, evidence, suppressed, target, unseen};
@@ -220,6 +221,7 @@ pub(super) struct Books<'b> {
     pub(super) told: &'b mut Vec<Told>,
     /// Incidents that the exchange counts toward.
     pub(super) touched: &'b mut Vec<EventId>,
+    pub(super) left_out: &'b mut LeftOut,
 }
 
 impl Incidents {
@@ -282,11 +284,13 @@ impl Incidents {
         }
         let actor = actor(alert, facts);
         if suppressed(&books.options.suppress, &source, facts) {
+            books.left_out.suppressed += 1;
             return;
         }
         let severity = severity(&source, alert);
         if !self.admit(alert.detector, severity, now_s, books.options.per_minute) {
             self.overflow += 1;
+            books.left_out.over_limit += 1;
             return;
         }
         let id = books.ids.incident(facts.time, &source.id, key);

@@ -78,6 +78,17 @@ pub struct Outcome {
     pub told: Vec<Told>,
     /// Incidents that the exchange counts toward.
     pub incidents: Vec<EventId>,
+    /// What opened no incident.
+    pub left_out: LeftOut,
+}
+
+/// Alerts that opened no incident, each counted by its reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The configuration suppresses them.
+    pub suppressed: u64,
+    /// Too many were opened in that minute.
+    pub over_limit: u64,
 }
 
 /// All detectors that keep state.
@@ -192,6 +203,7 @@ impl Detectors {
             ids,
             told: &mut out.told,
             touched: &mut out.incidents,
+            left_out: &mut out.left_out,
         };
         learnt.incidents.pass(facts.time, &mut books);
         let allowed = Allowed::of(&options.allow, facts);
@@ -279,6 +291,7 @@ impl Detectors {
             ids: &self.ids,
             told: &mut out.told,
             touched: &mut out.incidents,
+            left_out: &mut out.left_out,
         };
         self.learnt.incidents.pass(now, &mut books);
     }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::clock::WallTime;
 use crate::detect::{
-    Detectors, Facts, Learnt, Options, Outcome, RULE_FILE_MAX_BYTES, Recall, Recorded, RuleError,
-    Rules, Sealed, Told,
+    Detectors, Facts, Learnt, LeftOut, Options, Outcome, RULE_FILE_MAX_BYTES, Recall, Recorded,
+    RuleError, Rules, Sealed, Told,
 };
 use crate::event::{ApiEvent, EventId, Ids, write_line};
 use crate::exchange::Exchange;
@@ -135,6 +135,11 @@ impl Detect {
         if !self.rules.is_empty() {
             self.detectors.hold(&self.rules, line, facts, &mut self.out);
         }
+    }
+
+    /// What opened no incident since this was last asked.
+    pub(super) fn take_left_out(&mut self) -> LeftOut {
+        std::mem::take(&mut self.out.left_out)
     }
 
     /// What there is to tell.

@@ -235,18 +235,19 @@ impl<'a> Host<'a> {
         }
     }
 
-    /// Lets the journal's time pass, and tells what it has to tell.
+    /// Lets time pass for rules and the journal, and tells what that has to tell.
     fn keep_on(&mut self) -> io::Result<()> {
-        let Some(keep) = self
-            .keep
-            .as_mut()
-            .filter(|_| self.kept.elapsed() >= KEEP_EVERY)
-        else {
+        if self.kept.elapsed() < KEEP_EVERY {
             return Ok(());
-        };
+        }
         self.kept = Instant::now();
         if let Some(detect) = &mut self.detect {
             detect.tick(self.kept);
+        }
+        let Some(keep) = self.keep.as_mut() else {
+            return Ok(());
+        };
+        if let Some(detect) = &mut self.detect {
             detect.save_if_due(|| keep.position());
         }
         let due = self.learnt.as_ref().is_some_and(Learnt::is_due);
@@ -393,6 +394,11 @@ impl<'a> Host<'a> {
             about_finding = !incidents.is_empty();
             event.findings = incidents;
             told = detect.take_told();
+            let left_out = detect.take_left_out();
+            self.counters
+                .add(Counter::FindingsSuppressed, left_out.suppressed);
+            self.counters
+                .add(Counter::FindingsOverLimit, left_out.over_limit);
         }
         self.line.clear();
         if self.lines {

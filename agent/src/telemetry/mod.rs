@@ -193,6 +193,10 @@ counters! {
     SecretsRefused = "detect", "secrets_refused";
     /// Findings handed to every output.
     Findings = "detect", "findings";
+    /// Alerts that opened no incident, since `detect.suppress` has an entry for them.
+    FindingsSuppressed = "detect", "findings_suppressed";
+    /// Alerts that opened no incident, since too many were opened in that minute.
+    FindingsOverLimit = "detect", "findings_over_limit";
 
     /// Records offered to the journal.
     JournalOffered = "journal", "offered";

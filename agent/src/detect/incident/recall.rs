@@ -168,12 +168,7 @@ impl Incidents {
     }
 
     /// The key of the incident `id`, if it is open.
-    fn place_of(
-        &self,
-        id: EventId,
-        now_s: u32,
-        places: &mut HashMap<EventId, u64>,
-    ) -> Option<u64> {
+    fn place_of(&self, id: EventId, now_s: u32, places: &mut HashMap<EventId, u64>) -> Option<u64> {
         let is_it = |one: &Option<Incident>| one.as_ref().is_some_and(|one| one.id == id);
         if let Some(key) = places.get(&id)
             && self.open.get(*key, now_s).is_some_and(is_it)
@@ -272,9 +267,8 @@ impl Incidents {
 
     /// All was looked at again: what this run alone has opened was not told, and will be.
     pub(in crate::detect) fn recalled(&mut self, recall: &Recall) {
-        let untold = |one: &Incident| {
-            recall.opened.contains(&one.id) && !recall.told.contains(&one.id)
-        };
+        let untold =
+            |one: &Incident| recall.opened.contains(&one.id) && !recall.told.contains(&one.id);
         let all = self.open.iter();
         let all = all.filter(|(_, one)| one.as_ref().is_some_and(untold));
         let keys: Vec<u64> = all.map(|(key, _)| key).collect();

@@ -327,6 +327,7 @@ impl super::Detectors {
             ids: &self.ids,
             told: &mut out.told,
             touched: &mut out.incidents,
+            left_out: &mut out.left_out,
         };
         let learnt = &mut self.learnt;
         learnt

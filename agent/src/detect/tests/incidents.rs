@@ -164,6 +164,10 @@ fn what_is_disabled_suppressed_or_tried_is_told_accordingly() {
     };
     assert_eq!(words(suppress(None)), []);
     assert_eq!(words(suppress(Some(at(5)))).len(), 2);
+    // The tenth, eleventh and twelfth of auth-02; auth-01 begins anew after each.
+    let mut trial = Trial::new(suppress(None));
+    guess(&mut trial, 0..12);
+    assert_eq!(trial.left_out.suppressed, 4);
 }
 
 #[test]
@@ -234,6 +238,12 @@ fn a_flood_of_incidents_is_capped_counted_and_hides_none_that_is_grave() {
         .map(|told| told.finding(HOST).suppressed)
         .sum();
     assert!(suppressed >= 80, "{suppressed}");
+    assert!(
+        trial.left_out.over_limit >= suppressed,
+        "{:?}",
+        trial.left_out
+    );
+    assert_eq!(trial.left_out.suppressed, 0);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use crate::clock::WallTime;
-use crate::detect::{Detectors, Facts, Options, Outcome, Shown, Told};
+use crate::detect::{Detectors, Facts, LeftOut, Options, Outcome, Shown, Told};
 use crate::event::{Host, Ids, Signal};
 
 /// Shows nothing of whom, and values as they are.
@@ -73,6 +73,7 @@ pub(in crate::detect) fn login<'a>(
 pub(in crate::detect) struct Trial {
     pub(in crate::detect) detectors: Detectors,
     pub(in crate::detect) told: Vec<Told>,
+    pub(in crate::detect) left_out: LeftOut,
     ordinal: u64,
 }
 
@@ -81,6 +82,7 @@ impl Trial {
         Self {
             detectors: Detectors::new(options, Ids::new("h", 1)),
             told: Vec::new(),
+            left_out: LeftOut::default(),
             ordinal: 0,
         }
     }
@@ -93,6 +95,8 @@ impl Trial {
         let mut out = Outcome::default();
         self.detectors.look(&facts, &mut out);
         self.told.append(&mut out.told);
+        self.left_out.suppressed += out.left_out.suppressed;
+        self.left_out.over_limit += out.left_out.over_limit;
     }
 
     /// Detector and state of all that was told.

@@ -93,7 +93,9 @@ fn hear(
         });
     }
     detect.judge_line(&facts, whole.as_bytes());
-    let Outcome { told, incidents } = std::mem::take(&mut detect.out);
+    let Outcome {
+        told, incidents, ..
+    } = std::mem::take(&mut detect.out);
     let ids: Vec<String> = incidents.iter().map(|id| format!("\"{id}\"")).collect();
     let exchange = format!("{start},\"findings\":[{}]}}\n", ids.join(","));
     keep.push((RecordKind::Exchange, exchange.into_bytes()));
@@ -200,10 +202,7 @@ fn an_incident_that_opened_before_a_kill_goes_on() {
     for (name, kept) in [("kept", true), ("early", false)] {
         let before = times(Act::Injects, 0..3);
         let after = times(Act::Injects, 10..12);
-        check(
-            killed(name, kept, &before, &after),
-            &["inj-01 Updated 4"],
-        );
+        check(killed(name, kept, &before, &after), &["inj-01 Updated 4"]);
     }
 }
 
@@ -211,7 +210,10 @@ fn an_incident_that_opened_before_a_kill_goes_on() {
 fn one_that_is_over_by_then_is_closed_and_not_found_again() {
     let before = times(Act::Injects, 0..3);
     let (_, again) = killed("over", true, &before, &[(Act::Reads, 2000)]);
-    let words: Vec<_> = again.iter().map(|text| text.rsplit_once(' ').unwrap().0).collect();
+    let words: Vec<_> = again
+        .iter()
+        .map(|text| text.rsplit_once(' ').unwrap().0)
+        .collect();
     assert_eq!(words, ["inj-01 Closed 3"]);
 }
 
@@ -219,11 +221,19 @@ fn one_that_is_over_by_then_is_closed_and_not_found_again() {
 fn counts_go_on_after_a_kill() {
     // Seven before, three behind: the tenth opens it, in whichever run.
     let fails = |before: u64, after: u64| {
-        killed("counts", true, &times(Act::Fails, 0..before), &times(Act::Fails, 20..20 + after))
+        killed(
+            "counts",
+            true,
+            &times(Act::Fails, 0..before),
+            &times(Act::Fails, 20..20 + after),
+        )
     };
     let (told, again) = fails(7, 4);
     assert_eq!(told, [""; 0]);
-    let opened: Vec<_> = again.iter().map(|text| text.rsplit_once(' ').unwrap().0).collect();
+    let opened: Vec<_> = again
+        .iter()
+        .map(|text| text.rsplit_once(' ').unwrap().0)
+        .collect();
     assert_eq!(opened, ["auth-01 Open 10", "auth-02 Open 10"]);
     check(fails(12, 8), &["auth-01 Updated 20", "auth-02 Updated 20"]);
 }
@@ -231,7 +241,12 @@ fn counts_go_on_after_a_kill() {
 #[test]
 fn counts_of_rules_go_on_after_a_kill() {
     let reads = |before: u64, after: u64| {
-        killed("rules", true, &times(Act::Reads, 0..before), &times(Act::Reads, 20..20 + after))
+        killed(
+            "rules",
+            true,
+            &times(Act::Reads, 0..before),
+            &times(Act::Reads, 20..20 + after),
+        )
     };
     let (told, again) = reads(4, 1);
     assert_eq!(told, [""; 0]);
