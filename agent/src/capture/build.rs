@@ -17,6 +17,8 @@ pub struct ConnBuilder {
     pub transport: Option<Transport>,
     /// The library that its plaintext comes from, if it is a TLS session.
     pub library: Option<TlsLibrary>,
+    /// Whether the kernel speaks a protocol of its own between TCP and the process.
+    pub upper: bool,
     /// For a Unix socket, the other end's sock.
     pub peer_sock: u64,
     /// This end's address and port.
@@ -45,6 +47,7 @@ impl ConnBuilder {
             conn: ConnId { sock, inode: 7 },
             transport: Some(Transport::Tcp),
             library: None,
+            upper: false,
             peer_sock: 0,
             local: (Ipv4Addr::new(192, 0, 2, 1), 80),
             remote: (Ipv4Addr::new(192, 0, 2, 2), 50_000),
@@ -225,7 +228,7 @@ impl ConnBuilder {
     /// Whether positions are TCP's own.
     #[must_use]
     pub const fn has_sequence(&self) -> bool {
-        matches!(self.transport, Some(Transport::Tcp)) && self.library.is_none()
+        matches!(self.transport, Some(Transport::Tcp)) && self.library.is_none() && !self.upper
     }
 
     /// The other end's address, as the agent knows it.

@@ -87,6 +87,9 @@ pub struct ConnOpen {
     pub afresh: bool,
     /// The TLS library that its plaintext comes from; `None` for a conn in clear.
     pub library: Option<TlsLibrary>,
+    /// Between TCP and what is heard the kernel speaks a protocol of its own, as TLS: what passes on the
+    /// way is not what is heard. Known from the first data on, which TCP does not count then.
+    pub upper: bool,
 }
 
 /// A flow or a conn ended: see [`eaves_common::EndRecord`].
@@ -311,6 +314,7 @@ fn open(
         comm,
         afresh: flags & open_flag::AFRESH != 0,
         library,
+        upper: false,
     })))
 }
 

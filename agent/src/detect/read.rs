@@ -207,7 +207,7 @@ impl<'a> Facts<'a> {
 }
 
 /// Whether it passed where others could read it: not from this host, nor from a proxy that is trusted,
-/// and not as the plaintext of a TLS library.
+/// and not as the plaintext of a TLS library, or of TLS in the kernel.
 fn is_exposed(exchange: &Exchange) -> bool {
     let open = &exchange.conn.open;
     let behind_proxy = exchange
@@ -219,7 +219,11 @@ fn is_exposed(exchange: &Exchange) -> bool {
         return false;
     };
     let (local, remote) = (local.to_canonical(), remote.to_canonical());
-    open.library.is_none() && !behind_proxy && !remote.is_loopback() && local != remote
+    open.library.is_none()
+        && !open.upper
+        && !behind_proxy
+        && !remote.is_loopback()
+        && local != remote
 }
 
 /// What the stateless detectors found; what stood there as it was masked when the event was sealed.
@@ -381,11 +385,12 @@ mod tests {
 
     #[test]
     fn what_a_tls_library_gave_was_not_read_on_the_way() {
-        let exposed = |remote: [u8; 4], library| {
+        let exposed = |remote: [u8; 4], library, upper| {
             let open = ConnOpen {
                 local: Some((IpAddr::from([10, 0, 0, 5]), 443)),
                 remote: Some((IpAddr::from(remote), 51_000)),
                 library,
+                upper,
                 ..ConnOpen::default()
             };
             is_exposed(&Exchange::of(Arc::new(ConnInfo {
@@ -394,11 +399,13 @@ mod tests {
                 proxied: None,
             })))
         };
-        assert!(exposed([203, 0, 113, 7], None));
-        assert!(!exposed([203, 0, 113, 7], Some(TlsLibrary::OpenSsl)));
-        assert!(!exposed([203, 0, 113, 7], Some(TlsLibrary::GnuTls)));
-        assert!(!exposed([127, 0, 0, 1], None));
-        assert!(!exposed([10, 0, 0, 5], None));
+        let far = [203, 0, 113, 7];
+        assert!(exposed(far, None, false));
+        assert!(!exposed(far, Some(TlsLibrary::OpenSsl), false));
+        assert!(!exposed(far, Some(TlsLibrary::GnuTls), false));
+        assert!(!exposed(far, None, true));
+        assert!(!exposed([127, 0, 0, 1], None, false));
+        assert!(!exposed([10, 0, 0, 5], None, false));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One conn: both flows, and which end of it this is, told by what it sends.
 
-use eaves_common::{ConnId, EndReason, Flow, Role};
+use eaves_common::{ConnId, EndReason, Flow, Role, Transport};
 
 use super::order::{Fin, Last, Order};
 use super::{Books, Chunk, Consumer, Direction, Env, Options, Parting, Piece, Word};
@@ -78,10 +78,12 @@ impl<C: Consumer> Conn<C> {
         match &mut self.stage {
             Stage::Undecided(undecided) => {
                 open.time = undecided.open.time;
+                open.upper = undecided.open.upper;
                 undecided.open = open;
             }
             Stage::Heard(consumer, _) => {
-                open.time = consumer.info().time;
+                let before = consumer.info();
+                (open.time, open.upper) = (before.time, before.upper);
                 consumer.reopen(open);
             }
             Stage::NotHttp(_) => {}
@@ -120,6 +122,11 @@ impl<C: Consumer> Conn<C> {
         self.last = data.time;
         self.expired = false;
         let (stage, flow) = (&mut self.stage, data.flow);
+        if let Stage::Undecided(undecided) = stage {
+            let open = &mut undecided.open;
+            let counted = data.sequence || open.library.is_some();
+            open.upper = !counted && open.transport == Some(Transport::Tcp);
+        }
         let context = &mut *env.context;
         if other.is_waiting() {
             // Bytes the other way are later than what it waits for.

@@ -19,7 +19,7 @@ pub(in crate::detect) const ROW: Row = Row {
     cwe: &[319],
     attack: &["T1040"],
     means: "A credential, a login or personal data passes where others on the way can read and change it.",
-    decides: "A connection that was heard and has no TLS, whose peer is neither this host nor a trusted proxy, with a credential, on a login route, or with personal data. One incident for each endpoint.",
+    decides: "A connection that was heard and has no TLS, neither a library's nor the kernel's, whose peer is neither this host nor a trusted proxy, with a credential, on a login route, or with personal data. One incident for each endpoint.",
     fools: "A tunnel outside of this host that Eaves cannot see (WireGuard, a mesh with its own hosts): name its addresses in `identity.trusted_proxies`.",
     advice: "Serve this endpoint over TLS alone, and take credentials that passed for known.",
 };

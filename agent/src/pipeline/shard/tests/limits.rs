@@ -1,8 +1,9 @@
-//! What is kept of bodies, what the kernel is told to skip, and what a call moves beyond what is copied.
+//! What is kept of bodies, what the kernel is told to skip, what a call moves beyond what is copied, and what
+//! the kernel has between.
 
 use eaves_common::{Flow, Missing};
 
-use super::{AFTER_GAP, GET, OK, WHOLE, check};
+use super::{AFTER_GAP, GET, OK, WHOLE, check, turn};
 use crate::capture::ConnBuilder;
 use crate::stream::Word;
 
@@ -92,4 +93,27 @@ fn a_large_chunk_is_skipped_to_its_end() {
     );
     let (conn, flow) = (conn.conn, Flow::Sent);
     assert_eq!(out.words, [Word::SkipTo { conn, flow, until }]);
+}
+
+/// What is heard of a conn whose end that answers, and process, are told anew.
+#[track_caller]
+fn is_upper(mut conn: ConnBuilder, expected: bool) {
+    let mut records = turn(&mut conn);
+    conn.tgid += 1;
+    records.extend(turn(&mut conn));
+    let out = check(&records, &[WHOLE, WHOLE]);
+    let upper = out.exchanges.iter().map(|one| one.conn.open.upper);
+    assert_eq!(upper.collect::<Vec<_>>(), [expected; 2]);
+}
+
+#[test]
+fn what_tcp_does_not_count_passed_through_a_protocol_of_the_kernel() {
+    is_upper(ConnBuilder::tcp(1), false);
+    let encrypted = ConnBuilder {
+        upper: true,
+        positions: [0, 0],
+        ..ConnBuilder::tcp(1)
+    };
+    is_upper(encrypted, true);
+    is_upper(ConnBuilder::unix(1, 2), false);
 }
