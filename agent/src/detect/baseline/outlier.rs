@@ -24,7 +24,7 @@ pub(in crate::detect) const ROW: Row = Row {
     means: "What a caller does in five minutes is unlike what any other does. By itself it means nothing; beside another finding it says who to look at first.",
     decides: "Twelve features of each caller in 5 minutes (calls, endpoints, refusals, failures, writes, bytes in and out, ids, objects, pace, agents, time an answer takes) in 25 half-space \
         trees: one of 1000 callers whose neighbourhood is emptier than all others', after 2000 were seen. The title names the three features that make it odd.",
-    fools: "Being odd in no more than one feature. A quiet API where few callers are alike.",
+    fools: "Fewer than 20 calls in 5 minutes; being odd by little in one feature. A quiet API where few callers are alike.",
     advice: "Read the three features. Look for other findings of the same campaign.",
 };
 
@@ -197,5 +197,115 @@ impl Outlier {
         gains.sort_by(|(a, _), (b, _)| b.total_cmp(a));
         let names: Vec<&str> = gains.iter().take(3).map(|(_, name)| *name).collect();
         names.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ROW;
+    use crate::detect::tests::support::Trial;
+    use crate::detect::{Change, Facts, Id, Options};
+
+    /// Makes one call of a caller: its number within the window, and what tells callers apart.
+    type Call = fn(&mut Facts<'_>, u64, u64);
+
+    const WINDOW_S: u64 = 300;
+    const CALLERS: u64 = 420;
+
+    fn route(n: u64) -> std::borrow::Cow<'static, str> {
+        format!("/part{n}").into()
+    }
+
+    /// A customer reads and now and then orders; each a little otherwise.
+    fn customer(facts: &mut Facts<'_>, call: u64, mix: u64) {
+        facts.route = route((call + mix) % (3 + mix % 4));
+        if call % 9 == mix % 9 {
+            facts.method = b"POST";
+            facts.request_bytes = Some(300 + mix * 37 % 900);
+        }
+        facts.status = if (call + mix) % 19 == 0 { 404 } else { 200 };
+        facts.response_bytes = Some(900 + mix * 331 % 9000);
+        facts.duration_ns = Some((3 + mix % 9) * 1_000_000);
+    }
+
+    /// Six times five minutes of customers, which is enough to compare with.
+    fn customers() -> Trial {
+        let others = Id::ALL.iter().filter(|id| **id != ROW.id);
+        let change = Change {
+            disabled: true,
+            ..Change::default()
+        };
+        let mut trial = Trial::new(Options {
+            detectors: others.map(|id| (*id, change)).collect(),
+            ..Options::default()
+        });
+        for window in 0..6 {
+            for n in 0..CALLERS {
+                let mix = (n * 7919 + window * 104_729) % 1009;
+                let calls = 20 + mix % 7 + if mix % 8 == 0 { 50 } else { 0 };
+                for at in 0..calls {
+                    trial.look(window * WINDOW_S + at * 290 / calls, |facts| {
+                        customer(facts, at, mix);
+                        facts.client = Some([10, 0, n as u8, (n >> 8) as u8].into());
+                    });
+                }
+            }
+        }
+        // One of a thousand is further out than all the others.
+        assert!(trial.told.len() <= 3, "{:?}", trial.words());
+        trial
+    }
+
+    /// Whether a caller of `calls` calls such as `call` makes is an outlier among `customers`.
+    #[track_caller]
+    fn check(
+        customers: &Trial,
+        (calls, client): (u64, fn(u64) -> [u8; 4]),
+        call: Call,
+        expected: bool,
+    ) {
+        let mut trial = Trial::new(Options::default());
+        trial.detectors = customers.detectors.clone();
+        for at in 0..calls {
+            trial.look(6 * WINDOW_S + at * 290 / calls, |facts| {
+                call(facts, at, 5);
+                facts.user = Some(b"eve");
+                facts.client = Some(client(at).into());
+            });
+        }
+        trial.look(7 * WINDOW_S, |facts| facts.user = Some(b"eve"));
+        let words = trial.words();
+        let opened = words.iter().any(|word| word == "anom-01 Open");
+        assert_eq!(opened, expected, "{words:?}");
+    }
+
+    #[test]
+    fn who_is_odd_in_many_ways_is_told_and_who_is_busy_is_not() {
+        let here = |_| [10, 9, 9, 9];
+        let grabs: Call = |facts, call, _| {
+            facts.route = route(call);
+            facts.status = [200, 403, 404, 500][call as usize % 4];
+            facts.method = b"PUT";
+            facts.request_bytes = Some(4 << 20);
+            facts.duration_ns = Some(4_000_000_000);
+            facts.agent = Box::leak(format!("agent{call}").into_bytes().into_boxed_slice());
+        };
+        let customers = customers();
+        check(&customers, (90, here), grabs, true);
+        // From an address for each call, and between calls as customers make them.
+        let from_many = |n| [10, 8, n as u8, 1];
+        let hides: Call = |facts, call, mix| {
+            customer(facts, call, mix);
+            if call % 3 > 0 {
+                facts.route = route(call);
+                facts.status = [403, 500][call as usize % 2];
+                facts.request_bytes = Some(4 << 20);
+                facts.duration_ns = Some(4_000_000_000);
+            }
+        };
+        check(&customers, (120, from_many), hides, true);
+        check(&customers, (60, here), customer, false);
+        // What the catalogue says fools it.
+        check(&customers, (19, here), grabs, false);
     }
 }
