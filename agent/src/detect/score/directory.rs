@@ -6,13 +6,11 @@ use super::{Class, Found, Place, ScorerError, View};
 
 /// What opens this grammar.
 pub(super) const GATE: &[&str] = &[
-    "*)",
+    "*",
     ")(",
     "(&",
     "(|",
     "(!",
-    "*|",
-    "=*",
     "!(",
     "&(",
     "|(",
@@ -28,12 +26,9 @@ pub(super) const GATE: &[&str] = &[
     "starts-with(",
     "ancestor",
     "parent::",
-    "//*",
-    "/*[",
     "doc(",
     ")&",
     ")!",
-    "*(",
 ];
 
 const RULES: &[Rule] = &[

@@ -216,6 +216,11 @@ const RULES: &[Rule] = &[
         r"(?:^|[\x22'=>\s/])file:/{1,3}(?:[a-z]:|[\w.%-]+)",
     ),
     rule(
+        "address_for_code",
+        5,
+        r"^\s*(?:https?|ftps?)://[^\s?#/]{3,}",
+    ),
+    rule(
         "code_by_address",
         5,
         r"^\s*(?:https?|ftps?)://[^\s?#]{3,}\.(?:php\d?|txt|inc|jsp|asp|sh|pl|dat|phtml|gif\?|jpg\?)(?:\?|\x00|;|$)",
@@ -281,6 +286,9 @@ impl Path {
             {
                 return;
             }
+            if rule.name == "address_for_code" && !names_code(view.name) {
+                return;
+            }
             if rule.name == "code_by_address"
                 && !names_file(view.name)
                 && !by_number(view.low)
@@ -312,6 +320,31 @@ impl Path {
             );
         }
     }
+}
+
+/// Settings of applications that say where their own code lies; never on another host.
+const CODE_PATHS: &[&str] = &[
+    "absolute_path",
+    "absolutepath",
+    "_conf[path",
+    "doc_root",
+    "docroot",
+    "document_root",
+    "include_path",
+    "includepath",
+    "inc_dir",
+    "incdir",
+    "lib_path",
+    "libpath",
+    "root_path",
+    "rootpath",
+    "root_dir",
+];
+
+/// Whether a parameter of this name is one of them.
+fn names_code(name: &[u8]) -> bool {
+    let name = name.to_ascii_lowercase();
+    CODE_PATHS.iter().any(|word| find(&name, word).is_some())
 }
 
 /// Whether the parameter's name says that it takes a file.

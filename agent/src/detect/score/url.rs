@@ -9,6 +9,24 @@ use super::{Class, Found, Place, View};
 
 /// What opens this grammar.
 pub(super) const GATE: &[&str] = &[
+    "\u{2044}",
+    "\u{2215}",
+    "\u{2216}",
+    "\u{29f5}",
+    "\u{29f8}",
+    "\u{29f9}",
+    "\u{ff0f}",
+    "\u{ff3c}",
+    "\u{fe68}",
+    "\u{3031}",
+    "\u{3032}",
+    "\u{3033}",
+    "\u{3034}",
+    "\u{3035}",
+    "\u{309d}",
+    "\u{309e}",
+    "\u{30fd}",
+    "\u{30fe}",
     "://",
     "//",
     "/\t/",
@@ -215,6 +233,14 @@ fn weigh(low: &[u8], going: bool, place: Place) -> Option<(u8, &'static str)> {
     None
 }
 
+/// Letters that are drawn as slashes, and marks of Japanese that repeat the letter before them and begin
+/// no word: what hides that a host's name follows.
+const MARKS: &[&str] = &[
+    "\u{2044}", "\u{2215}", "\u{2216}", "\u{29f5}", "\u{29f8}", "\u{29f9}", "\u{ff0f}", "\u{ff3c}",
+    "\u{fe68}", "\u{3031}", "\u{3032}", "\u{3033}", "\u{3034}", "\u{3035}", "\u{309d}", "\u{309e}",
+    "\u{30fd}", "\u{30fe}",
+];
+
 /// `//host`, `/\host`, `localhost/`, and their like.
 fn without_scheme(
     low: &[u8],
@@ -228,6 +254,14 @@ fn without_scheme(
         .filter(|byte| matches!(byte, b'/' | b'\\' | b'\t'))
         .count()
         >= 2;
+    if going
+        && slashes == b"/"
+        && place != Place::Path
+        && MARKS.iter().any(|mark| starts(rest, mark))
+    {
+        let behind = host(rest);
+        return behind.name.contains(&b'.').then_some((5, "odd_slashes"));
+    }
     // A NUL ends the host for one reader and not for the other.
     if going && doubled && place != Place::Path && memchr::memchr(0, slice(rest, 0, 64)).is_some() {
         return Some((5, "odd_host"));
@@ -472,6 +506,8 @@ mod tests {
             "//evil\0.example",
             "//good.example@https:///evil.example/",
             "/evil.example//..",
+            "/\u{ff0f}evil.example",
+            "/\u{3031}evil.example/x",
         ] {
             assert!(
                 score_named(Class::Url, "redirect_uri", value) >= 5,

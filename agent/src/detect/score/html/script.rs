@@ -48,6 +48,7 @@ pub(in super::super) const GATE: &[&str] = &[
     "data:,",
     "new image",
     "[][",
+    "![]",
     "srcdoc",
     ".cookie",
     "ript:",
@@ -124,7 +125,7 @@ const RULES: &[Rule] = &[
     rule(
         "letters_from_brackets",
         5,
-        r"\[\s*[+ ]!*[+ ]{0,3}\[\]\s*\]|\+!!\[\]",
+        r"\[\s*[+ ]!*[+ ]{0,3}\[\]\s*\]|\+!!\[\]|^\s*[+-]?!{1,2}\[\]\s*$",
     ),
     // `"in valueOf=`: leaves a string and gives an object the function that is called for its value.
     rule(

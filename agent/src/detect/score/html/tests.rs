@@ -37,6 +37,8 @@ fn ways_around_words_are_found() {
         "please call `me`",
         "the document is here",
         "<p style=\"color:red\">x</p>",
+        "<p style=\"color:{{colour}};top:0\">x</p>",
+        "<p style=\"color:red/* as agreed */\">x</p>",
     ] {
         quiet(value);
     }
@@ -51,6 +53,9 @@ fn what_a_browser_runs_is_found() {
         "<a href=\"javascript:alert(1)\">x</a>",
         "<iframe srcdoc='<b>'></iframe>",
         "<div style=\"width:expression(alert(1))\">",
+        "<p style=\"color:a{b;top:0\">",
+        "<p style=\"color:a}b\">",
+        "<p style=\"color:red/*;top:0\">",
         "\" onmouseover=\"alert(1)",
         "<object data=x>",
         "</textarea><b>",

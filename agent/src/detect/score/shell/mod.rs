@@ -336,7 +336,7 @@ fn command(view: &View<'_>, start: usize, before: Before) -> (u8, usize) {
     let rest = from(low, next);
     let mut argument = argument(name, rest);
     if EDITORS.iter().any(|editor| editor.as_bytes() == name)
-        && memchr::memmem::find(slice(rest, 0, 80), b" +").is_some()
+        && (memchr::memmem::find(slice(rest, 0, 80), b" +").is_some() || leaves_editor(rest))
     {
         argument = Argument::Command;
     }
@@ -398,6 +398,16 @@ fn unversioned(name: &[u8]) -> &[u8] {
 
 /// Names of parameters whose value is a command.
 const COMMAND_NAMES: &[&str] = &["cmd", "command", "exec", "execute", "shell"];
+
+/// Whether a command stands behind an exclamation mark, as editors take it: `x \!id`.
+fn leaves_editor(rest: &[u8]) -> bool {
+    let rest = slice(rest, 0, 80);
+    memchr::memchr_iter(b'!', rest).any(|mark| {
+        let before = slice(rest, 0, mark).last();
+        before.is_some_and(|byte| matches!(byte, b' ' | b'\\' | b':' | b'\''))
+            && at(rest, mark + 1).is_ascii_alphabetic()
+    })
+}
 
 /// Editors that run what stands behind `+`.
 const EDITORS: &[&str] = &["ex", "nvim", "vi", "view", "vim"];

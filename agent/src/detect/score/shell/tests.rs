@@ -85,6 +85,7 @@ fn what_hides_a_name_does_not_help() {
         "a;\n. shell nc -x",
         "1;.sh whoami",
         ";vim x +silent !id",
+        ";vim x  silent\\ \\!id  wq",
         "a&bcdboot/r x",
         ";at 2:00 \"echo a\"",
         "dir c:",
