@@ -223,7 +223,11 @@ mod tests {
             facts.method = b"POST";
             facts.request_bytes = Some(300 + mix * 37 % 900);
         }
-        facts.status = if (call + mix) % 19 == 0 { 404 } else { 200 };
+        facts.status = if (call + mix).is_multiple_of(19) {
+            404
+        } else {
+            200
+        };
         facts.response_bytes = Some(900 + mix * 331 % 9000);
         facts.duration_ns = Some((3 + mix % 9) * 1_000_000);
     }
@@ -242,7 +246,7 @@ mod tests {
         for window in 0..6 {
             for n in 0..CALLERS {
                 let mix = (n * 7919 + window * 104_729) % 1009;
-                let calls = 20 + mix % 7 + if mix % 8 == 0 { 50 } else { 0 };
+                let calls = 20 + mix % 7 + if mix.is_multiple_of(8) { 50 } else { 0 };
                 for at in 0..calls {
                     trial.look(window * WINDOW_S + at * 290 / calls, |facts| {
                         customer(facts, at, mix);
