@@ -392,7 +392,7 @@ fn run(dir: &Path, kind: Mix, exchanges: u64) -> Cost {
         .keeping(Some(Keep::new(journal(&dir), Bodies::Findings)))
         .learning(Some(&dir.join("journal")))
         .detecting(Some(detect));
-    let mut options = pipeline::Options::from(&Config::default());
+    let mut options = pipeline::Options::of(&Config::default()).expect("no file is named");
     options.queue_bytes = u64::MAX;
     let mut source = Memory(Traffic::new().records(exchanges, kind).into_iter());
     let (before, start) = (allocations(), cpu_ns());

@@ -285,6 +285,10 @@ fn every_kind_of_call(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let with_deadline = |one: &&Exchange| one.value.pointer("/grpc/timeout_ns").is_some();
     let deadlines = report.exchanges.iter().filter(with_deadline).count();
     ensure!(deadlines == 1, "{deadlines} deadlines");
+    let message = |one: &Exchange| one.value.pointer("/grpc/status_message").cloned();
+    let messages: Vec<_> = report.exchanges.iter().filter_map(message).collect();
+    let refused = Value::from("no such cart: \u{fc} 100%");
+    ensure!(messages.contains(&refused), "told {messages:?}");
     report.balanced()
 }
 

@@ -114,7 +114,7 @@ fn of_file(file: &Path, args: &Args) -> anyhow::Result<Catalog> {
     })?;
     let session = Session {
         origin: reader.origin().clone(),
-        options: (&config).into(),
+        options: session::options(&config)?,
         identity: config.identity().context(Exit::Usage)?,
         outputs: Vec::new(),
         recorded: true,

@@ -68,7 +68,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     } else {
         let session = Session {
             origin,
-            options: (&config).into(),
+            options: session::options(&config)?,
             identity: config.identity().context(Exit::Usage)?,
             outputs: Vec::new(),
             lookup: None,

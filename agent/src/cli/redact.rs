@@ -15,7 +15,7 @@ use crate::capture::{Reader, Replay, Source as _};
 use crate::config::Role;
 use crate::content::Parts;
 use crate::exchange::Exchange;
-use crate::pipeline::{Options, Outcome, Shard};
+use crate::pipeline::{Outcome, Shard};
 use crate::redact::{Marker, Redactor};
 
 /// Explain what is masked in the exchanges of a recording
@@ -55,7 +55,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let reader = Reader::new(BufReader::new(file)).with_context(|| shown.clone())?;
     let redactor = session::redactor(&config, Secret::Origin(reader.origin()))?;
     let mut replay = Replay::new(reader, false);
-    let mut shard = Shard::new(&Options::from(&config).shard);
+    let mut shard = Shard::new(&session::options(&config)?.shard);
     let mut out = Outcome::default();
     let mut explainer = Explainer {
         redactor,

@@ -62,7 +62,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
     let reader = reader.with_context(|| args.file.display().to_string())?;
     let session = Session {
         origin: reader.origin().clone(),
-        options: (&config).into(),
+        options: session::options(&config)?,
         identity: config.identity().context(Exit::Usage)?,
         outputs: vec![watch::to_stdout(args.json, args.filter.as_ref(), globals)],
         lookup: None,

@@ -44,7 +44,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let _api = api(&config, &tapped, &board)?;
     let session = Session {
         origin: session::origin(&probe),
-        options: (&config).into(),
+        options: session::options(&config)?,
         identity: config.identity().context(Exit::Usage)?,
         outputs,
         lookup: session::look_up(&config, &redactor)?,

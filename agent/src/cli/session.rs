@@ -71,6 +71,14 @@ impl HearArgs {
     }
 }
 
+/// How the pipeline is built.
+///
+/// # Errors
+/// A descriptor file that the configuration names cannot be read.
+pub(super) fn options(config: &Config) -> anyhow::Result<pipeline::Options> {
+    pipeline::Options::of(config).context(Exit::Usage)
+}
+
 /// Name of this host.
 pub(super) fn host_name() -> String {
     read("/proc/sys/kernel/hostname")

@@ -65,7 +65,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
     let redactor = session::redactor(&config, session::Secret::Run)?;
     let session = Session {
         origin: session::origin(&probe),
-        options: (&config).into(),
+        options: session::options(&config)?,
         identity: config.identity().context(Exit::Usage)?,
         outputs: vec![to_stdout(args.json, args.filter.as_ref(), globals)],
         lookup: session::look_up(&config, &redactor)?,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::openapi::{self, OpenapiError};
+use super::protobuf::{self, DescriptorError};
 use super::{Config, Identity, Mode, Period, Role, Size};
 use crate::detect::Specification;
 use crate::protocol::http1;
@@ -80,10 +81,12 @@ impl Config {
         }
     }
 
-    /// What is kept of exchanges.
-    #[must_use]
-    pub fn exchange(&self) -> exchange::Options {
-        exchange::Options {
+    /// What is kept of exchanges, and what the descriptor files that are named say of them.
+    ///
+    /// # Errors
+    /// [`DescriptorError`] if one of them cannot be read.
+    pub fn exchange(&self) -> Result<exchange::Options, DescriptorError> {
+        Ok(exchange::Options {
             request_body_bytes: self.capture.body.request.to_usize(),
             response_body_bytes: self.capture.body.response.to_usize(),
             limits: http1::Limits {
@@ -92,8 +95,9 @@ impl Config {
             },
             servers: self.capture.roles.contains(&Role::Server),
             clients: self.capture.roles.contains(&Role::Client),
+            schema: Arc::new(protobuf::read(&self.identity.protobuf)?),
             ..exchange::Options::default()
-        }
+        })
     }
 
     /// How it is known who asked and for what, with the routes of the OpenAPI documents that are named.

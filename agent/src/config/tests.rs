@@ -129,7 +129,7 @@ limits: { memory: 64MiB, connections: 99, connection: 512KiB, idle: 2s, forget: 
 ",
     )
     .unwrap();
-    let (stream, exchange) = (config.stream(), config.exchange());
+    let (stream, exchange) = (config.stream(), config.exchange().unwrap());
     assert_eq!((stream.conns, stream.conn_bytes), (99, 512 * 1024));
     assert_eq!(stream.bytes, 16 << 20);
     assert_eq!(
@@ -143,9 +143,33 @@ limits: { memory: 64MiB, connections: 99, connection: 512KiB, idle: 2s, forget: 
 }
 
 #[test]
+fn what_is_wrong_with_a_descriptor_file_is_said() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/grpc");
+    let said = |names: &[&str]| {
+        let mut config = Config::default();
+        config.identity.protobuf = names.iter().map(|name| fixtures.join(name)).collect();
+        config
+            .exchange()
+            .map(|_| ())
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(said(&["shop.pb"]), Ok(()));
+    let path = |name| fixtures.join(name).display().to_string();
+    let why = "is no descriptor file, as `protoc --descriptor_set_out` writes them";
+    assert_eq!(
+        said(&["shop.pb", "shop.proto"]),
+        Err(format!("identity.protobuf: {}: {why}", path("shop.proto")))
+    );
+    assert_eq!(
+        said(&["none.pb"]),
+        Err(format!("identity.protobuf: {}", path("none.pb")))
+    );
+}
+
+#[test]
 fn defaults_of_the_rooms_are_those_of_the_file() {
     let config = Config::default();
-    let (stream, exchange) = (config.stream(), config.exchange());
+    let (stream, exchange) = (config.stream(), config.exchange().unwrap());
     let clients = false;
     let default = crate::exchange::Options::default();
     assert_eq!(exchange, crate::exchange::Options { clients, ..default });

@@ -45,6 +45,10 @@ pub struct Identity {
     /// against them (`inv-01`, `inv-02`, `inv-03`).
     #[schemars(length(max = 64), extend("x-check-items" = "absolute_path"))]
     pub openapi: Vec<PathBuf>,
+    /// Descriptor files of protobuf, by which fields of gRPC's messages are named: what `protoc
+    /// --include_imports --descriptor_set_out=FILE` writes.
+    #[schemars(length(max = 64), extend("x-check-items" = "absolute_path"))]
+    pub protobuf: Vec<PathBuf>,
     /// Words in paths by which an endpoint is sensitive, beside those that are known.
     pub sensitive: SensitiveWords,
 }
@@ -196,6 +200,7 @@ impl Default for Identity {
             login_routes: Vec::new(),
             routes: Vec::new(),
             openapi: Vec::new(),
+            protobuf: Vec::new(),
             sensitive: SensitiveWords::default(),
         }
     }

@@ -251,6 +251,9 @@ pub struct Grpc<'a> {
     /// How it ended: 0 is well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status_code: Option<u32>,
+    /// What the server says of that, masked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status_message: Option<Text<'a>>,
     /// Nanoseconds that the client gave the call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_ns: Option<u64>,
@@ -274,15 +277,25 @@ pub struct Grpc<'a> {
     pub response_fields: Vec<ProtobufField<'a>>,
 }
 
-/// A field of protobuf messages, as it is without their schema.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+/// A field of protobuf messages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ProtobufField<'a> {
     /// Its number, behind those of the messages it stands in: `3.1`.
     pub number: &'a str,
+    /// Its name, behind those of the fields it stands in, `items.sku`, by a descriptor file
+    /// (`identity.protobuf`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<&'a str>,
+    /// Its type as declared there: `string`, `repeated shop.Item`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub declared: Option<&'a str>,
+    /// Names of the values it had, if it is an enum; up to 8.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<&'a str>,
     /// Its type, as the wire shows it.
     #[serde(rename = "type")]
     pub kind: ProtobufType,
-    /// How many times it came.
+    /// How many times it came; of numbers that came packed, how many.
     pub times: u32,
 }
 

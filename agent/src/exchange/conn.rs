@@ -15,6 +15,7 @@ use super::pair::{Overtaken, Pairs};
 use super::{ConnInfo, Exchange, Reason, Seen};
 use crate::capture::ConnOpen;
 use crate::clock::Ktime;
+use crate::protocol::grpc::Schema;
 use crate::protocol::http1::{Asked, Ending, Framing, Limits, Message, Parser, Place, Side, Step};
 use crate::protocol::{Anomalies, Anomaly, Opening, opening};
 use crate::stream::{self, Chunk, Consumer, Direction, GapReason, Parting, Piece};
@@ -25,7 +26,7 @@ use early::Early;
 const NO_MESSAGE_BYTES: u64 = 256 * 1024;
 
 /// What is kept of exchanges.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Most bytes kept of a request's body.
     pub request_body_bytes: usize,
@@ -42,6 +43,8 @@ pub struct Options {
     pub early_ns: u64,
     /// Most bytes that wait so.
     pub early_bytes: usize,
+    /// What fields of gRPC's messages are called.
+    pub schema: Arc<Schema>,
 }
 
 impl Default for Options {
@@ -54,6 +57,7 @@ impl Default for Options {
             clients: true,
             early_ns: 5_000_000,
             early_bytes: 64 * 1024,
+            schema: Arc::default(),
         }
     }
 }

@@ -109,9 +109,13 @@ fn decode(half: &mut Half, arrival: &mut Arrival, most: usize) -> bool {
 }
 
 /// The fields of the messages of a body, of those that are kept.
-fn fields(form: grpc::Form, half: &Half, most: usize) -> Vec<grpc::Field> {
+fn fields(
+    form: grpc::Form,
+    half: &Half,
+    most: usize,
+    mut fields: grpc::Fields<'_>,
+) -> Vec<grpc::Field> {
     let coded_as = half.head.field("grpc-encoding");
-    let mut fields = grpc::Fields::default();
     grpc::kept_messages(form, &half.body.content, |is_coded, message| {
         if !is_coded {
             fields.message(message);
@@ -141,6 +145,11 @@ fn call(exchange: &Exchange, calls: &Calls, options: &Options) -> Grpc {
             bytes: messages.bytes().filter(|_| counted),
         }
     };
+    let told = |half: Option<&Half>, most, of| {
+        let names = grpc::Fields::new(&options.schema, of);
+        half.map_or_else(Vec::new, |half| fields(calls.form, half, most, names))
+    };
+    let [asked, answered] = options.schema.method(service, method);
     Grpc {
         service: service.to_vec(),
         method: method.to_vec(),
@@ -151,11 +160,7 @@ fn call(exchange: &Exchange, calls: &Calls, options: &Options) -> Grpc {
         timeout_ns: request.and_then(|half| grpc::timeout_ns(&half.head)),
         request: count(&calls.request, request),
         response: count(&calls.response, response),
-        request_fields: request
-            .map(|half| fields(calls.form, half, options.request_body_bytes))
-            .unwrap_or_default(),
-        response_fields: response
-            .map(|half| fields(calls.form, half, options.response_body_bytes))
-            .unwrap_or_default(),
+        request_fields: told(request, options.request_body_bytes, asked),
+        response_fields: told(response, options.response_body_bytes, answered),
     }
 }

@@ -182,10 +182,10 @@ impl Pairs {
         let Some(ordinal) = self.responding else {
             return false;
         };
-        let options = books.context.options;
+        let options = &books.context.options;
         let goes = self
             .by_ordinal(ordinal)
-            .is_some_and(|open| open.go_over(&options));
+            .is_some_and(|open| open.go_over(options));
         if goes {
             self.requesting = Some(ordinal);
         }

@@ -30,7 +30,7 @@ use std::thread;
 
 use crate::capture::{KernelCounters, Source};
 use crate::clock::Ktime;
-use crate::config::Config;
+use crate::config::{Config, DescriptorError};
 use crate::detect::score::ScorerError;
 use crate::telemetry::Counters;
 
@@ -76,7 +76,7 @@ impl Counted {
 }
 
 /// How a pipeline is built.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// The stages keyed by conn.
     pub shard: ShardOptions,
@@ -84,15 +84,19 @@ pub struct Options {
     pub queue_bytes: u64,
 }
 
-impl From<&Config> for Options {
-    fn from(config: &Config) -> Self {
-        Self {
+impl Options {
+    /// As `config` has it, with the descriptor files that it names.
+    ///
+    /// # Errors
+    /// One of them cannot be read.
+    pub fn of(config: &Config) -> Result<Self, DescriptorError> {
+        Ok(Self {
             shard: ShardOptions {
                 stream: config.stream(),
-                exchange: config.exchange(),
+                exchange: config.exchange()?,
             },
             queue_bytes: config.queue_bytes(),
-        }
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use crate::stream::{self, Env, Table, Word};
 use crate::telemetry::{Counter, Counters};
 
 /// Bounds of a shard, and what it keeps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// Of conns.
     pub stream: stream::Options,
@@ -44,7 +44,7 @@ impl Shard {
         Self {
             table: Table::new(options.stream),
             context: Context {
-                options: options.exchange,
+                options: options.exchange.clone(),
                 out: Vec::new(),
             },
             counters: Counters::default(),

@@ -7,6 +7,7 @@ use super::{Marker, Redactor, excerpt, pseudonym};
 use crate::content::{Container, Parts, Side};
 use crate::exchange::{Exchange, Head, Mark, Marks, Secret, Span};
 use crate::keyed::KeyedHash;
+use crate::protocol::grpc;
 
 /// What stays of a value whose form is kept.
 const LAST: usize = 4;
@@ -27,6 +28,8 @@ pub struct Masked {
     excerpts: Vec<String>,
     /// What may be shown of what the process did, by the detector it proves.
     proofs: Vec<(&'static str, String)>,
+    /// What the server says of how a call of gRPC ended.
+    status_message: Option<Vec<u8>>,
     marker: Marker,
 }
 
@@ -67,6 +70,37 @@ impl Masked {
                 self.excerpts(exchange, &parts, &marks, redactor);
             }
         }
+        self.status_message = self.message_of_grpc(exchange, redactor);
+    }
+
+    /// The status message of a call, percent-decoded: by the field it came in, if something is masked
+    /// there, else as any text is searched. Of gRPC-Web it may stand in the body.
+    fn message_of_grpc(&mut self, exchange: &Exchange, redactor: &Redactor) -> Option<Vec<u8>> {
+        let sent = exchange.known.spoken.grpc.as_ref()?.message.as_deref()?;
+        let in_head = |head: &Head, container: fn(u16) -> Container| {
+            let at = head
+                .fields()
+                .position(|(name, _)| name.eq_ignore_ascii_case(b"grpc-message"))?;
+            let place = (Side::Response, container(u16::try_from(at).ok()?));
+            let masked = self.pieces.iter().find(|one| (one.0, one.1) == place)?;
+            self.bytes.get(masked.2.clone())
+        };
+        let response = exchange.response.as_ref();
+        let masked = response.and_then(|half| {
+            let trailers = half.trailers.as_deref();
+            let trailer = trailers.and_then(|head| in_head(head, Container::Trailer));
+            trailer.or_else(|| in_head(&half.head, Container::Field))
+        });
+        if let Some(masked) = masked {
+            return Some(grpc::message(masked));
+        }
+        let text = grpc::message(sent);
+        Some(self.marker.mask_text(redactor, &text).into_bytes())
+    }
+
+    /// What the server says of how a call of gRPC ended.
+    pub(super) fn status_message(&self) -> Option<&[u8]> {
+        self.status_message.as_deref()
     }
 
     fn excerpts(

@@ -166,7 +166,7 @@ pub fn seal<'a>(
         server,
         tls: tls(conn),
         url: request.map(|m| scheme_of(conn, m, url(&m.head, masked))),
-        grpc: spoken.grpc.as_deref().map(grpc),
+        grpc: spoken.grpc.as_deref().map(|call| grpc(call, masked)),
         graphql: operation::graphql(exchange),
         rpc: operation::rpc(exchange),
         websocket: websocket::websocket(exchange, masked),
@@ -384,7 +384,7 @@ fn note_codings<'a>(body: &mut Option<event::Body<'a>>, head: &'a Head, decoded:
     }
 }
 
-fn grpc(call: &Grpc) -> event::Grpc<'_> {
+fn grpc<'a>(call: &'a Grpc, masked: &'a Masked) -> event::Grpc<'a> {
     let named = |name: &'_ [u8]| !name.is_empty();
     event::Grpc {
         service: Some(call.service.as_slice())
@@ -394,6 +394,7 @@ fn grpc(call: &Grpc) -> event::Grpc<'_> {
             .filter(|name| named(name))
             .map(Text),
         status_code: call.status,
+        status_message: masked.status_message().map(Text),
         timeout_ns: call.timeout_ns,
         request_messages: call.request.count,
         response_messages: call.response.count,

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 mod golden;
+mod grpc;
 mod masks;
 mod pii;
 mod websocket;

@@ -65,8 +65,8 @@ impl Grpc {
     fn bytes(&self) -> usize {
         let message = self.message.as_ref().map_or(0, Vec::capacity);
         let fields = [&self.request_fields, &self.response_fields].map(|fields| {
-            let paths: usize = fields.iter().map(|field| field.path.capacity()).sum();
-            fields.capacity() * size_of::<Field>() + paths
+            let inner: usize = fields.iter().map(Field::bytes).sum();
+            fields.capacity() * size_of::<Field>() + inner
         });
         let names = self.service.capacity() + self.method.capacity();
         size_of::<Self>() + names + message + fields.iter().sum::<usize>()

@@ -6,11 +6,15 @@
 //! the place of the next prefix is lost, and with it the count.
 
 mod protobuf;
+mod schema;
+mod wire;
 
-pub use protobuf::{Field, Fields};
+pub use protobuf::{Field, Fields, Named};
+pub use schema::{Builder as SchemaBuilder, Message as MessageSchema, Schema, SchemaError};
 
 use super::Head;
 use crate::base64::value;
+use crate::hex;
 
 /// Bytes of gRPC-Web's trailers that are kept.
 const TRAILERS_MAX_BYTES: usize = 4096;
@@ -233,6 +237,26 @@ pub fn called(path: &[u8]) -> Option<(&[u8], &[u8])> {
 #[must_use]
 pub fn status(value: &[u8]) -> Option<u32> {
     str::from_utf8(value).ok()?.parse().ok()
+}
+
+/// The status message that a field holds, its percent-encoding taken off. What is not encoded as it
+/// should be stays as it came.
+#[must_use]
+pub fn message(value: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(value.len());
+    let mut rest = value;
+    while let Some((first, behind)) = rest.split_first() {
+        let byte = behind.split_first_chunk::<2>().filter(|_| *first == b'%');
+        let byte = byte.and_then(|(digits, behind)| Some((hex::decode::<1>(digits)?, behind)));
+        if let Some(([byte], behind)) = byte {
+            plain.push(byte);
+            rest = behind;
+        } else {
+            plain.push(*first);
+            rest = behind;
+        }
+    }
+    plain
 }
 
 /// Nanoseconds until the deadline that a request sets, by its `grpc-timeout` field: at most eight

@@ -1,11 +1,15 @@
-//! Messages of protobuf without their schema: which fields there are, and of what type, as the wire
-//! shows it (protobuf.dev, "Encoding").
+//! Messages of protobuf: which fields there are, and of what type, as the wire shows it (protobuf.dev,
+//! "Encoding"), and by name where the user gave their schema.
 //!
-//! Whether bytes are text or a message of their own the wire does not say: they are text if all of them
-//! can be read, else a message if they are one from end to end. No value is kept.
+//! Without one the wire does not say whether bytes are text or a message of their own: they are text if
+//! all of them can be read, else a message if they are one from end to end. A field that is not as its
+//! schema has it counts as unknown. No value is kept but the names of an enum's.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
+use super::schema::{Meaning, Member, Message, Schema};
+use super::wire::{self, Value};
 use crate::event::ProtobufType;
 
 /// Fields that are told apart of one direction.
@@ -17,8 +21,8 @@ const DEPTH_MAX: usize = 6;
 /// Messages of a body that are looked at.
 const MESSAGES_MAX: usize = 16;
 
-/// Largest number of a field.
-const NUMBER_MAX: u64 = (1 << 29) - 1;
+/// Values of an enum that are told of a field.
+const VALUES_MAX: usize = 8;
 
 /// A field.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,30 +31,84 @@ pub struct Field {
     pub path: String,
     /// Its type.
     pub kind: ProtobufType,
-    /// How many times it came.
+    /// How many times it came; of numbers that came packed, how many.
     pub times: u32,
+    /// What its schema says of it.
+    pub named: Option<Box<Named>>,
+}
+
+/// What a schema says of a field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Its name, behind those of the fields it stands in: `items.sku`.
+    pub name: String,
+    /// Its type, as declared: `repeated shop.Item`.
+    pub declared: Arc<str>,
+    /// Names of the values it had, if it is an enum.
+    pub values: Vec<Arc<str>>,
+}
+
+impl Named {
+    fn note(&mut self, value: Option<&Arc<str>>) {
+        if let Some(value) = value
+            && self.values.len() < VALUES_MAX
+            && !self.values.contains(value)
+        {
+            self.values.push(Arc::clone(value));
+        }
+    }
+}
+
+impl Field {
+    /// Memory it holds beyond its own size, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let named = self.named.as_deref().map_or(0, |named| {
+            size_of::<Named>()
+                + named.name.capacity()
+                + named.values.capacity() * size_of::<Arc<str>>()
+        });
+        self.path.capacity() + named
+    }
 }
 
 /// The fields of the messages of a body, in the order in which they came first.
-#[derive(Debug, Default)]
-pub struct Fields {
+#[derive(Debug)]
+pub struct Fields<'s> {
+    schema: &'s Schema,
+    of: Option<&'s Message>,
     found: Vec<Field>,
     messages: usize,
 }
 
-/// It is no message of protobuf.
-#[derive(Debug)]
-struct Broken;
+/// Where a field stands.
+#[derive(Debug, Default)]
+struct Path {
+    numbers: String,
+    names: String,
+    depth: usize,
+}
 
-impl Fields {
+impl<'s> Fields<'s> {
+    /// None yet, of messages that `schema` has as `of`.
+    #[must_use]
+    pub const fn new(schema: &'s Schema, of: Option<&'s Message>) -> Self {
+        Self {
+            schema,
+            of,
+            found: Vec::new(),
+            messages: 0,
+        }
+    }
+
     /// Takes in a message, the end of which may be cut off. One that is none is left out.
     pub fn message(&mut self, bytes: &[u8]) {
         if self.messages >= MESSAGES_MAX {
             return;
         }
         self.messages += 1;
-        if end(bytes).is_ok() {
-            self.walk(bytes, &mut String::new(), 0);
+        if wire::end(bytes).is_ok() {
+            self.walk(bytes, &mut Path::default(), self.of);
         }
     }
 
@@ -60,65 +118,141 @@ impl Fields {
         self.found
     }
 
-    fn walk(&mut self, mut rest: &[u8], path: &mut String, depth: usize) {
-        while let Ok(Some((number, value))) = next(&mut rest) {
-            let kind = value.kind(depth);
-            let outer = path.len();
-            if outer > 0 {
-                path.push('.');
-            }
+    fn walk(&mut self, mut rest: &[u8], path: &mut Path, of: Option<&'s Message>) {
+        let schema = self.schema;
+        while let Ok(Some((number, value))) = wire::next(&mut rest) {
+            let known = of.and_then(|message| message.field(number));
+            let known = known.and_then(|field| Some((field, meant(field, value)?)));
+            let outer = (path.numbers.len(), path.names.len());
+            let dot = if outer.0 > 0 { "." } else { "" };
             // Writing to a string does not fail.
-            let _ = write!(path, "{number}");
-            self.add(path, kind);
-            if let (ProtobufType::Message, Value::Bytes(bytes)) = (kind, value) {
-                self.walk(bytes, path, depth + 1);
-            }
-            path.truncate(outer);
-        }
-    }
-
-    fn add(&mut self, path: &str, kind: ProtobufType) {
-        let mut found = self.found.iter_mut();
-        if let Some(field) = found.find(|one| one.kind == kind && one.path == path) {
-            field.times = field.times.saturating_add(1);
-        } else if self.found.len() < FIELDS_MAX {
-            self.found.push(Field {
-                path: path.to_owned(),
-                kind,
-                times: 1,
-            });
-        }
-    }
-}
-
-/// What stands behind a field's tag.
-#[derive(Clone, Copy, Debug)]
-enum Value<'a> {
-    Varint,
-    Fixed32,
-    Fixed64,
-    Bytes(&'a [u8]),
-}
-
-impl Value<'_> {
-    fn kind(self, depth: usize) -> ProtobufType {
-        match self {
-            Self::Varint => ProtobufType::Varint,
-            Self::Fixed32 => ProtobufType::Fixed32,
-            Self::Fixed64 => ProtobufType::Fixed64,
-            Self::Bytes(bytes) => {
-                // Text seldom begins with a line feed, which is the tag of many a message.
-                let is_plain = bytes.first().is_none_or(|first| *first >= b' ');
-                let is_text = is_text(bytes);
-                if is_text && is_plain {
-                    ProtobufType::Text
-                } else if depth < DEPTH_MAX && end(bytes).is_ok_and(<[u8]>::is_empty) {
-                    ProtobufType::Message
-                } else if is_text {
-                    ProtobufType::Text
-                } else {
-                    ProtobufType::Bytes
+            let _ = write!(path.numbers, "{dot}{number}");
+            let (kind, times, inner) = if let Some((field, (kind, times))) = known {
+                path.names.push_str(dot);
+                path.names.push_str(&field.name);
+                (kind, times, field.meaning.message())
+            } else {
+                (guessed(value, path.depth), 1, None)
+            };
+            let found = self.add(path, kind, times);
+            if let (Some(found), Some((field, _))) = (found, known) {
+                let named = found.named.get_or_insert_with(|| {
+                    Box::new(Named {
+                        name: path.names.clone(),
+                        declared: Arc::clone(&field.declared),
+                        values: Vec::new(),
+                    })
+                });
+                if let Meaning::Enum(of) = field.meaning {
+                    each_number(value, |number| named.note(schema.value(of, number)));
                 }
+            }
+            if let (ProtobufType::Message, Value::Bytes(bytes)) = (kind, value)
+                && path.depth < DEPTH_MAX
+            {
+                path.depth += 1;
+                let inner = inner.and_then(|at| schema.message(at));
+                self.walk(bytes, path, inner);
+                path.depth -= 1;
+            }
+            path.numbers.truncate(outer.0);
+            path.names.truncate(outer.1);
+        }
+    }
+
+    fn add(&mut self, path: &Path, kind: ProtobufType, times: u32) -> Option<&mut Field> {
+        let is_it = |one: &Field| one.kind == kind && one.path == path.numbers;
+        let at = match self.found.iter().position(is_it) {
+            Some(at) => at,
+            None if self.found.len() < FIELDS_MAX => {
+                self.found.push(Field {
+                    path: path.numbers.clone(),
+                    kind,
+                    times: 0,
+                    named: None,
+                });
+                self.found.len() - 1
+            }
+            None => return None,
+        };
+        let field = self.found.get_mut(at)?;
+        field.times = field.times.saturating_add(times);
+        Some(field)
+    }
+}
+
+/// The type that a value has if it is what its schema says, and how many values it is; `None` if it is
+/// not.
+fn meant(field: &Member, value: Value<'_>) -> Option<(ProtobufType, u32)> {
+    let kind = match (field.meaning, value) {
+        (Meaning::Varint | Meaning::Enum(_), Value::Varint(_)) => ProtobufType::Varint,
+        (Meaning::Fixed32, Value::Fixed32) => ProtobufType::Fixed32,
+        (Meaning::Fixed64, Value::Fixed64) => ProtobufType::Fixed64,
+        (Meaning::Text, Value::Bytes(bytes)) if str::from_utf8(bytes).is_ok() => ProtobufType::Text,
+        (Meaning::Bytes, Value::Bytes(_)) => ProtobufType::Bytes,
+        (Meaning::Message(_), Value::Bytes(bytes))
+            if wire::end(bytes).is_ok_and(<[u8]>::is_empty) =>
+        {
+            ProtobufType::Message
+        }
+        // Numbers may come packed, one behind the other, if the field repeats.
+        (Meaning::Varint | Meaning::Enum(_), Value::Bytes(_)) if field.repeats => {
+            let mut count = 0;
+            let is_whole = each_number(value, |_| count += 1);
+            return is_whole.then_some((ProtobufType::Varint, count));
+        }
+        (Meaning::Fixed32, Value::Bytes(bytes)) if field.repeats => {
+            return packed(bytes, 4).map(|count| (ProtobufType::Fixed32, count));
+        }
+        (Meaning::Fixed64, Value::Bytes(bytes)) if field.repeats => {
+            return packed(bytes, 8).map(|count| (ProtobufType::Fixed64, count));
+        }
+        _ => return None,
+    };
+    Some((kind, 1))
+}
+
+/// Gives the number that a value is, or those that are packed in it; whether it is nothing else.
+fn each_number(value: Value<'_>, mut give: impl FnMut(u64)) -> bool {
+    match value {
+        Value::Varint(number) => {
+            give(number);
+            true
+        }
+        Value::Bytes(mut rest) => {
+            while let Ok(Some(number)) = wire::varint(&mut rest) {
+                give(number);
+            }
+            rest.is_empty()
+        }
+        Value::Fixed32 | Value::Fixed64 => false,
+    }
+}
+
+/// How many numbers of `size` bytes are packed in `bytes`.
+fn packed(bytes: &[u8], size: usize) -> Option<u32> {
+    let count = u32::try_from(bytes.len() / size).ok()?;
+    bytes.len().is_multiple_of(size).then_some(count)
+}
+
+/// The type of a value of which no schema tells.
+fn guessed(value: Value<'_>, depth: usize) -> ProtobufType {
+    match value {
+        Value::Varint(_) => ProtobufType::Varint,
+        Value::Fixed32 => ProtobufType::Fixed32,
+        Value::Fixed64 => ProtobufType::Fixed64,
+        Value::Bytes(bytes) => {
+            // Text seldom begins with a line feed, which is the tag of many a message.
+            let is_plain = bytes.first().is_none_or(|first| *first >= b' ');
+            let is_text = is_text(bytes);
+            if is_text && is_plain {
+                ProtobufType::Text
+            } else if depth < DEPTH_MAX && wire::end(bytes).is_ok_and(<[u8]>::is_empty) {
+                ProtobufType::Message
+            } else if is_text {
+                ProtobufType::Text
+            } else {
+                ProtobufType::Bytes
             }
         }
     }
@@ -133,72 +267,14 @@ fn is_text(bytes: &[u8]) -> bool {
     str::from_utf8(bytes).is_ok_and(reads)
 }
 
-/// What is left at the end of a message, where its rest is cut off.
-fn end(bytes: &[u8]) -> Result<&[u8], Broken> {
-    let mut rest = bytes;
-    while next(&mut rest)?.is_some() {}
-    Ok(rest)
-}
-
-/// The next field off the front of `rest`; `None` at its end, or where its rest is cut off, which then
-/// stays.
-fn next<'a>(rest: &mut &'a [u8]) -> Result<Option<(u64, Value<'a>)>, Broken> {
-    let mut input = *rest;
-    let Some(tag) = varint(&mut input)? else {
-        return Ok(None);
-    };
-    let number = tag >> 3;
-    if number == 0 || number > NUMBER_MAX {
-        return Err(Broken);
-    }
-    let value = match tag & 7 {
-        0 => varint(&mut input)?.map(|_| Value::Varint),
-        1 => split(&mut input, 8).map(|_| Value::Fixed64),
-        2 => match varint(&mut input)? {
-            Some(length) => split(&mut input, length).map(Value::Bytes),
-            None => None,
-        },
-        5 => split(&mut input, 4).map(|_| Value::Fixed32),
-        // Groups are of protobuf's first version, and no service of gRPC has them.
-        _ => return Err(Broken),
-    };
-    let Some(value) = value else {
-        return Ok(None);
-    };
-    *rest = input;
-    Ok(Some((number, value)))
-}
-
-/// A number of seven bits a byte, the lowest first; `None` if its end is cut off.
-fn varint(input: &mut &[u8]) -> Result<Option<u64>, Broken> {
-    let mut number = 0_u64;
-    for (at, byte) in input.iter().enumerate().take(10) {
-        number |= u64::from(byte & 0x7f) << (7 * at).min(63);
-        if byte & 0x80 == 0 {
-            *input = input.get(at + 1..).unwrap_or_default();
-            return Ok(Some(number));
-        }
-    }
-    if input.len() < 10 {
-        Ok(None)
-    } else {
-        Err(Broken)
-    }
-}
-
-fn split<'a>(input: &mut &'a [u8], length: u64) -> Option<&'a [u8]> {
-    let (front, rest) = input.split_at_checked(usize::try_from(length).ok()?)?;
-    *input = rest;
-    Some(front)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{FIELDS_MAX, Fields, ProtobufType};
+    use super::{FIELDS_MAX, Fields, ProtobufType, Schema};
 
     #[track_caller]
     fn check(messages: &[&[u8]], expected: &[(&str, ProtobufType, u32)]) {
-        let mut fields = Fields::default();
+        let schema = Schema::default();
+        let mut fields = Fields::new(&schema, None);
         for message in messages {
             fields.message(message);
         }
@@ -261,14 +337,16 @@ mod tests {
         let many: Vec<u8> = (1..=200_u32)
             .flat_map(|number| [(number << 3) as u8 | 0x80, (number >> 4) as u8, 1])
             .collect();
-        let mut fields = Fields::default();
+        let schema = Schema::default();
+        let mut fields = Fields::new(&schema, None);
         fields.message(&many);
         assert_eq!(fields.take().len(), FIELDS_MAX);
         let mut deep = b"\x08\x01".to_vec();
         for _ in 0..40 {
             deep = [&[0x0a, deep.len() as u8][..], &deep].concat();
         }
-        let mut fields = Fields::default();
+        let schema = Schema::default();
+        let mut fields = Fields::new(&schema, None);
         fields.message(&deep);
         let longest = fields.take().iter().map(|one| one.path.len()).max();
         assert_eq!(longest, Some(13));

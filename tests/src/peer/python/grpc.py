@@ -36,7 +36,7 @@ def talk(requests, _):
 
 
 def refuse(_, context):
-    context.abort(grpc.StatusCode.NOT_FOUND, "no such cart")
+    context.abort(grpc.StatusCode.NOT_FOUND, "no such cart: \u00fc 100%")
 
 
 def sleep(request, _):

@@ -182,3 +182,37 @@ fn fields_of_messages_of_grpc_are_told() {
     let paths: Vec<_> = call.request_fields.iter().map(|one| &*one.path).collect();
     assert_eq!((paths, call.response_fields.len()), (vec!["1", "2"], 0));
 }
+
+#[test]
+fn fields_go_by_names_where_the_user_gave_a_descriptor_file() {
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/grpc");
+    let order = std::fs::read(format!("{fixtures}/order.bin")).unwrap();
+    let mut config = crate::config::Config::default();
+    config.identity.protobuf = vec![format!("{fixtures}/shop.pb").into()];
+    let options = crate::pipeline::Options::of(&config).unwrap().shard;
+    let length = [0, 0, 0, 0, order.len() as u8];
+    let body = [&length[..], &order, &length, &order].concat();
+    let mut fields = Vec::new();
+    for method in ["Add", "Watch", "Take"] {
+        let head = format!(
+            "POST /shop.Cart/{method} HTTP/1.1\r\nContent-Type: application/grpc-web\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let mut conn = ConnBuilder::tcp(1);
+        let (mut shard, mut out) = (Shard::new(&options), Outcome::default());
+        shard.push(&conn.open(), &mut out);
+        let request = [head.as_bytes(), &body].concat();
+        shard.push(&conn.data(Flow::Received, &request), &mut out);
+        let response = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        shard.push(&conn.data(Flow::Sent, response), &mut out);
+        let call = out.exchanges[0].known.spoken.grpc.as_deref().unwrap();
+        let two = &call.request_fields[1];
+        let name = two.named.as_deref().map(|named| named.name.clone());
+        fields.push((two.path.clone(), name, two.times));
+    }
+    let items = |name: Option<&str>| ("2".to_owned(), name.map(str::to_owned), 4);
+    assert_eq!(
+        fields,
+        [items(Some("items")), items(Some("items")), items(None)]
+    );
+}
