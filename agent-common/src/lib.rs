@@ -24,7 +24,7 @@ pub use record::{
     OpenRecord, RecordHeader, RecordKind, TlsLibrary, Transport, data_flag, end_flag, open_flag,
 };
 pub use settings::{Offsets, Role, Settings};
-pub use sniff::{Sniff, is_tchar, names_path, sniff};
+pub use sniff::{Sniff, is_masked_frame, is_tchar, names_path, sniff};
 
 /// Version of everything in this crate that crosses the border. The agent refuses an object, and a
 /// capture file, whose number differs.

@@ -50,6 +50,27 @@ pub const fn sniff(head: &[u8; SNIFF_BYTES], len: usize) -> Sniff {
     head.request()
 }
 
+/// Whether a transfer of so many bytes that begins with `head` is just one frame that a client of
+/// WebSocket sends (RFC 6455 §5.2): the last or only one of a text or binary message, a ping or a pong,
+/// masked, its length written as it must be. Other bytes are that once in ten thousand.
+///
+/// It tells of a conn that was open before anyone listened: its handshake is over, and what a server
+/// sends, unmasked, looks like much else.
+#[inline(always)]
+#[must_use]
+pub const fn is_masked_frame(head: &[u8; SNIFF_BYTES], transfer_bytes: u64) -> bool {
+    let [first, second, third, fourth, ..] = *head;
+    let (opcode, flags) = (first & 0x0f, first & 0xf0);
+    let data = opcode == 1 || opcode == 2;
+    let control = opcode == 9 || opcode == 10;
+    // The bit for compressed messages (RFC 7692 §6) is of data alone.
+    let is_one = flags == 0x80 && (data || control) || flags == 0xc0 && data;
+    let short = (second & 0x7f) as u64;
+    let long = (third as u64) << 8 | fourth as u64;
+    let length = if short == 126 { long + 8 } else { short + 6 };
+    is_one && second & 0x80 != 0 && short != 127 && length == transfer_bytes
+}
+
 /// Whether a space and a slash follow each other in the first `len` bytes: of what [`sniff`] takes
 /// for a request, hardly anything but HTTP names a path right behind its first word.
 #[inline(always)]
@@ -269,7 +290,29 @@ const fn bits(from: u8, symbols: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{SNIFF_BYTES, Sniff, is_tchar, names_path, sniff};
+    use super::{SNIFF_BYTES, Sniff, is_masked_frame, is_tchar, names_path, sniff};
+
+    #[test]
+    fn a_frame_of_a_client_is_known_by_its_header_and_length() {
+        let is = |front: &[u8], bytes| {
+            let mut head = [0; SNIFF_BYTES];
+            head[..front.len()].copy_from_slice(front);
+            is_masked_frame(&head, bytes)
+        };
+        assert!(is(b"\x81\x85abcdhello", 11));
+        assert!(is(b"\xc2\xfe\x01\x00abcd", 264));
+        assert!(is(b"\x8a\x80abcd", 6));
+        assert!(is(b"\x89\x84abcdping", 10));
+        // Each wrong in one way: length, mask, opcode, reserved bits, a fragment, too long.
+        assert!(!is(b"\x81\x85abcdhello", 12));
+        assert!(!is(b"\x81\x05hello", 7));
+        assert!(!is(b"\x83\x85abcdhello", 11));
+        assert!(!is(b"\xa1\x85abcdhello", 11));
+        assert!(!is(b"\xca\x80abcd", 6));
+        assert!(!is(b"\x01\x85abcdhello", 11));
+        assert!(!is(b"\x81\xff\0\0\0\0\0\x01\0\0abcd", 65_550));
+        assert!(!is(b"GET / HTTP/1.1\r\n", 16));
+    }
 
     #[track_caller]
     fn check(input: &[u8], expected: Sniff) {

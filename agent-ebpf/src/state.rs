@@ -27,7 +27,8 @@ impl From<DropReason> for Dropped {
 pub(crate) const UNDECIDED: u32 = 0;
 /// Began like HTTP, but with too few bytes to tell whose they are: heard.
 pub(crate) const OPEN: u32 = 1;
-/// A frame of HTTP/2 could have begun, also where a conn goes on: heard, and the agent looks further.
+/// A frame of HTTP/2 or WebSocket could have begun, also where a conn goes on: heard, and the agent
+/// looks further.
 pub(crate) const FRAMED: u32 = 2;
 /// Looks like HTTP: heard, and the agent asked at each transfer whether it is.
 pub(crate) const LIKELY: u32 = 3;

@@ -3,7 +3,7 @@
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use eaves_common::{
     Counter, DropReason, Flow, Missing, REACH_MAX_BYTES, ReachKey, ReachValue, Role, SNIFF_BYTES,
-    Sniff, data_flag, names_path, open_flag, sniff,
+    Sniff, data_flag, is_masked_frame, names_path, open_flag, sniff,
 };
 
 use crate::conn::{SERVES_SHIFT, eaves_announce};
@@ -343,6 +343,7 @@ const PREFACE: u64 = 16;
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub(crate) extern "C" fn eaves_guess(at: u64, len: u64) -> u64 {
+    let bytes = len;
     let len = clamp::<{ SNIFF_BYTES as u64 }>(len);
     // As words: bytes would be made zero by a call.
     let mut head = [0_u64; 2];
@@ -361,6 +362,8 @@ pub(crate) extern "C" fn eaves_guess(at: u64, len: u64) -> u64 {
         Sniff::Frames => u64::from(FRAMED),
         Sniff::Response => u64::from(CERTAIN),
         Sniff::Open => u64::from(OPEN),
+        // A WebSocket whose handshake is long over.
+        Sniff::Other if is_masked_frame(&head, bytes) => u64::from(FRAMED),
         Sniff::Other => u64::from(UNDECIDED),
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use eaves_tests::agent::{Agent, Mode};
 use eaves_tests::event::Exchange;
-use eaves_tests::peer::{Conversation, Place, Said, WebSockets, converse};
+use eaves_tests::peer::{Conversation, Place, Said, WebSockets, converse, converse_late};
 use eaves_tests::process::text;
 use eaves_tests::sandbox::Sandbox;
 use eaves_tests::trial::under_both_taps;
@@ -25,7 +25,50 @@ pub(crate) fn trials() -> Vec<Trial> {
             conversation(sandbox, mode, library)
         })
     })
+    .chain(under_both_taps("websocket::joined_late", joined_late))
     .collect()
+}
+
+/// Connections that were open before the agent was.
+fn joined_late(sandbox: &Sandbox, mode: Mode) -> Result<()> {
+    let both = ["--role", "server", "--role", "client"];
+    let (truth, mut agent) = converse_late(sandbox, || Agent::watch(sandbox, mode, &both))?;
+    let place = Place::Tcp(truth.port);
+    let ended = |reported: &[Exchange], role: &str| -> Vec<Exchange> {
+        let reported = of(reported, role, &place).into_iter();
+        reported.filter(|one| !one.partial).collect()
+    };
+    let roles = ["server", "client"];
+    agent.settle(|reported| roles.iter().all(|role| ended(reported, role).len() == 2))?;
+    let report = agent.stop()?;
+    for role in roles {
+        let (mut told, reported) = (0, ended(&report.exchanges, role));
+        for exchange in &reported {
+            let seen = [&exchange.request_seen, &exchange.response_seen];
+            ensure!(seen == ["joined_late"; 2], "{}", exchange.line());
+            let code = exchange.value.pointer("/websocket/close_code");
+            ensure!(
+                code == Some(&Value::from(1001)),
+                "{role}: closed by {code:?}"
+            );
+            let (port, _) = closed(&truth, exchange.client_port)?;
+            let said: Vec<_> = truth.said.iter().filter(|one| one.port == port).collect();
+            let samples = exchange.value.pointer("/websocket/samples");
+            let samples = samples.and_then(Value::as_array).context("no samples")?;
+            // What was agreed on passed unseen: compressed messages are left as they are.
+            let plain = samples.iter().filter(|one| one.get("content").is_some());
+            for sample in plain {
+                told += 1;
+                one(sample, &said)?;
+            }
+        }
+        ensure!(
+            told >= 16,
+            "{role}: {told} messages of {} were told",
+            reported.len()
+        );
+    }
+    report.balanced()
 }
 
 fn conversation(sandbox: &Sandbox, mode: Mode, library: WebSockets) -> Result<()> {

@@ -82,6 +82,13 @@ impl Arrival {
         ..Self::WAITING
     };
 
+    /// A half that was under way before anyone listened.
+    pub(super) const JOINED_LATE: Self = Self {
+        progress: Progress::Arriving,
+        seen: Seen::JoinedLate,
+        ..Self::WAITING
+    };
+
     /// The head has come: the half it begins. What was missing before stays missing.
     pub(super) fn begin(
         &mut self,

@@ -179,6 +179,10 @@ impl Consumer for Conn {
         }
     }
 
+    fn is_websocket(&mut self, books: &mut Books<'_>) {
+        self.join_socket(books);
+    }
+
     fn unneeded(&self, direction: Direction, context: &Context) -> u64 {
         if self.http2.is_some() {
             // Frames are shorter than what is worth a word to the kernel.

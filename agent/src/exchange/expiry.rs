@@ -70,7 +70,7 @@ pub(super) fn close(mut open: Open, closing: Closing, books: &mut Books<'_>) {
         (Some(_), Some(_)) => Counter::ExchangesPaired,
         (Some(_), None) => Counter::ExchangesRequestOnly,
         (None, Some(_)) => Counter::ExchangesResponseOnly,
-        (None, None) if missing_bytes > 0 => Counter::ExchangesHeadless,
+        (None, None) if missing_bytes > 0 || socket.is_some() => Counter::ExchangesHeadless,
         (None, None) => return books.counters.add(Counter::ExchangesVoid, 1),
     };
     books.counters.add(counter, 1);

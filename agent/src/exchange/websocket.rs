@@ -1,11 +1,13 @@
 //! WebSocket inside an exchange: both ends' messages from the handshake to the close, which are told
 //! with each report of it.
 
+use std::sync::Arc;
+
 use super::body::{Arrival, Progress};
 use super::conn::Books;
 use super::known::{GrpcMessages, WebSocket};
 use super::pair::{Open, Pairs};
-use super::{Exchange, Options, Reason, Seen};
+use super::{ConnInfo, Exchange, Options, Reason, Seen};
 use crate::protocol::Anomalies;
 use crate::protocol::websocket::{Extensions, Reader, Samples, To, accepts};
 use crate::stream::Direction;
@@ -42,6 +44,15 @@ impl Socket {
             samples: Samples::new(options.request_body_bytes, options.response_body_bytes),
             close_code: None,
             counted: 0,
+        }
+    }
+
+    /// One that was open before anyone listened.
+    fn late(options: &Options) -> Self {
+        Self {
+            to_server: Reader::late(To::Server),
+            to_client: Reader::late(To::Client),
+            ..Self::new(Extensions::default(), options)
         }
     }
 
@@ -190,6 +201,19 @@ impl Pairs {
             self.requesting = Some(ordinal);
         }
         goes
+    }
+
+    /// It is one WebSocket that was open before anyone listened: an exchange whose heads nobody saw.
+    pub(super) fn join_socket(&mut self, info: &Arc<ConnInfo>, books: &mut Books<'_>) {
+        let ordinal = self.push(info, books);
+        self.requesting = Some(ordinal);
+        self.responding = Some(ordinal);
+        if let Some(open) = self.by_ordinal(ordinal) {
+            open.request = Arrival::JOINED_LATE;
+            open.response = Arrival::JOINED_LATE;
+            open.socket = Some(Box::new(Socket::late(&books.context.options)));
+            open.may_last(Direction::ToClient, books.now);
+        }
     }
 
     /// Does something with what goes in `direction` of the exchange that went over.

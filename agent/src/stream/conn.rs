@@ -1,11 +1,14 @@
 //! One conn: both flows, and which end of it this is, told by what it sends.
 
+mod late;
+
 use eaves_common::{ConnId, EndReason, Flow, Role, Transport};
 
 use super::order::{Fin, Last, Order};
 use super::{Books, Chunk, Consumer, Direction, Env, Options, Parting, Piece, Word};
 use crate::capture::{ConnOpen, Data, Ended};
 use crate::clock::Ktime;
+use crate::protocol::websocket::Late;
 use crate::protocol::{Opening, opening};
 use crate::telemetry::{Counter, Counters};
 
@@ -43,6 +46,8 @@ struct Undecided {
     open: ConnOpen,
     sent: Prefix,
     received: Prefix,
+    /// What could be a WebSocket that was open before.
+    late: Option<Box<Late>>,
 }
 
 /// The first bytes of a flow.
@@ -65,6 +70,7 @@ impl<C: Consumer> Conn<C> {
                 open,
                 sent: Prefix::default(),
                 received: Prefix::default(),
+                late: None,
             })),
         }
     }
@@ -292,6 +298,7 @@ impl<C: Consumer> Conn<C> {
                 size_of::<Undecided>()
                     + undecided.sent.bytes.capacity()
                     + undecided.received.bytes.capacity()
+                    + undecided.late.as_ref().map_or(0, |late| late.bytes())
             }
             Stage::Heard(consumer, _) => consumer.bytes(),
             Stage::NotHttp(_) => 0,
@@ -313,10 +320,20 @@ impl<C: Consumer> Conn<C> {
 
     /// Tells the kernel what it need not copy.
     fn say(&mut self, flow: Flow, env: &mut Env<'_, C>) {
+        let conn = self.id;
+        if let Stage::Undecided(undecided) = &self.stage
+            && undecided
+                .late
+                .as_ref()
+                .is_some_and(|late| late.is_hopeless())
+        {
+            env.counters.add(Counter::StreamConnsNotHttp, 1);
+            env.words.push(Word::NotHttp { conn });
+            return self.close(Parting::Ended, self.last, env);
+        }
         let Stage::Heard(consumer, role) = &mut self.stage else {
             return;
         };
-        let conn = self.id;
         if consumer.is_over() {
             env.counters.add(Counter::StreamConnsNotHttp, 1);
             env.words.push(Word::NotHttp { conn });
@@ -422,7 +439,8 @@ impl<C: Consumer> Stage<C> {
         };
         let prefix = undecided.prefix(flow);
         let Piece::Bytes(bytes) = piece else {
-            return prefix.forget(counters);
+            prefix.forget(counters);
+            return undecided.gap(flow, counters);
         };
         if prefix.bytes.is_empty() {
             prefix.time = time;
@@ -438,9 +456,13 @@ impl<C: Consumer> Stage<C> {
             }
             _ => {
                 prefix.forget(counters);
-                return counters.add(Counter::StreamBytesUndecided, bytes.len() as u64);
+                let Some(role) = undecided.search(flow, first, bytes, counters) else {
+                    return;
+                };
+                return self.join_websocket(role, time, context, counters);
             }
         };
+        undecided.give_up_search(counters);
         let open = std::mem::take(&mut undecided.open);
         let (sent, received) = (undecided.sent.take(), undecided.received.take());
         *self = Self::Heard(C::open(open, role), role);
@@ -479,6 +501,7 @@ impl Undecided {
     fn forget(&mut self, counters: &mut Counters) {
         self.sent.forget(counters);
         self.received.forget(counters);
+        self.give_up_search(counters);
     }
 }
 

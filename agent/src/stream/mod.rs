@@ -125,6 +125,9 @@ pub trait Consumer: Sized {
 
     /// A conn whose role is known: its first chunk follows.
     fn open(open: ConnOpen, role: Role) -> Self;
+    /// It is a WebSocket that was open before anyone listened: what follows begins with frames. Said
+    /// before the first chunk.
+    fn is_websocket(&mut self, _: &mut Books<'_, Self::Context>) {}
     /// The conn is held by another process now.
     fn reopen(&mut self, open: ConnOpen);
     /// The conn as it was opened last.

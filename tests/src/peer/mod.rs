@@ -44,7 +44,7 @@ pub use modern::{Call, Calls, calls, event_server, grpc, node_http2_server};
 pub use nginx::{Nginx, nginx};
 pub use script::{gunicorn, hyper_server, node_server, python_server, python_tls_server};
 pub use shop::Shop;
-pub use websocket::{Conversation, Said, WebSockets, converse};
+pub use websocket::{Conversation, Said, WebSockets, converse, converse_late};
 
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]

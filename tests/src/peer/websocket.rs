@@ -6,8 +6,9 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::far::{fetched, python};
-use crate::process::text;
+use crate::process::{Process, text};
 use crate::sandbox::{Sandbox, port, program};
+use crate::wait::until_true;
 
 /// Which library speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +74,29 @@ pub fn converse(sandbox: &Sandbox, library: WebSockets) -> Result<Conversation> 
         bail!("{library:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
     read(port, &log)
+}
+
+/// Opens connections, then calls `join`, and lets both ends speak only then.
+///
+/// # Errors
+/// As [`converse`], or what `join` fails with.
+pub fn converse_late<T>(
+    sandbox: &Sandbox,
+    join: impl FnOnce() -> Result<T>,
+) -> Result<(Conversation, T)> {
+    let (port, log) = (port()?, sandbox.file("websocket.log"));
+    let mut command = python(sandbox, "websocket", include_str!("python/websocket.py"))?;
+    command.arg(port.to_string()).arg(&log).arg("late");
+    let mut process = Process::start(sandbox, "websocket", command)?;
+    let beside = |end: &str| sandbox.file(&format!("websocket.log.{end}"));
+    until_true("open WebSockets", || {
+        process.must_live()?;
+        Ok(beside("open").exists())
+    })?;
+    let joined = join()?;
+    std::fs::write(beside("go"), "")?;
+    process.finish()?;
+    Ok((read(port, &log)?, joined))
 }
 
 fn read(port: u16, log: &Path) -> Result<Conversation> {

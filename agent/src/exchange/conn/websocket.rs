@@ -16,6 +16,19 @@ impl Conn {
         self.is_socket
     }
 
+    /// It is one that was open before anyone listened.
+    pub(super) fn join_socket(&mut self, books: &mut Books<'_>) {
+        self.requests.finish();
+        self.responses.finish();
+        if !books.context.options.wants(self.info.role) {
+            self.over = true;
+            return;
+        }
+        self.http = true;
+        self.is_socket = true;
+        self.pairs.join_socket(&self.info, books);
+    }
+
     /// Bytes came.
     pub(super) fn socket_came(
         &mut self,

@@ -10,11 +10,13 @@
 mod deflate;
 mod frame;
 mod handshake;
+mod late;
 mod reader;
 mod sample;
 mod seek;
 
 pub use handshake::{Deflate, Extensions, accepts};
+pub use late::Late;
 pub use reader::Reader;
 pub use sample::{Coded, Opcode, Sample, Samples, To};
 

@@ -96,6 +96,17 @@ impl Reader {
         }
     }
 
+    /// For what goes `to` one end of a WebSocket that was open before anyone listened, from where a
+    /// frame begins. What it agreed on nobody knows: compressed messages stay as they are.
+    #[must_use]
+    pub fn late(to: To) -> Self {
+        let mut late = Self::new(to, Extensions::default());
+        late.form.compressed = true;
+        late.is_lost = true;
+        late.is_sought = true;
+        late
+    }
+
     /// Messages that began, if none can have been missed.
     #[must_use]
     pub fn messages(&self) -> Option<u64> {

@@ -12,14 +12,15 @@ const KEPT_MAX_BYTES: usize = 64 * 1024;
 
 /// What must speak for the boundaries: valid headers in a row, and those of them that begin a
 /// transfer once more. Of random bytes one in forty begins like a frame.
-const PROOF: u32 = 4;
+pub(super) const PROOF: u32 = 4;
 
 /// A search.
 #[derive(Debug, Default)]
 pub(super) struct Seek {
     /// All from where the search began.
     kept: Vec<u8>,
-    /// Where in it the next header begins.
+    /// Where in it the last header begins, and where the next will.
+    last: usize,
     next: usize,
     proof: u32,
     /// Whether a message is under way, if that is known.
@@ -29,6 +30,23 @@ pub(super) struct Seek {
 impl Seek {
     /// Takes `bytes`; all that was kept, if the boundaries are beyond doubt now.
     pub(super) fn take(&mut self, bytes: &[u8], first: bool, form: Form) -> Option<Vec<u8>> {
+        self.walk(bytes, first, form);
+        if self.proof >= PROOF {
+            return Some(std::mem::take(&mut self.kept));
+        }
+        if self.kept.len() > KEPT_MAX_BYTES {
+            self.restart();
+        }
+        None
+    }
+
+    /// What speaks for the boundaries so far.
+    pub(super) const fn proof(&self) -> u32 {
+        self.proof
+    }
+
+    /// Takes `bytes`.
+    pub(super) fn walk(&mut self, bytes: &[u8], first: bool, form: Form) {
         if first && !self.kept.is_empty() {
             if self.kept.len() == self.next {
                 self.proof += 1;
@@ -38,33 +56,50 @@ impl Seek {
             }
         }
         if self.kept.is_empty() && !first {
-            return None;
+            return;
         }
         let before = self.kept.len();
         self.kept.extend_from_slice(bytes);
         while let Some(header) = Header::read(self.kept.get(self.next..).unwrap_or_default()) {
             if !self.follows(&header, form) {
                 self.restart();
-                return if first && before > 0 {
-                    self.take(bytes, true, form)
-                } else {
-                    None
-                };
+                if first && before > 0 {
+                    self.walk(bytes, true, form);
+                }
+                return;
             }
             self.proof += 1;
+            self.last = self.next;
             let length = usize::try_from(header.length).unwrap_or(usize::MAX);
             self.next = self
                 .next
                 .saturating_add(header.bytes)
                 .saturating_add(length);
         }
-        if self.proof >= PROOF {
-            return Some(std::mem::take(&mut self.kept));
+    }
+
+    /// Where too much is kept: gives up all frames but the last, if the boundaries are beyond doubt,
+    /// else the search.
+    pub(super) fn make_room(&mut self) {
+        if self.kept.len() <= KEPT_MAX_BYTES {
+            return;
         }
-        if self.kept.len() > KEPT_MAX_BYTES {
-            self.restart();
+        if self.proof < PROOF || self.kept.len() - self.last > KEPT_MAX_BYTES {
+            return self.restart();
         }
-        None
+        self.kept.drain(..self.last);
+        self.next -= self.last;
+        self.last = 0;
+    }
+
+    /// How many bytes it keeps.
+    pub(super) const fn bytes_kept(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// What it keeps.
+    pub(super) fn into_kept(self) -> Vec<u8> {
+        self.kept
     }
 
     /// Memory it holds, in bytes.

@@ -1,14 +1,17 @@
 """A WebSocket server and its clients, by the library `websockets`:
 
-    websocket.py PORT LOG
+    websocket.py PORT LOG [late]
 
-Two clients speak to it, one with permessage-deflate and one without, and close. LOG gets a line for
+Two clients speak to it, one with permessage-deflate and one without, and close. If they are to be joined
+late, both are open before LOG.open is there, and go on when LOG.go is. LOG gets a line for
 each message as it was given to the library, in order: client's port, `server` or `client` (the end it
 goes to), `text` or `binary`, and its bytes in hexadecimal; at the end `PORT close CODE`.
 """
 
+import os
 import sys
 import threading
+import time
 
 from websockets.sync.client import connect
 from websockets.sync.server import serve
@@ -40,8 +43,20 @@ def answer(connection):
             connection.send(reply)
 
 
-def talk(compression, messages):
-    with connect(f"ws://127.0.0.1:{PORT}/chat", compression=compression) as client:
+def wait_for(path):
+    for _ in range(600):
+        if os.path.exists(path):
+            return
+        time.sleep(0.05)
+    sys.exit(f"{path} does not come")
+
+
+def reach(compression):
+    return connect(f"ws://127.0.0.1:{PORT}/chat", compression=compression)
+
+
+def talk(client, messages):
+    with client:
         port = client.local_address[1]
         for number in range(messages):
             message = f'{{"number": {number}, "text": "{"na " * (number % 50)}"}}'
@@ -61,8 +76,17 @@ def talk(compression, messages):
 with serve(answer, "127.0.0.1", PORT) as server:
     serving = threading.Thread(target=server.serve_forever)
     serving.start()
-    talk("deflate", 300)
-    talk(None, 300)
+    if sys.argv[3:] == ["late"]:
+        clients = [reach("deflate"), reach(None)]
+        for client in clients:
+            client.ping().wait(5)
+        open(LOG + ".open", "w").close()
+        wait_for(LOG + ".go")
+        for client in clients:
+            talk(client, 100)
+    else:
+        talk(reach("deflate"), 300)
+        talk(reach(None), 300)
     server.shutdown()
     serving.join()
 with open(LOG, "w") as file:

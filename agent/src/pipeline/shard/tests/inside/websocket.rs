@@ -1,5 +1,7 @@
 //! Exchanges that go over to WebSocket: over HTTP/1 as a library spoke it, over HTTP/2 as made here.
 
+mod late;
+
 use eaves_common::{EndReason, Flow, Missing};
 
 use super::super::line;

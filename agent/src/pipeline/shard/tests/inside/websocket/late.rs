@@ -1,0 +1,146 @@
+//! WebSockets over HTTP/1 that were open before anyone listened.
+
+use eaves_common::{EndReason, Flow};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed};
+
+use super::super::{Options, Outcome, Shard, run};
+use super::{TAKEOVER, Ways, recorded, socket};
+use crate::capture::ConnBuilder;
+use crate::exchange::{Coded, Exchange, Opcode, Seen, To};
+use crate::protocol::{Opening, opening};
+use crate::stream::Word;
+
+const PLAIN: &str = include_str!("../../../../../../../tests/fixtures/websocket/plain.log");
+
+/// What is told of the transfers of `ways` from the one of number `from` on, of whose bytes the first
+/// `cut` were not heard.
+fn joined(ways: &[(Flow, Vec<u8>)], from: usize, cut: usize, turned: bool) -> Option<Exchange> {
+    let mut conn = ConnBuilder::tcp(1);
+    let mut records = vec![conn.open()];
+    for (number, (flow, bytes)) in ways.iter().enumerate().skip(from) {
+        let flow = match (*flow, turned) {
+            (Flow::Sent, false) | (Flow::Received, true) => Flow::Sent,
+            _ => Flow::Received,
+        };
+        let front = if number == from { cut } else { 0 };
+        records.push(conn.data(flow, &bytes[front..]));
+    }
+    records.push(conn.end(EndReason::Closed));
+    let (mut out, _) = run(&records);
+    assert!(out.exchanges.len() <= 1);
+    out.exchanges.pop()
+}
+
+/// Holds an exchange against what was sent.
+#[track_caller]
+fn check(exchange: &Exchange, sent: &Ways<To>) {
+    let seen = [exchange.request_seen, exchange.response_seen];
+    assert_eq!(seen, [Seen::JoinedLate; 2]);
+    assert!(exchange.request.is_none() && exchange.response.is_none());
+    let heard = socket(exchange);
+    assert_eq!((heard.to_server.count, heard.to_client.count), (None, None));
+    for to in [To::Server, To::Client] {
+        let mut sent = sent.iter().filter(|one| one.0 == to);
+        let samples = heard.samples.iter().filter(|one| one.to == to);
+        for sample in samples.filter(|one| one.coded == Coded::No && !one.is_cut) {
+            let is_it = |one: &(To, Vec<u8>)| one.1 == sample.content;
+            assert!(sample.opcode == Opcode::Close || sent.any(is_it));
+        }
+    }
+}
+
+#[test]
+fn frames_of_both_ends_prove_one_wherever_it_is_joined() {
+    for text in [PLAIN, TAKEOVER] {
+        let (ways, sent) = recorded(text);
+        let mut found = 0;
+        for from in 2..ways.len() {
+            let cuts = [0, 1, 2, 7, ways[from].1.len() - 1];
+            for cut in cuts.into_iter().filter(|cut| *cut < ways[from].1.len()) {
+                let Some(exchange) = joined(&ways, from, cut, false) else {
+                    if opening(&ways[from].1[cut..]) != Opening::Other {
+                        // What was heard first begins as a request does.
+                        continue;
+                    }
+                    // Too little is left to prove it: three whole frames a side are enough.
+                    for flow in [Flow::Received, Flow::Sent] {
+                        let left = ways[from + 1..].iter().filter(|one| one.0 == flow).count();
+                        if left < 4 {
+                            continue;
+                        }
+                        let other = ways[from + 1..].iter().filter(|one| one.0 != flow).count();
+                        assert!(other < 4, "joined at {from}, byte {cut}");
+                    }
+                    continue;
+                };
+                found += 1;
+                check(&exchange, &sent);
+                if text == PLAIN && from == 2 && cut == 0 {
+                    assert_eq!(socket(&exchange).samples.len(), 16);
+                }
+            }
+        }
+        assert!(found > 40, "{found} were found");
+    }
+}
+
+#[test]
+fn which_end_it_is_masks_tell() {
+    let (ways, sent) = recorded(PLAIN);
+    let server = joined(&ways, 2, 0, false).unwrap();
+    let client = joined(&ways, 2, 0, true).unwrap();
+    assert_ne!(server.conn.role, client.conn.role);
+    let of = |exchange: &Exchange, to: To| {
+        let samples = socket(exchange).samples.iter();
+        samples
+            .filter(|one| one.to == to)
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    for to in [To::Server, To::Client] {
+        assert!(of(&server, to).len() > 5 && of(&server, to) == of(&client, to));
+    }
+    check(&client, &sent);
+}
+
+/// Random bytes in transfers, some of which begin as frames do.
+fn noise() -> impl Strategy<Value = Ways<Flow>> {
+    let flow = prop_oneof![Just(Flow::Sent), Just(Flow::Received)];
+    let bytes = prop::collection::vec(any::<u8>(), 1..200);
+    let record = prop::collection::vec(any::<u8>(), 16..200)
+        .prop_map(|body| [&[0x17, 3, 3, 0, body.len() as u8][..], &body].concat());
+    let frame = (0x80..0x83_u8, prop::collection::vec(any::<u8>(), 4..200))
+        .prop_map(|(first, body)| [&[first, 0x80 | body.len() as u8][..], &body].concat());
+    // Packets of MQTT that subscribe look like frames without a mask.
+    let packet = prop::collection::vec(any::<u8>(), 0..100)
+        .prop_map(|body| [&[0x82, body.len() as u8][..], &body].concat());
+    let transfer = prop_oneof![4 => bytes, 4 => record, 1 => frame, 2 => packet];
+    prop::collection::vec((flow, transfer), 1..40)
+}
+
+#[test]
+fn noise_is_none_and_is_given_up() {
+    let config = Config {
+        cases: 1000,
+        rng_seed: RngSeed::Fixed(7),
+        ..Config::default()
+    };
+    proptest!(config, |(ways in noise())| {
+        if let Some(exchange) = joined(&ways, 0, 0, false) {
+            prop_assert!(exchange.known.spoken.websocket.is_none());
+        }
+    });
+    let mut conn = ConnBuilder::tcp(1);
+    let mut shard = Shard::new(&Options::default());
+    let mut out = Outcome::default();
+    shard.push(&conn.open(), &mut out);
+    for number in 0..400_u32 {
+        let mut bytes = vec![b'.'; 1024];
+        bytes[..2].copy_from_slice(&[0x81, 0x80 | (number % 100) as u8]);
+        shard.push(&conn.data(Flow::Received, &bytes), &mut out);
+    }
+    assert!(matches!(out.words[..], [Word::NotHttp { .. }, ..]));
+    assert!(out.exchanges.is_empty());
+    assert_eq!(shard.counters().check(), []);
+}
