@@ -37,28 +37,47 @@ pub(crate) fn trials() -> Vec<Trial> {
     .collect()
 }
 
-/// Longest body that is asked for: all of it is kept.
+/// Longest body of those that are asked for together: all of it is kept.
 const BODY_BYTES: usize = 16_000;
 
-/// A file of targets at `port`, no two alike.
-fn targets(sandbox: &Sandbox, port: u16, count: usize) -> Result<String> {
+/// Requests for longer ones, one after the other.
+const LONG: usize = 12;
+
+/// A file of targets at `port`, no two alike, whose bodies are as long as `fits` says.
+fn targets(
+    sandbox: &Sandbox,
+    (name, port): (&str, u16),
+    count: usize,
+    fits: impl Fn(usize) -> bool,
+) -> Result<String> {
     let mut text = String::new();
-    let sizes = SIZES.iter().filter(|size| **size <= BODY_BYTES);
-    for (number, size) in sizes.cycle().take(count).enumerate() {
-        writeln!(text, "http://127.0.0.1:{port}/size/{size}?id=h2-{number}")?;
+    let sizes: Vec<_> = SIZES.into_iter().filter(|size| fits(*size)).collect();
+    for (number, size) in sizes.iter().cycle().take(count).enumerate() {
+        let id = format!("{name}-{number}");
+        writeln!(text, "http://127.0.0.1:{port}/size/{size}?id={id}")?;
     }
-    let path = sandbox.write(&format!("targets-{port}"), text)?;
+    let path = sandbox.write(&format!("{name}-{port}"), text)?;
     Ok(path.to_str().context("a path that is not text")?.to_owned())
 }
 
 /// h2load with `streams` on each of its connections.
 fn h2load(sandbox: &Sandbox, port: u16, streams: u32, more: &[&str]) -> Result<Command> {
-    let targets = targets(sandbox, port, 60)?;
+    let targets = targets(sandbox, ("h2", port), 60, |size| size <= BODY_BYTES)?;
     let mut command = Command::new(program("h2load", "nghttp2-client")?);
     command
         .args(["-m", &streams.to_string(), "-i", &targets])
         .args(more);
     Ok(command)
+}
+
+/// Bodies longer than what is kept, each after the one before.
+fn long_bodies(sandbox: &Sandbox, port: u16, most: usize) -> Result<()> {
+    let fits = |size| size > BODY_BYTES && size <= most;
+    let targets = targets(sandbox, ("long", port), LONG, fits)?;
+    let mut command = Command::new(program("h2load", "nghttp2-client")?);
+    let count = LONG.to_string();
+    command.args(["-n", &count, "-c", "1", "-m", "1", "-i", &targets]);
+    run(command)
 }
 
 fn run(mut command: Command) -> Result<()> {
@@ -110,16 +129,17 @@ fn servers(sandbox: &Sandbox, mode: Mode) -> Result<()> {
         ("node", node_http2_server(sandbox, "node")?),
         ("go", go_http2_server(sandbox, "go")?),
     ];
-    let mut agent = Agent::watch(sandbox, mode, &[])?;
+    let mut agent = Agent::watch_clear(sandbox, mode, &[])?;
     for (name, server) in &servers {
         let port = server.place().port()?;
         // Apache and Node write the frames of all their streams by one call, of which no more than
-        // 64 KiB and 64 buffers are copied.
-        let streams = match *name {
-            "apache" | "node" => 8,
-            _ => 100,
+        // 64 KiB and 64 buffers are copied: where frames begin behind that, nobody sees.
+        let (streams, longest) = match *name {
+            "apache" | "node" => (8, 40_000),
+            _ => (100, 300_000),
         };
         run(h2load(sandbox, port, streams, &["-n", "600", "-c", "3"])?)?;
+        long_bodies(sandbox, port, longest)?;
         curl(port, "--http2-prior-knowledge")?;
         if *name == "apache" {
             // The others do not go over by Upgrade.
@@ -128,7 +148,7 @@ fn servers(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     }
     let mut logs = Vec::new();
     for (name, server) in &mut servers {
-        server.logged(603)?;
+        server.logged(603 + LONG)?;
         server.stop()?;
         let mut log = server.log()?;
         // Apache writes a line of its own for the answer that says it goes over.
@@ -214,7 +234,7 @@ fn joined_while_busy(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     command.args(["--rps", "400"]);
     let mut load = Process::start(sandbox, "h2load", command)?;
     server.logged(50)?;
-    let mut agent = Agent::watch(sandbox, mode, &[])?;
+    let mut agent = Agent::watch_clear(sandbox, mode, &[])?;
     curl(place.port()?, "--http2-prior-knowledge")?;
     let is_new = |one: &Exchange| one.target.contains("id=curl-2");
     agent.settle(|reported| {
@@ -267,7 +287,7 @@ fn told(reported: &[Exchange], place: &Place) -> Vec<Call> {
 }
 
 fn every_kind_of_call(sandbox: &Sandbox, mode: Mode) -> Result<()> {
-    let mut agent = Agent::watch(sandbox, mode, &[])?;
+    let mut agent = Agent::watch_clear(sandbox, mode, &[])?;
     let (place, log, mut process) = grpc(sandbox, Calls::Once)?;
     process.finish()?;
     let mut said = calls(&log)?;
@@ -298,7 +318,7 @@ fn grpc_joined_while_busy(sandbox: &Sandbox, mode: Mode) -> Result<()> {
         process.must_live()?;
         Ok(eaves_tests::far::listens(place.port()?))
     })?;
-    let mut agent = Agent::watch(sandbox, mode, &[])?;
+    let mut agent = Agent::watch_clear(sandbox, mode, &[])?;
     agent.settle(|reported| of(reported, "server", &place).len() >= 40)?;
     process.stop()?;
     let said = calls(&log)?;
@@ -332,7 +352,7 @@ fn grpc_joined_while_busy(sandbox: &Sandbox, mode: Mode) -> Result<()> {
 fn events(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let server = event_server(sandbox, "events")?;
     let place = server.place().clone();
-    let mut agent = Agent::watch(sandbox, mode, &[])?;
+    let mut agent = Agent::watch_clear(sandbox, mode, &[])?;
     let mut command = Command::new(program("curl", "curl")?);
     command.args(["-s", "-N"]);
     command.arg(format!("http://127.0.0.1:{}/news?count=50", place.port()?));

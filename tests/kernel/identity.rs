@@ -271,7 +271,7 @@ fn behind_haproxy(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let far = Far::add()?;
     let app = App::start(sandbox, &cgroup)?;
     let ways = ways(&app)?;
-    let mut agent = Agent::watch(sandbox, mode, &[])?;
+    let mut agent = Agent::watch_clear(sandbox, mode, &[])?;
     let front = haproxy(sandbox, &ways)?;
     for way in &ways {
         ask(way.client, way.front, &way.name)?;
@@ -311,7 +311,7 @@ fn behind_nginx(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let far = Far::add()?;
     let app = App::start(sandbox, &cgroup)?;
     let front = port()?;
-    let mut agent = Agent::watch(sandbox, mode, &[])?;
+    let mut agent = Agent::watch_clear(sandbox, mode, &[])?;
     // It appends to what the client says.
     let server = format!(
         "listen 127.0.0.1:{front};

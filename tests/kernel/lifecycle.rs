@@ -388,7 +388,7 @@ fn replay(sandbox: &Sandbox, name: &str, arguments: &[&str]) -> Result<Vec<Excha
 /// What an event says but for what differs between two agents that hear the same: ids, which hold
 /// the run, times of records, which each takes for itself, and dates reckoned from its own boot.
 fn said(exchange: &Exchange) -> serde_json::Value {
-    let mut value = exchange.value.clone();
+    let mut value = serde_json::Value::clone(&exchange.value);
     if let Some(fields) = value.as_object_mut() {
         fields.retain(|name, _| {
             !matches!(name.as_str(), "id" | "time" | "findings") && !name.ends_with("_ns")

@@ -118,7 +118,9 @@ fn of_clients(reported: &[Exchange], port: u16) -> Vec<Value> {
     let there =
         |exchange: &&Exchange| exchange.role == "client" && exchange.server_port == Some(port);
     let found = reported.iter().filter(there);
-    found.map(|exchange| exchange.value.clone()).collect()
+    found
+        .map(|exchange| Value::clone(&exchange.value))
+        .collect()
 }
 
 pub(crate) fn text<'v>(value: &'v Value, path: &str) -> Result<&'v str> {
@@ -144,7 +146,7 @@ fn living(sandbox: &Sandbox, mode: Mode) -> Result<()> {
         mode.name()
     ))?;
     let (port, server) = answering(1)?;
-    let mut agent = Agent::watch(sandbox, mode, &["--role", "client"])?;
+    let mut agent = Agent::watch_clear(sandbox, mode, &["--role", "client"])?;
     let script = "import http.client, sys, time\n\
                   conn = http.client.HTTPConnection('127.0.0.1', int(sys.argv[1]))\n\
                   conn.request('GET', '/')\n\
@@ -201,7 +203,7 @@ fn gone(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let id = container_id();
     let cgroup = Cgroup::make(&format!("eaves-{}.slice/libpod-{id}.scope", mode.name()))?;
     let (port, server) = answering(1)?;
-    let mut agent = Agent::watch(sandbox, mode, &["--role", "client"])?;
+    let mut agent = Agent::watch_clear(sandbox, mode, &["--role", "client"])?;
     agent.process().signal(Signal::STOP)?;
     let mut command = cgroup.enter(&curl)?;
     command

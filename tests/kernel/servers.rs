@@ -77,7 +77,7 @@ fn one_server(
     under_both_taps(&format!("servers::{name}"), move |sandbox, mode| {
         let mut server = start(sandbox)?;
         let place = server.place().clone();
-        let mut agent = Agent::watch(sandbox, mode, &[])?;
+        let mut agent = Agent::watch_clear(sandbox, mode, &[])?;
         let log = drive(sandbox, &mut server, HYPER, 1)?;
         agent.settle(|reported| of(reported, "server", &place).len() >= log.len())?;
         let report = agent.stop()?;
@@ -102,7 +102,7 @@ fn sendfile(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     };
     let mut server = nginx(sandbox, "nginx", &options)?;
     let place = server.place().clone();
-    let mut agent = Agent::watch(sandbox, mode, &[])?;
+    let mut agent = Agent::watch_clear(sandbox, mode, &[])?;
     let log = drive(sandbox, &mut server, HYPER, 1)?;
     agent.settle(|reported| of(reported, "server", &place).len() >= log.len())?;
     let report = agent.stop()?;
@@ -125,7 +125,7 @@ fn two_hops(
     process: &str,
 ) -> Result<()> {
     let places = [front.place().clone(), behind.place().clone()];
-    let mut agent = Agent::watch(sandbox, mode, &["--role", "server", "--role", "client"])?;
+    let mut agent = Agent::watch_clear(sandbox, mode, &["--role", "server", "--role", "client"])?;
     let front_log = drive(sandbox, &mut front, HYPER, 1)?;
     behind.logged(front_log.len())?;
     behind.stop()?;
@@ -173,7 +173,7 @@ fn under_wrk(sandbox: &Sandbox, mode: Mode) -> Result<()> {
         },
     )?;
     let place = server.place().clone();
-    let mut agent = Agent::watch(sandbox, mode, &[])?;
+    let mut agent = Agent::watch_clear(sandbox, mode, &[])?;
     wrk(
         sandbox,
         place.port()?,

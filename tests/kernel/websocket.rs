@@ -32,7 +32,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 /// Connections that were open before the agent was.
 fn joined_late(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let both = ["--role", "server", "--role", "client"];
-    let (truth, mut agent) = converse_late(sandbox, || Agent::watch(sandbox, mode, &both))?;
+    let (truth, mut agent) = converse_late(sandbox, || Agent::watch_clear(sandbox, mode, &both))?;
     let place = Place::Tcp(truth.port);
     let ended = |reported: &[Exchange], role: &str| -> Vec<Exchange> {
         let reported = of(reported, role, &place).into_iter();
@@ -73,7 +73,7 @@ fn joined_late(sandbox: &Sandbox, mode: Mode) -> Result<()> {
 
 fn conversation(sandbox: &Sandbox, mode: Mode, library: WebSockets) -> Result<()> {
     let both = ["--role", "server", "--role", "client"];
-    let mut agent = Agent::watch(sandbox, mode, &both)?;
+    let mut agent = Agent::watch_clear(sandbox, mode, &both)?;
     let truth = converse(sandbox, library)?;
     let place = Place::Tcp(truth.port);
     let ended = |reported: &[Exchange], role: &str| -> Vec<Exchange> {

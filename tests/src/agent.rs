@@ -121,6 +121,11 @@ pub fn command<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<Comma
     Ok(command)
 }
 
+fn watch(mode: Mode, more: &[&str]) -> Result<Command> {
+    let arguments = ["watch", "--json", "--mode", mode.name()];
+    command(arguments.into_iter().chain(more.iter().copied()))
+}
+
 /// Functions of the kernel on whose exits the agent would hang and the kernel does not let it: of
 /// all `eaves doctor` tells, what a kernel that can be heard may refuse.
 ///
@@ -154,9 +159,22 @@ impl Agent {
     /// # Errors
     /// It does not start, or does not hear within the deadline.
     pub fn watch(sandbox: &Sandbox, mode: Mode, more: &[&str]) -> Result<Self> {
-        let arguments = ["watch", "--json", "--mode", mode.name()];
-        let arguments = arguments.into_iter().chain(more.iter().copied());
-        let process = Process::start(sandbox, "agent", command(arguments)?)?;
+        Self::watching(sandbox, watch(mode, more)?)
+    }
+
+    /// The same without TLS, for traffic that has none: to let go of the probes in the libraries of
+    /// all that runs on this machine takes the kernel two seconds at the end of each test.
+    ///
+    /// # Errors
+    /// As [`Agent::watch`].
+    pub fn watch_clear(sandbox: &Sandbox, mode: Mode, more: &[&str]) -> Result<Self> {
+        let mut command = watch(mode, more)?;
+        command.env("EAVES_CAPTURE__TLS", "false");
+        Self::watching(sandbox, command)
+    }
+
+    fn watching(sandbox: &Sandbox, command: Command) -> Result<Self> {
+        let process = Process::start(sandbox, "agent", command)?;
         Self::hearing(process, sandbox.file("agent.out"))
     }
 

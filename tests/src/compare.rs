@@ -289,7 +289,8 @@ mod tests {
         let gap = reported("/a?id=1", 200, 5, 9, "gap");
         check_refused(&[gap], &log, "not as complete");
         let mut swapped = same;
-        swapped.value["http"]["response"]["headers"] = json!([["x-id", "7"]]);
+        std::sync::Arc::make_mut(&mut swapped.value)["http"]["response"]["headers"] =
+            json!([["x-id", "7"]]);
         check_refused(&[swapped], &log, "another request's");
     }
 
@@ -317,7 +318,8 @@ mod tests {
         exchange.missing_bytes = 5000;
         exchange.reasons = vec!["body_limit".to_owned()];
         check_refused(&[exchange.clone()], &log, "invented");
-        exchange.value["http"]["response"]["headers"] = json!([["transfer-encoding", "chunked"]]);
+        std::sync::Arc::make_mut(&mut exchange.value)["http"]["response"]["headers"] =
+            json!([["transfer-encoding", "chunked"]]);
         compare(&[exchange.clone()], &log, Expect::Whole).unwrap();
         exchange.reasons = vec!["ring_full".to_owned()];
         check_refused(&[exchange], &log, "invented");
@@ -327,7 +329,8 @@ mod tests {
     fn foreign_bytes_in_a_body_are_told() {
         let log = [logged("GET\t/size/40\t200\t40\t9")];
         let mut exchange = reported("/size/40", 200, 40, 9, "whole");
-        exchange.value["http"]["response"]["body"] = json!({"encoding": "text", "content": "x"});
+        std::sync::Arc::make_mut(&mut exchange.value)["http"]["response"]["body"] =
+            json!({"encoding": "text", "content": "x"});
         check_refused(&[exchange], &log, "other bytes");
     }
 

@@ -1,6 +1,8 @@
 //! The agent's JSON lines read back, as EVENTS.md fixes them: written apart from the agent's own
 //! types, so that a change of the words shows.
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
@@ -46,7 +48,7 @@ pub struct Exchange {
     /// Whether a later report of it follows.
     pub partial: bool,
     /// The whole event.
-    pub value: Value,
+    pub value: Arc<Value>,
 }
 
 impl Exchange {
@@ -188,7 +190,7 @@ fn exchange(value: Value) -> Result<Exchange> {
             .get("partial")
             .and_then(Value::as_bool)
             .unwrap_or(false),
-        value,
+        value: Arc::new(value),
     })
 }
 
