@@ -16,6 +16,7 @@ mod journal;
 mod kept;
 mod measure;
 mod modern;
+mod peer;
 mod pipeline;
 mod protocol;
 mod query;

@@ -1,15 +1,21 @@
 //! HTTP/2, WebSocket and gRPC through their parsers, held against httparse and a copy of one small
-//! exchange over HTTP/1; HPACK beside another decoder of the same blocks.
+//! exchange over HTTP/1; HTTP/2 beside `h2`'s own server, and HPACK beside another decoder, each on the
+//! same bytes. And a million streams on one connection.
 
 use std::hint::black_box;
+use std::time::Instant;
 
 use crate::exchange::{against_httparse, response};
-use crate::measure::cost;
+use crate::measure::{Cost, allocations, cost};
+use crate::peer::{runtime, serve};
+use eaves::capture::ConnBuilder;
+use eaves::pipeline::{Outcome, Shard, ShardOptions};
 use eaves::protocol::grpc::{Form, Messages};
 use eaves::protocol::http1::Limits;
 use eaves::protocol::http2::{Parser, Step};
 use eaves::protocol::websocket::{Deflate, Extensions, Reader, Samples, To};
-use eaves::telemetry::Counters;
+use eaves::telemetry::{Counter, Counters};
+use eaves_common::Flow;
 
 /// Requests, messages or calls of one pass.
 const MANY: u32 = 1000;
@@ -66,6 +72,50 @@ fn http2(parser: &mut Parser, bytes: &[u8]) -> usize {
     found
 }
 
+/// Streams that are opened and reset at once, a million on one connection: each is reported, and the
+/// memory stays within its limit.
+fn million_streams() -> Cost {
+    const STREAMS: u32 = 1_000_000;
+    const TOGETHER: u32 = 500;
+    let options = ShardOptions::default();
+    let most = options.stream.conn_bytes as u64;
+    let (mut shard, mut out) = (Shard::new(&options), Outcome::default());
+    let mut conn = ConnBuilder::tcp(1);
+    shard.push(&conn.open(), &mut out);
+    let preface = [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        &frame(4, 0, 0, &[])[..],
+    ]
+    .concat();
+    shard.push(&conn.data(Flow::Received, &preface), &mut out);
+    let (before, start) = (allocations(), Instant::now());
+    for first in (0..STREAMS).step_by(TOGETHER as usize) {
+        let streams = (first..first + TOGETHER).map(|number| 2 * number + 1);
+        // GET, a path of one slash, http: all of the static table.
+        let bytes: Vec<u8> = streams
+            .flat_map(|id| {
+                [
+                    frame(1, 5, id, b"\x82\x84\x86"),
+                    frame(3, 0, id, &[0, 0, 0, 8]),
+                ]
+            })
+            .flatten()
+            .collect();
+        shard.push(&conn.data(Flow::Received, &bytes), &mut out);
+        out.exchanges.clear();
+        let held = shard.bytes_held();
+        assert!(held <= most, "{held} bytes are held");
+    }
+    let (ns, allocated) = (start.elapsed().as_nanos(), allocations() - before);
+    let reported = shard.counters().get(Counter::ExchangesReported);
+    assert_eq!(reported, u64::from(STREAMS));
+    assert_eq!(shard.counters().check(), []);
+    Cost {
+        ns: ns as f64 / f64::from(STREAMS),
+        allocations: allocated as f64 / f64::from(STREAMS),
+    }
+}
+
 /// A client's frame of text.
 fn text(message: &[u8], first: u8) -> Vec<u8> {
     let key = [9, 8, 7, 6];
@@ -81,6 +131,8 @@ pub(crate) fn main() {
     let preface = [
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         &frame(4, 0, 0, &[])[..],
+        // The server's own are taken: its windows hold from here.
+        &frame(4, 1, 0, &[]),
     ]
     .concat();
     let mut requests = preface.clone();
@@ -89,6 +141,12 @@ pub(crate) fn main() {
     }
     bench.step("a request of HTTP/2", || {
         cost(u64::from(MANY), || http2(&mut Parser::client(0), &requests))
+    });
+    // `h2` asks for bytes that live as long as it might.
+    let requests: &'static [u8] = requests.leak();
+    let runtime = runtime();
+    bench.step("a request of HTTP/2, served by h2", || {
+        cost(u64::from(MANY), || serve(&runtime, requests, MANY))
     });
     bench.step("its block decoded by fluke-hpack", || {
         cost(u64::from(MANY), || {
@@ -103,6 +161,19 @@ pub(crate) fn main() {
     bench.step("1 MiB of DATA passed over", || {
         cost(1, || http2(&mut Parser::server(), &body))
     });
+    let upload: Vec<u8> = (0..64_u8)
+        .flat_map(|at| frame(0, u8::from(at == 63), 1, &vec![b'x'; 16 * 1024]))
+        .collect();
+    let first = blocks.first().map_or(&[][..], Vec::as_slice);
+    let upload: &'static [u8] = [preface, frame(1, 4, 1, first), upload].concat().leak();
+    assert_eq!(serve(&runtime, upload, 1), 1 << 20);
+    bench.step("1 MiB of a request's body", || {
+        cost(1, || http2(&mut Parser::client(0), upload))
+    });
+    bench.step("1 MiB of a request's body, served by h2", || {
+        cost(1, || serve(&runtime, upload, 1))
+    });
+    bench.step("a stream of a million on one connection", million_streams);
     let messages: Vec<String> = (0..MANY)
         .map(|number| format!("{{\"id\":{number},\"user\":\"anna\",\"text\":\"hello again\"}}"))
         .collect();

@@ -82,7 +82,7 @@ pub(crate) fn opened(sandbox: &Sandbox, mode: Mode) -> Result<(Shop, Agent, Path
     let shop = Shop::open(folder)?;
     let events = sandbox.file("events.jsonl");
     let yaml = format!(
-        "capture:\n  mode: {}\n  roles: [server]\nsinks:\n  events:\n    file:\n      path: {}\n",
+        "capture:\n  mode: {}\n  tls: false\n  roles: [server]\nsinks:\n  events:\n    file:\n      path: {}\n",
         mode.name(),
         events.display(),
     );

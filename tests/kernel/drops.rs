@@ -209,7 +209,7 @@ fn never_wrong(reported: &[Exchange], log: &[Entry]) -> Result<()> {
 fn garbage(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let server = nginx(sandbox, "nginx", &Nginx::default())?;
     let port = server.place().port()?;
-    let mut agent = Agent::watch(sandbox, mode, &[])?;
+    let mut agent = Agent::watch_clear(sandbox, mode, &[])?;
     let mut random = Random::new("garbage");
     for number in 0..100 {
         let mut stream = connect(port)?;
@@ -266,7 +266,7 @@ fn long_head(sandbox: &Sandbox, mode: Mode) -> Result<()> {
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhallo")?;
         Ok(())
     })?;
-    let mut agent = Agent::watch(sandbox, mode, &[])?;
+    let mut agent = Agent::watch_clear(sandbox, mode, &[])?;
     let mut head = b"GET /long HTTP/1.1\r\nHost: localhost\r\nX-Long: ".to_vec();
     head.extend(std::iter::repeat_n(b'a', 1 << 20));
     head.extend_from_slice(b"\r\n\r\n");
@@ -319,7 +319,7 @@ fn long_chunk(sandbox: &Sandbox, mode: Mode) -> Result<()> {
         stream.write_all(answer.as_bytes())?;
         Ok(())
     })?;
-    let mut agent = Agent::watch(sandbox, mode, &[])?;
+    let mut agent = Agent::watch_clear(sandbox, mode, &[])?;
     for size in sizes {
         let mut stream = connect(port)?;
         let head = "POST /take?id=odd HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked";
@@ -365,7 +365,7 @@ fn single_bytes(sandbox: &Sandbox, mode: Mode) -> Result<()> {
         }
         Ok(())
     })?;
-    let mut agent = Agent::watch(sandbox, mode, &[])?;
+    let mut agent = Agent::watch_clear(sandbox, mode, &[])?;
     let mut stream = connect(port)?;
     for _ in 0..2 {
         let head =

@@ -590,15 +590,4 @@ impl Conn {
         let step = parser.step(&mut &b""[..], false, Asked::Other, &limits, counters);
         self.found(direction, step, None, books);
     }
-
-    /// Whether this is HTTP at all, while no message was heard.
-    fn judge(&mut self, direction: Direction, bytes: usize) {
-        self.unheard += bytes as u64;
-        let answered = direction == Direction::ToClient && self.responses.is_between();
-        if self.unheard > NO_MESSAGE_BYTES
-            || ((self.odd || self.requests.has_refused()) && answered)
-        {
-            self.over = true;
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! A conn that goes over from HTTP/1 to something else.
+//! A conn that goes over from HTTP/1 to something else, or never was it.
 
 use super::{Books, Conn, NO_MESSAGE_BYTES};
 use crate::exchange::http2::Http2;
@@ -45,5 +45,16 @@ impl Conn {
         http2.streams_mut().adopt(1, open);
         self.http2 = Some(Box::new(http2));
         true
+    }
+
+    /// Whether this is HTTP at all, while no message was heard.
+    pub(super) fn judge(&mut self, direction: Direction, bytes: usize) {
+        self.unheard += bytes as u64;
+        let answered = direction == Direction::ToClient && self.responses.is_between();
+        if self.unheard > NO_MESSAGE_BYTES
+            || ((self.odd || self.requests.has_refused()) && answered)
+        {
+            self.over = true;
+        }
     }
 }
