@@ -6,12 +6,13 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use eaves_tests::agent::{Agent, Mode};
-use eaves_tests::compare::{Expect, compare};
+use eaves_tests::compare::{Entry, Expect, compare};
 use eaves_tests::event::Exchange;
 use eaves_tests::load::SIZES;
 use eaves_tests::peer::{
-    Call, Calls, Certificate, Mpm, Nginx, Place, Server, apache, calls, event_server,
-    go_http2_server, grpc, haproxy_http2, nginx, node_http2_server,
+    Call, Calls, Certificate, Mpm, Nginx, Place, Server, apache, apache_http2_tls, calls,
+    event_server, go_http2_server, grpc, haproxy_http2, haproxy_http2_tls, nginx,
+    node_http2_server,
 };
 use eaves_tests::process::Process;
 use eaves_tests::sandbox::{Sandbox, program};
@@ -153,17 +154,7 @@ fn servers(sandbox: &Sandbox, mode: Mode) -> Result<()> {
         let mut log = server.log()?;
         // Apache writes a line of its own for the answer that says it goes over.
         log.retain(|entry| entry.status != Some(101));
-        for entry in &mut log {
-            // haproxy writes down all of the URL.
-            if let Some((_, path)) = entry
-                .target
-                .split_once("://")
-                .and_then(|(_, rest)| rest.split_once('/'))
-            {
-                entry.target = format!("/{path}");
-            }
-        }
-        logs.push((*name, server.place().clone(), log));
+        logs.push((*name, server.place().clone(), without_hosts(log)));
     }
     agent.settle(|reported| {
         let mut all = logs.iter();
@@ -181,6 +172,17 @@ fn servers(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     report.balanced()
 }
 
+/// A log with paths alone: haproxy writes down all of the URL.
+fn without_hosts(mut log: Vec<Entry>) -> Vec<Entry> {
+    for entry in &mut log {
+        let url = entry.target.split_once("://");
+        if let Some((_, path)) = url.and_then(|(_, rest)| rest.split_once('/')) {
+            entry.target = format!("/{path}");
+        }
+    }
+    log
+}
+
 /// HTTP/2 within TLS, heard in OpenSSL at both ends.
 fn over_tls(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let options = Nginx {
@@ -188,33 +190,46 @@ fn over_tls(sandbox: &Sandbox, mode: Mode) -> Result<()> {
         tls: Some(Certificate::new(sandbox)?),
         ..Nginx::default()
     };
-    let mut server = nginx(sandbox, "nginx", &options)?;
-    let place = server.place().clone();
+    let behind = nginx(sandbox, "behind", &Nginx::default())?;
+    let tls = Certificate::new(sandbox)?;
+    let mut servers = [
+        nginx(sandbox, "nginx", &options)?,
+        apache_http2_tls(sandbox, "apache", &tls)?,
+        haproxy_http2_tls(sandbox, "haproxy", behind.place(), &tls)?,
+    ];
     let mut agent = hearing(sandbox, mode, "libssl")?;
-    for number in 0..3 {
-        let mut command = Command::new(program("curl", "curl")?);
-        command.args(["-s", "-S", "-k", "--http2"]);
-        for part in 0..4 {
-            let port = place.port()?;
-            let url = format!("https://127.0.0.1:{port}/size/4000?id=tls-{number}-{part}");
-            command.args(["-o", "/dev/null"]).arg(url);
+    let mut logs = Vec::new();
+    for server in &mut servers {
+        let place = server.place().clone();
+        for number in 0..3 {
+            let mut command = Command::new(program("curl", "curl")?);
+            command.args(["-s", "-S", "-k", "--http2"]);
+            for part in 0..4 {
+                let port = place.port()?;
+                let url = format!("https://127.0.0.1:{port}/size/4000?id=tls-{number}-{part}");
+                command.args(["-o", "/dev/null"]).arg(url);
+            }
+            run(command)?;
         }
-        run(command)?;
+        server.logged(12)?;
+        server.stop()?;
+        logs.push((place, without_hosts(server.log()?)));
     }
-    server.logged(12)?;
-    server.stop()?;
-    let log = server.log()?;
     let ends = ["server", "client"];
     agent.settle(|reported| {
-        let mut ends = ends.iter();
-        ends.all(|role| ended(reported, role, &place).len() >= log.len())
+        logs.iter().all(|(place, log)| {
+            let mut ends = ends.iter();
+            ends.all(|role| ended(reported, role, place).len() >= log.len())
+        })
     })?;
     let report = agent.stop()?;
-    for role in ends {
-        let reported = ended(&report.exchanges, role, &place);
-        compare(&reported, &log, Expect::Whole).with_context(|| role.to_owned())?;
-        must_be_tls(&reported)?;
-        ensure!(reported.iter().all(is_http2), "not all are of HTTP/2");
+    for (place, log) in &logs {
+        for role in ends {
+            let reported = ended(&report.exchanges, role, place);
+            compare(&reported, log, Expect::Whole).with_context(|| format!("{place:?} {role}"))?;
+            must_be_tls(&reported)?;
+            ensure!(reported.iter().all(is_http2), "not all are of HTTP/2");
+        }
     }
     report.balanced()
 }
@@ -248,7 +263,7 @@ fn joined_while_busy(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let reported = of(&report.exchanges, "server", &place);
     ensure!(reported.len() >= 400, "{} were heard only", reported.len());
     for exchange in &reported {
-        let same = |entry: &&eaves_tests::compare::Entry| {
+        let same = |entry: &&Entry| {
             entry.client_port == exchange.client_port
                 && (exchange.target.is_empty() || entry.target == exchange.target)
                 && (exchange.status.is_none() || entry.status == exchange.status)

@@ -468,6 +468,10 @@ impl Streams {
             open.response.degrade(Seen::Gap, Some(Reason::HpackState));
         }
         let took = half.bytes();
+        if open.exchange.conn.open.transport.is_none() {
+            // The socket of a TLS session may be known by now.
+            open.exchange.conn = Arc::clone(info);
+        }
         open.exchange.response = Some(half);
         open.look_inside();
         open.may_last(Direction::ToClient, books.now);

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::Result;
 use rustix::process::Signal;
 
-use super::{Counts, Place, Server, utf8};
+use super::{Certificate, Counts, Place, Server, utf8};
 use crate::load::{Features, SIZES, STATUSES, body};
 use crate::process::Process;
 use crate::sandbox::{Sandbox, port, program};
@@ -29,6 +29,18 @@ const MODULES: &str = "/usr/lib/apache2/modules";
 /// # Errors
 /// It is not installed or does not come up.
 pub fn apache(sandbox: &Sandbox, name: &str, mpm: Mpm) -> Result<Server> {
+    start(sandbox, name, mpm, None)
+}
+
+/// The same with threads, speaking HTTP/2 within TLS.
+///
+/// # Errors
+/// As [`apache`].
+pub fn apache_http2_tls(sandbox: &Sandbox, name: &str, tls: &Certificate) -> Result<Server> {
+    start(sandbox, name, Mpm::Event, Some(tls))
+}
+
+fn start(sandbox: &Sandbox, name: &str, mpm: Mpm, tls: Option<&Certificate>) -> Result<Server> {
     let apache = program("apache2", "apache2")?;
     for size in SIZES {
         sandbox.write(&format!("{name}/root/size/{size}"), body(size))?;
@@ -49,7 +61,14 @@ pub fn apache(sandbox: &Sandbox, name: &str, mpm: Mpm) -> Result<Server> {
             "StartServers 2\nThreadsPerChild 16\nMaxRequestWorkers 64\n",
         ),
     };
-    let mut config = format!("{}{limits}", modules(mpm, speaks_http2));
+    let mut more = Vec::new();
+    if speaks_http2 {
+        more.push("http2");
+    }
+    if tls.is_some() {
+        more.push("ssl");
+    }
+    let mut config = format!("{}{limits}", modules(mpm, &more));
     let _ = write!(
         config,
         "ServerName localhost
@@ -83,7 +102,13 @@ Header always set x-id %{{XID}}e env=XID
         folder = utf8(&sandbox.file(name))?,
         log = utf8(&log)?,
     );
-    if speaks_http2 {
+    if let Some(tls) = tls {
+        let (certificate, key) = (utf8(&tls.certificate)?, utf8(&tls.key)?);
+        let _ = writeln!(
+            config,
+            "Protocols h2 http/1.1\nSSLEngine on\nSSLSessionCache none\nSSLCertificateFile {certificate}\nSSLCertificateKeyFile {key}"
+        );
+    } else if speaks_http2 {
         config += "Protocols h2c http/1.1\nH2MaxSessionStreams 200\n";
     }
     for status in STATUSES {
@@ -94,7 +119,10 @@ Header always set x-id %{{XID}}e env=XID
     command.arg("-f").arg(&config).args(["-D", "FOREGROUND"]);
     Server {
         process: Process::start(sandbox, name, command)?,
-        place: Place::Tcp(port),
+        place: match tls {
+            Some(_) => Place::Tls(port),
+            None => Place::Tcp(port),
+        },
         log,
         counts: Counts::Body,
         features: Features {
@@ -108,11 +136,10 @@ Header always set x-id %{{XID}}e env=XID
 }
 
 /// The lines that load its modules.
-fn modules(mpm: &str, speaks_http2: bool) -> String {
+fn modules(mpm: &str, more: &[&str]) -> String {
     let mut lines = format!("LoadModule mpm_{mpm}_module {MODULES}/mod_mpm_{mpm}.so\n");
-    let http2 = speaks_http2.then_some("http2");
     let common = ["authz_core", "alias", "rewrite", "headers", "mime"];
-    for module in common.into_iter().chain(http2) {
+    for module in common.iter().chain(more) {
         let _ = writeln!(
             lines,
             "LoadModule {module}_module {MODULES}/mod_{module}.so"

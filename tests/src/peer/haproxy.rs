@@ -39,6 +39,20 @@ pub fn haproxy_http2(sandbox: &Sandbox, name: &str, behind: &Place) -> Result<Se
     start(sandbox, name, behind, "proto h2", false)
 }
 
+/// The same, within TLS.
+///
+/// # Errors
+/// As [`haproxy`].
+pub fn haproxy_http2_tls(
+    sandbox: &Sandbox,
+    name: &str,
+    behind: &Place,
+    tls: &Certificate,
+) -> Result<Server> {
+    let how = format!("ssl crt {} alpn h2", utf8(&tls.both)?);
+    start(sandbox, name, behind, &how, true)
+}
+
 fn start(sandbox: &Sandbox, name: &str, behind: &Place, how: &str, is_tls: bool) -> Result<Server> {
     let haproxy = program("haproxy", "haproxy")?;
     let port = port()?;

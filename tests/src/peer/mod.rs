@@ -33,13 +33,13 @@ use crate::load::{Features, size_of_target};
 use crate::process::{Process, text};
 use crate::wait;
 
-pub use apache::{Mpm, apache};
+pub use apache::{Mpm, apache, apache_http2_tls};
 pub use certificate::Certificate;
 pub use client::{Client, Manner, Wrk, wrk};
 pub use collector::{Collector, Fault, Got};
 pub use drive::drive;
 pub use go::{go_http2_server, go_server};
-pub use haproxy::{haproxy, haproxy_http2};
+pub use haproxy::{haproxy, haproxy_http2, haproxy_http2_tls};
 pub use modern::{Call, Calls, calls, event_server, grpc, node_http2_server};
 pub use nginx::{Nginx, nginx};
 pub use script::{gunicorn, hyper_server, node_server, python_server, python_tls_server};
