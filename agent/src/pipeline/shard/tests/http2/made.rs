@@ -1,6 +1,6 @@
 //! Frames made by hand: what peers seldom send, and what attackers do.
 
-use eaves_common::{EndReason, Flow};
+use eaves_common::{EndReason, Flow, Transport};
 
 use super::super::{Options, Outcome, Shard, run};
 use super::line;
@@ -101,6 +101,22 @@ fn frames_that_steer_the_conn_pass_by() {
     let (_, shard) = peers.check(&["1 GET /a 0 whole | 200 5 whole 0+0"]);
     assert_eq!(shard.counters().get(Counter::ProtocolInterims), 1);
     assert_eq!(shard.counters().get(Counter::ProtocolHttp2), 1);
+}
+
+#[test]
+fn a_session_whose_socket_is_found_late_has_its_addresses() {
+    let mut peers = Peers::silent();
+    peers.conn = ConnBuilder::session(0x7f00_1000);
+    peers.records = vec![peers.conn.open()];
+    peers.send(&[PREFACE, &frame(4, 0, 0, &[])].concat());
+    peers.request(1, END_STREAM, "GET", "/a");
+    peers.conn.transport = Some(Transport::Tcp);
+    let open = peers.conn.open();
+    peers.records.push(open);
+    peers.response(1, END_STREAM, "204");
+    let remote = peers.conn.remote();
+    let (out, _) = peers.check(&["1 GET /a 0 whole | 204 0 whole 0+0"]);
+    assert_eq!(out.exchanges[0].conn.open.remote, Some(remote));
 }
 
 #[test]
