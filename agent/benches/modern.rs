@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use crate::exchange::{against_httparse, response};
-use crate::measure::{Cost, allocations, cost};
+use crate::measure::{Bench, Cost, allocations, cost};
 use crate::peer::{runtime, serve};
 use eaves::capture::ConnBuilder;
 use eaves::pipeline::{Outcome, Shard, ShardOptions};
@@ -174,6 +174,11 @@ pub(crate) fn main() {
         cost(1, || serve(&runtime, upload, 1))
     });
     bench.step("a stream of a million on one connection", million_streams);
+    sockets_and_calls(&bench);
+}
+
+/// Messages of WebSocket and gRPC.
+fn sockets_and_calls(bench: &Bench) {
     let messages: Vec<String> = (0..MANY)
         .map(|number| format!("{{\"id\":{number},\"user\":\"anna\",\"text\":\"hello again\"}}"))
         .collect();

@@ -61,14 +61,9 @@ fn start(sandbox: &Sandbox, name: &str, mpm: Mpm, tls: Option<&Certificate>) -> 
             "StartServers 2\nThreadsPerChild 16\nMaxRequestWorkers 64\n",
         ),
     };
-    let mut more = Vec::new();
-    if speaks_http2 {
-        more.push("http2");
-    }
-    if tls.is_some() {
-        more.push("ssl");
-    }
-    let mut config = format!("{}{limits}", modules(mpm, &more));
+    let http2 = speaks_http2.then_some("http2");
+    let ssl = tls.map(|_| "ssl");
+    let mut config = format!("{}{limits}", modules(mpm, http2.into_iter().chain(ssl)));
     let _ = write!(
         config,
         "ServerName localhost
@@ -102,14 +97,8 @@ Header always set x-id %{{XID}}e env=XID
         folder = utf8(&sandbox.file(name))?,
         log = utf8(&log)?,
     );
-    if let Some(tls) = tls {
-        let (certificate, key) = (utf8(&tls.certificate)?, utf8(&tls.key)?);
-        let _ = writeln!(
-            config,
-            "Protocols h2 http/1.1\nSSLEngine on\nSSLSessionCache none\nSSLCertificateFile {certificate}\nSSLCertificateKeyFile {key}"
-        );
-    } else if speaks_http2 {
-        config += "Protocols h2c http/1.1\nH2MaxSessionStreams 200\n";
+    if speaks_http2 {
+        config += &protocols(tls)?;
     }
     for status in STATUSES {
         let _ = writeln!(config, "RewriteRule ^/status/{status}$ - [R={status},L]");
@@ -135,11 +124,23 @@ Header always set x-id %{{XID}}e env=XID
     .ready()
 }
 
+/// The lines that let it speak HTTP/2, in clear or within TLS.
+fn protocols(tls: Option<&Certificate>) -> Result<String> {
+    let Some(tls) = tls else {
+        return Ok("Protocols h2c http/1.1\nH2MaxSessionStreams 200\n".to_owned());
+    };
+    Ok(format!(
+        "Protocols h2 http/1.1\nSSLEngine on\nSSLSessionCache none\nSSLCertificateFile {}\nSSLCertificateKeyFile {}\n",
+        utf8(&tls.certificate)?,
+        utf8(&tls.key)?
+    ))
+}
+
 /// The lines that load its modules.
-fn modules(mpm: &str, more: &[&str]) -> String {
+fn modules(mpm: &str, more: impl Iterator<Item = &'static str>) -> String {
     let mut lines = format!("LoadModule mpm_{mpm}_module {MODULES}/mod_mpm_{mpm}.so\n");
     let common = ["authz_core", "alias", "rewrite", "headers", "mime"];
-    for module in common.iter().chain(more) {
+    for module in common.into_iter().chain(more) {
         let _ = writeln!(
             lines,
             "LoadModule {module}_module {MODULES}/mod_{module}.so"
