@@ -130,8 +130,8 @@ fn implied(format: Format, event: &Value, value: &str) -> bool {
     let is = |path: &str| event.pointer(path).and_then(Value::as_str) == Some(value);
     match format {
         Format::Ocsf => is("/severity") || (is("/name") && ["start", "stop"].contains(&value)),
-        // The time is there as nanoseconds.
-        Format::Otel => is("/time"),
+        // The time is there as nanoseconds; an empty text of protobuf's is one that is not there.
+        Format::Otel => is("/time") || value.is_empty() && is("/severity"),
         _ => false,
     }
 }
