@@ -155,7 +155,9 @@ impl Numbers {
 
 /// Which of two places is taken by what comes new.
 fn room(pair: &mut [Kept]) -> usize {
-    if let Some(at) = pair.iter().position(|kept| !kept.is_asked) {
+    let empty = pair.iter().position(|kept| kept.number.is_none());
+    let free = || pair.iter().position(|kept| !kept.is_asked);
+    if let Some(at) = empty.or_else(free) {
         return at;
     }
     pair.iter_mut().for_each(|kept| kept.is_asked = false);
@@ -334,6 +336,37 @@ mod tests {
         assert!((1..=2).contains(&kept), "{kept}");
         notes.clear();
         assert!(!all.iter().any(|number| notes.of(*number).is_some()));
+    }
+
+    fn twice(numbers: &mut Numbers, value: &[u8]) -> Option<Number> {
+        let _ = numbers.of(1, b"n", value);
+        numbers.of(1, b"n", value)
+    }
+
+    #[test]
+    fn two_of_one_pair_that_come_in_turn_both_stay() {
+        let mut numbers = Numbers::new(2);
+        let (a, b) = (twice(&mut numbers, b"a"), twice(&mut numbers, b"b"));
+        assert!(a.is_some() && b.is_some());
+        for _ in 0..3 {
+            assert_eq!(numbers.of(1, b"n", b"a"), a);
+            assert_eq!(numbers.of(1, b"n", b"b"), b);
+        }
+    }
+
+    #[test]
+    fn a_number_is_never_given_again() {
+        let (mut one, mut other) = (Numbers::new(2), Numbers::new(2));
+        let first = twice(&mut one, b"a").unwrap();
+        assert_ne!(twice(&mut other, b"a"), Some(first));
+        let mut notes = Notes::new(2);
+        notes.add(first, ());
+        for n in 0..9_u8 {
+            for _ in 0..2 {
+                let number = twice(&mut one, &[n]).unwrap();
+                assert_eq!(notes.of(number), None);
+            }
+        }
     }
 
     proptest! {

@@ -147,6 +147,8 @@ fn cookie<'a>(walk: &mut Walk<'_, 'a>, source: Source<'_, 'a>, range: Range<usiz
         let name = walk.name(NONE, COOKIE.step, &source, name, COOKIE.coding);
         let told = Value::text(name, COOKIE.place, COOKIE.coding);
         let index = walk.push(&source, value, told);
+        // What is not looked into for want of room is not what it is elsewhere.
+        let known = known.filter(|_| walk.has_room());
         walk.number(known);
         if !walk.is_plain(known) {
             walk.look_once(known, |walk| nest::look(walk, index, source.depth));

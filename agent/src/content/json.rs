@@ -307,3 +307,31 @@ impl Json<'_, '_, '_, '_> {
         self.walk.push(&self.source, range, value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Kind, word_or_number};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn words_and_numbers_end_where_nothing_of_them_follows(
+            rest in "(t|f|n|-|[0-9])(rue|alse|ull|ru|[0-9]|[eE+.-]|[a-z]|[ ,}\\]]){0,6}",
+        ) {
+            let rest = rest.as_bytes();
+            let is_word = rest[0].is_ascii_lowercase();
+            let kind = if is_word { Kind::Word } else { Kind::Number };
+            let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+            let len = rest.iter().take_while(is_part).count();
+            let text = &rest[..len];
+            let words = [&b"true"[..], b"false", b"null"];
+            let is_cut = |word: &[u8]| len == rest.len() && word.starts_with(text);
+            let is_known = if is_word {
+                words.into_iter().any(|word| word == text || is_cut(word))
+            } else {
+                text.iter().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(byte))
+            };
+            prop_assert_eq!(word_or_number(rest, kind), is_known.then_some(len));
+        }
+    }
+}

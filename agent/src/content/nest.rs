@@ -277,3 +277,24 @@ fn decoded<'a>(
     }
     walk.parts.copies.push(copy);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::coding;
+    use super::super::signs::Signs;
+    use super::form_of;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_passed_over_by_its_signs_holds_nothing(
+            value in "(ey|query |fragment |[a-z_0-9 +%@;&\"'()}\\]-]){0,5}",
+        ) {
+            let value = value.as_bytes();
+            prop_assume!(value.len() < coding::SHORTEST_BASE64);
+            if !Signs::of(value).may_have(Signs::WITHIN) {
+                prop_assert!(form_of(value).is_none());
+            }
+        }
+    }
+}

@@ -216,10 +216,13 @@ impl<'p, 'a> Walk<'p, 'a> {
         if is_cookie && !form::set_cookie(self, source) {
             return;
         }
+        // What is not looked into for want of room is not what it is elsewhere.
+        let has_room = self.parts.entries.len() + 1 < self.most && self.has_room();
         let known = match is_cookie {
             false => self.parts.known.of(FIELD, name, value),
             true => None,
         };
+        let known = known.filter(|_| has_room);
         let number = self.step(NameEntry {
             at: wire(name).at(0..name.len(), Coding::None),
             text: Bytes::Wire(name),
@@ -436,7 +439,7 @@ impl<'p, 'a> Walk<'p, 'a> {
     /// The value of `raw`, which lies at `at` and has `signs`: itself, if nothing in it is coded.
     #[inline]
     fn decoded(&mut self, raw: &[u8], at: At<'a>, signs: Signs) -> (Bytes<'a>, Layers, Signs) {
-        if at.coding.may_touch(signs) {
+        if at.coding.may_touch(signs) && at.coding.touches(raw) {
             let (text, layers) = self.decode(raw, at);
             return (text, layers, Signs::of(self.parts.get(text)));
         }

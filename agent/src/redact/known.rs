@@ -56,14 +56,19 @@ impl One {
 pub(super) struct Known {
     /// The number of the redactor who looked.
     redactor: u64,
-    notes: Notes<Option<One>>,
+    quiet: Notes<()>,
+    ones: Notes<One>,
+    /// What was found since it was last kept.
+    new: Vec<(Number, Option<One>)>,
 }
 
 impl Default for Known {
     fn default() -> Self {
         Self {
             redactor: 0,
-            notes: Notes::new(REMEMBERED),
+            quiet: Notes::new(REMEMBERED),
+            ones: Notes::new(REMEMBERED),
+            new: Vec::new(),
         }
     }
 }
@@ -73,26 +78,42 @@ impl Known {
     pub(super) fn of(&mut self, redactor: &Redactor) {
         if self.redactor != redactor.number() {
             self.redactor = redactor.number();
-            self.notes.clear();
+            self.quiet.clear();
+            self.ones.clear();
         }
     }
 
-    /// What is in the field of this number.
+    /// Whether it is known what is in the field of this number.
     #[inline]
-    pub(super) fn get(&self, field: Number) -> Option<Option<One>> {
-        self.notes.of(field)
+    pub(super) fn has(&self, field: Number) -> bool {
+        self.quiet.of(field).is_some() || self.ones.of(field).is_some()
     }
 
-    /// Remembers what was found in `part`, if it is one find at most.
+    /// The find in the field of this number, if one was noted.
+    #[inline]
+    pub(super) fn one(&self, field: Number) -> Option<One> {
+        self.ones.of(field)
+    }
+
+    /// Says what was found in `part`; it is remembered if it is one find at most.
     pub(super) fn note(&mut self, field: Number, part: Part<'_, '_>, found: &[Found]) {
         match found {
-            [] => self.notes.add(field, None),
-            [found] => {
-                if let Some(one) = One::of(part, found) {
-                    self.notes.add(field, Some(one));
-                }
-            }
+            [] => self.new.push((field, None)),
+            [found] => self
+                .new
+                .extend(One::of(part, found).map(|one| (field, Some(one)))),
             _ => {}
+        }
+    }
+
+    /// Keeps what was found for the parts that come next. Not before: a note puts out another, and what
+    /// a name was passed over for must still be known when its part comes.
+    pub(super) fn keep(&mut self) {
+        for (field, one) in self.new.drain(..) {
+            match one {
+                None => self.quiet.add(field, ()),
+                Some(one) => self.ones.add(field, one),
+            }
         }
     }
 }

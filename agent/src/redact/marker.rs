@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::Redactor;
 use super::field::{credentials, is_credentials, names_client, names_user};
-use super::known::{Known, One};
+use super::known::Known;
 use super::masked::stand_in;
 use super::names::{Meanings, Means, holds};
 use super::rules::{Rule, Ruleset, Why};
@@ -14,7 +14,6 @@ use crate::content::{
     Container, Decoder, Kind, Layers, LooseText, Name, Part, Parts, Place, Side, Signs,
 };
 use crate::exchange::{Mark, Marks, Secret};
-use crate::memo::Number;
 
 /// Lines that `sensitive` has at most.
 const MOST_TOLD: usize = 64;
@@ -57,6 +56,16 @@ impl Default for Marker {
 struct Said {
     means: Option<Means>,
     why: Why,
+    /// Whether it is that of a header field or a cookie whose finds are known.
+    is_known: bool,
+}
+
+impl Said {
+    const KNOWN: Self = Self {
+        means: None,
+        why: Why::Nothing,
+        is_known: true,
+    };
 }
 
 /// One find.
@@ -220,6 +229,7 @@ impl Marker {
         for text in parts.loose() {
             work.loose(text);
         }
+        self.known.keep();
         merge(&mut self.found);
     }
 }
@@ -261,18 +271,12 @@ struct Work<'w> {
 }
 
 impl Work<'_> {
-    /// What is known of a header field or a cookie. What the configuration looks for is looked for
-    /// each time.
-    #[inline]
-    fn known(&self, field: Option<Number>) -> Option<Option<One>> {
-        let known = self.known.get(field?)?;
-        (!self.rules.says_something()).then_some(known)
-    }
-
-    /// What a name says, and whether it is sensitive itself.
+    /// What a name says, and whether it is sensitive itself. What the configuration looks for in a
+    /// header field or a cookie is looked for each time.
     fn name(&mut self, name: Name<'_, '_>) {
-        if self.known(name.field()).is_some() {
-            self.names.push(Said::default());
+        let field = name.field();
+        if field.is_some_and(|field| self.known.has(field)) && !self.rules.says_something() {
+            self.names.push(Said::KNOWN);
             self.hidden.push(false);
             return;
         }
@@ -281,21 +285,15 @@ impl Work<'_> {
         if !word.is_empty() {
             let is_header = !name.is_free();
             if self.rules.says_something() && self.rules.has_name(word) {
-                said = Said {
-                    means: Some(Means::This(Secret::Secret)),
-                    why: Why::Configured,
-                };
+                said.means = Some(Means::This(Secret::Secret));
+                said.why = Why::Configured;
             } else if let Some(means) = self.meanings.of(word, is_header) {
-                said = Said {
-                    means: Some(means),
-                    why: Why::Name,
-                };
+                said.means = Some(means);
+                said.why = Why::Name;
             }
             if self.rules.says_something() && self.rules.allows_name(word) {
-                said = Said {
-                    means: None,
-                    why: Why::Allowed,
-                };
+                said.means = None;
+                said.why = Why::Allowed;
             }
         }
         if said.means.is_none()
@@ -304,7 +302,10 @@ impl Work<'_> {
             // A field of an object called `code` is no code; one of `credentials` is.
             && (matches!(above.means, Some(Means::This(_))) || name.index().is_some() || above.why == Why::Allowed)
         {
-            said = *above;
+            said = Said {
+                is_known: false,
+                ..*above
+            };
         }
         self.names.push(said);
         let is_hidden = name.is_free() && self.name_is_sensitive(name);
@@ -335,14 +336,13 @@ impl Work<'_> {
     }
 
     fn part(&mut self, parts: &Parts<'_>, at: usize, part: Part<'_, '_>) {
-        match self.known(part.field()) {
-            Some(None) => return,
-            Some(Some(one)) => return self.found.push(one.in_part(part)),
-            None => {}
-        }
-        let found = self.found.len();
         let said = self.names.get(part.name_number());
         let said = said.copied().unwrap_or_default();
+        if let Some(field) = part.field().filter(|_| said.is_known) {
+            let one = self.known.one(field).map(|one| one.in_part(part));
+            return self.found.extend(one);
+        }
+        let found = self.found.len();
         self.look(part, said);
         let Some(field) = part.field() else { return };
         let name = part.name_number();

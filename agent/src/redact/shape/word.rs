@@ -232,9 +232,25 @@ pub(super) fn private_key(text: Text<'_>, at: usize) -> Found {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Found, Text};
+    use super::super::{Found, Text, prefixes};
     use super::{at, plain};
     use proptest::prelude::*;
+
+    #[test]
+    fn no_form_is_passed_over() {
+        let schemes: [&[u8]; 6] = [
+            b"eyJ", b"Bearer ", b"bEARER ", b"BASIC ", b"basic ", b"bAsIc ",
+        ];
+        for prefix in prefixes().chain(schemes) {
+            let bytes = [prefix, b"abcdefghij"].concat();
+            let text = Text {
+                bytes: &bytes,
+                is_cut: false,
+                addresses: false,
+            };
+            assert_eq!(plain(text, 0, prefix[0]), None, "{}", prefix.escape_ascii());
+        }
+    }
 
     proptest! {
         #[test]
