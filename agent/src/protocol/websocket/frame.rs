@@ -84,6 +84,11 @@ impl Header {
         self.opcode & 8 != 0
     }
 
+    /// Whether it is an empty part of a message that goes on: nobody needs such, and zeros look so.
+    pub(super) const fn is_empty_part(&self) -> bool {
+        self.opcode == opcode::CONTINUATION && !self.fin && self.length == 0
+    }
+
     /// Whether its payload could be: the highest bit of a length is zero (§5.2), and control frames
     /// are short.
     pub(super) const fn is_possible(&self) -> bool {

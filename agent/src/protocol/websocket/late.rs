@@ -6,17 +6,21 @@
 //! they begin. Random bytes do not come to that, nor do protocols whose packets begin alike on one
 //! side. Bytes are kept meanwhile, so that of what proves it nothing is lost.
 
-use super::frame::{Form, Header};
+use super::frame::{Form, Header, opcode};
 use super::seek::{PROOF, Seek};
 
-/// Bytes without any proof after which a search is given up.
+/// Bytes after which a search is given up.
 const HOPELESS_BYTES: u64 = 256 * 1024;
+
+/// Bytes after which it is where one flow has frames beyond doubt: a server may tell much before its
+/// client says anything again.
+const ONE_SIDED_BYTES: u64 = 16 * 1024 * 1024;
 
 /// A search in both flows, numbered 0 and 1.
 #[derive(Debug, Default)]
 pub struct Late {
     flows: [Flow; 2],
-    /// Bytes since a flow last had a proof.
+    /// Bytes that did not prove it.
     unproven: u64,
 }
 
@@ -64,6 +68,22 @@ impl Late {
         })
     }
 
+    /// Whether a transfer that begins with `bytes` is, as far as they go, one frame of a client and no
+    /// more: the last or only one of a message, a ping or a pong.
+    #[must_use]
+    pub fn is_one_of_a_client(bytes: &[u8]) -> bool {
+        Header::read(bytes).is_some_and(|header| {
+            let form = Form {
+                masked: true,
+                compressed: true,
+            };
+            let whole =
+                header.fin && !matches!(header.opcode, opcode::CONTINUATION | opcode::CLOSE);
+            let end = header.length.saturating_add(header.bytes as u64);
+            whole && header.is_valid(form) && end >= bytes.len() as u64
+        })
+    }
+
     /// Takes `bytes` of a flow; the number of the flow to the server, if it is one beyond doubt.
     pub fn push(&mut self, flow: usize, first: bool, bytes: &[u8]) -> Option<usize> {
         let this = self.flows.get_mut(flow)?;
@@ -73,14 +93,24 @@ impl Late {
         let form = this.form();
         this.seek.walk(bytes, first, form);
         this.seek.make_room();
+        self.unproven = self.unproven.saturating_add(bytes.len() as u64);
         let [one, other] = &self.flows;
-        let proven = [one, other].map(|flow| flow.seek.proof() >= PROOF);
-        if proven == [false; 2] {
-            self.unproven = self.unproven.saturating_add(bytes.len() as u64);
-        } else {
-            self.unproven = 0;
-        }
-        (proven == [true; 2] && one.masked != other.masked).then_some(usize::from(other.masked))
+        let proven = self.proven() == [true; 2] && one.masked != other.masked;
+        proven.then_some(usize::from(other.masked))
+    }
+
+    /// Which of the flows have frames beyond doubt.
+    fn proven(&self) -> [bool; 2] {
+        let [one, other] = &self.flows;
+        [one, other].map(|flow| flow.seek.proof() >= PROOF)
+    }
+
+    /// Whether what comes next in a flow belongs to a frame that began already, and another before it
+    /// speaks for that.
+    #[must_use]
+    pub fn is_inside(&self, flow: usize) -> bool {
+        let seek = self.flows.get(flow).map(|flow| &flow.seek);
+        seek.is_some_and(|seek| seek.proof() >= 2 && seek.is_inside())
     }
 
     /// Bytes of a flow never came.
@@ -107,8 +137,12 @@ impl Late {
 
     /// Whether so much went by that it is none.
     #[must_use]
-    pub const fn is_hopeless(&self) -> bool {
-        self.unproven > HOPELESS_BYTES
+    pub fn is_hopeless(&self) -> bool {
+        let most = match self.proven() {
+            [true, false] | [false, true] => ONE_SIDED_BYTES,
+            _ => HOPELESS_BYTES,
+        };
+        self.unproven > most
     }
 
     /// Memory it takes, in bytes.
@@ -116,5 +150,54 @@ impl Late {
     pub fn bytes(&self) -> usize {
         let kept = self.flows.iter().map(|flow| flow.seek.bytes());
         size_of::<Self>() + kept.sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HOPELESS_BYTES, Late, ONE_SIDED_BYTES};
+
+    /// After how many bytes, a transfer of each flow at a time, the search is given up.
+    #[track_caller]
+    fn check(transfers: [&[u8]; 2], expected: u64) {
+        let (mut late, mut pushed) = (Late::default(), 0);
+        let longest = transfers.map(<[u8]>::len).into_iter().max().unwrap() as u64;
+        while !late.is_hopeless() {
+            for (flow, bytes) in transfers.into_iter().enumerate() {
+                assert_eq!(late.push(flow, true, bytes), None);
+                pushed += bytes.len() as u64;
+            }
+            assert!(pushed <= expected + 2 * longest, "{pushed} bytes");
+        }
+        assert!(pushed > expected, "{pushed} bytes");
+    }
+
+    #[test]
+    fn what_only_looks_like_frames_is_given_up() {
+        // Random bytes, zeros that are empty parts of a message, frames that no end or both mask.
+        check([&[b'.'; 512], b""], HOPELESS_BYTES);
+        check([&[0; 8], b""], HOPELESS_BYTES);
+        check([&[0; 512], &[0; 512]], HOPELESS_BYTES);
+        let plain = [&[0x82, 100][..], &[b'.'; 100]].concat();
+        check([&plain, &plain], HOPELESS_BYTES);
+        let masked = [&[0x82, 0x80 | 100, 1, 2, 3, 4][..], &[b'.'; 100]].concat();
+        check([&masked, &masked], HOPELESS_BYTES);
+    }
+
+    #[test]
+    fn a_server_may_tell_much_before_its_client_does() {
+        let plain = [&[0x82, 126, 4, 0][..], &[b'.'; 1024]].concat();
+        check([b"", &plain], ONE_SIDED_BYTES);
+        let (mut late, mut pushed) = (Late::default(), 0);
+        while pushed < 2 * HOPELESS_BYTES {
+            assert_eq!(
+                (late.push(1, true, &plain), late.is_hopeless()),
+                (None, false)
+            );
+            pushed += plain.len() as u64;
+        }
+        let ping = [0x89, 0x80, 1, 2, 3, 4];
+        let found = (0..4).find_map(|_| late.push(0, true, &ping));
+        assert_eq!(found, Some(0));
     }
 }

@@ -45,12 +45,17 @@ impl Seek {
         self.proof
     }
 
+    /// Whether a frame or its header is under way.
+    pub(super) const fn is_inside(&self) -> bool {
+        self.kept.len() != self.next
+    }
+
     /// Takes `bytes`.
     pub(super) fn walk(&mut self, bytes: &[u8], first: bool, form: Form) {
-        if first && !self.kept.is_empty() {
-            if self.kept.len() == self.next {
-                self.proof += 1;
-            } else if self.proof < 2 && Header::read(bytes).is_some_and(|one| one.is_valid(form)) {
+        // The next header begins this transfer.
+        let begins = first && !self.kept.is_empty() && self.kept.len() == self.next;
+        if first && !self.kept.is_empty() && !begins {
+            if self.proof < 2 && Header::read(bytes).is_some_and(|one| one.is_valid(form)) {
                 // This one is as good a beginning as the last.
                 self.restart();
             }
@@ -68,7 +73,9 @@ impl Seek {
                 }
                 return;
             }
-            self.proof += 1;
+            if !header.is_empty_part() {
+                self.proof += if begins && self.next == before { 2 } else { 1 };
+            }
             self.last = self.next;
             let length = usize::try_from(header.length).unwrap_or(usize::MAX);
             self.next = self
