@@ -23,6 +23,9 @@ pub enum Opening {
     FramesToServer,
     /// Frames of HTTP/2, a response's head among them.
     FramesToClient,
+    /// Frames of HTTP/2 that do not tell whose they are: a body's, those of flow control, heads that
+    /// name what was said before.
+    Frames,
     /// What could be the first frame of an HTTP/2 server, its settings.
     Settings,
     /// The head of the PROXY protocol, before a request.
@@ -59,7 +62,8 @@ fn frames(bytes: &[u8]) -> Opening {
         Evidence::Request => Opening::FramesToServer,
         Evidence::Response => Opening::FramesToClient,
         Evidence::Settings => Opening::Settings,
-        Evidence::Frame | Evidence::None => Opening::Other,
+        Evidence::Frame => Opening::Frames,
+        Evidence::None => Opening::Other,
     }
 }
 

@@ -4,11 +4,11 @@ mod late;
 
 use eaves_common::{ConnId, EndReason, Flow, Role, Transport};
 
+use self::late::Search;
 use super::order::{Fin, Last, Order};
 use super::{Books, Chunk, Consumer, Direction, Env, Options, Parting, Piece, Word};
 use crate::capture::{ConnOpen, Data, Ended};
 use crate::clock::Ktime;
-use crate::protocol::websocket::Late;
 use crate::protocol::{Opening, opening};
 use crate::telemetry::{Counter, Counters};
 
@@ -46,8 +46,8 @@ struct Undecided {
     open: ConnOpen,
     sent: Prefix,
     received: Prefix,
-    /// What could be a WebSocket that was open before.
-    late: Option<Box<Late>>,
+    /// Whether it is a WebSocket that was open before.
+    search: Search,
 }
 
 /// The first bytes of a flow.
@@ -70,7 +70,7 @@ impl<C: Consumer> Conn<C> {
                 open,
                 sent: Prefix::default(),
                 received: Prefix::default(),
-                late: None,
+                search: Search::default(),
             })),
         }
     }
@@ -298,7 +298,7 @@ impl<C: Consumer> Conn<C> {
                 size_of::<Undecided>()
                     + undecided.sent.bytes.capacity()
                     + undecided.received.bytes.capacity()
-                    + undecided.late.as_ref().map_or(0, |late| late.bytes())
+                    + undecided.search.bytes()
             }
             Stage::Heard(consumer, _) => consumer.bytes(),
             Stage::NotHttp(_) => 0,
@@ -321,11 +321,8 @@ impl<C: Consumer> Conn<C> {
     /// Tells the kernel what it need not copy.
     fn say(&mut self, flow: Flow, env: &mut Env<'_, C>) {
         let conn = self.id;
-        if let Stage::Undecided(undecided) = &self.stage
-            && undecided
-                .late
-                .as_ref()
-                .is_some_and(|late| late.is_hopeless())
+        if let Stage::Undecided(undecided) = &mut self.stage
+            && undecided.search.is_in_vain(env.counters)
         {
             env.counters.add(Counter::StreamConnsNotHttp, 1);
             env.words.push(Word::NotHttp { conn });
@@ -437,16 +434,24 @@ impl<C: Consumer> Stage<C> {
         let Self::Undecided(undecided) = self else {
             return;
         };
-        let prefix = undecided.prefix(flow);
+        let prefix = match flow {
+            Flow::Sent => &mut undecided.sent,
+            Flow::Received => &mut undecided.received,
+        };
         let Piece::Bytes(bytes) = piece else {
             prefix.forget(counters);
-            return undecided.gap(flow, counters);
+            return undecided.search.gap(flow, counters);
         };
         if prefix.bytes.is_empty() {
             prefix.time = time;
         }
         let fits = prefix.bytes.len() + bytes.len() <= PREFIX_MAX_BYTES;
-        let role = match prefix.look(bytes, first) {
+        let opening = if undecided.search.is_inside(flow) {
+            Opening::Other
+        } else {
+            prefix.look(bytes, first)
+        };
+        let role = match opening {
             Opening::Request | Opening::Http2 | Opening::Proxy | Opening::FramesToServer => {
                 asked(flow)
             }
@@ -454,15 +459,20 @@ impl<C: Consumer> Stage<C> {
             Opening::Short | Opening::Settings if fits => {
                 return prefix.bytes.extend_from_slice(bytes);
             }
-            _ => {
+            Opening::Frames | Opening::Settings => {
                 prefix.forget(counters);
-                let Some(role) = undecided.search(flow, first, bytes, counters) else {
-                    return;
-                };
-                return self.join_websocket(role, time, context, counters);
+                counters.add(Counter::StreamBytesUndecided, bytes.len() as u64);
+                return undecided.search.end(counters);
+            }
+            Opening::Short | Opening::Other => {
+                let aside = prefix.take();
+                if !aside.bytes.is_empty() {
+                    self.seek(flow, aside.time, true, &aside.bytes, context, counters);
+                }
+                return self.seek(flow, time, first, bytes, context, counters);
             }
         };
-        undecided.give_up_search(counters);
+        undecided.search.give_up(counters);
         let open = std::mem::take(&mut undecided.open);
         let (sent, received) = (undecided.sent.take(), undecided.received.take());
         *self = Self::Heard(C::open(open, role), role);
@@ -491,17 +501,10 @@ impl<C: Consumer> Stage<C> {
 }
 
 impl Undecided {
-    const fn prefix(&mut self, flow: Flow) -> &mut Prefix {
-        match flow {
-            Flow::Sent => &mut self.sent,
-            Flow::Received => &mut self.received,
-        }
-    }
-
     fn forget(&mut self, counters: &mut Counters) {
         self.sent.forget(counters);
         self.received.forget(counters);
-        self.give_up_search(counters);
+        self.search.give_up(counters);
     }
 }
 
