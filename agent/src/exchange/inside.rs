@@ -119,9 +119,8 @@ fn fields(
     grpc::kept_messages(form, &half.body.content, |is_coded, message| {
         if !is_coded {
             fields.message(message);
-        } else if let Some(decoded) = coded_as.and_then(|name| coding::decode(name, message, most))
-        {
-            fields.message(&decoded.content);
+        } else {
+            fields.coded(|| Some(coding::decode(coded_as?, message, most)?.content));
         }
     });
     fields.take()

@@ -31,7 +31,7 @@ pub struct Field {
     pub path: String,
     /// Its type.
     pub kind: ProtobufType,
-    /// How many times it came; of numbers that came packed, how many.
+    /// How many times it came in the messages that are looked at; of numbers that came packed, how many.
     pub times: u32,
     /// What its schema says of it.
     pub named: Option<Box<Named>>,
@@ -109,6 +109,18 @@ impl<'s> Fields<'s> {
         self.messages += 1;
         if wire::end(bytes).is_ok() {
             self.walk(bytes, &mut Path::default(), self.of);
+        }
+    }
+
+    /// Takes in a message that `decode` makes of one that came coded, if it can. It is asked for no more of
+    /// them than are looked at.
+    pub fn coded(&mut self, decode: impl FnOnce() -> Option<Vec<u8>>) {
+        if self.messages >= MESSAGES_MAX {
+            return;
+        }
+        match decode() {
+            Some(message) => self.message(&message),
+            None => self.messages += 1,
         }
     }
 
@@ -269,7 +281,7 @@ fn is_text(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{FIELDS_MAX, Fields, ProtobufType, Schema};
+    use super::{FIELDS_MAX, Fields, MESSAGES_MAX, ProtobufType, Schema};
 
     #[track_caller]
     fn check(messages: &[&[u8]], expected: &[(&str, ProtobufType, u32)]) {
@@ -287,6 +299,23 @@ mod tests {
     }
 
     use ProtobufType::{Bytes, Fixed32, Fixed64, Message, Text, Varint};
+
+    #[test]
+    fn no_more_messages_are_decoded_than_are_looked_at() {
+        let schema = Schema::default();
+        for decoded in [Some(b"\x08\x01".to_vec()), None] {
+            let (mut fields, mut count) = (Fields::new(&schema, None), 0);
+            for _ in 0..100 {
+                fields.coded(|| {
+                    count += 1;
+                    decoded.clone()
+                });
+            }
+            assert_eq!(count, MESSAGES_MAX);
+            let times = decoded.map(|_| MESSAGES_MAX as u32);
+            assert_eq!(fields.take().first().map(|one| one.times), times);
+        }
+    }
 
     #[test]
     fn numbers_and_types_of_fields_are_read() {
