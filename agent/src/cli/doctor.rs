@@ -69,19 +69,21 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
     })
 }
 
-/// The processes whose HTTP/3 cannot be heard.
+/// The processes that may serve HTTP/3, which cannot be heard.
 fn quic() -> impl Iterator<Item = Check> {
     let found = quic_servers(Path::new("/proc")).into_iter();
-    found.map(|QuicServer { pid, name, port }| Check {
+    found.map(|QuicServer { pid, name, port }| {
+        Check {
         group: Group::Processes,
         name: format!("{name} ({pid})"),
         status: Status::Less,
-        found: format!("UDP port {port} is open beside its TCP ports: QUIC"),
-        lost: Some("HTTP/3, if it serves it: no socket shows what QUIC carries".to_owned()),
+        found: format!("UDP port {port} is open beside its TCP listener, as for QUIC"),
+        lost: Some("HTTP/3, if it is QUIC: no socket shows what that carries".to_owned()),
         advice: Some(
-            "to have all of its HTTP heard, switch HTTP/3 off there: clients stay with HTTP/2"
+            "if it serves HTTP/3, switch that off there to have all heard: clients stay with HTTP/2"
                 .to_owned(),
         ),
+    }
     })
 }
 

@@ -1,4 +1,4 @@
-//! Processes that speak QUIC beside TCP: what goes over HTTP/3 no tap of sockets hears, so it is named.
+//! Processes that may speak QUIC beside TCP: what goes over HTTP/3 no tap of sockets hears, so it is named.
 //!
 //! A process counts where it holds a UDP socket that is bound to the port of one of its TCP listeners,
 //! as servers of HTTP/3 do (RFC 9114 §3.1 has clients find it that way), or to the ports of HTTPS. Ports at
@@ -32,16 +32,18 @@ const NAMED_MAX: usize = 64;
 const HTTPS_PORTS: [u16; 2] = [443, 8443];
 
 /// Ports of services that use TCP and UDP alike (IANA's registry): DNS, Kerberos, the port mapper, LDAP,
-/// password changes, NFS, STUN, SIP, multicast DNS, memcached.
-const OTHER_PORTS: [u16; 12] = [
-    53, 88, 111, 389, 464, 2049, 3478, 5060, 5061, 5349, 5353, 11_211,
+/// password changes, NFS, STUN, SIP, multicast DNS, memcached; gossip of Nomad, Docker Swarm, Consul (its DNS
+/// too) and Alertmanager; logs of Fluentd.
+const OTHER_PORTS: [u16; 19] = [
+    53, 88, 111, 389, 464, 2049, 3478, 4648, 5060, 5061, 5349, 5353, 7946, 8301, 8302, 8600, 9094,
+    11_211, 24_224,
 ];
 
 /// States of sockets in the kernel's tables: a listener of TCP, a UDP socket without a peer.
 const LISTENS: &str = "0A";
 const UNCONNECTED: &str = "07";
 
-/// A process that speaks QUIC.
+/// A process that may speak QUIC.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct QuicServer {
     /// Its id.
@@ -52,7 +54,7 @@ pub struct QuicServer {
     pub port: u16,
 }
 
-/// Looks at times for processes that speak QUIC, beside the flow.
+/// Looks at times for processes that may speak QUIC, beside the flow.
 pub struct QuicWatch {
     from: Receiver<Vec<QuicServer>>,
     /// Those that there are, of which nothing was told yet.
@@ -115,7 +117,7 @@ fn watch(proc: &Path, to: &SyncSender<Vec<QuicServer>>, ended: &Receiver<()>) {
     }
 }
 
-/// The processes below `proc` that speak QUIC beside TCP.
+/// The processes below `proc` that may speak QUIC beside TCP.
 #[must_use]
 pub fn quic_servers(proc: &Path) -> Vec<QuicServer> {
     let mut namespaces: BTreeMap<OsString, Sockets> = BTreeMap::new();
@@ -134,7 +136,7 @@ pub fn quic_servers(proc: &Path) -> Vec<QuicServer> {
             namespaces.insert(namespace.clone(), Sockets::read(&folder.join("net")));
         }
         if let Some(sockets) = namespaces.get(&namespace)
-            && sockets.may_be_quic()
+            && sockets.may_be_quic
         {
             let ports = sockets.quic_of(&folder);
             let name = || {
@@ -148,6 +150,7 @@ pub fn quic_servers(proc: &Path) -> Vec<QuicServer> {
             }));
         }
         if found.len() >= NAMED_MAX {
+            found.truncate(NAMED_MAX);
             break;
         }
     }
@@ -167,6 +170,8 @@ fn processes(proc: &Path) -> Vec<u32> {
 struct Sockets {
     listeners: BTreeMap<u64, u16>,
     bound: BTreeMap<u64, u16>,
+    /// Whether some process may speak QUIC.
+    may_be_quic: bool,
 }
 
 impl Sockets {
@@ -187,17 +192,13 @@ impl Sockets {
             let lines = table(&net.join(name)).map_while(|line| socket(&line?, LISTENS));
             sockets.listeners.extend(lines);
         }
+        let listens: BTreeSet<u16> = sockets.listeners.values().copied().collect();
+        let is_quic = |port: &u16| HTTPS_PORTS.contains(port) || listens.contains(port);
+        sockets.may_be_quic = !listens.is_empty() && sockets.bound.values().any(is_quic);
         sockets
     }
 
-    /// Whether some process here may speak QUIC.
-    fn may_be_quic(&self) -> bool {
-        let listens = |port: &u16| self.listeners.values().any(|other| other == port);
-        let mut bound = self.bound.values();
-        bound.any(|port| HTTPS_PORTS.contains(port) || listens(port))
-    }
-
-    /// The ports where the process of `folder` speaks QUIC.
+    /// The ports where the process of `folder` may speak QUIC.
     fn quic_of(&self, folder: &Path) -> BTreeSet<u16> {
         let (mut listens, mut bound) = (BTreeSet::<u16>::new(), BTreeSet::<u16>::new());
         let files = fs::read_dir(folder.join("fd")).into_iter().flatten();
@@ -245,10 +246,12 @@ fn inode(link: &Path) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+    use std::os::unix::fs::symlink;
     use std::path::Path;
 
-    use super::{QuicServer, QuicWatch, quic_servers, socket};
+    use super::{NAMED_MAX, QuicServer, QuicWatch, quic_servers, socket};
 
     #[track_caller]
     fn check(line: &str, state: &str, expected: Option<(u64, u16)>) {
@@ -288,6 +291,58 @@ mod tests {
         // One with a peer is a client's.
         udp.connect((Ipv4Addr::LOCALHOST, 9)).unwrap();
         assert!(!own().contains(&port));
+    }
+
+    /// What is found of processes of one namespace, each with a TCP listener and a UDP socket at the ports
+    /// that are named.
+    fn found(name: &str, processes: &[Vec<(u16, u16)>]) -> Vec<(u32, u16)> {
+        let proc = std::env::temp_dir().join(format!("eaves-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&proc);
+        let mut tables = ["heading\n".to_owned(), "heading\n".to_owned()];
+        let mut inode = 1;
+        for (pid, ports) in (1..).zip(processes) {
+            let process = proc.join(format!("{pid}"));
+            fs::create_dir_all(process.join("ns")).unwrap();
+            fs::create_dir_all(process.join("fd")).unwrap();
+            symlink("net:[1]", process.join("ns/net")).unwrap();
+            symlink("../net", process.join("net")).unwrap();
+            fs::write(process.join("comm"), "server\n").unwrap();
+            for (tcp, udp) in ports {
+                for (table, port, state) in [(0, tcp, "0A"), (1, udp, "07")] {
+                    let line = format!("1: 00:{port:04X} 00:0000 {state} 0:0 00:0 0 0 0 {inode}\n");
+                    tables[table] += &line;
+                    symlink(
+                        format!("socket:[{inode}]"),
+                        process.join(format!("fd/{inode}")),
+                    )
+                    .unwrap();
+                    inode += 1;
+                }
+            }
+        }
+        fs::create_dir(proc.join("net")).unwrap();
+        let [tcp, udp] = tables;
+        fs::write(proc.join("net/tcp"), tcp).unwrap();
+        fs::write(proc.join("net/udp"), udp).unwrap();
+        let found = quic_servers(&proc);
+        fs::remove_dir_all(&proc).unwrap();
+        found.into_iter().map(|one| (one.pid, one.port)).collect()
+    }
+
+    #[test]
+    fn servers_are_found_by_their_ports_and_only_so_many_named() {
+        // At the same port; at one of HTTPS beside another; of different ones; gossip and logs.
+        let gossip = [4648, 7946, 8301, 8302, 8600, 9094, 24_224].map(|port| (port, port));
+        let processes = [
+            vec![(8080, 8080)],
+            vec![(80, 443)],
+            vec![(81, 4433)],
+            gossip.to_vec(),
+        ];
+        assert_eq!(found("quic-ports", &processes), [(1, 8080), (2, 443)]);
+        assert_eq!(found("quic-none", &processes[2..]), []);
+        let many: Vec<_> = (1000..1100).map(|port| (port, port)).collect();
+        assert_eq!(found("quic-many", &[many]).len(), NAMED_MAX);
     }
 
     #[test]

@@ -366,7 +366,7 @@ impl<'a> Host<'a> {
         self.each(|output| output.flush())
     }
 
-    /// Tells of the QUIC that the server of an exchange speaks beside it.
+    /// Tells of the QUIC that the server of an exchange may speak beside it.
     fn unheard(&mut self, exchange: &Exchange) -> io::Result<()> {
         if exchange.conn.role != Role::Server {
             return Ok(());
@@ -379,7 +379,7 @@ impl<'a> Host<'a> {
             process: found.name,
             pid: found.pid,
             port: found.port,
-            reason: "it speaks QUIC, and HTTP/3 over it is not heard",
+            reason: "open beside its TCP listener: if it is QUIC, HTTP/3 over it is not heard",
         };
         self.notice(Severity::Low, detail)
     }

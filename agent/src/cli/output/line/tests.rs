@@ -356,9 +356,9 @@ fn notices_are_sentences() {
             process: "nginx".to_owned(),
             pid: 812,
             port: 443,
-            reason: "it speaks QUIC",
+            reason: "open beside its TCP listener",
         },
-        "nginx (812), UDP port 443: it speaks QUIC",
+        "nginx (812), UDP port 443: open beside its TCP listener",
     );
     let count = Count {
         stage: "kernel",
