@@ -67,8 +67,8 @@ struct Raw {
 }
 
 impl Builder {
-    /// Takes in a descriptor file. Of several types of one name the first holds: files repeat what they
-    /// import.
+    /// Takes in a descriptor file. Of several types or methods of one name the first holds: files repeat what
+    /// they import.
     ///
     /// # Errors
     /// It is none, or too large.
@@ -97,7 +97,7 @@ impl Builder {
             for field in &raw {
                 members.push(self.member(field)?);
             }
-            // What a broken file has twice is told of as its last.
+            // What a broken file has twice is told of as its first.
             members.sort_by_key(|member| member.number);
             members.dedup_by_key(|member| member.number);
             if let Some(message) = self.schema.messages.get_mut(at) {
@@ -110,7 +110,8 @@ impl Builder {
                 Some(Meaning::Message(at)) => Ok(*at),
                 _ => Err(SchemaError::Missing(name)),
             });
-            self.schema.methods.insert(name, [request?, response?]);
+            let ends = [request?, response?];
+            self.schema.methods.entry(name).or_insert(ends);
         }
         Ok(self.schema)
     }
