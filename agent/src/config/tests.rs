@@ -151,7 +151,7 @@ fn what_is_wrong_with_a_descriptor_file_is_said() {
         config
             .exchange()
             .map(|_| ())
-            .map_err(|error| error.to_string())
+            .map_err(|error| format!("{:#}", anyhow::Error::from(error)))
     };
     assert_eq!(said(&["shop.pb"]), Ok(()));
     let path = |name| fixtures.join(name).display().to_string();
@@ -160,9 +160,10 @@ fn what_is_wrong_with_a_descriptor_file_is_said() {
         said(&["shop.pb", "shop.proto"]),
         Err(format!("identity.protobuf: {}: {why}", path("shop.proto")))
     );
+    let why = std::io::Error::from_raw_os_error(2);
     assert_eq!(
         said(&["none.pb"]),
-        Err(format!("identity.protobuf: {}", path("none.pb")))
+        Err(format!("identity.protobuf: {}: {why}", path("none.pb")))
     );
 }
 
