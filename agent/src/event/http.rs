@@ -269,10 +269,10 @@ pub struct Grpc<'a> {
     /// Bytes of the response's messages, as sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_message_bytes: Option<u64>,
-    /// Fields of the request's messages, of those that are kept; up to 32.
+    /// Fields of the request's messages, of the first 16 that are kept; up to 32.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub request_fields: Vec<ProtobufField<'a>>,
-    /// Fields of the response's messages.
+    /// Fields of the response's messages, of as many.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub response_fields: Vec<ProtobufField<'a>>,
 }
@@ -295,7 +295,7 @@ pub struct ProtobufField<'a> {
     /// Its type, as the wire shows it.
     #[serde(rename = "type")]
     pub kind: ProtobufType,
-    /// How many times it came; of numbers that came packed, how many.
+    /// How many times it came in those messages; of numbers that came packed, how many.
     pub times: u32,
 }
 
