@@ -54,11 +54,14 @@ impl Seek {
     pub(super) fn walk(&mut self, bytes: &[u8], first: bool, form: Form) {
         // The next header begins this transfer.
         let begins = first && !self.kept.is_empty() && self.kept.len() == self.next;
-        if first && !self.kept.is_empty() && !begins {
-            if self.proof < 2 && Header::read(bytes).is_some_and(|one| one.is_valid(form)) {
-                // This one is as good a beginning as the last.
-                self.restart();
-            }
+        if first
+            && !self.kept.is_empty()
+            && !begins
+            && self.proof < 2
+            && Header::read(bytes).is_some_and(|one| one.is_valid(form))
+        {
+            // This one is as good a beginning as the last.
+            self.restart();
         }
         if self.kept.is_empty() && !first {
             return;
