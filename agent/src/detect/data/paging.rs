@@ -45,11 +45,14 @@ const NAMES: &[&[u8]] = &[
     b"start_index",
 ];
 
+/// Steps from page to page at which older ones begin to count for less.
+const STEPS_MAX: u32 = 64;
+
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Pages {
     pages: Tally,
     last: u64,
-    /// How often the next one was a later page, and an earlier one.
+    /// How often the next one was a later page, and an earlier one: of the last some dozens.
     up: u32,
     down: u32,
     /// The first page and the last, and what all distances between pages are multiples of.
@@ -74,8 +77,12 @@ impl Pages {
             (self.low, self.high, self.last) = (page, page, page);
             return;
         }
-        self.up = self.up.saturating_add(u32::from(page > self.last));
-        self.down = self.down.saturating_add(u32::from(page < self.last));
+        if self.up + self.down >= STEPS_MAX {
+            self.up /= 2;
+            self.down /= 2;
+        }
+        self.up += u32::from(page > self.last);
+        self.down += u32::from(page < self.last);
         self.step = common(self.step, page.abs_diff(self.last));
         self.low = self.low.min(page);
         self.high = self.high.max(page);
@@ -85,7 +92,8 @@ impl Pages {
     /// Whether `count` different pages are a list that is read, and not places here and there in it.
     fn is_reading(&self, count: u64) -> bool {
         // Of places in no order half are later ones: three of four are not.
-        let in_order = u64::from(self.up.max(self.down)) * 4 >= count * 3;
+        let steps = self.up + self.down;
+        let in_order = steps > 0 && self.up.max(self.down) * 4 >= steps * 3;
         let between = (self.high - self.low).checked_div(self.step);
         in_order || between.is_some_and(|between| between < count * 2)
     }

@@ -281,6 +281,18 @@ fn exf_03_a_list_read_from_end_to_end() {
     };
     let here: From = |_| near(1);
     let forwards = |n| format!("page={n}");
+    // Products again, so slowly that there are many more of them than a window holds.
+    let slowly_by_number = |trial: &mut Trial| {
+        for n in 0..1000 {
+            trial.look(n / 4, |facts| facts.client = far(n));
+        }
+        for n in 0..60 {
+            let query = format!("p={}", n * n * 7919 % 10_007).leak().as_bytes();
+            trial.look(300 + n * 20, |facts| {
+                (facts.user, facts.query) = (Some(&b"eve"[..]), query);
+            });
+        }
+    };
     check(
         "exf-03",
         &[
@@ -299,6 +311,7 @@ fn exf_03_a_list_read_from_end_to_end() {
             &read(60, 5, here, |n| format!("page={}", n % 4)),
             // Products, each by its number.
             &read(60, 5, here, |n| format!("p={}", n * n * 7919 % 10_007)),
+            &slowly_by_number,
         ],
     );
 }
