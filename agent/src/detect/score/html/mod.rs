@@ -287,7 +287,8 @@ fn attribute(name: &[u8], value: &[u8], tag: &[u8], has_value: bool) -> Told {
         b"handler" if raw.contains(&b':') => Some((5, "event_handler")),
         b"srcdoc" => Some((6, "srcdoc")),
         b"style" if style_runs(value) => Some((6, "style_runs")),
-        b"style" if leaves_style(value) => Some((5, "style_left")),
+        // What a framework binds to it, by another name, is an expression and no style.
+        b"style" if raw == b"style" && leaves_style(value) => Some((5, "style_left")),
         b"formaction" | b"datasrc" | b"dynsrc" | b"lowsrc" | b"datafld" | b"dataformatas" => {
             Some((5, "loading_attribute"))
         }
@@ -396,15 +397,26 @@ fn script_scheme(value: &[u8]) -> bool {
     .any(|scheme| starts(plain, scheme))
 }
 
-/// Whether a style leaves the declarations that an attribute may have: by a brace, which only blocks have
-/// (CSS Style Attributes §3), or a comment that does not end. Braces of templates are doubled, or stand
-/// behind another mark.
+/// Whether a style leaves the declarations that an attribute may have (CSS Style Attributes §3): by a
+/// brace that closes or opens a block outside it, or a comment that does not end. Braces in pairs leave
+/// nothing, and templates write theirs so.
 fn leaves_style(value: &[u8]) -> bool {
-    let value = slice(value, 0, 512);
-    let template = |pair: &[u8]| matches!(pair, b"{{" | b"}}" | b"${" | b"#{" | b"{%" | b"%}");
     let comment = memchr::memmem::rfind(value, b"/*");
-    let open = comment.is_some_and(|start| find(from(value, start + 2), "*/").is_none());
-    open || memchr::memchr2(b'{', b'}', value).is_some() && !value.windows(2).any(template)
+    if comment.is_some_and(|start| find(from(value, start + 2), "*/").is_none()) {
+        return true;
+    }
+    let mut depth = 0_usize;
+    for place in memchr::memchr2_iter(b'{', b'}', value) {
+        let inner = match at(value, place) {
+            b'{' => Some(depth + 1),
+            _ => depth.checked_sub(1),
+        };
+        let Some(inner) = inner else {
+            return true;
+        };
+        depth = inner;
+    }
+    depth > 0
 }
 
 fn style_runs(value: &[u8]) -> bool {

@@ -39,9 +39,16 @@ fn ways_around_words_are_found() {
         "<p style=\"color:red\">x</p>",
         "<p style=\"color:{{colour}};top:0\">x</p>",
         "<p style=\"color:red/* as agreed */\">x</p>",
+        "<div :style=\"{ color: activeColor, fontSize: size + 'px' }\">x</div>",
+        "<div v-bind:style=\"{ color: red\">x</div>",
+        "<div style=\"color: {c}; top: {y}px\">x</div>",
     ] {
         quiet(value);
     }
+    // A comment and a pair of braces may be long.
+    let long = "a ".repeat(300);
+    quiet(&format!("<p style=\"color:red/* {long}*/\">x</p>"));
+    quiet(&format!("<p style=\"color:{{ {long}}}\">x</p>"));
 }
 
 #[test]
@@ -56,6 +63,9 @@ fn what_a_browser_runs_is_found() {
         "<p style=\"color:a{b;top:0\">",
         "<p style=\"color:a}b\">",
         "<p style=\"color:red/*;top:0\">",
+        // What a template writes in pairs hides no brace that has none.
+        "<p style=\"color:{{a}}}b\">",
+        "<p style=\"color:{{a}};b{c\">",
         "\" onmouseover=\"alert(1)",
         "<object data=x>",
         "</textarea><b>",
