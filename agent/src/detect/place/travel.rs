@@ -21,7 +21,8 @@ pub(in crate::detect) const ROW: Row = Row {
     attack: &["T1078.004"],
     means: "An account is used in two places between which nobody travels so fast: two people use it.",
     decides: "Two exchanges of an account within a day, more than 500 km apart and farther than one gets at 900 km/h. Needs a database with places, not with countries alone. \
-        A place that the account goes back and forth to is taken for a gateway (a VPN) and not told again.",
+        A place that the account goes back and forth to is taken for a gateway (a VPN) and not told again, \
+        until the account has been there alone for a day.",
     fools: "Databases are wrong about telephone networks. A VPN looks the same once. Many steps of less than 500 km.",
     advice: "Ask the owner which of the two it was. If neither: end all sessions, reset the password.",
 };
@@ -66,6 +67,11 @@ impl Travel {
         };
         let near = |one: &[f64; 2]| distance_km(*one, here) < SAME_KM;
         if last.gateways.iter().any(near) {
+            // Where an account is for longer than is looked back, it is at home, however it came there.
+            let old = now_ms.saturating_sub(last.time_ms) > u64::from(setting.window_s) * 1000;
+            if old || last.at.as_ref().is_some_and(near) {
+                (last.at, last.time_ms) = (Some(here), now_ms);
+            }
             return;
         }
         let before = last.at.replace(here);

@@ -521,6 +521,19 @@ fn loc_02_faster_than_one_travels() {
     let opened = trial.words();
     let opened = opened.iter().filter(|word| *word == "loc-02 Open");
     assert_eq!(opened.count(), 2, "{:?}", trial.words());
+    // Home, which was taken for a gateway when the account came back to it, is home again after a day.
+    let mut trial = Trial::new(crate::detect::Options::default());
+    let mut go = |second: u64, place| {
+        let at = (0, *b"DE", place, Some(1));
+        stay(&mut trial, second, at, 200, b"alice");
+        let opened = trial.words();
+        opened.iter().filter(|word| *word == "loc-02 Open").count()
+    };
+    assert_eq!((go(0, SYDNEY), go(3600, BERLIN)), (0, 1));
+    for hour in 2..48 {
+        assert_eq!(go(hour * 3600, BERLIN), 1);
+    }
+    assert_eq!(go(47 * 3600 + 60, LIMA), 2);
 }
 
 #[test]
