@@ -97,6 +97,8 @@ pub(super) enum About {
     User,
     /// An endpoint, whoever calls.
     Endpoint,
+    /// All endpoints that never worked, whoever calls.
+    Nowhere,
     /// A credential.
     Credential,
 }
@@ -336,7 +338,7 @@ impl Incidents {
             flagged: keys.to_vec(),
             source,
         };
-        if matches!(alert.about, About::Endpoint) {
+        if matches!(alert.about, About::Endpoint | About::Nowhere) {
             incident.flagged = vec![alert.key];
         }
         incident.remarks.extend(alert.remark.clone());

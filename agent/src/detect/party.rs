@@ -52,7 +52,7 @@ pub(super) fn actor(alert: &Alert<'_>, facts: &Facts<'_>) -> Actor<'static> {
     let own = |text: Option<std::borrow::Cow<'_, str>>| text.map(|text| text.into_owned().into());
     let shown = facts.shown;
     match alert.about {
-        About::Endpoint => Actor::default(),
+        About::Endpoint | About::Nowhere => Actor::default(),
         About::Client => Actor {
             client: own(shown.client()),
             ..Actor::default()
@@ -74,8 +74,10 @@ pub(super) fn target(alert: &Alert<'_>, facts: &Facts<'_>) -> Target<'static> {
         let text = String::from_utf8_lossy(bytes);
         (!text.is_empty()).then(|| cut(&text, EXCERPT_MAX).into())
     };
+    // Hosts can be made up like paths: the first would stand for all.
+    let somewhere = alert.about != About::Nowhere;
     let mut target = Target {
-        domain: text(&facts.domain),
+        domain: somewhere.then(|| text(&facts.domain)).flatten(),
         process: text(facts.process),
         ..Target::default()
     };

@@ -7,7 +7,6 @@ use crate::detect::row::{Family, Id, Row};
 use crate::detect::scene::{Said, Scene};
 use crate::detect::sketch::{Distinct, Heavy, Usual};
 use crate::detect::table::{Table, Worth};
-use crate::detect::value_hash;
 use crate::event::Severity;
 
 pub(in crate::detect) const ROW: Row = Row {
@@ -23,7 +22,7 @@ pub(in crate::detect) const ROW: Row = Row {
     attack: &["T1499.002"],
     means: "An endpoint is called so often that it may not stand it.",
     decides: "Calls of an endpoint in a minute, by whomever: at least 20 a second, five times what is usual at this hour of the week and beyond it by six robust standard deviations. \
-        Paths that never worked are counted together. The finding says how many addresses take part and how much the largest has.",
+        Endpoints that never worked are counted together, whatever their path, method and host. The finding says how many addresses take part and how much the largest has.",
     fools: "A campaign or a busy day looks the same; the first days know no busy hours. Who raises the rate over many hours raises what is usual, until there are three weeks to compare with.",
     advice: "If one address has most of it, block it. If many have, limit the endpoint, and see whether it answers 429 or 503 (base-02).",
 };
@@ -31,7 +30,7 @@ pub(in crate::detect) const ROW: Row = Row {
 const Z: f64 = 6.0;
 const TIMES_USUAL: f64 = 5.0;
 
-/// Stands for all paths of a host that never worked.
+/// Stands for all endpoints that never worked.
 const UNKNOWN: u64 = 0x0075_6e6b_6e6f_776e;
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -59,10 +58,10 @@ impl Flood {
         let Some(setting) = scene.setting(&ROW) else {
             return;
         };
-        // Paths that never worked are one: made-up ones would each be an endpoint of its own.
-        let unknown = !scene.route_works();
+        // Endpoints that never worked are one: made-up paths, methods and hosts would each make its own.
+        let unknown = scene.endpoint.answered == 0;
         let key = if unknown {
-            mix(UNKNOWN, value_hash(&scene.facts.domain))
+            mix(UNKNOWN, 0)
         } else {
             scene.keys.endpoint
         };
@@ -103,7 +102,11 @@ impl Flood {
         let (clients, share) = (minute.clients.count(), minute.heavy.largest_share());
         let said = Said {
             key,
-            about: About::Endpoint,
+            about: if unknown {
+                About::Nowhere
+            } else {
+                About::Endpoint
+            },
             count: minute.calls,
             threshold: Some(floor),
             baseline: Some(usual),
@@ -114,7 +117,7 @@ impl Flood {
             )),
             title: &|n| {
                 let what = if unknown {
-                    "paths that never worked"
+                    "endpoints that never worked"
                 } else {
                     "an endpoint"
                 };

@@ -5,8 +5,8 @@
 use std::net::IpAddr;
 
 use super::rows::{check, far, household, name, near};
-use super::support::{Trial, login};
-use crate::detect::{ObjectId, Place, Sensitive};
+use super::support::{HOST, Trial, login};
+use crate::detect::{Facts, ObjectId, Place, Sensitive};
 
 const DAY_S: u64 = 86_400;
 
@@ -356,17 +356,13 @@ fn rate_01_one_caller_too_fast() {
 
 #[test]
 fn rate_02_a_flood() {
-    let flood = |usual: u64, calls: u64, works: bool, from: From| {
+    let flood = |usual: u64, calls: u64, made_up: fn(&mut Facts<'_>, u64), from: From| {
         move |trial: &mut Trial| {
             let minute = |trial: &mut Trial, minute: u64, calls: u64| {
                 for n in 0..calls {
                     trial.look(minute * 60 + n * 59 / calls, |facts| {
                         facts.client = from(n);
-                        if !works {
-                            facts.path = name(n);
-                            facts.route = String::from_utf8_lossy(facts.path);
-                            facts.status = 404;
-                        }
+                        made_up(facts, n);
                     });
                 }
             };
@@ -376,15 +372,47 @@ fn rate_02_a_flood() {
             minute(trial, 4, calls);
         }
     };
+    let nothing = |_: &mut Facts<'_>, _| {};
+    let path = |facts: &mut Facts<'_>, n| {
+        facts.path = name(n);
+        facts.route = String::from_utf8_lossy(facts.path);
+        facts.status = 404;
+    };
+    // The route works, by the method and under the host that all others use.
+    let method = |facts: &mut Facts<'_>, n| {
+        if n > 4 {
+            (facts.method, facts.status) = (name(n), 405);
+        }
+    };
+    let host = |facts: &mut Facts<'_>, n| {
+        facts.domain = name(n).into();
+        (facts.path, facts.status) = (b"/none", 404);
+        facts.route = "/none".into();
+    };
     check(
         "rate-02",
         &[
-            &flood(4, 1300, true, far),
-            &flood(4, 1300, true, household),
-            &flood(4, 1300, false, far),
+            &flood(4, 1300, nothing, far),
+            &flood(4, 1300, nothing, household),
+            &flood(4, 1300, path, far),
+            &flood(4, 1300, method, far),
+            &flood(4, 1300, host, far),
         ],
-        &[&flood(4, 1100, true, far), &flood(280, 1300, true, far)],
+        &[
+            &flood(4, 1100, nothing, far),
+            &flood(280, 1300, nothing, far),
+        ],
     );
+    // What is counted together is no one endpoint.
+    let mut trial = Trial::new(crate::detect::Options::default());
+    flood(4, 1300, method, far)(&mut trial);
+    for told in &trial.told {
+        let finding = told.finding(HOST);
+        if finding.detector.id == "rate-02" {
+            let target = finding.target;
+            assert!(target.route.is_none() && target.method.is_none());
+        }
+    }
 }
 
 #[test]
