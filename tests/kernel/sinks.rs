@@ -206,7 +206,11 @@ fn told(kept: &[String], hooked: &[String], file: &Path, messages: &Path) -> Res
         told = read_to_string(messages)?;
         Ok(told.lines().count() >= kept.len())
     })?;
-    let message = |line| str::rsplit(line, '\t').next().unwrap_or_default();
+    // A message that is not all ASCII has the mark in front that RFC 5424 asks for (§6.4).
+    let message = |line| {
+        let message = str::rsplit(line, '\t').next().unwrap_or_default();
+        message.trim_start_matches('\u{feff}')
+    };
     same(&kept, "siem", told.lines().map(message))
 }
 
