@@ -1,6 +1,8 @@
-//! Values of a query by their names.
+//! Values of a query by their names, and percent-encoding.
 
 use std::borrow::Cow;
+
+use crate::hex;
 
 /// The value of the first parameter of `query` whose name, in lower case, is one of `names`, where it is
 /// a number; name and number without their percent-encoding.
@@ -18,35 +20,41 @@ pub(super) fn number(query: &[u8], names: &[&[u8]]) -> Option<u64> {
     str::from_utf8(&plain(value)).ok()?.parse().ok()
 }
 
-/// `text` without one round of percent-encoding (RFC 3986 §2.1).
-fn plain(text: &[u8]) -> Cow<'_, [u8]> {
+/// The bytes that `%` and two digits stand for put in their places, once (RFC 3986 §2.1).
+pub(super) fn plain(text: &[u8]) -> Cow<'_, [u8]> {
     if memchr::memchr(b'%', text).is_none() {
         return Cow::Borrowed(text);
     }
     let mut plain = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((first, behind)) = rest.split_first() {
+        let coded = behind.split_at_checked(2).filter(|_| *first == b'%');
+        let byte = coded.and_then(|(digits, behind)| Some((hex::decode::<1>(digits)?, behind)));
+        let (byte, behind) = byte.map_or((*first, behind), |([byte], behind)| (byte, behind));
+        plain.push(byte);
         rest = behind;
-        let coded = (*first == b'%')
-            .then(|| behind.split_at_checked(2))
-            .flatten();
-        let byte = coded.and_then(|(digits, behind)| {
-            let byte = u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()?;
-            rest = behind;
-            Some(byte)
-        });
-        plain.push(byte.unwrap_or(*first));
     }
     Cow::Owned(plain)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::number;
+    use super::{number, plain};
 
     #[track_caller]
     fn check(query: &str, names: &[&[u8]], expected: Option<u64>) {
         assert_eq!(number(query.as_bytes(), names), expected, "{query}");
+    }
+
+    #[test]
+    fn only_two_digits_are_taken_for_a_byte() {
+        for (text, expected) in [
+            ("%41%2e%2F", "A./"),
+            ("%+7%-1% 1%4", "%+7%-1% 1%4"),
+            ("%%41%", "%A%"),
+        ] {
+            assert_eq!(*plain(text.as_bytes()), *expected.as_bytes(), "{text}");
+        }
     }
 
     #[test]
@@ -58,5 +66,7 @@ mod tests {
         check("b=%37&p%61ge=1%38", &[b"page"], Some(18));
         check("page=%", &[b"page"], None);
         check("page=%4", &[b"page"], None);
+        check("page=%+7", &[b"page"], None);
+        check("page=1%+31", &[b"page"], None);
     }
 }

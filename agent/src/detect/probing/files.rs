@@ -1,13 +1,11 @@
 //! SCAN-03: files that should not be there to be read.
 
-use std::borrow::Cow;
-
 use crate::detect::incident::{About, mix};
+use crate::detect::query;
 use crate::detect::row::{Family, Id, Row};
 use crate::detect::scene::{Said, Scene};
 use crate::detect::value_hash;
 use crate::event::{Outcome, Severity};
-use crate::hex;
 
 pub(in crate::detect) const ROW: Row = Row {
     id: Id::Scan03,
@@ -71,22 +69,6 @@ const ENDS: &[&str] = &[
 /// Longest end, bytes.
 const END_MAX: usize = 32;
 
-/// The bytes that `%` and two digits stand for put in their places, once (RFC 3986 §2.1).
-fn decoded(path: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(path.len());
-    let mut rest = path;
-    while let [first, behind @ ..] = rest {
-        let code = (*first == b'%').then(|| behind.get(..2)).flatten();
-        let code = code.and_then(hex::decode::<1>);
-        out.push(code.map_or(*first, |[byte]| byte));
-        rest = match code {
-            Some(_) => behind.get(2..).unwrap_or_default(),
-            None => behind,
-        };
-    }
-    out
-}
-
 pub(super) fn look(scene: &mut Scene<'_, '_>) {
     let facts = scene.facts;
     if facts.status != 200 || scene.setting(&ROW).is_none() {
@@ -95,10 +77,7 @@ pub(super) fn look(scene: &mut Scene<'_, '_>) {
     // Each byte may have been sent as three.
     let start = facts.path.len().saturating_sub(3 * END_MAX);
     let end = facts.path.get(start..).unwrap_or_default();
-    let end = match memchr::memchr(b'%', end) {
-        Some(_) => Cow::Owned(decoded(end)),
-        None => Cow::Borrowed(end),
-    };
+    let end = query::plain(end);
     // Nearly all paths end otherwise: the last letter tells most of them.
     let Some(
         b'v' | b'l' | b'n' | b'g' | b'd' | b's' | b'a' | b'9' | b'c' | b'k' | b'~' | b'p' | b'z'

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use crate::detect::query;
 use crate::filter::Fields;
 
 /// Sigma's names for fields of a web server's log, and ours. `cs-uri` is path and query together.
@@ -122,26 +123,8 @@ impl View {
 
 /// Percent signs decoded once, `+` as a space.
 fn decoded(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        let pair = bytes
-            .get(at + 1..at + 3)
-            .and_then(|pair| str::from_utf8(pair).ok());
-        let code = pair.and_then(|pair| u8::from_str_radix(pair, 16).ok());
-        match (byte, code) {
-            (b'%', Some(code)) => {
-                out.push(code);
-                at += 3;
-                continue;
-            }
-            (b'+', _) => out.push(b' '),
-            (byte, _) => out.push(*byte),
-        }
-        at += 1;
-    }
-    String::from_utf8_lossy(&out).to_lowercase()
+    let text = text.replace('+', " ");
+    String::from_utf8_lossy(&query::plain(text.as_bytes())).to_lowercase()
 }
 
 #[cfg(test)]
@@ -162,5 +145,6 @@ mod tests {
             (None, Some("client.address"))
         );
         assert_eq!(decoded("%zz%4"), "%zz%4");
+        assert_eq!(decoded("%+7a+b"), "% 7a b");
     }
 }
