@@ -100,7 +100,7 @@ impl Directory {
 #[cfg(test)]
 mod tests {
     use super::super::Class;
-    use super::super::tests::{quiet, score};
+    use super::super::tests::{quiet, score, score_named};
 
     #[test]
     fn filters_and_paths_are_found() {
@@ -114,6 +114,12 @@ mod tests {
         ] {
             assert!(score(Class::Directory, value) >= 5, "{value}");
         }
+    }
+
+    #[test]
+    fn a_star_stands_for_any_name_where_a_name_is_asked_for() {
+        assert!(score_named(Class::Directory, "uid", "adm*") >= 5);
+        assert!(score(Class::Directory, "adm*") < 5);
     }
 
     #[test]

@@ -200,7 +200,7 @@ pub(super) struct Gate {
 
 impl Gate {
     pub(super) fn new() -> Result<Self, BuildError> {
-        let tables: [(Door, &[&str]); 17] = [
+        let tables: [(Door, &[&str]); 18] = [
             (Door::SqlWords, SQL_WORDS),
             (Door::Catalogue, sql::CATALOGUES),
             (Door::SqlWords, sql::LOUD_CALLS),
@@ -209,6 +209,7 @@ impl Gate {
             (Door::Code, code::GATE),
             (Door::Path, path::GATE),
             (Door::Url, url::GATE),
+            (Door::Url, url::MARKS),
             (Door::NoSql, nosql::GATE),
             (Door::Template, template::GATE),
             (Door::Xml, xml::GATE),

@@ -368,7 +368,16 @@ fn by_number(low: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::Class;
-    use super::super::tests::{quiet, score};
+    use super::super::tests::{quiet, score, score_named};
+
+    #[test]
+    fn an_address_where_an_application_looks_for_its_code_is_found() {
+        let elsewhere = "http://evil.example/x";
+        for name in ["include_path", "DOC_ROOT", "mosConfig_absolute_path"] {
+            assert!(score_named(Class::Path, name, elsewhere) >= 5, "{name}");
+        }
+        assert!(score_named(Class::Path, "site", elsewhere) < 5);
+    }
 
     #[test]
     fn ways_out_of_a_folder_are_found() {

@@ -7,26 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::text::{at, find, from, is_space, run, skip_space, slice, starts, trim};
 use super::{Class, Found, Place, View};
 
-/// What opens this grammar.
+/// What opens this grammar, beside [`MARKS`].
 pub(super) const GATE: &[&str] = &[
-    "\u{2044}",
-    "\u{2215}",
-    "\u{2216}",
-    "\u{29f5}",
-    "\u{29f8}",
-    "\u{29f9}",
-    "\u{ff0f}",
-    "\u{ff3c}",
-    "\u{fe68}",
-    "\u{3031}",
-    "\u{3032}",
-    "\u{3033}",
-    "\u{3034}",
-    "\u{3035}",
-    "\u{309d}",
-    "\u{309e}",
-    "\u{30fd}",
-    "\u{30fe}",
     "://",
     "//",
     "/\t/",
@@ -61,6 +43,14 @@ pub(super) const GATE: &[&str] = &[
     "192.0.0.192",
     "unix:",
     "//..",
+];
+
+/// Letters that are drawn as slashes, and marks of Japanese that repeat the letter before them and begin
+/// no word: what hides that a host's name follows.
+pub(super) const MARKS: &[&str] = &[
+    "\u{2044}", "\u{2215}", "\u{2216}", "\u{29f5}", "\u{29f8}", "\u{29f9}", "\u{ff0f}", "\u{ff3c}",
+    "\u{fe68}", "\u{3031}", "\u{3032}", "\u{3033}", "\u{3034}", "\u{3035}", "\u{309d}", "\u{309e}",
+    "\u{30fd}", "\u{30fe}",
 ];
 
 /// Names of hosts that are this host or its cloud's metadata service.
@@ -232,14 +222,6 @@ fn weigh(low: &[u8], going: bool, place: Place) -> Option<(u8, &'static str)> {
     }
     None
 }
-
-/// Letters that are drawn as slashes, and marks of Japanese that repeat the letter before them and begin
-/// no word: what hides that a host's name follows.
-const MARKS: &[&str] = &[
-    "\u{2044}", "\u{2215}", "\u{2216}", "\u{29f5}", "\u{29f8}", "\u{29f9}", "\u{ff0f}", "\u{ff3c}",
-    "\u{fe68}", "\u{3031}", "\u{3032}", "\u{3033}", "\u{3034}", "\u{3035}", "\u{309d}", "\u{309e}",
-    "\u{30fd}", "\u{30fe}",
-];
 
 /// `//host`, `/\host`, `localhost/`, and their like.
 fn without_scheme(

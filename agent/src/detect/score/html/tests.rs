@@ -85,6 +85,7 @@ fn scripts_without_tags_are_found() {
         "-prompt(1)-",
         "document.location='//h'",
         "import('//h/x.js')",
+        "-!![]",
     ]);
 }
 
