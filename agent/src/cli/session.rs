@@ -286,7 +286,7 @@ impl Session<'_> {
             let mut detect = Detect::new(options, context.ids().clone(), &rules);
             if let Some(keep) = &self.keep {
                 let cursor = detect.resume(keep.dir());
-                if let Err(error) = detect.feed(keep.dir(), cursor, WallTime::now()) {
+                if let Err(error) = detect.feed(keep.dir(), cursor, WallTime::now(), requests) {
                     tracing::warn!(%error, "what came since detectors were kept cannot be read");
                 }
             }

@@ -194,6 +194,18 @@ impl Worth for Flag {
     }
 }
 
+type Flags = Table<Flag, 8192, { u32::MAX }>;
+
+/// Has nothing learnt from `keys` until nothing was added for `quiet_s` seconds.
+fn flag(flags: &mut Flags, keys: &[u64], now_s: u32, quiet_s: u32) {
+    let until = now_s.saturating_add(quiet_s);
+    for key in keys {
+        if let Some(flag) = flags.entry(*key, now_s) {
+            flag.0 = flag.0.max(until);
+        }
+    }
+}
+
 /// How many opened in the minute.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Minute {
@@ -207,7 +219,7 @@ struct Minute {
 pub(super) struct Incidents {
     open: Table<Option<Incident>, OPEN_MAX, { u32::MAX }>,
     campaigns: Table<Campaign, 4096, CAMPAIGN_S>,
-    flags: Table<Flag, 8192, { u32::MAX }>,
+    flags: Flags,
     minute: Minute,
     /// Incidents the cap left no room for, to be told with the next.
     overflow: u64,
@@ -260,15 +272,8 @@ impl Incidents {
             let told = incident.told(IncidentState::Updated, facts.time, books.ids);
             books.told.push(told);
         }
-        let (until, flagged) = (
-            now_s.saturating_add(books.options.quiet_s),
-            &incident.flagged,
-        );
-        for key in flagged {
-            if let Some(flag) = self.flags.entry(*key, now_s) {
-                flag.0 = flag.0.max(until);
-            }
-        }
+        let quiet_s = books.options.quiet_s;
+        flag(&mut self.flags, &incident.flagged, now_s, quiet_s);
     }
 
     fn open(
@@ -345,12 +350,8 @@ impl Incidents {
         incident.remarks.extend(unseen(facts));
         incident.sample(alert, facts);
         incident.show(alert, facts);
-        let until = now_s.saturating_add(books.options.quiet_s);
-        for key in &incident.flagged {
-            if let Some(flag) = self.flags.entry(*key, now_s) {
-                flag.0 = flag.0.max(until);
-            }
-        }
+        let quiet_s = books.options.quiet_s;
+        flag(&mut self.flags, &incident.flagged, now_s, quiet_s);
         let told = incident.told(IncidentState::Open, facts.time, books.ids);
         books.told.push(told);
         books.touched.push(id);
@@ -440,9 +441,17 @@ impl Incidents {
             if let Some(Some(mut incident)) = self.open.remove(key) {
                 let told = incident.told(IncidentState::Closed, now, books.ids);
                 books.told.push(told);
-                self.unknown -= u64::from(incident.opened_ns.is_some()).min(self.unknown);
             }
         }
+        self.count_unknown();
+    }
+
+    /// Counts those whose key is not known yet anew: they close, and make room for others.
+    fn count_unknown(&mut self) {
+        let is_unknown = |one: &Incident| one.opened_ns.is_some();
+        let all = self.open.iter();
+        let all = all.filter(|(_, one)| one.as_ref().is_some_and(is_unknown));
+        self.unknown = all.count() as u64;
     }
 
     /// How many are open, made room, and found no room.

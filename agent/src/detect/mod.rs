@@ -262,26 +262,30 @@ impl Detectors {
     }
 
     /// Takes in that the exchange of `facts`, which was just looked at again and led to `out`, counted
-    /// toward the incidents `counted` in the run that heard it.
+    /// toward the incidents `counted` in the run that heard it; what there is to tell of it is taken.
     pub fn heed(
         &mut self,
         recall: &mut Recall,
         facts: &Facts<'_>,
         counted: &[EventId],
-        out: &Outcome,
+        out: &mut Outcome,
     ) {
-        let own = (&*out.incidents, &*out.told);
-        self.learnt.incidents.heed(recall, facts, counted, own);
+        let quiet_s = self.options.quiet_s;
+        let incidents = &mut self.learnt.incidents;
+        incidents.heed(recall, facts, counted, out, quiet_s);
     }
 
     /// Takes in what the run before told of an incident.
     pub fn recall(&mut self, recall: &mut Recall, recorded: &Recorded) {
-        self.learnt.incidents.recall(recall, recorded, &self.ids);
+        let quiet_s = self.options.quiet_s;
+        let incidents = &mut self.learnt.incidents;
+        incidents.recall(recall, recorded, &self.ids, quiet_s);
     }
 
-    /// All of the run before was looked at again.
-    pub fn recalled(&mut self, recall: &Recall) {
-        self.learnt.incidents.recalled(recall);
+    /// All of the run before was looked at again; what it did not come to tell.
+    #[must_use]
+    pub fn recalled(&mut self, recall: Recall) -> Vec<Told> {
+        self.learnt.incidents.recalled(recall)
     }
 
     /// Lets event time pass where no exchange comes: at the end of a recording.

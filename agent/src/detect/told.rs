@@ -34,9 +34,14 @@ impl Told {
         }
     }
 
-    /// The incident, if this record opens it.
-    pub(super) fn opened(&self) -> Option<EventId> {
-        (self.changed.state == IncidentState::Open).then_some(self.incident.id)
+    /// The incident.
+    pub(super) const fn incident(&self) -> EventId {
+        self.incident.id
+    }
+
+    /// Whether this record is its last.
+    pub(super) fn closes(&self) -> bool {
+        self.changed.state == IncidentState::Closed
     }
 
     /// The record, heard on `host`.

@@ -14,14 +14,20 @@ use crate::event::{ApiEvent, EventId, Ids, write_line};
 use crate::exchange::Exchange;
 use crate::journal::{Cursor, JournalError, Reader, State};
 
+use super::stop::Requests;
+
 /// How often what was learnt is kept (DETECTION.md 5).
 const SAVE_EVERY: Duration = Duration::from_secs(300);
 
 /// How often the files of rules are looked at.
 const RULES_EVERY: Duration = Duration::from_secs(2);
 
-/// How far back an agent looks that has kept nothing: longer than incidents stay open.
-const UNKEPT_NS: u64 = 3600 * 1_000_000_000;
+/// How far back an agent looks that has kept nothing: one that is killed before its first save has heard
+/// for no longer than [`SAVE_EVERY`], and as long may pass until it is there again.
+const UNKEPT_NS: u64 = 2 * SAVE_EVERY.as_secs() * 1_000_000_000;
+
+/// Records that are looked at again, the newest there are: nothing is heard meanwhile.
+const AGAIN_MAX: u64 = 200_000;
 
 /// The name it is kept under.
 const NAME: &str = "detect";
@@ -148,8 +154,8 @@ impl Detect {
     }
 
     /// Feeds what the journal in `dir` has from `cursor` on: after a crash, what came since the last
-    /// save. What it leads to was told before, and the incidents that were told go on. Without a cursor
-    /// nothing was kept: then what came in the hour before `now`.
+    /// save. What it leads to was told before, or is told with the next exchange, and the incidents that
+    /// were told go on. Without a cursor nothing was kept: then what came in the minutes before `now`.
     ///
     /// # Errors
     /// The journal cannot be read; what could be is fed.
@@ -158,29 +164,61 @@ impl Detect {
         dir: &Path,
         cursor: Option<Cursor>,
         now: WallTime,
+        requests: &Requests,
     ) -> Result<u64, JournalError> {
         let since = match cursor {
             Some(_) => WallTime(0),
             None => WallTime(now.0.saturating_sub(UNKEPT_NS)),
         };
-        let mut reader = Reader::forward(dir, cursor.unwrap_or_default())?;
+        self.feed_newest(
+            dir,
+            (cursor.unwrap_or_default(), since),
+            AGAIN_MAX,
+            requests,
+        )
+    }
+
+    /// The same for the newest `most` records, to whole frames.
+    fn feed_newest(
+        &mut self,
+        dir: &Path,
+        (cursor, since): (Cursor, WallTime),
+        most: u64,
+        requests: &Requests,
+    ) -> Result<u64, JournalError> {
+        let mut left_out = records_since(dir, cursor, since)?.saturating_sub(most);
+        if left_out > 0 {
+            tracing::warn!(records = left_out, "too much came to be looked at again");
+        }
+        let mut reader = Reader::forward(dir, cursor)?;
         let mut fed = 0;
         let mut recall = Recall::default();
-        loop {
-            match reader.next(|index| index.last >= since) {
+        while !requests.stopping() {
+            let frame = reader.next(|index| {
+                let old = index.last < since;
+                let over = !old && left_out > 0;
+                if over {
+                    left_out = left_out.saturating_sub(index.counts.total().into());
+                }
+                !old && !over
+            });
+            match frame {
                 Ok(Some(frame)) => {
                     for (_, line) in frame.records() {
                         fed += u64::from(self.feed_line(line, &mut recall));
                     }
                 }
                 Ok(None) => {
-                    self.detectors.recalled(&recall);
+                    self.out.told = self.detectors.recalled(recall);
                     return Ok(fed);
                 }
                 // The reader goes on behind what is damaged.
                 Err(error) => tracing::warn!(%error, "a part of the journal cannot be read"),
             }
         }
+        // Nothing is kept of the half that was looked at: the next start looks at all of it.
+        self.state = None;
+        Ok(fed)
     }
 
     /// Feeds one record; whether it is an exchange.
@@ -195,7 +233,7 @@ impl Detect {
         let facts = sealed.facts();
         self.judge_line(&facts, line);
         let counted = sealed.counted();
-        self.detectors.heed(recall, &facts, &counted, &self.out);
+        self.detectors.heed(recall, &facts, &counted, &mut self.out);
         self.out = Outcome::default();
         true
     }
@@ -227,6 +265,24 @@ impl Detect {
         if let Err(error) = state.save(NAME, cursor, self.detectors.learnt()) {
             let error: JournalError = error;
             tracing::warn!(%error, "what detectors have learnt could not be kept");
+        }
+    }
+}
+
+/// How many records the journal in `dir` has from `cursor` on, in frames that reach to `since`.
+fn records_since(dir: &Path, cursor: Cursor, since: WallTime) -> Result<u64, JournalError> {
+    let mut reader = Reader::forward(dir, cursor)?;
+    let mut records = 0_u64;
+    loop {
+        let frame = reader.next(|index| {
+            if index.last >= since {
+                records = records.saturating_add(index.counts.total().into());
+            }
+            false
+        });
+        // What is damaged is told of where it is read.
+        if let Ok(None) = frame {
+            return Ok(records);
         }
     }
 }

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 
-use super::{Campaign, Incident, Incidents, Source, mix, seconds};
+use super::{Campaign, Incident, Incidents, Source, flag, mix, seconds};
 use crate::clock::WallTime;
 use crate::detect::facts::Facts;
 use crate::detect::row::Id;
@@ -27,7 +27,6 @@ const UNKNOWN: u64 = 0x7265_6361_6c6c;
 /// A finding of the journal that was read.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Recorded {
-    kind: String,
     time: String,
     first_seen: String,
     last_seen: String,
@@ -76,8 +75,11 @@ impl Recorded {
     /// Reads a finding's line; `None` if it is another record, or not whole.
     #[must_use]
     pub fn read(line: &[u8]) -> Option<Self> {
-        let recorded: Self = serde_json::from_slice(line).ok()?;
-        (recorded.kind == "finding").then_some(recorded)
+        // Nearly all records are exchanges: these are not read to their end to know it.
+        if !line.starts_with(br#"{"kind":"finding""#) {
+            return None;
+        }
+        serde_json::from_slice(line).ok()
     }
 
     fn source(&self) -> Source {
@@ -133,10 +135,12 @@ impl Recorded {
 /// What is known of incidents while exchanges of the run before are looked at again.
 #[derive(Debug, Default)]
 pub struct Recall {
-    /// Those that this run has opened meanwhile.
-    opened: Vec<EventId>,
-    /// Those that the run before has told of.
+    /// What this run would have told meanwhile, in order.
+    own: Vec<Told>,
+    /// Incidents that the run before has told of.
     told: HashSet<EventId>,
+    /// Those that it has closed.
+    closed: HashSet<EventId>,
     /// Where incidents were last found.
     places: HashMap<EventId, u64>,
     /// The keys of the exchange that was last looked at.
@@ -144,18 +148,19 @@ pub struct Recall {
 }
 
 impl Incidents {
-    /// Takes in that the exchange of `facts` counted toward the incidents `counted`; this run has told
-    /// `told` of it, and counted it toward `own`.
+    /// Takes in that the exchange of `facts` counted toward the incidents `counted`; what this run makes
+    /// of it is `out`, of which what there is to tell is taken.
     pub(in crate::detect) fn heed(
         &mut self,
         recall: &mut Recall,
         facts: &Facts<'_>,
         counted: &[EventId],
-        (own, told): (&[EventId], &[Told]),
+        out: &mut crate::detect::Outcome,
+        quiet_s: u32,
     ) {
         recall.keys = Keys::of(facts);
-        recall.opened.extend(told.iter().filter_map(Told::opened));
-        for id in counted.iter().filter(|id| !own.contains(id)) {
+        recall.own.append(&mut out.told);
+        for id in counted.iter().filter(|id| !out.incidents.contains(id)) {
             let now_s = seconds(facts.time);
             let Some(key) = self.place_of(*id, now_s, &mut recall.places) else {
                 continue;
@@ -163,6 +168,7 @@ impl Incidents {
             if let Some(Some(incident)) = self.open.get_mut(key, now_s) {
                 incident.count = incident.count.saturating_add(1);
                 incident.last_ns = incident.last_ns.max(facts.time.0);
+                flag(&mut self.flags, &incident.flagged, now_s, quiet_s);
             }
         }
     }
@@ -181,7 +187,13 @@ impl Incidents {
     }
 
     /// Takes in what the run before told of an incident.
-    pub(in crate::detect) fn recall(&mut self, recall: &mut Recall, it: &Recorded, ids: &Ids) {
+    pub(in crate::detect) fn recall(
+        &mut self,
+        recall: &mut Recall,
+        it: &Recorded,
+        ids: &Ids,
+        quiet_s: u32,
+    ) {
         let Some(time) = parse_stamp(it.time.as_bytes()) else {
             return;
         };
@@ -189,27 +201,38 @@ impl Incidents {
         let now_s = seconds(time);
         let place = self.place_of(it.incident, now_s, &mut recall.places);
         match (it.state, place) {
-            (IncidentState::Open, None) => self.reopen(it, time, recall.keys, ids),
+            (IncidentState::Open, None) => {
+                let flagged = self.reopen(recall, it, time, ids);
+                flag(&mut self.flags, &flagged, now_s, quiet_s);
+            }
             (IncidentState::Updated, Some(key)) => {
                 if let Some(Some(incident)) = self.open.get_mut(key, now_s) {
                     incident.grow(it);
                 }
             }
-            (IncidentState::Closed, Some(key)) => {
-                self.open.remove(key);
+            (IncidentState::Closed, place) => {
+                recall.closed.insert(it.incident);
+                if let Some(key) = place {
+                    self.open.remove(key);
+                }
             }
             _ => {}
         }
     }
 
-    fn reopen(&mut self, it: &Recorded, time: WallTime, keys: Keys, ids: &Ids) {
+    /// Goes on with an incident that the run before has opened; the keys that may not be learnt from.
+    fn reopen(
+        &mut self,
+        recall: &mut Recall,
+        it: &Recorded,
+        time: WallTime,
+        ids: &Ids,
+    ) -> Vec<u64> {
         let now_s = seconds(time);
-        let flagged: Vec<u64> = if it.actor.is_unknown() {
-            vec![keys.endpoint]
-        } else {
-            let keys = [keys.user, keys.client, keys.credential];
-            keys.into_iter().filter(|key| *key != 0).collect()
-        };
+        let keys = recall.keys;
+        let mut flagged = vec![keys.user, keys.client, keys.credential];
+        flagged.retain(|key| *key != 0);
+        // A campaign is the actor's, whatever its incidents are about.
         for key in &flagged {
             if let Some(campaign) = self.campaigns.entry(*key, now_s) {
                 *campaign = Campaign {
@@ -218,6 +241,9 @@ impl Incidents {
                     incidents: campaign.incidents + 1,
                 };
             }
+        }
+        if it.actor.is_unknown() {
+            flagged = vec![keys.endpoint];
         }
         // This run may have opened it at another exchange.
         let same = |key: u64| ids.incident(time, &it.detector.id, key) == it.incident;
@@ -230,14 +256,16 @@ impl Incidents {
         if let Some(key) = key
             && let Some(Some(incident)) = self.open.get_mut(key, now_s)
         {
+            recall.own.retain(|told| told.incident() != incident.id);
             (incident.id, incident.campaign) = (it.incident, it.campaign);
-            return;
+            return flagged;
         }
         let key = mix(UNKNOWN, value_hash(&it.incident.to_text()));
         if let Some(place) = self.open.entry(key, now_s) {
-            *place = Some(it.opened(time, flagged));
+            *place = Some(it.opened(time, flagged.clone()));
             self.unknown += 1;
         }
+        flagged
     }
 
     /// Gives the incident that `source` has opened for `key` in the run before to that key; whether
@@ -265,16 +293,19 @@ impl Incidents {
         true
     }
 
-    /// All was looked at again: what this run alone has opened was not told, and will be.
-    pub(in crate::detect) fn recalled(&mut self, recall: &Recall) {
-        let untold =
-            |one: &Incident| recall.opened.contains(&one.id) && !recall.told.contains(&one.id);
-        let all = self.open.iter();
-        let all = all.filter(|(_, one)| one.as_ref().is_some_and(untold));
-        let keys: Vec<u64> = all.map(|(key, _)| key).collect();
-        for key in keys {
-            self.open.remove(key);
-        }
+    /// All was looked at again: what the run before did not come to tell, and is to be told now.
+    pub(in crate::detect) fn recalled(&mut self, recall: Recall) -> Vec<Told> {
+        self.count_unknown();
+        let mut untold = recall.own;
+        untold.retain(|one| {
+            let known = if one.closes() {
+                &recall.closed
+            } else {
+                &recall.told
+            };
+            !known.contains(&one.incident())
+        });
+        untold
     }
 }
 
@@ -300,3 +331,6 @@ impl Incident {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

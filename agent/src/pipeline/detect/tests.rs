@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::super::stop::Requests;
 use super::{Detect, RULES_EVERY, rule_files};
 use crate::clock::{Moment, WallTime};
 use crate::config;
-use crate::detect::{Facts, Hit, Options, Outcome, Sealed};
+use crate::detect::{Facts, Hit, Options, Outcome, Sealed, Told};
 use crate::event::{Host, Ids, stamp, write_line};
 use crate::journal::{Cursor, Journal, Keys, RealDisk, Record, RecordKind, Worth};
 
@@ -106,12 +107,23 @@ fn hear(
         let mut line = Vec::new();
         write_line(&finding, &mut line).unwrap();
         keep.push((RecordKind::Finding, line));
-        words.push(format!(
-            "{} {:?} {} {}",
-            finding.detector.id, finding.state, finding.count, finding.incident
-        ));
+        words.push(word(told));
     }
     words
+}
+
+/// Detector, state and count of what was told; its incident and campaign.
+fn word(told: &Told) -> String {
+    let finding = told.finding(Host { name: "h", id: "" });
+    let campaign = finding.campaign.map(|id| id.to_string());
+    format!(
+        "{} {:?} {} {}/{}",
+        finding.detector.id,
+        finding.state,
+        finding.count,
+        finding.incident,
+        campaign.unwrap_or_default()
+    )
 }
 
 /// Writes records into the journal in `dir`.
@@ -144,7 +156,9 @@ const RULE: &str = "rules:\n  - id: own-reports\n    match: url.path == \"/repor
 fn begin(dir: &Path, run: u64) -> Detect {
     let mut detect = Detect::new(Options::default(), Ids::new("h", run), &dir.join("rules.d"));
     let cursor = detect.resume(dir);
-    detect.feed(dir, cursor, at(600)).unwrap();
+    detect
+        .feed(dir, cursor, at(600), &Requests::default())
+        .unwrap();
     detect
 }
 
@@ -180,7 +194,7 @@ fn killed(
     (told, again)
 }
 
-/// Checks that what was `told` goes on as the same incidents, in the words `expected` of detector, state
+/// Checks that what was `told` goes on as the same incidents and campaigns, in the words `expected` of detector, state
 /// and count.
 #[track_caller]
 fn check((told, again): (Vec<String>, Vec<String>), expected: &[&str]) {
@@ -252,6 +266,79 @@ fn counts_of_rules_go_on_after_a_kill() {
     assert_eq!(told, [""; 0]);
     assert_eq!(again.len(), 1, "{again:?}");
     check(reads(6, 4), &["own-reports Updated 10"]);
+}
+
+/// What detectors tell when they begin behind a run that heard `acts` and was killed before it wrote the
+/// last `unwritten` findings.
+fn told_late(name: &str, acts: &[(Act, u64)], unwritten: usize) -> Vec<String> {
+    let dir = folder(name);
+    let mut detect = Detect::new(Options::default(), Ids::new("h", 1), &dir.join("rules.d"));
+    write(&dir, &[]);
+    detect.resume(&dir);
+    detect.save(Cursor::default());
+    let mut records = Vec::new();
+    for (act, second) in acts {
+        hear(&mut detect, (*act, *second, 1), &mut records);
+    }
+    let mut left = unwritten;
+    while left > 0 && matches!(records.pop(), Some((RecordKind::Finding, _))) {
+        left -= 1;
+    }
+    assert_eq!(left, 0);
+    write(&dir, &records);
+    let told = begin(&dir, 2).take_told();
+    fs::remove_dir_all(&dir).unwrap();
+    let words = told.iter().map(word);
+    words
+        .map(|word| word.rsplit_once(' ').unwrap().0.to_owned())
+        .collect()
+}
+
+#[test]
+fn what_was_not_told_before_a_kill_is_told_after_it() {
+    let fails = times(Act::Fails, 0..10);
+    assert_eq!(told_late("told", &fails, 0), [""; 0]);
+    let both = ["auth-01 Open 10", "auth-02 Open 10"];
+    assert_eq!(told_late("untold", &fails, 2), both);
+    assert_eq!(told_late("half-told", &fails, 1), both[1..]);
+    let mut over = times(Act::Injects, 0..3);
+    over.push((Act::Reads, 2000));
+    assert_eq!(told_late("closed", &over, 0), [""; 0]);
+    assert_eq!(told_late("unclosed", &over, 1), ["inj-01 Closed 3"]);
+}
+
+#[test]
+fn what_is_looked_at_again_is_bounded_and_can_be_stopped() {
+    // The journal's key lies beside it: it is this journal's alone, which is opened several times.
+    let outer = folder("again");
+    let dir = outer.join("journal");
+    let mut detect = Detect::new(Options::default(), Ids::new("h", 1), &dir.join("rules.d"));
+    for start in [0, 4, 8] {
+        let mut records = Vec::new();
+        for (act, second) in times(Act::Fails, start..start + 4) {
+            hear(&mut detect, (act, second, 1), &mut records);
+        }
+        records.retain(|(kind, _)| matches!(kind, RecordKind::Exchange));
+        write(&dir, &records);
+    }
+    let newest = |most: u64, requests: &Requests| {
+        let mut detect = Detect::new(Options::default(), Ids::new("h", 2), &dir.join("rules.d"));
+        detect.resume(&dir);
+        let all = (Cursor::default(), at(0));
+        let fed = detect.feed_newest(&dir, all, most, requests).unwrap();
+        detect.save(Cursor::default());
+        fed
+    };
+    let requests = Requests::default();
+    requests.stop();
+    assert_eq!(newest(100, &requests), 0);
+    assert!(!dir.join("state/detect.json").exists());
+    let going = Requests::default();
+    for (most, fed) in [(12, 12), (11, 8), (8, 8), (4, 4), (0, 0)] {
+        assert_eq!(newest(most, &going), fed, "{most}");
+    }
+    assert!(dir.join("state/detect.json").exists());
+    fs::remove_dir_all(&outer).unwrap();
 }
 
 #[test]
