@@ -400,31 +400,16 @@ impl<'p, 'a> Walk<'p, 'a> {
     ) -> u32 {
         let number = self.parts.entries.len() as u32;
         let at = source.at(range.clone(), value.coding);
-        if !value.coding.may_touch(signs) {
-            self.parts.entries.push(Entry {
-                at,
-                value: at.raw,
-                layers: source.layers,
-                name: value.name,
-                side: self.side,
-                place: value.place,
-                kind: value.kind,
-                is_cut: value.is_cut,
-                signs,
-                number: None,
-            });
-            return number;
-        }
-        let raw = source.get(range);
-        let (text, below, signs) = self.decoded(raw, at, signs);
+        let (text, layers, signs) = if value.coding.may_touch(signs) {
+            let (text, below, signs) = self.decoded(source.get(range), at, signs);
+            (text, source.layers.and(below), signs)
+        } else {
+            (at.raw, source.layers, signs)
+        };
         self.parts.entries.push(Entry {
             at,
             value: text,
-            layers: if below.is_empty() {
-                source.layers
-            } else {
-                source.layers.and(below)
-            },
+            layers,
             name: value.name,
             side: self.side,
             place: value.place,
@@ -439,7 +424,7 @@ impl<'p, 'a> Walk<'p, 'a> {
     /// The value of `raw`, which lies at `at` and has `signs`: itself, if nothing in it is coded.
     #[inline]
     fn decoded(&mut self, raw: &[u8], at: At<'a>, signs: Signs) -> (Bytes<'a>, Layers, Signs) {
-        if at.coding.may_touch(signs) && at.coding.touches(raw) {
+        if at.coding.touches(raw) {
             let (text, layers) = self.decode(raw, at);
             return (text, layers, Signs::of(self.parts.get(text)));
         }
