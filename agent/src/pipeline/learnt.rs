@@ -208,12 +208,11 @@ mod tests {
     use super::{Endpoints, Event, Learnt, Templates};
     use crate::catalog::Catalog;
     use crate::clock::{Moment, WallTime};
-    use crate::config;
     use crate::enrich::{Enrich, Identity};
-    use crate::journal::{Journal, Keys, RealDisk, Record, RecordKind, Worth};
+    use crate::journal::{Keys, Record, RecordKind, Worth};
     use crate::keyed::HashKey;
+    use crate::pipeline::tests::journal_in;
     use std::path::Path;
-    use std::sync::Arc;
 
     fn line(route: &str, extra: &str) -> String {
         format!(
@@ -265,13 +264,7 @@ mod tests {
 
     /// Writes exchanges on `routes` into the journal in `dir`.
     fn write(dir: &Path, routes: &[&str]) {
-        let section = config::Journal {
-            dir: dir.to_owned(),
-            min_free: config::Size(0),
-            ..config::Journal::default()
-        };
-        let options = section.options(vec![]);
-        let mut journal = Journal::open(options, Arc::new(RealDisk), Moment::now()).unwrap();
+        let mut journal = journal_in(dir);
         for route in routes {
             let line = line(&format!(r#""route":"{route}","#), "") + "\n";
             let record = Record {

@@ -1,18 +1,33 @@
 //! The pipeline from records to outputs, over a source in memory.
 
 use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::{Counted, Host, Options, Output, Requests, RunError, ShardOptions, run};
 use crate::capture::ConnBuilder;
 use crate::capture::{Origin, Source};
+use crate::clock::Moment;
+use crate::config;
 use crate::enrich::{Enrich, Identity};
 use crate::event::{ApiEvent, Finding, Notice};
+use crate::journal::{Journal, RealDisk};
 use crate::keyed::HashKey;
 use crate::redact::SealContext;
 use crate::telemetry::{Counter, Counters};
 use eaves_common::{EndReason, Flow};
+
+/// A journal in `dir`, however full the disk is.
+pub(super) fn journal_in(dir: &Path) -> Journal {
+    let section = config::Journal {
+        dir: dir.to_owned(),
+        min_free: config::Size(0),
+        ..config::Journal::default()
+    };
+    let options = section.options(vec![]);
+    Journal::open(options, Arc::new(RealDisk), Moment::now()).unwrap()
+}
 
 /// Hands out records, a few a read.
 struct Memory {

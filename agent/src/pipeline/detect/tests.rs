@@ -2,16 +2,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
 use super::super::stop::Requests;
 use super::{Detect, RULES_EVERY, rule_files};
 use crate::clock::{Moment, WallTime};
-use crate::config;
 use crate::detect::{Facts, Hit, Options, Outcome, Sealed, Told};
 use crate::event::{Host, Ids, stamp, write_line};
-use crate::journal::{Cursor, Journal, Keys, RealDisk, Record, RecordKind, Worth};
+use crate::journal::{Cursor, Keys, Record, RecordKind, Worth};
+use crate::pipeline::tests::journal_in;
 
 fn folder(name: &str) -> PathBuf {
     let dir = std::env::temp_dir().join(format!("eaves-detect-{}-{name}", std::process::id()));
@@ -128,13 +127,7 @@ fn word(told: &Told) -> String {
 
 /// Writes records into the journal in `dir`.
 fn write(dir: &Path, records: &[(RecordKind, Vec<u8>)]) {
-    let section = config::Journal {
-        dir: dir.to_owned(),
-        min_free: config::Size(0),
-        ..config::Journal::default()
-    };
-    let options = section.options(vec![]);
-    let mut journal = Journal::open(options, Arc::new(RealDisk), Moment::now()).unwrap();
+    let mut journal = journal_in(dir);
     for (kind, line) in records {
         let record = Record {
             kind: *kind,
