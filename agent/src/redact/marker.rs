@@ -1,5 +1,7 @@
 //! Finds what is sensitive in the parts of an exchange: by name, by the configuration, by shape.
 
+mod further;
+
 use std::ops::Range;
 
 use super::Redactor;
@@ -164,12 +166,22 @@ impl Marker {
     /// `text` without what its shape, a name in it or a pattern of the configuration calls sensitive.
     /// It may be a piece of a longer one.
     pub(super) fn mask_text(&mut self, redactor: &Redactor, text: &[u8]) -> String {
+        self.mask_text_by(redactor, redactor.rules(), text)
+    }
+
+    /// The same by the rules of a route.
+    pub(super) fn mask_text_by(
+        &mut self,
+        redactor: &Redactor,
+        rules: &Ruleset,
+        text: &[u8],
+    ) -> String {
         if redactor.is_off() {
             return String::from_utf8_lossy(text).into_owned();
         }
         let mut work = Work {
             redactor,
-            rules: redactor.rules(),
+            rules,
             hits: &mut self.hits,
             found: &mut self.found,
             names: &mut self.names,
@@ -449,16 +461,6 @@ impl Work<'_> {
             .then_some((0..value.len(), secret, rule))
     }
 
-    /// What the patterns of the configuration find.
-    fn custom(&mut self, part: Part<'_, '_>) {
-        let value = part.value();
-        for (number, pattern) in self.rules.patterns() {
-            for range in pattern.find_all(value) {
-                self.add_part(part, range, Secret::Custom(number), Rule::Pattern);
-            }
-        }
-    }
-
     fn shapes(&mut self, part: Part<'_, '_>) {
         let value = part.value();
         if value.len() < SHORTEST {
@@ -489,38 +491,6 @@ impl Work<'_> {
         }
     }
 
-    /// Looks at the forms that a value has once it is decoded again; what is found there takes all
-    /// of the value.
-    fn further(&mut self, part: Part<'_, '_>) {
-        if let Some(secret) = self.in_further_forms(part.value(), part.layers()) {
-            self.hits.clear();
-            self.hits.push(Hit {
-                range: 0..part.value().len(),
-                secret,
-            });
-        }
-    }
-
-    /// What the forms hold that a value has once it is decoded again.
-    fn in_further_forms(&mut self, value: &[u8], layers: Layers) -> Option<Secret> {
-        let mut secret = None;
-        let mut hits = Vec::new();
-        let addresses = self.redactor.masks_addresses();
-        self.decoder.forms(value, layers, |form, _| {
-            hits.clear();
-            let text = Text {
-                bytes: form,
-                is_cut: false,
-                addresses,
-            };
-            shape::scan(text, &mut hits);
-            shape::pairs(text, self.meanings, &mut hits);
-            let found = hits.iter().find(|hit| self.redactor.masks(hit.secret));
-            secret = secret.or(found.map(|hit| hit.secret));
-        });
-        secret
-    }
-
     /// Looks at a text that is no part, in the forms that it has once it is decoded again too.
     fn text_alone(&mut self, value: &[u8]) {
         self.scan(value, true);
@@ -531,7 +501,9 @@ impl Work<'_> {
             let found = pattern.find_all(value);
             self.hits.extend(found.map(|range| Hit { range, secret }));
         }
-        if let Some(secret) = self.in_further_forms(value, Layers::NONE) {
+        let further = self.in_further_forms(value, Layers::NONE);
+        let further = further.or_else(|| self.custom_in_further_forms(value, Layers::NONE));
+        if let Some(secret) = further {
             let range = 0..value.len();
             self.hits.push(Hit { range, secret });
         }

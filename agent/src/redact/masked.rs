@@ -79,7 +79,8 @@ impl Masked {
     }
 
     /// The status message of a call, percent-decoded: by the field it came in, if something is masked
-    /// there, else as any text is searched. Of gRPC-Web it may stand in the body.
+    /// there, and that is all of it if it shows in the decoded form alone; else as any text is
+    /// searched. Of gRPC-Web it may stand in the body.
     fn message_of_grpc(&mut self, exchange: &Exchange, redactor: &Redactor) -> Option<Vec<u8>> {
         let sent = exchange.known.spoken.grpc.as_ref()?.message.as_deref()?;
         let in_head = |head: &Head, container: fn(u16) -> Container| {
@@ -100,7 +101,9 @@ impl Masked {
             return Some(grpc::message(masked));
         }
         let text = grpc::message(sent);
-        Some(self.marker.mask_text(redactor, &text).into_bytes())
+        let rules = redactor.rules_of(exchange).unwrap_or(redactor.rules());
+        let masked = self.marker.mask_text_by(redactor, rules, &text);
+        Some(masked.into_bytes())
     }
 
     /// What the server says of how a call of gRPC ended.

@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::{exchange, get, head, ok};
 use crate::capture::Origin;
 use crate::event::write_line;
-use crate::exchange::Grpc;
-use crate::redact::{Masked, Options, Redactor, SealContext, seal};
+use crate::exchange::{Grpc, Route};
+use crate::redact::{Masked, Options, Pattern, Redactor, RoutePattern, Rules, SealContext, seal};
 
 /// The status message that is reported of one that came in trailers, or as those of gRPC-Web do.
 #[track_caller]
@@ -24,6 +24,11 @@ fn check(sent: &str, context: &SealContext, expected: impl Fn(&str) -> bool) {
             message: Some(sent.as_bytes().to_vec()),
             ..Grpc::default()
         }));
+        exchange.known.route = Some(Route {
+            host: "".into(),
+            template: "/shop.Cart/Add".into(),
+            endpoint: 1,
+        });
         let mut masked = Masked::new();
         masked.fill(&exchange, context.redactor());
         let mut line = Vec::new();
@@ -31,6 +36,11 @@ fn check(sent: &str, context: &SealContext, expected: impl Fn(&str) -> bool) {
         let event: Value = serde_json::from_slice(&line).unwrap();
         let told = event["grpc"]["status_message"].as_str().unwrap();
         assert!(expected(told), "{told:?}, in trailers: {in_trailers}");
+        let as_sent = event["http"]["response"]["trailers"].to_string();
+        assert!(
+            !told.contains("[masked:") || as_sent.contains("[masked:") == in_trailers,
+            "{as_sent}"
+        );
     }
 }
 
@@ -74,4 +84,57 @@ fn a_message_whose_field_is_to_be_masked_is_masked() {
         told.starts_with("[masked:") && !told.contains("all"),
         "{told}"
     );
+}
+
+/// Rules that find the numbers of orders.
+fn numbers_of_orders() -> Rules {
+    let mut rules = Rules::default();
+    let pattern = Pattern::parse("order [0-9]+").unwrap();
+    rules.patterns.insert("order".to_owned(), pattern);
+    rules
+}
+
+#[test]
+fn patterns_hold_in_what_was_decoded() {
+    let of_all = Options {
+        rules: numbers_of_orders(),
+        ..Options::default()
+    };
+    let route = RoutePattern::parse("/shop.Cart/*").unwrap();
+    let of_route = Options {
+        routes: vec![(route, numbers_of_orders())],
+        ..Options::default()
+    };
+    let origin = Origin::default();
+    for options in [of_all, of_route] {
+        let redactor = Redactor::of_origin(&origin, options);
+        let context = SealContext::new(&origin).redacting(redactor.into());
+        for sent in [
+            "no order 1234",
+            "no%20order%201234",
+            "no%20order%201234 of anna@example.com",
+            "no%20order%201234%20of%20anna%40example.com",
+            "no%2520order%25201234",
+        ] {
+            check(sent, &context, |told| {
+                told.contains("[masked:") && !told.contains("1234") && !told.contains("anna")
+            });
+        }
+        check("order%20of%20100%25", &context, |told| {
+            told == "order of 100%"
+        });
+    }
+}
+
+#[test]
+fn what_a_pattern_finds_as_it_was_sent_is_masked_alone() {
+    let mut options = Options::default();
+    let pattern = Pattern::parse("ORD-[0-9]+").unwrap();
+    options.rules.patterns.insert("order".to_owned(), pattern);
+    let origin = Origin::default();
+    let redactor = Redactor::of_origin(&origin, options);
+    let context = SealContext::new(&origin).redacting(redactor.into());
+    check("no%20ORD-1234%20here", &context, |told| {
+        told.starts_with("no [masked:order:hmac:") && told.ends_with("] here")
+    });
 }
