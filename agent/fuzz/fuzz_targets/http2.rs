@@ -35,7 +35,7 @@ fn run(mut parser: Parser, pieces: &[&[u8]], gap: Option<u64>) -> Vec<String> {
             let first = input.len() == piece.len();
             match parser.step(&mut input, first, &LIMITS, &mut counters) {
                 Step::More => break,
-                Step::Data { stream, bytes } => match &mut body {
+                Step::Data { stream, bytes, .. } => match &mut body {
                     Some((of, kept)) if *of == stream => kept.extend(Cow::into_owned(bytes)),
                     _ => body = Some((stream, bytes.into_owned())),
                 },

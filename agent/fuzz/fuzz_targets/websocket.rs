@@ -3,7 +3,7 @@
 #![no_main]
 
 use eaves::protocol::Head;
-use eaves::protocol::websocket::{Extensions, Reader, Sample, Samples, To};
+use eaves::protocol::websocket::{Extensions, Late, Reader, Sample, Samples, To, Within};
 use libfuzzer_sys::fuzz_target;
 
 /// What both are told of one direction.
@@ -23,6 +23,27 @@ fn run(
     let kept: usize = told.iter().map(|sample| sample.content.len()).sum();
     assert!(told.len() <= 16 && kept <= 2048);
     (told, reader.messages(), reader.close_code())
+}
+
+/// Looks for frames in transfers of both flows, of the conn and of a stream: what is kept of them is bounded,
+/// and of what is found one flow begins with a masked frame, the other with one that is not.
+fn search(bytes: &[u8], cut: u8) {
+    let (mut late, mut within) = (Late::default(), Within::default());
+    for (number, piece) in bytes.chunks(usize::from(cut) + 1).enumerate() {
+        let flow = number % 2;
+        late.push(flow, number % 7 != 0, piece);
+        assert!(late.bytes() < 400_000);
+        if let Some(one) = within.push(1, flow, number % 7 != 0, piece) {
+            let masked = one
+                .kept
+                .map(|kept| kept.front.get(1).is_some_and(|byte| byte & 0x80 != 0));
+            assert_eq!(masked, [one.to_server == 0, one.to_server == 1]);
+        }
+        if number % 11 == 10 {
+            late.gap(flow, Some(u64::from(cut)));
+            within.gap(1, flow, None);
+        }
+    }
 }
 
 fuzz_target!(|bytes: &[u8]| {
@@ -50,4 +71,5 @@ fuzz_target!(|bytes: &[u8]| {
     reader.gap(u64::from(how) + 1, &mut samples);
     reader.push(back, true, &mut samples);
     assert!(reader.held_bytes() < 200_000);
+    search(bytes, cut);
 });

@@ -166,6 +166,12 @@ impl Arrival {
         content.capacity()
     }
 
+    /// What was taken for its body is none.
+    pub(super) const fn begin_anew(&mut self) {
+        self.passed = 0;
+        self.stopped = false;
+    }
+
     /// Whether it is under way and no byte of its body has come.
     pub(super) fn is_bare(&self) -> bool {
         self.progress == Progress::Arriving && self.passed == 0

@@ -183,6 +183,10 @@ impl Consumer for Conn {
         self.join_socket(books);
     }
 
+    fn is_http2(&mut self, books: &mut Books<'_>) {
+        self.join_http2(books);
+    }
+
     fn unneeded(&self, direction: Direction, context: &Context) -> u64 {
         if self.http2.is_some() {
             // Frames are shorter than what is worth a word to the kernel.
@@ -242,7 +246,7 @@ impl Consumer for Conn {
             self.pairs.close_all(Closing::Timeout, books);
         }
         if let Some(http2) = &mut self.http2 {
-            http2.streams_mut().close_all(Closing::Timeout, books);
+            http2.streams_mut().expire(books);
             http2.compact();
         }
         self.requests.compact();
@@ -330,8 +334,7 @@ impl Conn {
             .counters
             .add(Counter::ProtocolBytes, bytes.len() as u64);
         if self.is_late_http2(first, bytes) {
-            books.counters.add(Counter::ProtocolHttp2, 1);
-            self.http2 = Some(Box::new(Http2::late()));
+            self.join_http2(books);
         }
         if self.http2.is_some() {
             return self.frames_came(direction, first, bytes, books);

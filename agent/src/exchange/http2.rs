@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::conn::Books;
 use super::expiry::Closing;
-use super::streams::{Hole, Streams};
+use super::streams::{Hole, Piece, Streams};
 use super::{ConnInfo, Reason};
 use crate::clock::Ktime;
 use crate::protocol::Anomalies;
@@ -213,7 +213,20 @@ impl Http2 {
                     streams.end(direction, stream, books);
                 }
             }
-            Step::Data { stream, bytes } => streams.data(direction, stream, &bytes, books),
+            Step::Data {
+                stream,
+                first,
+                bytes,
+            } => {
+                let piece = Piece {
+                    direction,
+                    stream,
+                    first,
+                    bytes: &bytes,
+                };
+                let joined = streams.data(piece, info, books);
+                self.heard |= joined;
+            }
             Step::Missing { stream, bytes } => {
                 streams.missing(direction, stream, bytes, reason, books);
             }

@@ -4,8 +4,10 @@
 //! unless requests were lost there. A half whose rest a loss may have hidden is given up at once:
 //! its end would not be known from another's. One of which nothing has come yet may still come.
 
+mod late;
 mod loss;
 
+pub(super) use late::Piece;
 pub(super) use loss::Hole;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -15,11 +17,11 @@ use super::body::{Arrival, Progress};
 use super::conn::Books;
 use super::expiry::{Closing, close};
 use super::pair::Open;
-use super::websocket::Changed;
 use super::{ConnInfo, Options, Reason, Seen};
 use crate::clock::Ktime;
 use crate::protocol::http1::{Framing, Message};
 use crate::protocol::http2::Block;
+use crate::protocol::websocket::Within;
 use crate::protocol::{Anomaly, Version};
 use crate::stream::Direction;
 use crate::telemetry::Counter;
@@ -50,6 +52,10 @@ pub(super) struct Streams {
     doubt_again: Option<Doubt>,
     /// When some exchange is to be reported that may still be under way, or earlier.
     due: Option<Ktime>,
+    /// WebSockets that are looked for where no head was seen.
+    searches: Option<Box<Within>>,
+    /// Of some request the method is not known.
+    hides: bool,
 }
 
 impl Streams {
@@ -66,6 +72,8 @@ impl Streams {
             doubt: None,
             doubt_again: None,
             due: None,
+            searches: None,
+            hides: false,
         }
     }
 
@@ -79,7 +87,8 @@ impl Streams {
     /// Memory it takes, in bytes.
     pub(super) fn bytes(&self) -> usize {
         let each = size_of::<Open>() + size_of::<(u32, Box<Open>)>() * 2;
-        self.bytes + self.open.len() * each + self.resets.capacity() * size_of::<u32>()
+        let resets = self.resets.capacity() * size_of::<u32>();
+        self.bytes + self.open.len() * each + resets + self.searches_bytes()
     }
 
     /// Whether nothing is under way.
@@ -150,6 +159,7 @@ impl Streams {
                 self.unasked(stream);
             }
         }
+        self.hides |= direction == Direction::ToServer;
         let Some(open) = self.open.get_mut(&stream) else {
             return;
         };
@@ -161,14 +171,28 @@ impl Streams {
         }
     }
 
-    /// Bytes of a body came.
+    /// Bytes of a body came; whether they prove a WebSocket whose head nobody saw.
     pub(super) fn data(
         &mut self,
-        direction: Direction,
-        stream: u32,
-        bytes: &[u8],
+        piece: Piece<'_>,
+        info: &Arc<ConnInfo>,
         books: &mut Books<'_>,
-    ) {
+    ) -> bool {
+        if (self.hides || self.unseen.is_some()) && self.seek(piece, info, books) {
+            return true;
+        }
+        self.body(piece, books);
+        false
+    }
+
+    /// Bytes of a body came, or those of a WebSocket.
+    fn body(&mut self, piece: Piece<'_>, books: &mut Books<'_>) {
+        let Piece {
+            direction,
+            stream,
+            first,
+            bytes,
+        } = piece;
         let limit = limit(direction, &books.context.options);
         let Some(open) = self.open.get_mut(&stream) else {
             return;
@@ -177,7 +201,7 @@ impl Streams {
             return self.socket(direction, stream, books, |open| {
                 open.with_socket(direction, |reader, samples| {
                     // Ends mostly put whole frames into DATA.
-                    reader.push(bytes, true, samples);
+                    reader.push(bytes, first, samples);
                 })
             });
         }
@@ -207,6 +231,7 @@ impl Streams {
         reason: Option<Reason>,
         books: &mut Books<'_>,
     ) {
+        self.seek_missing(direction, stream, n);
         let Some(open) = self.open.get_mut(&stream) else {
             return;
         };
@@ -232,6 +257,7 @@ impl Streams {
 
     /// Nothing follows on this stream in this direction.
     pub(super) fn end(&mut self, direction: Direction, stream: u32, books: &mut Books<'_>) {
+        self.seek_no_more(stream);
         let Some(open) = self.open.get_mut(&stream) else {
             return;
         };
@@ -265,6 +291,7 @@ impl Streams {
             }
             self.resets.push_back(stream);
         }
+        self.seek_no_more(stream);
         self.close_one(stream, Closing::Reset, books);
     }
 
@@ -307,6 +334,7 @@ impl Streams {
 
     /// Gives up the bodies kept so far.
     pub(super) fn shed_bodies(&mut self) {
+        self.searches = None;
         for open in self.open.values_mut() {
             self.bytes = self.bytes.saturating_sub(open.shed_socket());
             for direction in [Direction::ToServer, Direction::ToClient] {
@@ -320,6 +348,7 @@ impl Streams {
 
     /// Reports everything that is open.
     pub(super) fn close_all(&mut self, closing: Closing, books: &mut Books<'_>) {
+        self.searches = None;
         self.bytes = 0;
         for (stream, mut open) in std::mem::take(&mut self.open) {
             if let Some(doubt) = self.doubt
@@ -412,6 +441,7 @@ impl Streams {
             return;
         };
         let unknown = block.unknown;
+        self.hides |= unknown && block.head.get(block.head.word).is_empty();
         let message = message(block, 0, bytes);
         let half = open.request.begin(message, books.now, books.now, limit);
         if unknown {
@@ -483,27 +513,6 @@ impl Streams {
             // What follows is another protocol's.
             self.end(Direction::ToServer, stream, books);
             self.end(Direction::ToClient, stream, books);
-        }
-    }
-
-    /// Does something with the socket of a stream that went over to WebSocket.
-    fn socket(
-        &mut self,
-        direction: Direction,
-        stream: u32,
-        books: &mut Books<'_>,
-        act: impl FnOnce(&mut Open) -> Changed,
-    ) {
-        let Some(open) = self.open.get_mut(&stream) else {
-            return;
-        };
-        if open.side(direction).0.progress != Progress::Arriving {
-            return;
-        }
-        let changed = act(open);
-        self.bytes = (self.bytes + changed.took).saturating_sub(changed.gave);
-        if changed.closed {
-            self.end(direction, stream, books);
         }
     }
 

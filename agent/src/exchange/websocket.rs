@@ -120,6 +120,12 @@ impl Open {
         true
     }
 
+    /// It is one that was open before anyone listened.
+    pub(super) fn join_socket(&mut self, books: &Books<'_>) {
+        self.socket = Some(Box::new(Socket::late(&books.context.options)));
+        self.may_last(Direction::ToClient, books.now);
+    }
+
     /// Does something with what goes in `direction`.
     pub(super) fn with_socket(
         &mut self,
@@ -211,8 +217,7 @@ impl Pairs {
         if let Some(open) = self.by_ordinal(ordinal) {
             open.request = Arrival::JOINED_LATE;
             open.response = Arrival::JOINED_LATE;
-            open.socket = Some(Box::new(Socket::late(&books.context.options)));
-            open.may_last(Direction::ToClient, books.now);
+            open.join_socket(books);
         }
     }
 

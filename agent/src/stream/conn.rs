@@ -439,8 +439,8 @@ impl<C: Consumer> Stage<C> {
             Flow::Received => &mut undecided.received,
         };
         let Piece::Bytes(bytes) = piece else {
-            prefix.forget(counters);
-            return undecided.search.gap(flow, counters);
+            let aside = prefix.take();
+            return self.missing(flow, time, &aside, piece, context, counters);
         };
         if prefix.bytes.is_empty() {
             prefix.time = time;
@@ -449,7 +449,7 @@ impl<C: Consumer> Stage<C> {
         let opening = if undecided.search.is_inside(flow) {
             Opening::Other
         } else {
-            prefix.look(bytes, first)
+            prefix.look(bytes, first, undecided.search.has_reason())
         };
         let role = match opening {
             Opening::Request | Opening::Http2 | Opening::Proxy | Opening::FramesToServer => {
@@ -459,13 +459,11 @@ impl<C: Consumer> Stage<C> {
             Opening::Short | Opening::Settings if fits => {
                 return prefix.bytes.extend_from_slice(bytes);
             }
-            Opening::Frames | Opening::Settings => {
-                prefix.forget(counters);
-                counters.add(Counter::StreamBytesUndecided, bytes.len() as u64);
-                return undecided.search.end(counters);
-            }
-            Opening::Short | Opening::Other => {
+            Opening::Frames | Opening::Settings | Opening::Short | Opening::Other => {
                 let aside = prefix.take();
+                if matches!(opening, Opening::Frames | Opening::Settings) {
+                    undecided.search.is_http2(counters);
+                }
                 if !aside.bytes.is_empty() {
                     self.seek(flow, aside.time, true, &aside.bytes, context, counters);
                 }
@@ -510,23 +508,27 @@ impl Undecided {
 
 impl Prefix {
     /// What the flow opens with, `bytes` added.
-    fn look(&self, bytes: &[u8], first: bool) -> Opening {
+    ///
+    /// `strict`: something else is looked for, of which each message of two words begins like a request,
+    /// so a message is one of HTTP only if its first line is.
+    fn look(&self, bytes: &[u8], first: bool, strict: bool) -> Opening {
+        let guess = |bytes: &[u8]| match opening(bytes) {
+            Opening::Request if strict && !is_request_line(bytes) => Opening::Other,
+            Opening::Response if strict && !is_status_line(bytes) => Opening::Other,
+            guess => guess,
+        };
         if self.bytes.is_empty() {
-            return if first {
-                opening(bytes)
-            } else {
-                Opening::Other
-            };
+            return if first { guess(bytes) } else { Opening::Other };
         }
         if self.bytes.len() + bytes.len() > PREFIX_MAX_BYTES {
             let mut front = self.bytes.clone();
             front.extend(bytes.iter().take(PREFIX_MAX_BYTES));
-            return match opening(&front) {
+            return match guess(&front) {
                 Opening::Short => Opening::Other,
                 clear => clear,
             };
         }
-        opening(&[&self.bytes, bytes].concat())
+        guess(&[&self.bytes, bytes].concat())
     }
 
     fn take(&mut self) -> Self {

@@ -128,6 +128,9 @@ pub trait Consumer: Sized {
     /// It is a WebSocket that was open before anyone listened: what follows begins with frames. Said
     /// before the first chunk.
     fn is_websocket(&mut self, _: &mut Books<'_, Self::Context>) {}
+    /// It speaks HTTP/2, and did so before anyone listened: what follows are its frames. Said before the
+    /// first chunk.
+    fn is_http2(&mut self, _: &mut Books<'_, Self::Context>) {}
     /// The conn is held by another process now.
     fn reopen(&mut self, open: ConnOpen);
     /// The conn as it was opened last.

@@ -14,6 +14,12 @@ impl Conn {
         first && !self.http && self.http2.is_none() && frames(opening(bytes))
     }
 
+    /// It speaks HTTP/2, and did so before it was joined.
+    pub(super) fn join_http2(&mut self, books: &mut Books<'_>) {
+        books.counters.add(Counter::ProtocolHttp2, 1);
+        self.http2 = Some(Box::new(Http2::late()));
+    }
+
     /// Bytes of HTTP/2 came.
     pub(super) fn frames_came(
         &mut self,

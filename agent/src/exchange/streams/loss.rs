@@ -37,6 +37,7 @@ impl Streams {
         hole: Hole,
         books: &mut Books<'_>,
     ) {
+        self.seek_lost(direction);
         let arriving = |open: &mut Open| open.side(direction).0.progress == Progress::Arriving;
         let ids: Vec<u32> = self
             .open

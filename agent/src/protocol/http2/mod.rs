@@ -11,11 +11,13 @@ mod block;
 mod frame;
 mod gather;
 mod hpack;
+mod late;
 mod parser;
 mod seek;
 mod step;
 
 pub use block::Block;
+pub use late::{Came, Late};
 pub use parser::Parser;
 pub use seek::{Evidence, evidence};
 pub use step::Step;

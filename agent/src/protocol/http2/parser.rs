@@ -203,6 +203,12 @@ impl Parser {
         !matches!(self.state, State::Seeking(_))
     }
 
+    /// Whether what comes next belongs to a frame that has begun.
+    #[must_use]
+    pub const fn is_inside(&self) -> bool {
+        matches!(self.state, State::Payload(_))
+    }
+
     /// Memory it holds, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -342,11 +348,14 @@ impl Parser {
         };
         let body = frame.left.saturating_sub(padding) as usize;
         if body > 0 {
+            let front = u32::from(frame.header.has(flag::PADDED));
+            let first = frame.left + front == frame.header.length;
             let bytes = take(input, body);
             frame.left -= bytes.len() as u32;
             counters.add(Counter::ProtocolBytesBody, bytes.len() as u64);
             return Some(Step::Data {
                 stream,
+                first,
                 bytes: Cow::Borrowed(bytes),
             });
         }

@@ -43,6 +43,8 @@ pub enum Step<'a> {
     Data {
         /// The stream.
         stream: u32,
+        /// The frame's body begins with them.
+        first: bool,
         /// The bytes.
         bytes: Cow<'a, [u8]>,
     },
@@ -79,8 +81,13 @@ impl Step<'_> {
     /// The same, its bytes copied.
     pub(super) fn owned(self) -> Step<'static> {
         match self {
-            Step::Data { stream, bytes } => Step::Data {
+            Step::Data {
                 stream,
+                first,
+                bytes,
+            } => Step::Data {
+                stream,
+                first,
                 bytes: Cow::Owned(bytes.into_owned()),
             },
             Step::More => Step::More,

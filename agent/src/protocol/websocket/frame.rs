@@ -22,6 +22,15 @@ pub(super) mod opcode {
 /// The bit of RFC 7692 §6: the message is compressed.
 pub(super) const COMPRESSED: u8 = 0x40;
 
+/// Whether a header can begin with this byte, where nobody knows what was agreed on.
+pub(super) const fn may_be_first(byte: u8) -> bool {
+    let known = matches!(
+        byte & 0x0f,
+        opcode::CONTINUATION..=opcode::BINARY | opcode::CLOSE..=opcode::PONG
+    );
+    known && byte & 0x70 & !COMPRESSED == 0
+}
+
 /// What frames of one direction are held against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Form {

@@ -1,71 +1,47 @@
 //! A WebSocket that was open before anyone listened: nothing says so but its frames.
 //!
-//! Both flows of a conn are searched for them ([`Seek`]), and it is one only if both prove to have
-//! frames, those of one flow masked and those of the other not (RFC 6455 §5.1): each several in a row,
-//! with what an opcode, a length and the reserved bits may be, and transfers that begin just where
-//! they begin. Random bytes do not come to that, nor do protocols whose packets begin alike on one
-//! side. Bytes are kept meanwhile, so that of what proves it nothing is lost.
+//! Both flows of a conn, or of a stream of HTTP/2, are searched for them ([`Seek`]), and it is one only if
+//! both prove to have frames, those of one flow masked and those of the other not (RFC 6455 §5.1): each
+//! several in a row over several transfers, with what an opcode, a length and the reserved bits may be.
+//! Random bytes do not come to that, nor do protocols whose packets begin alike on one side. Bytes are
+//! kept meanwhile, so that of what proves it nothing is lost but the payloads of long frames.
 
-use super::frame::{Form, Header, opcode};
-use super::seek::{PROOF, Seek};
+use super::frame::{Form, Header, may_be_first, opcode};
+use super::seek::{Kept, Seek, Sought};
 
 /// Bytes after which a search is given up.
 const HOPELESS_BYTES: u64 = 256 * 1024;
 
-/// Bytes after which it is where one flow has frames beyond doubt: a server may tell much before its
-/// client says anything again.
+/// Bytes after which it is where one flow has frames, or may have: a server may tell much before its client
+/// says anything again, and a message may be long.
 const ONE_SIDED_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Nobody knows what the handshake agreed on, nor which end this is.
+const ANY: Sought = Sought {
+    masked: None,
+    compressed: true,
+};
 
 /// A search in both flows, numbered 0 and 1.
 #[derive(Debug, Default)]
 pub struct Late {
-    flows: [Flow; 2],
+    flows: [Seek; 2],
     /// Bytes that did not prove it.
     unproven: u64,
 }
 
-#[derive(Debug, Default)]
-struct Flow {
-    seek: Seek,
-    masked: bool,
-}
-
-impl Flow {
-    const fn form(&self) -> Form {
-        Form {
-            masked: self.masked,
-            // Nobody knows what the handshake agreed on.
-            compressed: true,
-        }
-    }
-
-    /// A transfer begins, and hardly anything is known yet: it is held against the form that a frame
-    /// which may begin it has.
-    fn turn(&mut self, bytes: &[u8]) {
-        let Some(header) = Header::read(bytes) else {
-            return;
-        };
-        let turned = Self {
-            masked: header.mask.is_some(),
-            ..Self::default()
-        };
-        if turned.masked != self.masked && header.is_valid(turned.form()) {
-            *self = turned;
-        }
-    }
-}
-
 impl Late {
-    /// Whether a transfer that begins with `bytes` may be of one: a frame begins here.
+    /// Whether a transfer that begins with `bytes` may be of one: a frame begins here, as far as they go.
     #[must_use]
     pub fn may_begin(bytes: &[u8]) -> bool {
-        Header::read(bytes).is_some_and(|header| {
-            let form = Form {
-                masked: header.mask.is_some(),
-                compressed: true,
-            };
-            header.is_valid(form)
-        })
+        let Some(header) = Header::read(bytes) else {
+            return bytes.first().is_some_and(|first| may_be_first(*first));
+        };
+        let form = Form {
+            masked: header.mask.is_some(),
+            compressed: true,
+        };
+        header.is_valid(form)
     }
 
     /// Whether a transfer that begins with `bytes` is, as far as they go, one frame of a client and no
@@ -87,59 +63,48 @@ impl Late {
     /// Takes `bytes` of a flow; the number of the flow to the server, if it is one beyond doubt.
     pub fn push(&mut self, flow: usize, first: bool, bytes: &[u8]) -> Option<usize> {
         let this = self.flows.get_mut(flow)?;
-        if first && this.seek.proof() < 2 {
-            this.turn(bytes);
-        }
-        let form = this.form();
-        this.seek.walk(bytes, first, form);
-        this.seek.make_room();
+        this.walk(bytes, first, ANY);
         self.unproven = self.unproven.saturating_add(bytes.len() as u64);
-        let [one, other] = &self.flows;
-        let proven = self.proven() == [true; 2] && one.masked != other.masked;
-        proven.then_some(usize::from(other.masked))
-    }
-
-    /// Which of the flows have frames beyond doubt.
-    fn proven(&self) -> [bool; 2] {
-        let [one, other] = &self.flows;
-        [one, other].map(|flow| flow.seek.proof() >= PROOF)
+        match self.flows.each_ref().map(Seek::proven) {
+            [Some(one), Some(other)] if one != other => Some(usize::from(other)),
+            _ => None,
+        }
     }
 
     /// Whether what comes next in a flow belongs to a frame that began already, and another before it
     /// speaks for that.
     #[must_use]
     pub fn is_inside(&self, flow: usize) -> bool {
-        let seek = self.flows.get(flow).map(|flow| &flow.seek);
-        seek.is_some_and(|seek| seek.proof() >= 2 && seek.is_inside())
+        self.flows.get(flow).is_some_and(Seek::is_inside)
     }
 
-    /// Bytes of a flow never came.
-    pub fn gap(&mut self, flow: usize) {
+    /// Bytes of a flow never came; nobody knows how many if `n` is absent.
+    pub fn gap(&mut self, flow: usize, n: Option<u64>) {
         if let Some(flow) = self.flows.get_mut(flow) {
-            *flow = Flow::default();
+            flow.gap(n);
         }
     }
 
-    /// The bytes that it keeps of each flow, from where a frame begins.
+    /// What it keeps of each flow, from where a frame begins.
     #[must_use]
-    pub fn take(self) -> [Vec<u8>; 2] {
-        self.flows.map(|flow| flow.seek.into_kept())
+    pub fn take(self) -> [Kept; 2] {
+        self.flows.map(Seek::into_kept)
     }
 
-    /// How many bytes it keeps.
+    /// Whether nothing of a flow is kept.
     #[must_use]
-    pub fn bytes_kept(&self) -> u64 {
-        self.flows
-            .iter()
-            .map(|flow| flow.seek.bytes_kept() as u64)
-            .sum()
+    pub fn is_empty(&self, flow: usize) -> bool {
+        self.flows.get(flow).is_none_or(Seek::is_empty)
     }
 
     /// Whether so much went by that it is none.
     #[must_use]
     pub fn is_hopeless(&self) -> bool {
-        let most = match self.proven() {
-            [true, false] | [false, true] => ONE_SIDED_BYTES,
+        let proven = self.flows.each_ref().map(|flow| flow.proven().is_some());
+        let may_be = self.flows.iter().any(Seek::is_likely);
+        let most = match proven {
+            [true, true] => HOPELESS_BYTES,
+            _ if may_be => ONE_SIDED_BYTES,
             _ => HOPELESS_BYTES,
         };
         self.unproven > most
@@ -148,8 +113,8 @@ impl Late {
     /// Memory it takes, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let kept = self.flows.iter().map(|flow| flow.seek.bytes());
-        size_of::<Self>() + kept.sum::<usize>()
+        let flows = self.flows.iter().map(Seek::bytes).sum::<usize>();
+        size_of::<Self>() - size_of::<[Seek; 2]>() + flows
     }
 }
 

@@ -14,11 +14,14 @@ mod late;
 mod reader;
 mod sample;
 mod seek;
+mod within;
 
 pub use handshake::{Deflate, Extensions, accepts};
 pub use late::Late;
 pub use reader::Reader;
 pub use sample::{Coded, Opcode, Sample, Samples, To};
+pub use seek::Kept;
+pub use within::{Found, Within};
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use super::deflate::{Failed, Inflater};
 use super::frame::{COMPRESSED, CONTROL_MAX_BYTES, Form, HEADER_MAX_BYTES, Header, opcode};
 use super::handshake::Extensions;
 use super::sample::{Coded, Opcode, Sample, Samples, To};
-use super::seek::Seek;
+use super::seek::{Kept, Seek, Sought};
 use crate::protocol::{Anomalies, Anomaly};
 
 /// Bytes unmasked at a time.
@@ -169,18 +169,29 @@ impl Reader {
                 State::Header => self.header(&mut input, samples),
                 State::Payload(_) => self.payload(&mut input, samples),
                 State::Seeking(seek) => {
-                    let found = seek.take(input, first, self.form);
+                    let sought = Sought {
+                        masked: Some(self.form.masked),
+                        compressed: self.form.compressed,
+                    };
+                    let found = seek.take(input, first, sought);
                     input = &[];
                     if let Some(found) = found {
                         self.state = State::Header;
                         self.is_sought = true;
-                        self.push(&found, false, samples);
+                        self.push_kept(&found, samples);
                     }
                 }
                 State::Over => return,
             }
             first = false;
         }
+    }
+
+    /// What a search kept, from where a frame begins.
+    pub fn push_kept(&mut self, kept: &Kept, samples: &mut Samples) {
+        self.push(&kept.front, false, samples);
+        self.gap(kept.left_out, samples);
+        self.push(&kept.rest, false, samples);
     }
 
     /// Bytes that are not there passed: they never came, or nobody wanted them.

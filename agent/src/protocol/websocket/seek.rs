@@ -1,137 +1,183 @@
-//! Finding frames again after a loss.
+//! Finding frames where nobody says where one begins: after a loss, or on a conn that was joined late.
 //!
-//! A search begins where a transfer begins, since both ends mostly write whole frames there. What
-//! begins so is believed when the headers that follow, each where the one before says, are valid
-//! too, and the more if another transfer begins just there. The bytes are kept meanwhile, so that
-//! nothing of them is lost.
+//! Most ends write whole frames, so a transfer mostly begins with one. But some write a header and its
+//! payload apart, payloads may begin as frames do, and who reads slowly begins anywhere. So several
+//! beginnings are followed at a time ([`Track`]): those where a transfer begins, and those in its middle
+//! from which several frames follow on each other. One is believed when the headers behind it, each
+//! where the one before says, are valid in several transfers, and more when they begin them; and only if
+//! no other has half as much that speaks for it, as in a payload that somebody made of frames.
 
-use super::frame::{Form, Header, opcode};
+mod track;
 
-/// Most bytes kept while boundaries are uncertain.
-const KEPT_MAX_BYTES: usize = 64 * 1024;
+use self::track::{CHAIN, Track, chain};
+use super::frame::Header;
 
-/// What must speak for the boundaries: valid headers in a row, and those of them that begin a
-/// transfer once more. Of random bytes one in forty begins like a frame.
+/// Beginnings that are followed at a time.
+const TRACKS_MAX: usize = 4;
+
+/// What must speak for one: 2 for each transfer that begins with a header that was due, 1 for any
+/// other valid header, no more than 3 for a transfer. Of random bytes one in forty begins like a frame.
 pub(super) const PROOF: u32 = 4;
+
+/// What speaks for one that may well be: a header, and another that was due where a transfer began.
+const LIKELY: u32 = 3;
+
+/// What frames are held against.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sought {
+    /// Whether they are masked, if that is known.
+    pub(super) masked: Option<bool>,
+    /// The bit for compressed messages has a meaning.
+    pub(super) compressed: bool,
+}
 
 /// A search.
 #[derive(Debug, Default)]
 pub(super) struct Seek {
-    /// All from where the search began.
-    kept: Vec<u8>,
-    /// Where in it the last header begins, and where the next will.
-    last: usize,
-    next: usize,
-    proof: u32,
-    /// Whether a message is under way, if that is known.
-    goes_on: Option<bool>,
+    /// Oldest first; one alone if it is proven.
+    tracks: Vec<Track>,
+    is_proven: bool,
+}
+
+/// The bytes from where a frame begins.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// The header of the first frame, if bytes behind it are left out; else all.
+    pub front: Vec<u8>,
+    /// How many are left out.
+    pub left_out: u64,
+    /// Those behind.
+    pub rest: Vec<u8>,
 }
 
 impl Seek {
-    /// Takes `bytes`; all that was kept, if the boundaries are beyond doubt now.
-    pub(super) fn take(&mut self, bytes: &[u8], first: bool, form: Form) -> Option<Vec<u8>> {
-        self.walk(bytes, first, form);
-        if self.proof >= PROOF {
-            return Some(std::mem::take(&mut self.kept));
-        }
-        if self.kept.len() > KEPT_MAX_BYTES {
-            self.restart();
-        }
-        None
+    /// Takes `bytes`; what is kept, if the boundaries are beyond doubt now.
+    pub(super) fn take(&mut self, bytes: &[u8], first: bool, sought: Sought) -> Option<Kept> {
+        self.walk(bytes, first, sought);
+        self.is_proven.then(|| std::mem::take(self).into_kept())
     }
 
-    /// What speaks for the boundaries so far.
-    pub(super) const fn proof(&self) -> u32 {
-        self.proof
-    }
-
-    /// Whether a frame or its header is under way.
-    pub(super) const fn is_inside(&self) -> bool {
-        self.kept.len() != self.next
-    }
-
-    /// Takes `bytes`.
-    pub(super) fn walk(&mut self, bytes: &[u8], first: bool, form: Form) {
-        // The next header begins this transfer.
-        let begins = first && !self.kept.is_empty() && self.kept.len() == self.next;
-        if first
-            && !self.kept.is_empty()
-            && !begins
-            && self.proof < 2
-            && Header::read(bytes).is_some_and(|one| one.is_valid(form))
-        {
-            // This one is as good a beginning as the last.
-            self.restart();
-        }
-        if self.kept.is_empty() && !first {
+    /// Takes `bytes`. `first`: a transfer begins with them.
+    pub(super) fn walk(&mut self, bytes: &[u8], first: bool, sought: Sought) {
+        let mut taken = false;
+        self.tracks.retain_mut(|track| {
+            let is_due = track.is_due();
+            let goes_on = track.push(bytes, first, sought);
+            taken |= is_due && goes_on;
+            goes_on
+        });
+        self.is_proven &= !self.tracks.is_empty();
+        if self.is_proven {
             return;
         }
-        let before = self.kept.len();
-        self.kept.extend_from_slice(bytes);
-        while let Some(header) = Header::read(self.kept.get(self.next..).unwrap_or_default()) {
-            if !self.follows(&header, form) {
-                self.restart();
-                if first && before > 0 {
-                    self.walk(bytes, true, form);
-                }
-                return;
-            }
-            if !header.is_empty_part() {
-                self.proof += if begins && self.next == before { 2 } else { 1 };
-            }
-            self.last = self.next;
-            let length = usize::try_from(header.length).unwrap_or(usize::MAX);
-            self.next = self
-                .next
-                .saturating_add(header.bytes)
-                .saturating_add(length);
+        if first && !taken {
+            self.begin(bytes, true, sought);
         }
+        if self.tracks.iter().all(|track| track.proof() < 2) {
+            self.look_inside(bytes, sought);
+        }
+        self.join();
+        self.settle();
     }
 
-    /// Where too much is kept: gives up all frames but the last, if the boundaries are beyond doubt,
-    /// else the search.
-    pub(super) fn make_room(&mut self) {
-        if self.kept.len() <= KEPT_MAX_BYTES {
-            return;
-        }
-        if self.proof < PROOF || self.kept.len() - self.last > KEPT_MAX_BYTES {
-            return self.restart();
-        }
-        self.kept.drain(..self.last);
-        self.next -= self.last;
-        self.last = 0;
+    /// Bytes never came, nobody knows how many if `n` is absent.
+    pub(super) fn gap(&mut self, n: Option<u64>) {
+        self.tracks
+            .retain_mut(|track| n.is_some_and(|n| track.gap(n)));
+        self.is_proven &= !self.tracks.is_empty();
     }
 
-    /// How many bytes it keeps.
-    pub(super) const fn bytes_kept(&self) -> usize {
-        self.kept.len()
+    /// Whether the frames are masked, if they are beyond doubt.
+    pub(super) fn proven(&self) -> Option<bool> {
+        let track = self.tracks.first().filter(|_| self.is_proven)?;
+        track.masked()
     }
 
-    /// What it keeps.
-    pub(super) fn into_kept(self) -> Vec<u8> {
-        self.kept
+    /// Whether a second header came just where it was due.
+    pub(super) fn is_likely(&self) -> bool {
+        self.tracks.iter().any(|track| track.proof() >= LIKELY)
+    }
+
+    /// Whether a frame or its header is under way, and another before it speaks for that.
+    pub(super) fn is_inside(&self) -> bool {
+        let best = self.tracks.iter().max_by_key(|track| track.proof());
+        best.is_some_and(|track| track.proof() >= 2 && !track.is_due())
+    }
+
+    /// Whether nothing is followed.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.tracks.is_empty()
+    }
+
+    /// What it keeps of the one that has most that speaks for it.
+    pub(super) fn into_kept(self) -> Kept {
+        let best = self.tracks.into_iter().max_by_key(Track::proof);
+        best.map(Track::into_kept).unwrap_or_default()
     }
 
     /// Memory it holds, in bytes.
-    pub(super) const fn bytes(&self) -> usize {
-        size_of::<Self>() + self.kept.capacity()
+    pub(super) fn bytes(&self) -> usize {
+        let kept: usize = self.tracks.iter().map(Track::bytes).sum();
+        size_of::<Self>() + self.tracks.capacity() * size_of::<Track>() + kept
     }
 
-    /// Whether `header` can come next.
-    fn follows(&mut self, header: &Header, form: Form) -> bool {
-        if !header.is_valid(form) {
-            return false;
+    /// Follows what begins with `bytes`, if it can be a frame.
+    fn begin(&mut self, bytes: &[u8], first: bool, sought: Sought) {
+        let mut track = Track::default();
+        if !track.push(bytes, first, sought) {
+            return;
         }
-        if header.is_control() {
-            return true;
+        if self.tracks.len() >= TRACKS_MAX {
+            // Of those that have least, the oldest.
+            let least = self.tracks.iter().enumerate();
+            if let Some((at, _)) = least.min_by_key(|(_, track)| track.proof()) {
+                self.tracks.remove(at);
+            }
         }
-        let continues = header.opcode == opcode::CONTINUATION;
-        let fits = self.goes_on.is_none_or(|goes_on| goes_on == continues);
-        self.goes_on = Some(!header.fin);
-        fits
+        self.tracks.push(track);
     }
 
-    fn restart(&mut self) {
-        *self = Self::default();
+    /// Looks for frames that follow on each other in the middle of `bytes`.
+    fn look_inside(&mut self, bytes: &[u8], sought: Sought) {
+        let mut rest = bytes;
+        while let Some((_, behind)) = rest.split_first() {
+            rest = behind;
+            let header = Header::read(rest);
+            if header.is_some() && chain(rest, sought) >= CHAIN {
+                return self.begin(rest, false, sought);
+            }
+        }
+    }
+
+    /// Of those that have come to the same place the oldest stays.
+    fn join(&mut self) {
+        let mut at = 1;
+        while let Some(track) = self.tracks.get(at) {
+            let older = self.tracks.iter().take(at);
+            if older.into_iter().any(|older| older.is_where(track)) {
+                self.tracks.remove(at);
+            } else {
+                at += 1;
+            }
+        }
+    }
+
+    /// Drops all others if one is beyond doubt.
+    fn settle(&mut self) {
+        let best = self.tracks.iter().enumerate();
+        let Some((at, proof)) = best
+            .map(|(at, track)| (at, track.proof()))
+            .max_by_key(|(_, proof)| *proof)
+        else {
+            return;
+        };
+        let mut others = self.tracks.iter().enumerate();
+        let is_rival = |(other, track): (usize, &Track)| other != at && track.proof() * 2 > proof;
+        if proof < PROOF || others.any(is_rival) {
+            return;
+        }
+        self.tracks.swap(0, at);
+        self.tracks.truncate(1);
+        self.is_proven = true;
     }
 }

@@ -1,10 +1,11 @@
-//! Conns that turn out to be WebSockets that were open before anyone listened.
+//! Conns that turn out to carry WebSockets that were open before anyone listened.
 
 use eaves_common::{Flow, Role};
 
-use super::{Stage, asked};
+use super::{Prefix, Stage, asked};
 use crate::clock::Ktime;
-use crate::protocol::websocket::Late;
+use crate::protocol::http2::{Came, Late as LateHttp2};
+use crate::protocol::websocket::{Kept, Late};
 use crate::stream::{Books, Consumer, Piece};
 use crate::telemetry::{Counter, Counters};
 
@@ -23,56 +24,98 @@ const fn number(flow: Flow) -> usize {
 pub(super) struct Search {
     /// The frames, once some transfer began as one.
     late: Option<Box<Late>>,
+    /// The same within frames of HTTP/2, once some came.
+    http2: Option<Box<LateHttp2>>,
+    /// Bytes of each flow that were given to it, and are counted once it is over.
+    given: [u64; 2],
     /// Whether the first that was heard of the conn was just such a frame: for that alone the kernel
     /// asked.
     for_a_frame: Option<bool>,
     /// None begins again.
     is_over: bool,
+    is_http2_over: bool,
+}
+
+/// Bytes of a flow, and when they came.
+struct Taken<'a> {
+    flow: Flow,
+    time: Ktime,
+    first: bool,
+    bytes: &'a [u8],
 }
 
 impl Search {
-    /// Looks for frames in `bytes`, which say nothing else: the role, if they prove one.
-    fn push(
-        &mut self,
-        flow: Flow,
-        first: bool,
-        bytes: &[u8],
-        counters: &mut Counters,
-    ) -> Option<Role> {
+    /// Looks for frames in bytes that say nothing else: the role, if they prove one.
+    fn push(&mut self, taken: &Taken<'_>, counters: &mut Counters) -> Option<Role> {
+        let Taken { first, bytes, .. } = *taken;
+        let flow = number(taken.flow);
         let is_one = || first && Late::is_one_of_a_client(bytes);
         self.for_a_frame.get_or_insert_with(is_one);
         let begins = || first && !self.is_over && Late::may_begin(bytes);
-        if self.late.is_none() && !begins() {
+        if self.http2.is_none() && self.late.is_none() && !begins() {
             counters.add(Counter::StreamBytesUndecided, bytes.len() as u64);
             return None;
         }
-        let late = self.late.get_or_insert_default();
-        let before = late.bytes_kept() + bytes.len() as u64;
-        let found = late.push(number(flow), first, bytes);
-        let forgotten = before.saturating_sub(late.bytes_kept());
-        counters.add(Counter::StreamBytesUndecided, forgotten);
+        if let Some(given) = self.given.get_mut(flow) {
+            *given += bytes.len() as u64;
+        }
+        let found = if let Some(http2) = &mut self.http2 {
+            http2.push(Came {
+                flow,
+                time: taken.time,
+                first,
+                bytes: bytes.to_vec(),
+                left_out: 0,
+            })
+        } else {
+            let late = self.late.get_or_insert_default();
+            late.push(flow, first, bytes)
+        };
         found.and_then(|at| FLOWS.get(at)).map(|flow| asked(*flow))
+    }
+
+    /// Frames of HTTP/2 came that do not tell whose they are.
+    pub(super) fn is_http2(&mut self, counters: &mut Counters) {
+        if self.http2.is_none() {
+            self.end(counters);
+            if !self.is_http2_over {
+                self.http2 = Some(Box::default());
+            }
+        }
+    }
+
+    /// Whether something speaks for frames rather than for a message of HTTP/1: the conn is heard for one,
+    /// or frames of HTTP/2 came.
+    pub(super) fn has_reason(&self) -> bool {
+        self.for_a_frame == Some(true) || self.http2.is_some()
     }
 
     /// Whether what comes next in `flow` belongs to a frame, as far as several before it tell.
     pub(super) fn is_inside(&self, flow: Flow) -> bool {
+        let flow = number(flow);
         let late = self.late.as_ref();
-        late.is_some_and(|late| late.is_inside(number(flow)))
+        let http2 = self.http2.as_ref();
+        late.is_some_and(|late| late.is_inside(flow))
+            || http2.is_some_and(|http2| http2.is_inside(flow))
     }
 
-    /// Bytes of a flow never came.
-    pub(super) fn gap(&mut self, flow: Flow, counters: &mut Counters) {
+    /// Bytes of a flow never came; nobody knows how many if `n` is absent.
+    fn gap(&mut self, flow: Flow, time: Ktime, n: Option<u64>) {
         if let Some(late) = &mut self.late {
-            let before = late.bytes_kept();
-            late.gap(number(flow));
-            let forgotten = before.saturating_sub(late.bytes_kept());
-            counters.add(Counter::StreamBytesUndecided, forgotten);
+            late.gap(number(flow), n);
+        }
+        if let Some(http2) = &mut self.http2 {
+            http2.gap(number(flow), time, n);
         }
     }
 
     /// Whether so much came that the conn is none, and is not heard for anything else. One that is heard
     /// for something else, which may be HTTP whose next head is still to come, is searched no longer.
     pub(super) fn is_in_vain(&mut self, counters: &mut Counters) -> bool {
+        if self.http2.as_ref().is_some_and(|one| one.is_hopeless()) {
+            self.is_http2_over = true;
+            self.end(counters);
+        }
         if !self.late.as_ref().is_some_and(|late| late.is_hopeless()) {
             return false;
         }
@@ -81,21 +124,29 @@ impl Search {
     }
 
     /// Ends it for good: the conn is something else.
-    pub(super) fn end(&mut self, counters: &mut Counters) {
+    fn end(&mut self, counters: &mut Counters) {
         self.give_up(counters);
         self.is_over = true;
     }
 
     /// Gives up what it has.
     pub(super) fn give_up(&mut self, counters: &mut Counters) {
-        if let Some(late) = self.late.take() {
-            counters.add(Counter::StreamBytesUndecided, late.bytes_kept());
+        (self.late, self.http2) = (None, None);
+        for given in std::mem::take(&mut self.given) {
+            counters.add(Counter::StreamBytesUndecided, given);
         }
     }
 
     /// Memory it holds beyond its own size, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.late.as_ref().map_or(0, |late| late.bytes())
+        let late = self.late.as_ref().map_or(0, |late| late.bytes());
+        late + self.http2.as_ref().map_or(0, |http2| http2.bytes())
+    }
+
+    /// What was given to it and is not among the bytes `kept`.
+    fn forgotten(&mut self, kept: u64) -> u64 {
+        let given: u64 = std::mem::take(&mut self.given).iter().sum();
+        given.saturating_sub(kept)
     }
 }
 
@@ -113,25 +164,98 @@ impl<C: Consumer> Stage<C> {
         let Self::Undecided(undecided) = self else {
             return self.take(flow, time, first, Piece::Bytes(bytes), context, counters);
         };
-        let Some(role) = undecided.search.push(flow, first, bytes, counters) else {
+        let taken = Taken {
+            flow,
+            time,
+            first,
+            bytes,
+        };
+        let Some(role) = undecided.search.push(&taken, counters) else {
             return;
         };
         let open = std::mem::take(&mut undecided.open);
         // What was set aside of the other flow goes on behind what the search keeps of it.
         let aside = [undecided.received.take(), undecided.sent.take()];
-        let kept = undecided.search.late.take().map(|late| late.take());
-        let mut consumer = C::open(open, role);
-        consumer.is_websocket(&mut Books {
+        let mut search = std::mem::take(&mut undecided.search);
+        let mut books = Books {
             now: time,
             context,
             counters,
-        });
+        };
+        let mut consumer = C::open(open, role);
+        let websocket = search.late.take().map(|late| late.take());
+        let http2 = search.http2.take().map(|http2| http2.take());
+        if websocket.is_some() {
+            consumer.is_websocket(&mut books);
+        } else {
+            consumer.is_http2(&mut books);
+        }
         *self = Self::Heard(consumer, role);
-        for ((flow, mut bytes), aside) in
-            FLOWS.into_iter().zip(kept.into_iter().flatten()).zip(aside)
-        {
-            bytes.extend(aside.bytes);
-            self.take(flow, time, true, Piece::Bytes(&bytes), context, counters);
+        let mut kept_bytes = 0;
+        for (flow, kept) in FLOWS.into_iter().zip(websocket.into_iter().flatten()) {
+            kept_bytes += (kept.front.len() + kept.rest.len()) as u64;
+            self.take_kept(flow, time, &kept, context, counters);
+        }
+        for came in http2.into_iter().flatten() {
+            kept_bytes += came.bytes.len() as u64;
+            let Some(flow) = FLOWS.get(came.flow) else {
+                continue;
+            };
+            let piece = match came.left_out {
+                0 => Piece::Bytes(&came.bytes),
+                n => Piece::Skip(n),
+            };
+            self.take(*flow, came.time, came.first, piece, context, counters);
+        }
+        for (flow, aside) in FLOWS.into_iter().zip(aside) {
+            if !aside.bytes.is_empty() {
+                let piece = Piece::Bytes(&aside.bytes);
+                self.take(flow, aside.time, true, piece, context, counters);
+            }
+        }
+        let forgotten = search.forgotten(kept_bytes);
+        counters.add(Counter::StreamBytesUndecided, forgotten);
+    }
+
+    /// Bytes that are not there are next in `flow`, of which some are set `aside`.
+    pub(super) fn missing(
+        &mut self,
+        flow: Flow,
+        time: Ktime,
+        aside: &Prefix,
+        piece: Piece<'_>,
+        context: &mut C::Context,
+        counters: &mut Counters,
+    ) {
+        if !aside.bytes.is_empty() {
+            self.seek(flow, aside.time, true, &aside.bytes, context, counters);
+        }
+        let Self::Undecided(undecided) = self else {
+            return self.take(flow, time, false, piece, context, counters);
+        };
+        match piece {
+            Piece::Skip(n) | Piece::Gap(n, _) => undecided.search.gap(flow, time, Some(n)),
+            Piece::Lost(_) | Piece::End(_) => undecided.search.gap(flow, time, None),
+            Piece::Bytes(_) => {}
+        }
+    }
+
+    /// Takes what a search kept of a flow.
+    fn take_kept(
+        &mut self,
+        flow: Flow,
+        time: Ktime,
+        kept: &Kept,
+        context: &mut C::Context,
+        counters: &mut Counters,
+    ) {
+        let front = Piece::Bytes(&kept.front);
+        self.take(flow, time, true, front, context, counters);
+        if kept.left_out > 0 {
+            let left_out = Piece::Skip(kept.left_out);
+            self.take(flow, time, false, left_out, context, counters);
+            let rest = Piece::Bytes(&kept.rest);
+            self.take(flow, time, false, rest, context, counters);
         }
     }
 }

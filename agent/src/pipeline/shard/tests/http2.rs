@@ -10,6 +10,7 @@ use super::run;
 use crate::capture::ConnBuilder;
 use crate::exchange::{Exchange, Half, Seen};
 
+mod late;
 mod made;
 
 /// A connection, transfer by transfer.

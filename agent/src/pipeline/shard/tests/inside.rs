@@ -8,7 +8,7 @@ use crate::clock::Ktime;
 use crate::exchange::{Exchange, Grpc};
 use crate::telemetry::Counter;
 
-mod websocket;
+pub(super) mod websocket;
 
 /// One exchange over HTTP/1.
 #[track_caller]

@@ -1,6 +1,6 @@
 //! Exchanges that go over to WebSocket: over HTTP/1 as a library spoke it, over HTTP/2 as made here.
 
-mod late;
+pub(in super::super) mod late;
 
 use eaves_common::{EndReason, Flow, Missing};
 
@@ -12,13 +12,14 @@ use crate::exchange::{Exchange, Opcode, To, WebSocket};
 use crate::stream::Word;
 use crate::telemetry::Counter;
 
-const TAKEOVER: &str = include_str!("../../../../../../tests/fixtures/websocket/takeover.log");
+pub(in super::super) const TAKEOVER: &str =
+    include_str!("../../../../../../tests/fixtures/websocket/takeover.log");
 
 /// Bytes, each piece with the way it went.
-type Ways<W> = Vec<(W, Vec<u8>)>;
+pub(in super::super) type Ways<W> = Vec<(W, Vec<u8>)>;
 
 /// The transfers of a recorded connection, and the messages that its ends sent.
-fn recorded(text: &str) -> (Ways<Flow>, Ways<To>) {
+pub(in super::super) fn recorded(text: &str) -> (Ways<Flow>, Ways<To>) {
     let bytes = |hex: &str| {
         let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
         (0..hex.len()).step_by(2).map(byte).collect::<Vec<u8>>()
@@ -37,7 +38,7 @@ fn recorded(text: &str) -> (Ways<Flow>, Ways<To>) {
     (transfers, sent)
 }
 
-fn socket(exchange: &Exchange) -> &WebSocket {
+pub(in super::super) fn socket(exchange: &Exchange) -> &WebSocket {
     exchange.known.spoken.websocket.as_deref().unwrap()
 }
 

@@ -1,6 +1,6 @@
 //! WebSockets over HTTP/1 that were open before anyone listened.
 
-use eaves_common::{EndReason, Flow};
+use eaves_common::{EndReason, Flow, Missing};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 
@@ -12,7 +12,8 @@ use crate::exchange::{Coded, Exchange, Opcode, Seen, To};
 use crate::protocol::{Opening, opening};
 use crate::stream::Word;
 
-const PLAIN: &str = include_str!("../../../../../../../tests/fixtures/websocket/plain.log");
+pub(in super::super::super) const PLAIN: &str =
+    include_str!("../../../../../../../tests/fixtures/websocket/plain.log");
 
 /// What is told of the transfers of `ways` from the one of number `from` on, of whose bytes the first
 /// `cut` were not heard.
@@ -121,7 +122,7 @@ fn noise() -> impl Strategy<Value = Ways<Flow>> {
 }
 
 /// A frame of text or what `first` says, masked where `to` is the server.
-fn framed(first: u8, to: To, content: &[u8]) -> Vec<u8> {
+pub(in super::super::super) fn framed(first: u8, to: To, content: &[u8]) -> Vec<u8> {
     let short = content.len() as u8;
     match to {
         To::Server => {
@@ -279,4 +280,151 @@ fn noise_is_none_and_is_given_up() {
     assert!(matches!(out.words[..], [Word::NotHttp { .. }, ..]));
     assert!(out.exchanges.is_empty());
     assert_eq!(shard.counters().check(), []);
+}
+
+/// What ends said, all of it in the order in which it was heard, of a conn whose flows were heard from
+/// the start of `flows` on in transfers of these.
+fn heard(transfers: &[(Flow, Vec<u8>)]) -> Option<Exchange> {
+    joined(transfers, 0, 0, false)
+}
+
+/// The contents of the messages to the client.
+fn told(exchange: &Exchange) -> Vec<Vec<u8>> {
+    let samples = socket(exchange).samples.iter();
+    let ours = samples.filter(|one| one.to == To::Client && !one.is_cut);
+    ours.map(|one| one.content.clone()).collect()
+}
+
+#[test]
+fn payloads_that_begin_as_frames_do_are_none() {
+    // Each is written by a call of its own, behind its header: texts that begin as compressed frames,
+    // a map of MessagePack that begins as a masked one, a frame within a frame.
+    for payload in [
+        &b"A request for you"[..],
+        b"Bold",
+        b"\x82\xa4type\xa4word",
+        b"\x81\x05hello",
+        b"\x02\x01abc",
+    ] {
+        let mut transfers = Vec::new();
+        for _ in 0..8 {
+            transfers.push((Flow::Received, framed(0x81, To::Server, b"ask")));
+            transfers.push((Flow::Sent, vec![0x82, payload.len() as u8]));
+            transfers.push((Flow::Sent, payload.to_vec()));
+        }
+        let exchange = heard(&transfers).unwrap();
+        let told = told(&exchange);
+        assert!(
+            told.len() >= 6,
+            "{} of {}",
+            told.len(),
+            payload.escape_ascii()
+        );
+        assert!(told.iter().all(|one| one == payload), "{told:?}");
+    }
+}
+
+#[test]
+fn what_could_be_read_either_way_is_not_told() {
+    // A payload by calls of its own that is made of frames, of which the last takes the next header for
+    // its content: both ways are as good, and nothing says which end made them up.
+    let payload = b"\x81\x01x\x82\x02";
+    let mut transfers = Vec::new();
+    for _ in 0..20 {
+        transfers.push((Flow::Received, framed(0x81, To::Server, b"ask")));
+        transfers.push((Flow::Sent, vec![0x82, payload.len() as u8]));
+        transfers.push((Flow::Sent, payload.to_vec()));
+    }
+    if let Some(exchange) = heard(&transfers) {
+        assert!(told(&exchange).iter().all(|one| one == payload));
+    }
+}
+
+/// A long message of a server.
+fn long(number: u8, bytes: usize) -> (Vec<u8>, Vec<u8>) {
+    let length = (bytes as u64).to_be_bytes();
+    let header = [&[0x82, 127][..], &length].concat();
+    (header, vec![b'a' + number; bytes])
+}
+
+#[test]
+fn messages_longer_than_what_is_kept_prove_one_too() {
+    // Header and payload apart and in records of 16 KiB, as they are copied; then small ones.
+    for payload_apart in [false, true] {
+        let mut transfers = Vec::new();
+        for number in 0..6 {
+            transfers.push((Flow::Received, framed(0x81, To::Server, b"more")));
+            let (mut front, payload) = long(number, 200_000);
+            if payload_apart {
+                transfers.push((Flow::Sent, front));
+                front = Vec::new();
+            }
+            let all = [front, payload].concat();
+            transfers.extend(all.chunks(16 * 1024).map(|one| (Flow::Sent, one.to_vec())));
+        }
+        for _ in 0..3 {
+            transfers.push((Flow::Sent, framed(0x81, To::Client, b"over")));
+        }
+        let exchange = heard(&transfers).unwrap();
+        let samples = socket(&exchange).samples.iter();
+        let ours: Vec<_> = samples.filter(|one| one.to == To::Client).collect();
+        let long = ours.iter().filter(|one| one.bytes == Some(200_000));
+        let over = ours.iter().filter(|one| one.bytes == Some(4));
+        assert!(long.clone().count() >= 4, "{ours:?}");
+        assert_eq!(over.count(), 3);
+        for sample in long {
+            let first = sample.content.first();
+            assert!(sample.content.iter().all(|byte| Some(byte) == first));
+        }
+    }
+}
+
+#[test]
+fn a_flow_of_which_transfers_never_begin_with_a_frame_proves_one_too() {
+    let texts: Vec<String> = (0..200)
+        .map(|at| format!("price {at} of something"))
+        .collect();
+    let frames = texts
+        .iter()
+        .map(|text| framed(0x81, To::Client, text.as_bytes()));
+    let sent: Vec<u8> = frames.flatten().collect();
+    for size in [61, 128, 500] {
+        let mut transfers = Vec::new();
+        for (at, bytes) in sent[5..].chunks(size).enumerate() {
+            if at % 3 == 0 {
+                transfers.push((Flow::Received, framed(0x81, To::Server, b"ask")));
+            }
+            transfers.push((Flow::Sent, bytes.to_vec()));
+        }
+        let exchange = heard(&transfers).unwrap_or_else(|| panic!("none of {size} bytes"));
+        let told = told(&exchange);
+        assert!(told.len() >= 8, "{} of {size} bytes", told.len());
+        for one in told {
+            let text = String::from_utf8(one).unwrap();
+            assert!(texts.contains(&text), "{text}");
+        }
+    }
+}
+
+#[test]
+fn what_is_left_out_of_a_long_message_leaves_the_search() {
+    let mut conn = ConnBuilder::tcp(1);
+    let mut records = vec![conn.open()];
+    for number in 0..6 {
+        records.push(conn.data(Flow::Received, &framed(0x81, To::Server, b"more")));
+        let (header, payload) = long(number, 100_000);
+        let all = [header, payload].concat();
+        let copied = &all[..16 * 1024];
+        records.push(conn.part(Flow::Sent, copied, all.len() as u64, Missing::Limit));
+    }
+    records.push(conn.data(Flow::Sent, &framed(0x81, To::Client, b"over")));
+    records.push(conn.end(EndReason::Closed));
+    let (out, _) = run(&records);
+    let samples = socket(&out.exchanges[0]).samples.iter();
+    let ours = samples.filter(|one| one.to == To::Client);
+    let bytes: Vec<_> = ours.map(|one| one.bytes).collect();
+    assert!(
+        bytes.len() >= 5 && bytes.ends_with(&[Some(100_000), Some(4)]),
+        "{bytes:?}"
+    );
 }
