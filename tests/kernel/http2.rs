@@ -102,7 +102,7 @@ fn curl(port: u16, how: &str) -> Result<()> {
     Ok(())
 }
 
-fn is_http2(one: &Exchange) -> bool {
+pub(crate) fn is_http2(one: &Exchange) -> bool {
     let version = one.value.pointer("/network/protocol/version");
     version.and_then(Value::as_str) == Some("2")
 }

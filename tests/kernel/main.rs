@@ -4,6 +4,7 @@
 //! `cargo test -p eaves-tests --test kernel -- FILTER` picks some by name.
 #![cfg(test)]
 
+mod asyncio;
 mod attacks;
 mod bounds;
 mod doctor;
@@ -11,6 +12,7 @@ mod drops;
 mod http2;
 mod identity;
 mod kernel_log;
+mod lasting;
 mod lifecycle;
 mod place;
 mod plaintext;
@@ -43,6 +45,8 @@ fn main() {
         websocket::trials(),
         quic::trials(),
         http2::trials(),
+        asyncio::trials(),
+        lasting::trials(),
     ];
     let trials = trials.into_iter().flatten().collect();
     libtest_mimic::run(&arguments, trials).exit();

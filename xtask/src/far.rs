@@ -1,6 +1,6 @@
 //! Real far ends of sinks, and peers of the kernel tests, that Debian does not package: a Kafka broker
 //! out of its jars, Python's libraries that speak for ClickHouse, OpenTelemetry and librdkafka, those that
-//! speak WebSocket and gRPC; and the published schemas that projections are held against. Each is fetched
+//! speak WebSocket, gRPC and HTTP/2; and the published schemas that projections are held against. Each is fetched
 //! once, by the ordinary client of its registry, into a folder of the target folder.
 
 use std::fs;
@@ -67,6 +67,19 @@ const PYTHON: &[&str] = &[
     // Peers of the kernel tests: WebSocket and gRPC.
     "websockets==17.4",
     "grpcio==1.85.3",
+    // HTTP/2 on asyncio: a server, a client, and what both need.
+    "hypercorn==0.18.0",
+    "httpx==0.28.1",
+    "h2==4.4.1",
+    "hpack==4.2.0",
+    "hyperframe==6.1.0",
+    "h11==0.16.0",
+    "wsproto==1.3.2",
+    "priority==2.0.0",
+    "httpcore==1.0.9",
+    "anyio==4.16.0",
+    "certifi==2026.10.19.post1",
+    "idna==3.20",
 ];
 
 /// npm: Elastic's own list of the fields of ECS.

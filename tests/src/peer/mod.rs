@@ -9,6 +9,7 @@
 //! tab-separated method, target, status, body bytes and client port.
 
 mod apache;
+mod asyncio;
 mod certificate;
 mod client;
 mod collector;
@@ -19,6 +20,7 @@ mod modern;
 mod nginx;
 mod script;
 mod shop;
+mod waits;
 mod websocket;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -34,6 +36,7 @@ use crate::process::{Process, text};
 use crate::wait;
 
 pub use apache::{Mpm, apache, apache_http2_tls};
+pub use asyncio::{httpx, hypercorn};
 pub use certificate::Certificate;
 pub use client::{Client, Manner, Wrk, wrk};
 pub use collector::{Collector, Fault, Got};
@@ -44,6 +47,7 @@ pub use modern::{Call, Calls, calls, event_server, grpc, node_http2_server};
 pub use nginx::{Nginx, nginx};
 pub use script::{gunicorn, hyper_server, node_server, python_server, python_tls_server};
 pub use shop::Shop;
+pub use waits::{Served, Waiting, Waits};
 pub use websocket::{Conversation, Said, WebSockets, converse, converse_late};
 
 /// Where a server listens.

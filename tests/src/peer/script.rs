@@ -30,7 +30,7 @@ pub fn python_tls_server(sandbox: &Sandbox, name: &str, tls: &Certificate) -> Re
     let script = sandbox.write("server.py", include_str!("python/server.py"))?;
     let mut command = Command::new(program("python3", "python3")?);
     command.arg("-u").arg(script);
-    speaking_tls(sandbox, name, command, tls)
+    with_tls(sandbox, name, command, tls)
 }
 
 /// Starts Node's `http`.
@@ -85,7 +85,7 @@ pub(super) fn listening(sandbox: &Sandbox, name: &str, mut command: Command) -> 
 }
 
 /// As [`listening`], with certificate and key as further arguments.
-fn speaking_tls(
+pub(super) fn with_tls(
     sandbox: &Sandbox,
     name: &str,
     mut command: Command,

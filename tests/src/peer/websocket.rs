@@ -51,6 +51,15 @@ pub struct Conversation {
 /// The library is not here, or the program fails.
 pub fn converse(sandbox: &Sandbox, library: WebSockets) -> Result<Conversation> {
     let (port, log) = (port()?, sandbox.file("websocket.log"));
+    let output = command(sandbox, library, port, &log)?.output()?;
+    if !output.status.success() {
+        bail!("{library:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    read(port, &log)
+}
+
+/// The program of `library`, about to run.
+fn command(sandbox: &Sandbox, library: WebSockets, port: u16, log: &Path) -> Result<Command> {
     let mut command = match library {
         WebSockets::Python => python(sandbox, "websocket", include_str!("python/websocket.py"))?,
         WebSockets::Node | WebSockets::NodeHttp2 => {
@@ -60,7 +69,7 @@ pub fn converse(sandbox: &Sandbox, library: WebSockets) -> Result<Conversation> 
             command
         }
     };
-    command.arg(port.to_string()).arg(&log);
+    command.arg(port.to_string()).arg(log);
     if library != WebSockets::Python {
         command.arg(fetched("ws")?.join("node_modules/ws"));
         command.arg(if library == WebSockets::Node {
@@ -69,11 +78,7 @@ pub fn converse(sandbox: &Sandbox, library: WebSockets) -> Result<Conversation> 
             "h2"
         });
     }
-    let output = command.output()?;
-    if !output.status.success() {
-        bail!("{library:?}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    read(port, &log)
+    Ok(command)
 }
 
 /// Opens connections, then calls `join`, and lets both ends speak only then.
@@ -82,11 +87,12 @@ pub fn converse(sandbox: &Sandbox, library: WebSockets) -> Result<Conversation> 
 /// As [`converse`], or what `join` fails with.
 pub fn converse_late<T>(
     sandbox: &Sandbox,
+    library: WebSockets,
     join: impl FnOnce() -> Result<T>,
 ) -> Result<(Conversation, T)> {
     let (port, log) = (port()?, sandbox.file("websocket.log"));
-    let mut command = python(sandbox, "websocket", include_str!("python/websocket.py"))?;
-    command.arg(port.to_string()).arg(&log).arg("late");
+    let mut command = command(sandbox, library, port, &log)?;
+    command.arg("late");
     let mut process = Process::start(sandbox, "websocket", command)?;
     let beside = |end: &str| sandbox.file(&format!("websocket.log.{end}"));
     until_true("open WebSockets", || {
