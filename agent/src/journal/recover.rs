@@ -124,7 +124,9 @@ pub(super) fn recover(disk: &dyn Disk, dir: &Path) -> io::Result<Recovered> {
     };
     let (from, durable) = unsynced(&opened)?;
     let begins = opened.first().and_then(|file| file.segment);
-    let ended = if durable == 0 && begins.is_some_and(|segment| segment.sequence > 0) {
+    // One without a seal before it begins the chain, at whatever number: what was before is known to be gone.
+    let goes_on = |segment: Segment| segment.previous != NO_HASH;
+    let ended = if durable == 0 && begins.is_some_and(goes_on) {
         // Not even the names of the segments before it have reached the disk.
         walker.broken(&opened, 0, 0, durable)?
     } else {

@@ -1,9 +1,10 @@
 //! After a crash: every whole frame is kept, the torn one is cut, the chain goes on.
 
 use std::fs;
+use std::time::Duration;
 
 use super::super::testing::{Rig, number, read_all};
-use super::super::{Happened, Order, folder};
+use super::super::{Happened, Order, Sync, folder};
 use super::balanced;
 
 fn cut(rig: &mut Rig) -> (u64, u64) {
@@ -158,4 +159,25 @@ fn a_copy_that_is_put_back_does_not_fork_the_chain_unnoticed() {
     assert!(read[3].0.frame > read[2].0.frame + 3);
     rig.reopen();
     assert!(!rig.happened().iter().any(rewound));
+}
+
+#[test]
+fn what_is_written_into_an_emptied_folder_outlives_the_next_start() {
+    let mut rig = Rig::new(|options| options.sync = Sync::Every(Duration::from_hours(1)));
+    rig.frame(3);
+    rig.close();
+    fs::remove_file(folder::path(rig.dir(), 1)).unwrap();
+    rig.happened();
+    rig.reopen();
+    let rewound = |one: &Happened| matches!(one, Happened::Rewound { .. });
+    assert!(rig.happened().iter().any(rewound));
+    rig.frame(2);
+    rig.crash();
+    assert_eq!(cut(&mut rig), (0, 0));
+    rig.frame(1);
+    rig.reopen();
+    assert_eq!(cut(&mut rig), (0, 0));
+    let read = read_all(rig.dir(), Order::OldestFirst);
+    let numbers: Vec<_> = read.iter().map(|(_, line)| number(line)).collect();
+    assert_eq!(numbers, [3, 4, 5]);
 }
