@@ -100,7 +100,13 @@ impl Reading {
         let untried = self.untried.as_mut().filter(|_| is_judged);
         let guess = untried.and_then(|untried| Scorer::untried(&parts, untried));
         let content = content(&parts);
-        let operation = operation(&parts).map(|found| Box::new(Operation::of(&found)));
+        let mut operation = operation(&parts).map(|found| Box::new(Operation::of(&found)));
+        if let (Some(operation), Some(redactor)) = (&mut operation, redactor) {
+            // Whoever asks chooses what it is called.
+            let mut hides = |text: &mut Box<str>| self.marker.hides(redactor, text);
+            operation.name.take_if(&mut hides);
+            operation.persisted.take_if(&mut hides);
+        }
         self.memory = parts.recycle();
         exchange.known.marks = marks;
         exchange.known.scores = scores;

@@ -163,6 +163,27 @@ impl Marker {
         self.found.iter().map(explained).collect()
     }
 
+    /// Whether something in `text`, a word that is told as it is, must not be told: by its shape, or by a
+    /// pattern of the configuration.
+    pub fn hides(&mut self, redactor: &Redactor, text: &str) -> bool {
+        let bytes = text.as_bytes();
+        if redactor.is_off() {
+            return false;
+        }
+        let addresses = redactor.masks_addresses();
+        let text = Text {
+            bytes,
+            is_cut: false,
+            addresses,
+        };
+        self.hits.clear();
+        shape::scan(text, &mut self.hits);
+        let is_masked = |hit: &Hit| redactor.masks(hit.secret);
+        let mut patterns = redactor.rules().patterns();
+        self.hits.iter().any(is_masked)
+            || patterns.any(|(_, pattern)| pattern.find_all(bytes).next().is_some())
+    }
+
     /// `text` without what its shape, a name in it or a pattern of the configuration calls sensitive.
     /// It may be a piece of a longer one.
     pub(super) fn mask_text(&mut self, redactor: &Redactor, text: &[u8]) -> String {

@@ -1,4 +1,4 @@
-//! Operations as they are reported: their names are spelled like names, so they hold no secret.
+//! Operations as they are reported: what is sensitive in their names was taken out when they were read.
 
 use crate::event::{GraphQl, GraphQlOperation, Rpc, RpcSystem};
 use crate::exchange::{Exchange, Speech};

@@ -52,6 +52,36 @@ fn what_is_remembered_of_fields_and_cookies_is_what_is_read_in_them() {
 }
 
 #[test]
+fn an_operation_that_is_called_like_a_secret_has_no_name() {
+    let context = SealContext::new(&Origin::default());
+    let mut reading = Reading::new().unwrap().marking(&context);
+    let mut operation = |row: &str| {
+        let mut exchange = requests(row.as_bytes(), 1).unwrap().exchange;
+        reading.read(&mut exchange);
+        let operation = exchange.known.operation.unwrap();
+        (operation.name, operation.persisted)
+    };
+    for (name, is_told) in [
+        ("ghp_16C7e42F292c6912E7710c838347Ae178B4a", false),
+        ("AKIAIOSFODNN7EXAMPLE", false),
+        ("GetOrder_2024", true),
+    ] {
+        let told = is_told.then_some(name);
+        let graphql = format!(
+            r#"{{"method":"POST","path":"/g","body":{{"query":"query {name} {{ me }}","extensions":{{"persistedQuery":{{"sha256Hash":"{}"}}}}}}}}"#,
+            name.replace('_', "")
+        );
+        let (called, persisted) = operation(&graphql);
+        assert_eq!(called.as_deref(), told);
+        assert_eq!(persisted.is_some(), is_told || name.starts_with("ghp"));
+        let rpc = format!(
+            r#"{{"method":"POST","path":"/r","body":{{"jsonrpc":"2.0","method":"{name}","id":1}}}}"#
+        );
+        assert_eq!(operation(&rpc).0.as_deref(), told);
+    }
+}
+
+#[test]
 fn bodies_name_their_fields_and_ids() {
     check_names(
         r#"{"method":"POST","path":"/a?x_id=1","body":{"user_id":7,"note":"n","deep":{"orderId":"b"}},"status":200,"resp_headers":{"content-type":"application/json"},"resp_body":"[{\"id\":1,\"mail\":\"m\"},{\"id\":2,\"mail\":\"m\"}]"}"#,
