@@ -25,9 +25,50 @@ pub fn decode<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     Some(bytes)
 }
 
+/// Whether `text` is a UUID (RFC 9562 §4).
+#[inline]
+#[must_use]
+pub fn is_uuid(text: &[u8]) -> bool {
+    text.len() == 36 && has_digits_and_dashes(text)
+}
+
+fn has_digits_and_dashes(text: &[u8]) -> bool {
+    let Some((first, rest)) = text.split_first_chunk::<18>() else {
+        return false;
+    };
+    let Some(last) = rest.first_chunk::<18>() else {
+        return false;
+    };
+    let has_dashes = [first.get(8), first.get(13), last.first(), last.get(5)];
+    let dash = |byte: &u8| u8::from(*byte == b'-');
+    // Without a branch they are looked at together.
+    let is = |half: &[u8; 18]| {
+        half.iter().fold((1, 0), |(all, dashes), byte| {
+            let digit = u8::from(byte.is_ascii_digit() | matches!(byte | 0x20, b'a'..=b'f'));
+            (all & (digit | dash(byte)), dashes + dash(byte))
+        })
+    };
+    has_dashes == [Some(&b'-'); 4] && is(first) == (1, 2) && is(last) == (1, 2)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{decode, encode};
+    use super::{decode, encode, is_uuid};
+
+    #[test]
+    fn uuids_have_their_digits_and_dashes_in_place() {
+        assert!(is_uuid(b"7b1f0d3e-5a0e-4A55-9d0b-0f4c00001eef"));
+        for other in [
+            &b"7b1f0d3e-5a0e-4a55-9d0b-0f4c00001ee"[..],
+            b"7b1f0d3e-5a0e-4a55-9d0b-0f4c00001eef0",
+            b"7b1f0d3e-5a0e-4a55-9d0b-0f4c-0001eef",
+            b"7b1f0d3e-5a0e-4a55-9d0b00f4c00001eef",
+            b"7b1f0d3e-5a0e-4a55-9d0b-0g4c00001eef",
+            b"",
+        ] {
+            assert!(!is_uuid(other), "{other:?}");
+        }
+    }
 
     #[test]
     fn bytes_come_back() {

@@ -223,16 +223,17 @@ impl<T> fmt::Debug for Notes<T> {
     }
 }
 
-/// Whether bytes are the same: those of most names and values are in a few words.
+/// Whether bytes are the same: those of most names and values are in two words that may overlap.
 #[inline]
 fn is_same(one: &[u8], other: &[u8]) -> bool {
-    let words = |bytes: &[u8]| {
-        let word = |eight: &[u8; 8]| u64::from_le_bytes(*eight);
-        Some((word(bytes.first_chunk()?), word(bytes.last_chunk()?)))
-    };
+    fn ends<const N: usize>(bytes: &[u8]) -> Option<([u8; N], [u8; N])> {
+        Some((*bytes.first_chunk()?, *bytes.last_chunk()?))
+    }
     match one.len() {
         len if len != other.len() => false,
-        8..=16 => words(one) == words(other),
+        4..=8 => ends::<4>(one) == ends(other),
+        9..=16 => ends::<8>(one) == ends(other),
+        17..=32 => ends::<16>(one) == ends(other),
         _ => one == other,
     }
 }

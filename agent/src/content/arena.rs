@@ -14,9 +14,10 @@ pub(super) const MOST_PARTS: usize = 4096;
 /// Bytes of decoded values of one message; values beyond stay as they are.
 pub(super) const MOST_TEXT: usize = 1 << 20;
 
-/// The kinds of what is remembered.
-pub(super) const FIELD: u8 = 0;
-pub(super) const COOKIE: u8 = 1;
+/// The kinds of what is remembered. Fields of requests and of answers come in other orders.
+pub(super) const REQUEST_FIELD: u8 = 0;
+pub(super) const RESPONSE_FIELD: u8 = 1;
+pub(super) const COOKIE: u8 = 2;
 
 /// No part, no name.
 pub(super) const NONE: u32 = u32::MAX;

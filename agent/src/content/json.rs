@@ -1,13 +1,15 @@
 //! JSON of any depth (RFC 8259), one text or several, whole or cut.
 
+use std::convert::Infallible;
 use std::ops::Range;
 
 use memchr::memchr2;
 
 use super::arena::Step;
 use super::coding::Coding;
+use super::eight::until_quote;
 use super::place::{Kind, Place};
-use super::signs::Signs;
+use super::signs::{SHORT, Signs};
 use super::walk::{Source, Value, Walk};
 
 /// Objects and arrays within each other that are followed.
@@ -24,12 +26,16 @@ pub(super) struct Frame {
     is_object: bool,
 }
 
-/// What may come.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Next {
-    Key,
-    Value,
-    Behind,
+/// Why an object or array is left.
+enum Left {
+    /// Another begins in it.
+    Opens(Frame),
+    /// It is closed.
+    Closed,
+    /// There are no more bytes.
+    Ended,
+    /// It is not JSON from here on, or there is no room.
+    Broken,
 }
 
 /// Whether `value` may be JSON: an object or an array.
@@ -86,13 +92,14 @@ fn word_or_number(rest: &[u8], kind: Kind) -> Option<usize> {
         let len = rest.iter().take_while(is_part).count();
         return (!goes_on(len)).then_some(len);
     }
-    [&b"true"[..], b"false", b"null"]
-        .into_iter()
-        .find_map(|word| {
-            let is_whole = rest.starts_with(word) && !goes_on(word.len());
-            let is_cut = || word.starts_with(rest);
-            (is_whole || is_cut()).then_some(word.len().min(rest.len()))
-        })
+    let word: &[u8] = match rest.first()? {
+        b't' => b"true",
+        b'f' => b"false",
+        _ => b"null",
+    };
+    let is_whole = rest.starts_with(word) && !goes_on(word.len());
+    let is_cut = || word.starts_with(rest);
+    (is_whole || is_cut()).then_some(word.len().min(rest.len()))
 }
 
 struct Json<'w, 'p, 's, 'a> {
@@ -124,106 +131,127 @@ impl Json<'_, '_, '_, '_> {
 
     /// Reads one text; false if it is not JSON from `at` on, or there is no room.
     fn text(&mut self, root: u32) -> bool {
-        let mut next = Next::Value;
-        while let Some(byte) = self.peek() {
-            if !self.walk.has_room() {
-                return false;
-            }
-            next = match (next, byte) {
-                (Next::Behind, b',') => {
-                    self.at += 1;
-                    self.follows()
-                }
-                (Next::Key, b'"') => {
-                    let Some(next) = self.key() else { return false };
-                    next
-                }
-                (Next::Key | Next::Behind, b'}') | (Next::Value | Next::Behind, b']') => {
-                    if !self.close(byte == b'}') {
-                        return false;
-                    }
-                    Next::Behind
-                }
-                (Next::Value, b'{' | b'[') => {
-                    if self.frames.len() >= DEEPEST {
-                        return false;
-                    }
-                    self.open(root, byte == b'{');
-                    self.follows()
-                }
-                (Next::Value, _) => {
-                    if !self.scalar(root, byte) {
-                        return false;
-                    }
-                    Next::Behind
-                }
-                _ => return false,
+        let Some(first) = self.peek() else {
+            return true;
+        };
+        if !self.walk.has_room() {
+            return false;
+        }
+        if !matches!(first, b'{' | b'[') {
+            return self.scalar(root, first);
+        }
+        self.frames.clear();
+        let mut top = self.frame(root, first);
+        self.at += 1;
+        let mut is_behind = false;
+        loop {
+            let Err(left) = if top.is_object {
+                self.members(&mut top, is_behind)
+            } else {
+                self.elements(&mut top, is_behind)
             };
-            if next == Next::Behind && self.frames.is_empty() {
-                return true;
+            is_behind = match left {
+                Left::Opens(_) if self.frames.len() + 1 >= DEEPEST => return false,
+                Left::Opens(frame) => {
+                    self.frames.push(top);
+                    self.at += 1;
+                    top = frame;
+                    false
+                }
+                Left::Closed => {
+                    self.close(top);
+                    let Some(outer) = self.frames.pop() else {
+                        return true;
+                    };
+                    top = outer;
+                    true
+                }
+                Left::Ended => return true,
+                Left::Broken => return false,
+            };
+        }
+    }
+
+    /// The first byte of the next key or element, whatever it is; `is_behind`: a comma must come before.
+    #[inline(always)]
+    fn next(&mut self, mut is_behind: bool, closes: u8) -> Result<u8, Left> {
+        loop {
+            let byte = self.peek().ok_or(Left::Ended)?;
+            if !self.walk.has_room() {
+                return Err(Left::Broken);
+            }
+            match byte {
+                b',' if is_behind => {
+                    self.at += 1;
+                    is_behind = false;
+                }
+                _ if byte == closes => return Err(Left::Closed),
+                _ if is_behind => return Err(Left::Broken),
+                _ => return Ok(byte),
             }
         }
-        true
     }
 
-    /// What comes behind a comma or an opening bracket.
-    fn follows(&self) -> Next {
-        match self.frames.last() {
-            Some(frame) if frame.is_object => Next::Key,
-            _ => Next::Value,
-        }
-    }
-
-    /// The name of the value that comes: the key's, or a new one for an element.
-    fn value_name(&mut self, root: u32) -> u32 {
-        match self.frames.last_mut() {
-            Some(frame) if !frame.is_object => {
-                let step = Step::Index(frame.count);
-                frame.count += 1;
-                self.walk.wordless(frame.name, step)
+    /// Reads an object from a key on, or from behind a value, until it is left.
+    fn members(&mut self, top: &mut Frame, mut is_behind: bool) -> Result<Infallible, Left> {
+        loop {
+            if self.next(is_behind, b'}')? != b'"' {
+                return Err(Left::Broken);
             }
-            // The key's step was the last one added.
-            Some(_) => (self.walk.parts.names.len() as u32).saturating_sub(1),
-            None => root,
+            let name = self.key(top.name).ok_or(Left::Broken)?;
+            top.count += 1;
+            let first = self.peek().ok_or(Left::Ended)?;
+            self.value(name, first)?;
+            is_behind = true;
         }
     }
 
-    fn open(&mut self, root: u32, is_object: bool) {
-        let name = self.value_name(root);
-        self.frames.push(Frame {
+    /// Reads an array from an element on, or from behind one, until it is left.
+    fn elements(&mut self, top: &mut Frame, mut is_behind: bool) -> Result<Infallible, Left> {
+        loop {
+            let first = self.next(is_behind, b']')?;
+            let name = self.walk.wordless(top.name, Step::Index(top.count));
+            top.count += 1;
+            self.value(name, first)?;
+            is_behind = true;
+        }
+    }
+
+    #[inline(always)]
+    fn value(&mut self, name: u32, first: u8) -> Result<(), Left> {
+        if matches!(first, b'{' | b'[') {
+            return Err(Left::Opens(self.frame(name, first)));
+        }
+        let is_read = self.scalar(name, first);
+        is_read.then_some(()).ok_or(Left::Broken)
+    }
+
+    /// The object or array that begins at `at`.
+    fn frame(&self, name: u32, first: u8) -> Frame {
+        Frame {
             name,
             count: 0,
             start: self.at as u32,
-            is_object,
-        });
-        self.at += 1;
+            is_object: first == b'{',
+        }
     }
 
-    fn close(&mut self, is_object: bool) -> bool {
-        let Some(frame) = self.frames.pop_if(|frame| frame.is_object == is_object) else {
-            return false;
-        };
+    fn close(&mut self, frame: Frame) {
         self.at += 1;
         if frame.count == 0 {
             self.push(frame.start as usize..self.at, frame.name, Kind::Word, false);
         }
-        true
     }
 
-    /// A key and its colon; what comes then, `None` if that is not JSON.
-    fn key(&mut self) -> Option<Next> {
-        let (range, coding, closed, _) = self.string();
-        if !closed {
-            // A key that is cut is text like any other.
-            return None;
-        }
-        let before = self.at;
-        let frame = self.frames.last_mut()?;
-        frame.count += 1;
-        let parent = frame.name;
-        self.walk
-            .name(parent, Step::Key, &self.source, range.clone(), coding);
-        self.at = range.end + 1;
+    /// A key below `parent` and its colon: its name; `None` if that is not JSON.
+    #[inline]
+    fn key(&mut self, parent: u32) -> Option<u32> {
+        let (range, coding) = self.key_string()?;
+        let (before, end) = (self.at, range.end);
+        let name = self
+            .walk
+            .name(parent, Step::Key, &self.source, range, coding);
+        self.at = end + 1;
         match self.peek() {
             Some(b':') => self.at += 1,
             None => {}
@@ -232,7 +260,20 @@ impl Json<'_, '_, '_, '_> {
                 return None;
             }
         }
-        Some(Next::Value)
+        Some(name)
+    }
+
+    /// The bytes between the quotes at `at`, and how they are coded; `None` if the second one is missing.
+    #[inline(always)]
+    fn key_string(&self) -> Option<(Range<usize>, Coding)> {
+        let start = self.at + 1;
+        let end = start + until_quote(self.source.bytes.get(start..)?, SHORT);
+        if self.source.bytes.get(end) == Some(&b'"') {
+            return Some((start..end, Coding::None));
+        }
+        // A key that is cut is text like any other.
+        let (range, coding, closed, _) = self.long_string(start, end);
+        closed.then_some((range, coding))
     }
 
     /// The bytes between the quotes at `at`, how they are coded, whether the second one is there, and
@@ -269,11 +310,11 @@ impl Json<'_, '_, '_, '_> {
         (all.clone(), coding, false, Signs::of(self.source.get(all)))
     }
 
-    /// A string, a number or a word; false if it is none.
-    fn scalar(&mut self, root: u32, first: u8) -> bool {
+    /// A string, a number or a word under `name`; false if it is none.
+    #[inline]
+    fn scalar(&mut self, name: u32, first: u8) -> bool {
         if first == b'"' {
             let (range, coding, closed, signs) = self.string();
-            let name = self.value_name(root);
             self.at = (range.end + 1).min(self.source.bytes.len());
             let value = Value::text(name, self.place, coding).cut(!closed);
             self.walk.add_read(&self.source, range, value, signs);
@@ -288,7 +329,6 @@ impl Json<'_, '_, '_, '_> {
         let Some(len) = word_or_number(rest, kind) else {
             return false;
         };
-        let name = self.value_name(root);
         let range = self.at..self.at + len;
         self.at = range.end;
         let is_cut = self.source.is_cut && range.end == self.source.bytes.len();

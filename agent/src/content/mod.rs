@@ -17,6 +17,7 @@ mod arena;
 mod body;
 mod coding;
 mod deep;
+mod eight;
 mod form;
 mod graphql;
 mod json;

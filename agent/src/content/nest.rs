@@ -31,16 +31,20 @@ enum Form {
     Base64,
 }
 
+/// Whether anything may lie in a value of `len` bytes that has `signs`.
+#[inline]
+pub(super) const fn may_hold(len: usize, signs: Signs) -> bool {
+    len >= coding::SHORTEST_BASE64 || len >= SHORTEST && signs.may_have(Signs::WITHIN)
+}
+
 /// Looks into the value of the part `index`, which lies in `depth` others.
 pub(super) fn look(walk: &mut Walk<'_, '_>, index: u32, depth: u8) {
     let Some(entry) = walk.parts.entries.get(index as usize) else {
         return;
     };
     let value = walk.parts.get(entry.value);
-    let may_hold = value.len() >= coding::SHORTEST_BASE64 || entry.signs.may_have(Signs::WITHIN);
     if depth < DEEPEST
-        && value.len() >= SHORTEST
-        && may_hold
+        && may_hold(value.len(), entry.signs)
         && walk.has_room()
         && let Some(form) = form_of(value)
     {

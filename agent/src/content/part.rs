@@ -417,6 +417,11 @@ impl<'p, 'a> Name<'p, 'a> {
     /// # Errors
     /// That of `to`.
     pub fn spell<W: fmt::Write>(self, to: &mut W, with_numbers: bool) -> fmt::Result {
+        to.write_str(self.side().as_str())?;
+        to.write_str(".")?;
+        if self.parent().is_none() {
+            return self.write(to, with_numbers);
+        }
         let mut steps = [None; MOST_STEPS];
         let mut next = Some(self);
         let mut count = 0;
@@ -426,8 +431,6 @@ impl<'p, 'a> Name<'p, 'a> {
             next = name.parent();
             count += 1;
         }
-        to.write_str(self.side().as_str())?;
-        to.write_str(".")?;
         let mut is_first = true;
         for name in steps.iter().take(count).rev().flatten() {
             // A URL's query within a value is a step below it.
@@ -474,13 +477,19 @@ fn spell<W: fmt::Write>(to: &mut W, word: &[u8]) -> fmt::Result {
     Ok(())
 }
 
-/// The same with A to Z in lower case.
+/// The same with A to Z in lower case, for the names of fields.
 fn spell_lower<W: fmt::Write>(to: &mut W, word: &[u8]) -> fmt::Result {
-    for byte in word.iter().take(LONGEST_WORD) {
+    let mut lower = [0; LONGEST_WORD];
+    let mut len = 0;
+    for (place, byte) in lower.iter_mut().zip(word) {
         let shown = if byte.is_ascii_graphic() { *byte } else { b'?' };
-        to.write_char(char::from(shown.to_ascii_lowercase()))?;
+        *place = shown.to_ascii_lowercase();
+        len += 1;
     }
-    Ok(())
+    let shown = lower
+        .get(..len)
+        .and_then(|lower| str::from_utf8(lower).ok());
+    to.write_str(shown.unwrap_or_default())
 }
 
 /// Steps of a name that are spelled out: the deepest ones are.

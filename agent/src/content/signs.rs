@@ -3,12 +3,14 @@
 
 use memchr::{memchr2, memchr3};
 
+use super::eight::Eight;
+
 /// Kinds of bytes that a value may have: what it is not said to have is not in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Signs(u8);
 
 /// Longest value whose bytes are looked at one by one: longer ones are searched faster.
-const SHORT: usize = 48;
+pub(super) const SHORT: usize = 48;
 
 impl Signs {
     /// A digit.
@@ -25,6 +27,8 @@ impl Signs {
     pub(super) const PLUS: Self = Self(1 << 5);
     /// A quote, a backslash.
     const STOP: Self = Self(1 << 6);
+    /// None of them.
+    pub(super) const NONE: Self = Self(0);
     /// Any of them.
     pub(super) const ANY: Self = Self(u8::MAX);
 
@@ -34,18 +38,30 @@ impl Signs {
         if value.len() > SHORT {
             return Self::of_long(value);
         }
-        value
-            .iter()
-            .fold(Self(0), |signs, byte| signs.or(of_byte(*byte)))
+        let (mut signs, mut rest) = (Self::NONE, value);
+        while let Some(eight) = Eight::first(rest) {
+            signs = signs.or(Self::of_eight(eight));
+            rest = rest.get(8..).unwrap_or_default();
+        }
+        signs.or(Self::of_each(rest))
     }
 
     /// Where the first quote or backslash is, and what stands in front of it, if that is short; else how
     /// far it was looked for.
-    #[inline]
+    #[inline(always)]
     pub(super) fn until_quote(bytes: &[u8]) -> (usize, Self) {
-        let mut signs = Self(0);
-        let mut at = 0;
-        for byte in bytes.iter().take(SHORT) {
+        let (mut signs, mut at) = (Self::NONE, 0);
+        while at < SHORT
+            && let Some(eight) = bytes.get(at..).and_then(Eight::first)
+        {
+            let before = eight.before_quote();
+            at += before;
+            if before < 8 {
+                return (at, signs.or(Self::of_eight(eight.cut(before))));
+            }
+            signs = signs.or(Self::of_eight(eight));
+        }
+        for byte in bytes.iter().take(SHORT).skip(at) {
             let one = of_byte(*byte);
             if one.may_have(Self::STOP) {
                 break;
@@ -54,6 +70,18 @@ impl Signs {
             at += 1;
         }
         (at, signs)
+    }
+
+    #[inline]
+    fn of_eight(eight: Eight) -> Self {
+        let each = || Self::of_each(&eight.bytes());
+        eight.plain_signs().unwrap_or_else(each)
+    }
+
+    #[inline]
+    pub(super) fn of_each(bytes: &[u8]) -> Self {
+        let signs = |signs: Self, byte: &u8| signs.or(of_byte(*byte));
+        bytes.iter().fold(Self::NONE, signs)
     }
 
     fn of_long(value: &[u8]) -> Self {
@@ -67,7 +95,7 @@ impl Signs {
         signs
     }
 
-    const fn or(self, other: Self) -> Self {
+    pub(super) const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 

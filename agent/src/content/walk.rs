@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::arena::{
-    At, Bytes, Entry, FIELD, Loose, MOST_PARTS, MOST_TEXT, NONE, NameEntry, Parts, Step,
+    At, Bytes, Entry, Loose, MOST_PARTS, MOST_TEXT, NONE, NameEntry, Parts, REQUEST_FIELD,
+    RESPONSE_FIELD, Step,
 };
 use super::coding::Coding;
 use super::layer::{Layer, Layers};
@@ -74,7 +75,7 @@ pub(super) enum Lies<'a> {
 impl<'s, 'a> Source<'s, 'a> {
     #[inline]
     fn at(&self, range: Range<usize>, coding: Coding) -> At<'a> {
-        let (offset, len) = (range.start as u32, range.len() as u32);
+        let offset = range.start as u32;
         match self.lies {
             Lies::Wire {
                 bytes,
@@ -97,7 +98,7 @@ impl<'s, 'a> Source<'s, 'a> {
             } => At {
                 raw: Bytes::Text {
                     start: text + offset,
-                    len,
+                    len: range.len() as u32,
                 },
                 start: start + offset,
                 outer,
@@ -207,19 +208,27 @@ impl<'p, 'a> Walk<'p, 'a> {
             depth: 0,
         };
         let source = wire(value);
-        // By their lengths most names are told to be others.
-        let is = |one: &[u8]| name.len() == one.len() && name.eq_ignore_ascii_case(one);
-        if is(b"cookie") {
+        // By length and beginning most names are told to be others.
+        let is = |one: &[u8], first: u8| {
+            name.len() == one.len()
+                && name.first().is_some_and(|byte| byte | 0x20 == first)
+                && name.eq_ignore_ascii_case(one)
+        };
+        if is(b"cookie", b'c') {
             return form::cookies(self, source);
         }
-        let is_cookie = is(b"set-cookie");
+        let is_cookie = is(b"set-cookie", b's');
         if is_cookie && !form::set_cookie(self, source) {
             return;
         }
         // What is not looked into for want of room is not what it is elsewhere.
         let has_room = self.parts.entries.len() + 1 < self.most && self.has_room();
+        let kind = match self.side {
+            Side::Request => REQUEST_FIELD,
+            Side::Response => RESPONSE_FIELD,
+        };
         let known = match is_cookie {
-            false => self.parts.known.of(FIELD, name, value),
+            false => self.parts.known.of(kind, name, value),
             true => None,
         };
         let known = known.filter(|_| has_room);
@@ -311,11 +320,12 @@ impl<'p, 'a> Walk<'p, 'a> {
         coding: Coding,
     ) -> u32 {
         let at = source.at(range.clone(), coding);
-        let raw = source.get(range);
-        let text = if coding != Coding::None && coding.touches(raw) {
-            self.decode(raw, at).0
-        } else {
-            at.raw
+        let text = match coding {
+            Coding::None => at.raw,
+            _ => match source.get(range) {
+                raw if coding.touches(raw) => self.decode(raw, at).0,
+                _ => at.raw,
+            },
         };
         self.step(NameEntry {
             at,
@@ -370,8 +380,11 @@ impl<'p, 'a> Walk<'p, 'a> {
         value: Value,
         signs: Signs,
     ) {
+        let may_hold = value.coding != Coding::None || nest::may_hold(range.len(), signs);
         let index = self.push_read(source, range, value, signs);
-        nest::look(self, index, source.depth);
+        if may_hold {
+            nest::look(self, index, source.depth);
+        }
     }
 
     /// Adds a part; its number.

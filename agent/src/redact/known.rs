@@ -51,6 +51,16 @@ impl One {
     }
 }
 
+/// What is known of what is in a field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// Nobody looked, or more than one find is in it.
+    #[default]
+    Not,
+    Nothing,
+    One,
+}
+
 /// What is in those that came before: nothing, or one find. Of others it is not known.
 #[derive(Debug)]
 pub(super) struct Known {
@@ -83,10 +93,16 @@ impl Known {
         }
     }
 
-    /// Whether it is known what is in the field of this number.
+    /// What is known of the field of this number.
     #[inline]
-    pub(super) fn has(&self, field: Number) -> bool {
-        self.quiet.of(field).is_some() || self.ones.of(field).is_some()
+    pub(super) fn seen(&self, field: Number) -> Seen {
+        if self.quiet.of(field).is_some() {
+            Seen::Nothing
+        } else if self.ones.of(field).is_some() {
+            Seen::One
+        } else {
+            Seen::Not
+        }
     }
 
     /// The find in the field of this number, if one was noted.

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::Redactor;
 use super::field::{credentials, is_credentials, names_client, names_user};
-use super::known::Known;
+use super::known::{Known, Seen};
 use super::masked::stand_in;
 use super::names::{Meanings, Means, holds};
 use super::rules::{Rule, Ruleset, Why};
@@ -16,6 +16,7 @@ use crate::content::{
     Container, Decoder, Kind, Layers, LooseText, Name, Part, Parts, Place, Side, Signs,
 };
 use crate::exchange::{Mark, Marks, Secret};
+use crate::hex::is_uuid;
 
 /// Lines that `sensitive` has at most.
 const MOST_TOLD: usize = 64;
@@ -58,16 +59,8 @@ impl Default for Marker {
 struct Said {
     means: Option<Means>,
     why: Why,
-    /// Whether it is that of a header field or a cookie whose finds are known.
-    is_known: bool,
-}
-
-impl Said {
-    const KNOWN: Self = Self {
-        means: None,
-        why: Why::Nothing,
-        is_known: true,
-    };
+    /// What is known of the finds of the header field or cookie that it is the name of.
+    seen: Seen,
 }
 
 /// One find.
@@ -136,10 +129,11 @@ impl Marker {
             tell(&mut self.line, parts, name);
             self.line.push(':');
             self.line.push_str(redactor.type_name(secret));
-            if !marks.told.lines().any(|line| line == self.line) {
-                if !self.told.is_empty() {
-                    marks.told.push('\n');
-                }
+            if self.told.is_empty() {
+                marks.told.push_str(&self.line);
+                self.told.push((name, secret));
+            } else if !marks.told.lines().any(|line| line == self.line) {
+                marks.told.push('\n');
                 marks.told.push_str(&self.line);
                 self.told.push((name, secret));
             }
@@ -307,9 +301,15 @@ impl Work<'_> {
     /// What a name says, and whether it is sensitive itself. What the configuration looks for in a
     /// header field or a cookie is looked for each time.
     fn name(&mut self, name: Name<'_, '_>) {
-        let field = name.field();
-        if field.is_some_and(|field| self.known.has(field)) && !self.rules.says_something() {
-            self.names.push(Said::KNOWN);
+        let seen = match name.field() {
+            Some(field) if !self.rules.says_something() => self.known.seen(field),
+            _ => Seen::Not,
+        };
+        if seen != Seen::Not {
+            self.names.push(Said {
+                seen,
+                ..Said::default()
+            });
             self.hidden.push(false);
             return;
         }
@@ -336,7 +336,7 @@ impl Work<'_> {
             && (matches!(above.means, Some(Means::This(_))) || name.index().is_some() || above.why == Why::Allowed)
         {
             said = Said {
-                is_known: false,
+                seen: Seen::Not,
                 ..*above
             };
         }
@@ -371,9 +371,13 @@ impl Work<'_> {
     fn part(&mut self, parts: &Parts<'_>, at: usize, part: Part<'_, '_>) {
         let said = self.names.get(part.name_number());
         let said = said.copied().unwrap_or_default();
-        if let Some(field) = part.field().filter(|_| said.is_known) {
-            let one = self.known.one(field).map(|one| one.in_part(part));
-            return self.found.extend(one);
+        match (said.seen, part.field()) {
+            (Seen::Not, _) | (_, None) => {}
+            (Seen::Nothing, Some(_)) => return,
+            (Seen::One, Some(field)) => {
+                let one = self.known.one(field).map(|one| one.in_part(part));
+                return self.found.extend(one);
+            }
         }
         let found = self.found.len();
         self.look(part, said);
@@ -415,7 +419,10 @@ impl Work<'_> {
         if said.why == Why::Allowed || is_asked && self.rules.allows(part) {
             return;
         }
-        if let Some((range, secret, rule)) = self.named(part, said) {
+        let may_be_named = said.means.is_some()
+            || matches!(part.place(), Place::Header | Place::Cookie)
+            || self.redactor.pseudonymises_user();
+        if may_be_named && let Some((range, secret, rule)) = self.named(part, said) {
             return self.add_part(part, range, secret, rule);
         }
         if is_asked {
@@ -484,7 +491,8 @@ impl Work<'_> {
 
     fn shapes(&mut self, part: Part<'_, '_>) {
         let value = part.value();
-        if value.len() < SHORTEST {
+        // Random or made of a date, a UUID is nobody's number.
+        if value.len() < SHORTEST || is_uuid(value) {
             return;
         }
         let text = self.text(value, part.is_cut());

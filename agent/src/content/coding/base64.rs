@@ -1,6 +1,7 @@
 //! Base64 of either alphabet (RFC 4648 §4, §5), padded or not.
 
 use crate::base64::value;
+use crate::hex::is_uuid;
 
 /// Shorter ones are words as often as not.
 pub(in crate::content) const SHORTEST: usize = 16;
@@ -11,7 +12,7 @@ const TRIED: usize = 24;
 /// Whether `value` may well be base64 of text: long enough, of one alphabet, and its beginning
 /// decodes to something printable.
 pub(in crate::content) fn plausible(value: &[u8]) -> bool {
-    if value.len() < SHORTEST {
+    if value.len() < SHORTEST || is_uuid(value) {
         return false;
     }
     let head = value.get(..TRIED.min(value.len() & !3)).unwrap_or_default();

@@ -2,6 +2,8 @@
 //!
 //! A pure function of the segment, so that the same paths in any order make the same templates.
 
+use crate::hex;
+
 /// Longest word, bytes. What is longer is a value.
 const WORD_MAX_BYTES: usize = 64;
 
@@ -244,11 +246,7 @@ fn is_uuid(bytes: &[u8]) -> bool {
         [b'{', inside @ .., b'}'] => inside,
         _ => bytes,
     };
-    bytes.len() == 36
-        && bytes.iter().enumerate().all(|(at, byte)| match at {
-            8 | 13 | 18 | 23 => *byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
+    hex::is_uuid(bytes)
 }
 
 /// `2024-01-15`, `2024-01`, `15.01.2024`, `2024-W03`, and with a time behind: `2024-01-15T10:00:00Z`.
