@@ -150,6 +150,18 @@ mod tests {
     }
 
     #[test]
+    fn a_gap_of_no_bytes_leaves_a_header_that_is_not_whole() {
+        let mut late = Late::default();
+        late.push(0, true, &[0x89]);
+        late.gap(0, Some(0));
+        late.push(0, false, &[0x80, 1, 2, 3, 4]);
+        let plain = [0x81, 1, b'x'];
+        let ping = [0x89, 0x80, 1, 2, 3, 4];
+        let found = (0..3).find_map(|_| late.push(1, true, &plain).or(late.push(0, true, &ping)));
+        assert_eq!(found, Some(0));
+    }
+
+    #[test]
     fn a_server_may_tell_much_before_its_client_does() {
         let plain = [&[0x82, 126, 4, 0][..], &[b'.'; 1024]].concat();
         check([b"", &plain], ONE_SIDED_BYTES);

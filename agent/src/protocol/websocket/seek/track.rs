@@ -115,6 +115,9 @@ impl Track {
         if n > self.ahead {
             return false;
         }
+        if n == 0 {
+            return true;
+        }
         self.ahead -= n;
         self.leave_out(n);
         true
