@@ -1,6 +1,6 @@
 //! What is sensitive in the forms that a value has once it is decoded again, and what patterns find.
 
-use std::ops::Range;
+use std::collections::HashSet;
 
 use super::Work;
 use crate::content::{Kind, Layers, Part, Signs};
@@ -37,11 +37,13 @@ impl Work<'_> {
         let mut secret = None;
         self.decoder.forms(value, layers, |form, _| {
             for (number, pattern) in rules.patterns() {
-                let is_hidden = |range: Range<usize>| {
-                    let text = form.get(range);
-                    !pattern.find_all(value).any(|had| value.get(had) == text)
-                };
-                if secret.is_none() && pattern.find_all(form).any(is_hidden) {
+                let mut found = pattern.find_all(form).peekable();
+                if secret.is_some() || found.peek().is_none() {
+                    continue;
+                }
+                let had = pattern.find_all(value).map(|range| value.get(range));
+                let had: HashSet<_> = had.collect();
+                if found.any(|range| !had.contains(&form.get(range))) {
                     secret = Some(Secret::Custom(number));
                 }
             }
