@@ -6,6 +6,7 @@
 #![cfg_attr(not(test), no_std)]
 
 mod counter;
+mod extent;
 mod key;
 mod limits;
 mod record;
@@ -13,11 +14,13 @@ mod settings;
 mod sniff;
 
 pub use counter::{Counter, DropReason};
+pub use extent::{Front, HEAD_SCAN_BYTES, chunk_line, extent, head_line, line_end};
 pub use key::{COMM_BYTES, ConnId, ReachKey, ReachValue, ReaderState, comm_key};
 pub use limits::{
     ARGUMENTS_BYTES, CAPTURE_MAX_BYTES, CGROUP_LEVELS_MAX, COPIES_MAX, COUNTER_ROWS, ENDS_MAX,
-    EXCLUDES_MAX, FILE_BYTES, GENERATIONS_MAX, PAYLOAD_CLASSES, POINTS, REACH_MAX_BYTES,
-    SERVERS_MAX, SNIFF_BYTES, THREAD_ROW, THREAD_ROWS, UNIX_PATH_BYTES, VECTORS_MAX, work_rows,
+    EXCLUDES_MAX, FILE_BYTES, GENERATIONS_MAX, NEAR_BYTES, PAYLOAD_CLASSES, POINTS,
+    REACH_MAX_BYTES, SERVERS_MAX, SNIFF_BYTES, THREAD_ROW, THREAD_ROWS, UNIX_PATH_BYTES,
+    VECTORS_MAX, work_rows,
 };
 pub use record::{
     ActKind, ActRecord, Address, DataRecord, EndReason, EndRecord, Family, Flow, Missing,

@@ -1,15 +1,20 @@
 //! Sizes both sides depend on.
 
 /// Vectors of one call that are looked at, the mmsg forms in sum. What lies beyond is a gap of
-/// known length.
-pub const VECTORS_MAX: usize = 64;
+/// known length. As many as one call may have (`UIO_MAXIOV`, include/uapi/linux/uio.h): of other
+/// calls than the mmsg forms nothing lies beyond.
+pub const VECTORS_MAX: usize = 1024;
 
 /// Payload capacities, in bytes, of the records: the smallest that fits is reserved. A transfer
 /// larger than the last goes in several records.
 pub const PAYLOAD_CLASSES: [usize; 7] = [256, 512, 1024, 2048, 4096, 8192, 16_384];
 
-/// Most bytes of one call that are ever copied, whatever `capture.copy_per_call` says.
-pub const CAPTURE_MAX_BYTES: u32 = 64 * 1024;
+/// Most bytes of one call that are ever copied, whatever `capture.copy_per_call` says: 100 streams of
+/// HTTP/2 that a server answers by one call, with bodies as long as are kept.
+pub const CAPTURE_MAX_BYTES: u32 = 2 * 1024 * 1024;
+
+/// Bytes of one call that are copied, if it moved as many, before it is asked how far they are needed.
+pub const NEAR_BYTES: u32 = 64 * 1024;
 
 /// Bytes at the front of a transfer by which a protocol is guessed.
 pub const SNIFF_BYTES: usize = 16;

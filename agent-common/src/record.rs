@@ -55,7 +55,8 @@ pub enum Missing {
     None = 0,
     /// Beyond the most that is copied of one call.
     Limit = 1,
-    /// Before the position up to which the agent asked to skip.
+    /// Before the position up to which the agent asked to skip, or of a body that says how far it
+    /// reaches and is longer than what is kept.
     Skipped = 2,
     /// Moved by a call whose bytes lie in no user buffer: sendfile, splice, io_uring, MSG_TRUNC.
     UnseenPath = 3,

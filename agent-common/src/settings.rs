@@ -25,6 +25,9 @@ pub struct Settings {
     pub roles: u32,
     /// Most bytes copied of one call, at most [`CAPTURE_MAX_BYTES`](crate::CAPTURE_MAX_BYTES).
     pub copy_bytes: u32,
+    /// Bytes at the front of a call that are copied whatever they are, and of a body with its head as
+    /// many as are kept; at most `copy_bytes`.
+    pub near_bytes: u32,
     /// Bytes pending in the ring at which a busy reader is woken early.
     pub wake_bytes: u32,
     /// Bytes sent in a row in one flow after which the reach map is asked; below it, a short
@@ -41,7 +44,7 @@ pub struct Settings {
 }
 
 const _: () =
-    assert!(size_of::<Settings>() == 36 + size_of::<Offsets>() && align_of::<Settings>() == 4);
+    assert!(size_of::<Settings>() == 40 + size_of::<Offsets>() && align_of::<Settings>() == 4);
 
 macro_rules! offsets {
     ($($(#[$doc:meta])* $field:ident: $structure:literal, $($member:literal)|+;)+) => {

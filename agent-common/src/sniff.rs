@@ -266,6 +266,13 @@ pub const fn is_tchar(byte: u8) -> bool {
     member(byte, TCHAR[0], TCHAR[1]) == 1
 }
 
+/// Whether `byte` is a hexadecimal digit.
+#[inline(always)]
+pub(crate) const fn is_hex_digit(byte: u8) -> bool {
+    const HEX: [u64; 2] = [0x03ff << 48, 0x7e | 0x7e << 32];
+    member(byte, HEX[0], HEX[1]) == 1
+}
+
 /// What can begin a request target besides bytes beyond ASCII, which real clients send: origin,
 /// absolute, authority or asterisk form (RFC 9112 §3.2), or an IPv6 literal.
 const TARGET: [u64; 2] = [bits(0, b"/*[%?"), bits(64, b"/*[%?")];

@@ -99,16 +99,21 @@ fn submit_with(record: *mut u8, flags: u64) {
     unsafe { bpf_ringbuf_submit(record.cast(), flags) }
 }
 
-/// Copies a whole record of `len` bytes into the ring, and wakes the reader if it waits for this
-/// one; false if there is no room.
+/// Copies a whole record of `len` bytes into the ring, and unless `quietly` wakes the reader if it
+/// waits for this one; false if there is no room.
 ///
 /// # Safety
 /// `record` has `len` bytes, and the verifier can see it.
 #[inline(always)]
-pub(crate) unsafe fn output(record: *mut u8, len: u64, counters: Counters) -> bool {
+pub(crate) unsafe fn output(record: *mut u8, len: u64, counters: Counters, quietly: bool) -> bool {
     let ring: *mut c_void = (&raw const RECORDS).cast_mut().cast();
+    let flags = if quietly {
+        u64::from(BPF_RB_NO_WAKEUP)
+    } else {
+        wake_up(counters)
+    };
     // SAFETY: the ring is a ring; the caller vouches for the record.
-    unsafe { bpf_ringbuf_output(ring, record.cast(), len, wake_up(counters)) == 0 }
+    unsafe { bpf_ringbuf_output(ring, record.cast(), len, flags) == 0 }
 }
 
 /// A wake-up costs more than a record: one after quiet, one when much is pending, else none.
@@ -210,9 +215,9 @@ pub(crate) fn lose(moved: &mut Moved, counters: Counters, span: u64) {
     moved.flags = forget(moved.flags | u64::from(data_flag::AFTER_LOSS), moved.time);
 }
 
-/// Sends one record whose payload lies in one place and is at most `N` bytes.
+/// Sends one record whose payload lies in one place and is at most `N` bytes; just as many if `FULL`.
 #[inline(always)]
-fn send_class<const N: u64>(
+fn send_class<const N: u64, const FULL: bool>(
     moved: &mut Moved,
     counters: Counters,
     part: &Part,
@@ -224,7 +229,11 @@ fn send_class<const N: u64>(
         lose(moved, counters, part.span);
         return 0;
     }
-    let len = clamp::<N>(forget(part.copy, moved.time));
+    let len = if FULL {
+        N
+    } else {
+        clamp::<N>(forget(part.copy, moved.time))
+    };
     // SAFETY: the record has room for `N` bytes behind its head.
     let copied = len == 0 || unsafe { user_bytes(record.add(HEAD as usize), len, part.from) };
     let (captured, missing) = if copied {
@@ -253,20 +262,27 @@ pub(crate) fn send(moved: &mut Moved, counters: Counters, part: &Part, quietly: 
     const { assert!(PAYLOAD_CLASSES.len() == 7) };
     let copy = forget(part.copy, moved.time);
     if copy <= PAYLOAD_CLASSES[0] as u64 {
-        send_class::<{ PAYLOAD_CLASSES[0] as u64 }>(moved, counters, part, quietly)
+        send_class::<{ PAYLOAD_CLASSES[0] as u64 }, false>(moved, counters, part, quietly)
     } else if copy <= PAYLOAD_CLASSES[1] as u64 {
-        send_class::<{ PAYLOAD_CLASSES[1] as u64 }>(moved, counters, part, quietly)
+        send_class::<{ PAYLOAD_CLASSES[1] as u64 }, false>(moved, counters, part, quietly)
     } else if copy <= PAYLOAD_CLASSES[2] as u64 {
-        send_class::<{ PAYLOAD_CLASSES[2] as u64 }>(moved, counters, part, quietly)
+        send_class::<{ PAYLOAD_CLASSES[2] as u64 }, false>(moved, counters, part, quietly)
     } else if copy <= PAYLOAD_CLASSES[3] as u64 {
-        send_class::<{ PAYLOAD_CLASSES[3] as u64 }>(moved, counters, part, quietly)
+        send_class::<{ PAYLOAD_CLASSES[3] as u64 }, false>(moved, counters, part, quietly)
     } else if copy <= PAYLOAD_CLASSES[4] as u64 {
-        send_class::<{ PAYLOAD_CLASSES[4] as u64 }>(moved, counters, part, quietly)
+        send_class::<{ PAYLOAD_CLASSES[4] as u64 }, false>(moved, counters, part, quietly)
     } else if copy <= PAYLOAD_CLASSES[5] as u64 {
-        send_class::<{ PAYLOAD_CLASSES[5] as u64 }>(moved, counters, part, quietly)
+        send_class::<{ PAYLOAD_CLASSES[5] as u64 }, false>(moved, counters, part, quietly)
     } else {
-        send_class::<{ PAYLOAD_CLASSES[6] as u64 }>(moved, counters, part, quietly)
+        send_class::<{ PAYLOAD_CLASSES[6] as u64 }, false>(moved, counters, part, quietly)
     }
+}
+
+/// Sends one record whose payload lies in one place and is the most that goes into one; wakes nobody.
+/// How many the ring took: one or none.
+#[inline(always)]
+pub(crate) fn send_huge(moved: &mut Moved, counters: Counters, part: &Part) -> u64 {
+    send_class::<HUGE, true>(moved, counters, part, 1)
 }
 
 /// Where a transfer that does not go in one record is worked on.
@@ -297,8 +313,17 @@ pub(crate) fn transfer(
         (sent, moved.flags)
     } else {
         match place {
-            Place::Row(row) => work::transfer(moved, vectors, (skip, copied_whole), row),
-            Place::Session => (tls::pieces(moved, counters, vectors.base), moved.flags),
+            Place::Row(row) => work::transfer(
+                moved,
+                vectors,
+                (skip, copied_whole, state.has_frames()),
+                row,
+            ),
+            Place::Session => {
+                let frames = u64::from(state.has_frames());
+                let sent = tls::pieces(moved, counters, vectors.base, frames);
+                (sent, moved.flags)
+            }
         }
     };
     const { assert!(data_flag::AFTER_LOSS == 1) };

@@ -30,6 +30,7 @@ mod end;
 mod filter;
 mod log;
 mod maps;
+mod need;
 mod process;
 mod read;
 mod sock;

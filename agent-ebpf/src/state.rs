@@ -34,6 +34,8 @@ pub(crate) const FRAMED: u32 = 2;
 pub(crate) const LIKELY: u32 = 3;
 /// A head that nothing else begins with: heard.
 pub(crate) const CERTAIN: u32 = 4;
+/// HTTP/2, told by its preface: heard, and a call moves frames of many streams.
+pub(crate) const STREAMS: u32 = 5;
 
 /// One end of a conn.
 #[repr(C)]
@@ -64,7 +66,7 @@ pub(crate) struct ConnState {
     pub(crate) transfers: u32,
     /// Looks without a hit.
     pub(crate) looks: u32,
-    /// What the looks say: `UNDECIDED` to `CERTAIN`.
+    /// What the looks say: `UNDECIDED` to `STREAMS`.
     pub(crate) verdict: u32,
     /// The last transfer's [`Flow`] as its number plus 1; 0 before the first.
     pub(crate) flow: u32,
@@ -117,6 +119,12 @@ impl ConnState {
         tied: 0,
         tied_inode: 0,
     };
+
+    /// Whether whatever a call moves on it may be frames.
+    #[inline(always)]
+    pub(crate) fn has_frames(&self) -> bool {
+        self.verdict == STREAMS || self.verdict == FRAMED
+    }
 
     /// Hears it no more.
     #[inline(always)]

@@ -12,7 +12,7 @@ use crate::filter::{self, setting};
 use crate::maps::{Counters, REACH, news};
 use crate::read::{anew, clamp, forget, user_bytes};
 use crate::sock;
-use crate::state::{CERTAIN, ConnState, Dropped, FRAMED, LIKELY, OPEN, UNDECIDED, bit};
+use crate::state::{CERTAIN, ConnState, Dropped, FRAMED, LIKELY, OPEN, STREAMS, UNDECIDED, bit};
 use crate::tls;
 use crate::vectors::Vectors;
 
@@ -122,7 +122,7 @@ pub(crate) fn hear(
         *stand(transfer.flow, state)
     };
     let news = news();
-    if state.verdict != CERTAIN
+    if state.verdict < CERTAIN
         || state.news != news
         || state.run > u64::from(setting!(reach_after_bytes))
         || state.transfers & (ASK_EVERY - 1) == 0
@@ -194,7 +194,7 @@ pub(crate) fn hear_session(
     let end = *stand(transfer.flow, state);
     let mut skip = 0;
     let news = news();
-    if state.verdict != CERTAIN
+    if state.verdict < CERTAIN
         || state.news != news
         || state.run > u64::from(setting!(reach_after_bytes))
         || state.transfers & (ASK_EVERY - 1) == 0
@@ -332,7 +332,7 @@ fn look<const SESSION: bool>(
 /// Bits of what [`guess`] says: a verdict, and whether these are the bytes of the end that asks.
 pub(crate) const VERDICT: u64 = 7;
 /// See [`VERDICT`].
-const REQUESTS: u64 = 8;
+pub(crate) const REQUESTS: u64 = 8;
 /// HTTP/2 begins here.
 const PREFACE: u64 = 16;
 
@@ -357,7 +357,7 @@ pub(crate) extern "C" fn eaves_guess(at: u64, len: u64) -> u64 {
     match sniff(&head, len as usize) {
         Sniff::Request if certain => u64::from(CERTAIN) | REQUESTS,
         Sniff::Request => u64::from(LIKELY) | REQUESTS,
-        Sniff::Http2 => u64::from(CERTAIN) | REQUESTS | PREFACE,
+        Sniff::Http2 => u64::from(STREAMS) | REQUESTS | PREFACE,
         Sniff::Proxy => u64::from(LIKELY) | REQUESTS,
         Sniff::Frames => u64::from(FRAMED),
         Sniff::Response => u64::from(CERTAIN),

@@ -1,6 +1,6 @@
 //! The user's buffers of one call: a bounded walk, for both taps.
 
-use eaves_common::VECTORS_MAX;
+use eaves_common::{CAPTURE_MAX_BYTES, PAYLOAD_CLASSES, VECTORS_MAX};
 
 use crate::read::user;
 use crate::transfer::eaves_guess;
@@ -14,8 +14,10 @@ const MSG_IOV: u64 = 16;
 /// Offset of `msg_len` in `struct mmsghdr`.
 const MSG_LEN: u64 = 56;
 
-/// Most steps of a walk: each vector once, and once more each where a piece ends within.
-pub(crate) const STEPS: u64 = VECTORS_MAX as u64 + 10;
+/// Most steps of a walk: each vector once, each message without any, and once more each where a piece
+/// ends within, or what is only named begins or ends.
+pub(crate) const STEPS: u64 =
+    2 * VECTORS_MAX as u64 + CAPTURE_MAX_BYTES as u64 / PAYLOAD_CLASSES[6] as u64 + 128;
 
 /// Most empty vectors passed over to find a message's first bytes.
 const FIRST_STEPS: u64 = 8;

@@ -64,7 +64,7 @@ const LOOK_EVERY: u32 = 16;
 /// since each asking costs a look-up. Nor is a socket's first transfer: a handshake takes more.
 #[inline(always)]
 pub(crate) fn carries(sk: u64, state: &mut ConnState, pid_tgid: u64) {
-    if filter::setting!(tls) == 0 || state.dropped == 0 && state.verdict == CERTAIN {
+    if filter::setting!(tls) == 0 || state.dropped == 0 && state.verdict >= CERTAIN {
         return;
     }
     // Where the sock is typed, its address becomes a number on the way through the map.

@@ -150,6 +150,25 @@ impl ConnBuilder {
         self.at(flow, end, payload, span_bytes, missing)
     }
 
+    /// Bytes of the data records of one transfer of `payload`, as many as it takes at `most` bytes each;
+    /// the position moves on.
+    #[must_use]
+    pub fn call(&mut self, flow: Flow, payload: &[u8], most: usize) -> Vec<Vec<u8>> {
+        let whole = payload.len() as u64;
+        self.pass(flow, whole);
+        let end = self.position(flow);
+        let mut offset = 0;
+        let pieces = payload.chunks(most.max(1));
+        pieces
+            .map(|piece| {
+                let span = piece.len() as u64;
+                let place = (end, whole, offset);
+                offset += span;
+                self.piece(flow, place, piece, span, Missing::None)
+            })
+            .collect()
+    }
+
     /// Bytes of a data record that claims to end at `end`; the position stays.
     #[must_use]
     pub fn at(
@@ -160,7 +179,20 @@ impl ConnBuilder {
         span_bytes: u64,
         missing: Missing,
     ) -> Vec<u8> {
-        let mut flags = data_flag::FIRST;
+        let place = (end, span_bytes, 0);
+        self.piece(flow, place, payload, span_bytes, missing)
+    }
+
+    /// Bytes of a data record of a transfer that ends at `end` and is of `whole` bytes, from `offset` on.
+    fn piece(
+        &mut self,
+        flow: Flow,
+        (end, whole, offset): (u64, u64, u64),
+        payload: &[u8],
+        span_bytes: u64,
+        missing: Missing,
+    ) -> Vec<u8> {
+        let mut flags = if offset == 0 { data_flag::FIRST } else { 0 };
         if self.has_sequence() {
             flags |= data_flag::SEQUENCE;
         }
@@ -170,8 +202,8 @@ impl ConnBuilder {
         let size = size_of::<DataRecord>() + payload.len();
         let mut bytes = self.header(RecordKind::Data, flags, size);
         put(&mut bytes, &end.to_ne_bytes());
-        put(&mut bytes, &span_bytes.to_ne_bytes());
-        put(&mut bytes, &0u64.to_ne_bytes());
+        put(&mut bytes, &whole.to_ne_bytes());
+        put(&mut bytes, &offset.to_ne_bytes());
         put(&mut bytes, &span_bytes.to_ne_bytes());
         put(&mut bytes, &(payload.len() as u32).to_ne_bytes());
         put(&mut bytes, &(flow as u16).to_ne_bytes());

@@ -24,8 +24,9 @@ pub struct Capture {
     /// Memory between kernel and agent. What finds it full is lost, and counted.
     #[schemars(extend("x-min" = "256KiB", "x-max" = "1GiB", "x-check" = "power_of_two"))]
     pub ring: Size,
-    /// Most bytes copied of one call. What is beyond is a gap of known length.
-    #[schemars(extend("x-min" = "1KiB", "x-max" = "64KiB"))]
+    /// Most bytes copied of one call, at most a quarter of `ring`. What is beyond is a gap of known
+    /// length.
+    #[schemars(extend("x-min" = "1KiB", "x-max" = "2MiB"))]
     pub copy_per_call: Size,
 }
 
@@ -40,7 +41,7 @@ impl Default for Capture {
             // 2 MiB read each 5 ms lose records at 280 000 a second. 8 MiB hold 7 000 small exchanges,
             // a sixth of a second of what two processors can serve.
             ring: Size::mebi(8),
-            copy_per_call: Size::kibi(64),
+            copy_per_call: Size::mebi(2),
         }
     }
 }

@@ -39,6 +39,7 @@ impl Config {
     /// [`CgroupError`] if an excluded cgroup does not exist.
     pub fn probe(&self) -> Result<probe::Options, CgroupError> {
         let capture = &self.capture;
+        let body = capture.body.request.max(capture.body.response);
         let exclude = &capture.exclude;
         let cgroups = exclude.cgroups.iter().map(|path| cgroup_id(path));
         Ok(probe::Options {
@@ -54,6 +55,7 @@ impl Config {
             exclude_cgroups: cgroups.collect::<Result<_, _>>()?,
             ring_bytes: u32::try_from(capture.ring.bytes()).unwrap_or(u32::MAX),
             copy_per_call_bytes: u32::try_from(capture.copy_per_call.bytes()).unwrap_or(u32::MAX),
+            body_bytes: u32::try_from(body.bytes()).unwrap_or(u32::MAX),
             connections: self.limits.connections,
             ..probe::Options::default()
         })

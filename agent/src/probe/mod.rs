@@ -26,7 +26,8 @@ use aya::maps::MapError;
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use aya_obj::ParseError;
 use eaves_common::{
-    ABI_VERSION, CAPTURE_MAX_BYTES, COPIES_MAX, ConnId, Flow, Offsets, Role, Settings, work_rows,
+    ABI_VERSION, CAPTURE_MAX_BYTES, COPIES_MAX, ConnId, Flow, NEAR_BYTES, Offsets, Role, Settings,
+    work_rows,
 };
 
 use crate::capture::{KernelCounters, Source};
@@ -91,8 +92,11 @@ pub struct Options {
     pub exclude_cgroups: Vec<u64>,
     /// Size of the ring; made a power of two of pages.
     pub ring_bytes: u32,
-    /// Most bytes copied of one call, at most [`CAPTURE_MAX_BYTES`].
+    /// Most bytes copied of one call, at most [`CAPTURE_MAX_BYTES`] and a quarter of the ring.
     pub copy_per_call_bytes: u32,
+    /// Most bytes of a body that are kept: of a longer one a large call copies no more than these, with
+    /// room for its head.
+    pub body_bytes: u32,
     /// Bytes pending at which a busy reader is woken before its time; at most a quarter of the ring.
     pub wake_bytes: u32,
     /// Conns whose state the kernel keeps at most.
@@ -113,6 +117,7 @@ impl Default for Options {
             exclude_cgroups: Vec::new(),
             ring_bytes: 8 << 20,
             copy_per_call_bytes: CAPTURE_MAX_BYTES,
+            body_bytes: 16 << 10,
             wake_bytes: WAKE_BYTES,
             connections: 65_536,
             tls: true,
@@ -255,6 +260,8 @@ const WAKE_BYTES: u32 = 256 << 10;
 /// Bytes moved one way in a row after which the kernel looks for the agent's word: two or three
 /// small messages pass without that look-up.
 const REACH_AFTER_BYTES: u32 = 16 << 10;
+/// What a head may take in front of a body of which all is to be copied that is kept.
+const HEAD_BYTES: u32 = 16 << 10;
 /// Entries of a map that the tap in use has no need of.
 const UNUSED_ENTRIES: u32 = 64;
 /// Smallest ring, bytes: the largest record has to fit.
@@ -445,11 +452,16 @@ fn settings(offsets: Offsets, copies: u32, options: &Options) -> Settings {
     let excludes = u32::from(!options.exclude_ports.is_empty())
         | u32::from(!options.exclude_processes.is_empty()) << 1
         | u32::from(!options.exclude_cgroups.is_empty()) << 2;
+    // One call must not take the ring from all others.
+    let most = CAPTURE_MAX_BYTES.min(ring_bytes(options.ring_bytes) / 4);
+    let copy_bytes = options.copy_per_call_bytes.min(most);
+    let body_bytes = options.body_bytes.saturating_add(HEAD_BYTES);
     Settings {
         abi_version: ABI_VERSION,
         own_tgid: std::process::id(),
         roles,
-        copy_bytes: options.copy_per_call_bytes.min(CAPTURE_MAX_BYTES),
+        copy_bytes,
+        near_bytes: NEAR_BYTES.max(body_bytes).min(copy_bytes),
         wake_bytes: options.wake_bytes.min(options.ring_bytes / 4),
         reach_after_bytes: REACH_AFTER_BYTES,
         excludes,

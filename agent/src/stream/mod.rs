@@ -45,7 +45,7 @@ pub enum GapReason {
 pub enum Piece<'a> {
     /// Bytes that follow on those before.
     Bytes(&'a [u8]),
-    /// Bytes left out on purpose: the agent asked the kernel not to copy them.
+    /// Bytes left out on purpose: nobody needs them, by the agent's word or that of the call they are in.
     Skip(u64),
     /// Bytes that were never seen: how many.
     Gap(u64, GapReason),

@@ -82,7 +82,7 @@ counters! {
     StreamBytesHeldOverlap = "stream", "bytes_held_overlap";
     /// Bytes handed to the parsers.
     StreamBytesDelivered = "stream", "bytes_delivered";
-    /// Bytes the agent asked not to be copied.
+    /// Bytes that are not needed, by the agent's word or that of the call they are in.
     StreamBytesSkipped = "stream", "bytes_skipped";
     /// Bytes beyond the most that is copied of one call.
     StreamBytesLimit = "stream", "bytes_copy_limit";

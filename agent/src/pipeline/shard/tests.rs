@@ -13,6 +13,7 @@ mod inside;
 mod limits;
 mod loss;
 mod random;
+mod records;
 
 /// What an exchange says, in one line: `METHOD target bytes seen | status bytes seen`, reasons, and
 /// anomalies.
@@ -593,8 +594,6 @@ fn a_session_whose_socket_is_never_found_has_no_addresses() {
     ];
     let out = check(&records, &["GET /a 0 whole | 204 0 whole"]);
     let open = &out.exchanges[0].conn.open;
-    assert_eq!(
-        (open.transport, open.local, open.remote),
-        (None, None, None)
-    );
+    let ends = (open.transport, open.local, open.remote);
+    assert_eq!(ends, (None, None, None));
 }
