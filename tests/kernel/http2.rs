@@ -44,26 +44,31 @@ const BODY_BYTES: usize = 16_000;
 /// Requests for longer ones, one after the other.
 const LONG: usize = 12;
 
-/// A file of targets at `port`, no two alike, whose bodies are as long as `fits` says.
+/// A file of targets at `place`, no two alike, whose bodies are as long as `fits` says.
 fn targets(
     sandbox: &Sandbox,
-    (name, port): (&str, u16),
+    (name, place): (&str, &Place),
     count: usize,
     fits: impl Fn(usize) -> bool,
 ) -> Result<String> {
     let mut text = String::new();
+    let port = place.port()?;
+    let scheme = match place {
+        Place::Tls(_) => "https",
+        _ => "http",
+    };
     let sizes: Vec<_> = SIZES.into_iter().filter(|size| fits(*size)).collect();
     for (number, size) in sizes.iter().cycle().take(count).enumerate() {
         let id = format!("{name}-{number}");
-        writeln!(text, "http://127.0.0.1:{port}/size/{size}?id={id}")?;
+        writeln!(text, "{scheme}://127.0.0.1:{port}/size/{size}?id={id}")?;
     }
     let path = sandbox.write(&format!("{name}-{port}"), text)?;
     Ok(path.to_str().context("a path that is not text")?.to_owned())
 }
 
 /// h2load with `streams` on each of its connections.
-fn h2load(sandbox: &Sandbox, port: u16, streams: u32, more: &[&str]) -> Result<Command> {
-    let targets = targets(sandbox, ("h2", port), 60, |size| size <= BODY_BYTES)?;
+fn h2load(sandbox: &Sandbox, place: &Place, streams: u32, more: &[&str]) -> Result<Command> {
+    let targets = targets(sandbox, ("h2", place), 60, |size| size <= BODY_BYTES)?;
     let mut command = Command::new(program("h2load", "nghttp2-client")?);
     command
         .args(["-m", &streams.to_string(), "-i", &targets])
@@ -72,9 +77,8 @@ fn h2load(sandbox: &Sandbox, port: u16, streams: u32, more: &[&str]) -> Result<C
 }
 
 /// Bodies longer than what is kept, each after the one before.
-fn long_bodies(sandbox: &Sandbox, port: u16, most: usize) -> Result<()> {
-    let fits = |size| size > BODY_BYTES && size <= most;
-    let targets = targets(sandbox, ("long", port), LONG, fits)?;
+fn long_bodies(sandbox: &Sandbox, place: &Place) -> Result<()> {
+    let targets = targets(sandbox, ("long", place), LONG, |size| size > BODY_BYTES)?;
     let mut command = Command::new(program("h2load", "nghttp2-client")?);
     let count = LONG.to_string();
     command.args(["-n", &count, "-c", "1", "-m", "1", "-i", &targets]);
@@ -133,14 +137,14 @@ fn servers(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let mut agent = Agent::watch_clear(sandbox, mode, &[])?;
     for (name, server) in &servers {
         let port = server.place().port()?;
-        // Apache and Node write the frames of all their streams by one call, of which no more than
-        // 64 KiB and 64 buffers are copied: where frames begin behind that, nobody sees.
-        let (streams, longest) = match *name {
-            "apache" | "node" => (8, 40_000),
-            _ => (100, 300_000),
-        };
-        run(h2load(sandbox, port, streams, &["-n", "600", "-c", "3"])?)?;
-        long_bodies(sandbox, port, longest)?;
+        // Apache and Node write the frames of all their streams by one call.
+        run(h2load(
+            sandbox,
+            server.place(),
+            100,
+            &["-n", "600", "-c", "3"],
+        )?)?;
+        long_bodies(sandbox, server.place())?;
         curl(port, "--http2-prior-knowledge")?;
         if *name == "apache" {
             // The others do not go over by Upgrade.
@@ -211,7 +215,8 @@ fn over_tls(sandbox: &Sandbox, mode: Mode) -> Result<()> {
             }
             run(command)?;
         }
-        server.logged(12)?;
+        run(h2load(sandbox, &place, 100, &["-n", "600", "-c", "3"])?)?;
+        server.logged(612)?;
         server.stop()?;
         logs.push((place, without_hosts(server.log()?)));
     }
@@ -244,7 +249,7 @@ fn joined_while_busy(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let mut server = nginx(sandbox, "nginx", &http2)?;
     let place = server.place().clone();
     let forever = ["-n", "100000000", "-c", "2"];
-    let mut command = h2load(sandbox, place.port()?, 4, &forever)?;
+    let mut command = h2load(sandbox, &place, 4, &forever)?;
     // Slow enough to be heard whole beside the load of other tests.
     command.args(["--rps", "400"]);
     let mut load = Process::start(sandbox, "h2load", command)?;

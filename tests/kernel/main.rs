@@ -17,6 +17,7 @@ mod lifecycle;
 mod place;
 mod plaintext;
 mod quic;
+mod records;
 mod servers;
 mod service;
 mod sinks;
@@ -36,6 +37,7 @@ fn main() {
         tls::trials(),
         lifecycle::trials(),
         drops::trials(),
+        records::trials(),
         bounds::trials(),
         kernel_log::trials(),
         attacks::trials(),

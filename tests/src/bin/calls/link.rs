@@ -10,8 +10,9 @@ use crate::sys::{self, Address};
 use crate::way::{Recv, Send, recv_exact, send_all, share, transfer};
 use eaves_tests::expect::{Expected, Half, Outcome, REFUSED, Tap, body};
 
-/// Vectors of one call that Eaves looks at; what lies in others is a gap of known length.
-const VECTORS: usize = 64;
+/// Vectors of one call that Eaves looks at; what lies in others is a gap of known length. The mmsg forms
+/// alone may have more.
+const VECTORS: usize = 1024;
 
 /// Why bytes in vectors beyond those, and in no user buffer at all, are missing.
 const UNSEEN: &str = "unseen_path";
@@ -380,8 +381,14 @@ impl Link {
     /// The messages of `count` exchanges, for ends that are in different processes or threads.
     #[must_use]
     pub(crate) fn rounds(&self, stage: &mut Stage, count: usize) -> Vec<Round> {
+        self.rounds_of(stage, count, 2000)
+    }
+
+    /// The same with responses whose bodies are of `answered` bytes each.
+    #[must_use]
+    pub(crate) fn rounds_of(&self, stage: &mut Stage, count: usize, answered: usize) -> Vec<Round> {
         let asked = body(300);
-        let answered = body(2000);
+        let answered = body(answered);
         (0..count)
             .map(|_| {
                 let target = stage.target();
@@ -391,6 +398,7 @@ impl Link {
                     target,
                     request,
                     response,
+                    answered: answered.len(),
                 }
             })
             .collect()
@@ -401,7 +409,7 @@ impl Link {
         for (role, pid) in [("server", server_pid), ("client", self.client_pid)] {
             stage.expect(Expected {
                 request: Half::whole(&body(300)),
-                response: Half::whole(&body(2000)),
+                response: Half::whole(&body(round.answered)),
                 ..self.expected(role, pid, &round.target)
             });
         }
@@ -434,6 +442,8 @@ pub(crate) struct Round {
     pub(crate) request: Vec<u8>,
     /// The whole response.
     pub(crate) response: Vec<u8>,
+    /// Bytes of its body.
+    answered: usize,
 }
 
 impl Round {

@@ -4,15 +4,17 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::time::Duration;
 
+use eaves_tests::expect::{Expected, Half, body};
+
 use crate::Case;
-use crate::link::{Leg, Round, Stage};
+use crate::link::{Leg, Round, Stage, request_head};
 use crate::sys;
 use crate::way::{Recv, Send, transfer};
 
 /// Kept whole by default, and more than a socket's smallest buffer.
 const BODY: usize = 15_000;
 
-/// Divides evenly into every number of vectors that is used.
+/// Bytes that are divided among vectors, each as long as the others: what is left over is left out.
 const VECTORED: usize = 13_000;
 
 const MEGABYTE: usize = 1 << 20;
@@ -29,13 +31,17 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("vectors_64", |stage| vectored(stage, 64)),
     Case::new("vectors_65", |stage| vectored(stage, 65)),
     Case::new("vectors_1000", |stage| vectored(stage, 1000)),
+    Case::new("vectors_1024", |stage| vectored(stage, 1024)),
     Case::new("mmsg", |stage| {
         both(stage, Send::Sendmmsg(3, 2), Recv::Recvmmsg(3, 2))
     }),
     Case::new("mmsg_64_vectors", |stage| {
         both(stage, Send::Sendmmsg(4, 10), Recv::Recvmmsg(4, 10))
     }),
-    Case::new("mmsg_80_vectors", mmsg_80_vectors),
+    Case::new("mmsg_80_vectors", |stage| {
+        both(stage, Send::Sendmmsg(2, 40), Recv::Recvmmsg(2, 40))
+    }),
+    Case::new("mmsg_1100_vectors", mmsg_1100_vectors),
     Case::new("sendfile", |stage| sent(stage, Send::Sendfile)),
     Case::new("splice_to", |stage| sent(stage, Send::Splice)),
     Case::new("splice_from", |stage| received(stage, Recv::Splice)),
@@ -71,6 +77,16 @@ pub(crate) const CASES: &[Case] = &[
     }),
     Case::new("duplex", duplex),
     Case::new("pipelined", pipelined),
+    Case::new("pipelined_megabyte", |stage| {
+        pipelined_megabyte(stage, Send::Write)
+    }),
+    Case::new("pipelined_writev", |stage| {
+        pipelined_megabyte(stage, Send::Writev(1024))
+    }),
+    Case::new("pipelined_sendmsg", |stage| {
+        pipelined_megabyte(stage, Send::Sendmsg(1024))
+    }),
+    Case::new("chunked_megabyte", chunked_megabyte),
 ];
 
 /// One exchange between two plain ones.
@@ -87,9 +103,9 @@ fn both(stage: &mut Stage, send: Send, recv: Recv) -> io::Result<()> {
     sandwich(stage, leg, leg)
 }
 
-/// Bodies in one way, both directions at both ends.
-fn bodies(stage: &mut Stage, send: Send, recv: Recv) -> io::Result<()> {
-    let leg = Leg::plain(VECTORED).sent(send).received(recv).body_only();
+/// Bodies of so many bytes in one way, both directions at both ends.
+fn bodies(stage: &mut Stage, bytes: usize, send: Send, recv: Recv) -> io::Result<()> {
+    let leg = Leg::plain(bytes).sent(send).received(recv).body_only();
     sandwich(stage, leg, leg)
 }
 
@@ -105,23 +121,21 @@ fn received(stage: &mut Stage, recv: Recv) -> io::Result<()> {
 
 /// Each call that takes vectors, with so many.
 fn vectored(stage: &mut Stage, count: usize) -> io::Result<()> {
-    bodies(stage, Send::Writev(count), Recv::Readv(count))?;
-    bodies(stage, Send::Pwritev2(count), Recv::Preadv2(count))?;
-    bodies(stage, Send::Sendmsg(count), Recv::Recvmsg(count))?;
-    if count > 64 {
-        return Ok(());
-    }
+    let bytes = VECTORED / count * count;
+    bodies(stage, bytes, Send::Writev(count), Recv::Readv(count))?;
+    bodies(stage, bytes, Send::Pwritev2(count), Recv::Preadv2(count))?;
+    bodies(stage, bytes, Send::Sendmsg(count), Recv::Recvmsg(count))?;
     both(stage, Send::Writev(count), Recv::Readv(count))?;
     both(stage, Send::Pwritev2(count), Recv::Preadv2(count))?;
     both(stage, Send::Sendmsg(count), Recv::Recvmsg(count))
 }
 
 /// More vectors in sum than are looked at, fewer in each message.
-fn mmsg_80_vectors(stage: &mut Stage) -> io::Result<()> {
-    let leg = Leg::plain(80 * 160).body_only();
+fn mmsg_1100_vectors(stage: &mut Stage) -> io::Result<()> {
+    let leg = Leg::plain(1100 * 12).body_only();
     let leg = leg
-        .sent(Send::Sendmmsg(2, 40))
-        .received(Recv::Recvmmsg(2, 40));
+        .sent(Send::Sendmmsg(2, 550))
+        .received(Recv::Recvmmsg(2, 550));
     sandwich(stage, leg, leg)
 }
 
@@ -251,4 +265,59 @@ fn pipelined(stage: &mut Stage) -> io::Result<()> {
         link.expect(stage, round, link.server_pid);
     }
     link.plain(stage)
+}
+
+/// Responses to many requests, more than a megabyte in one call: each is heard.
+fn pipelined_megabyte(stage: &mut Stage, send: Send) -> io::Result<()> {
+    let link = stage.tcp()?;
+    link.plain(stage)?;
+    let rounds = link.rounds_of(stage, 110, 10_000);
+    let all = |part: fn(&Round) -> &[u8]| rounds.iter().map(part).collect::<Vec<_>>().concat();
+    let (client, server) = (link.client.as_fd(), link.server.as_fd());
+    let requests = all(|round| &round.request);
+    transfer(
+        (client, Send::Write),
+        (server, Recv::Pieces(8192)),
+        &requests,
+    )?;
+    let responses = all(|round| &round.response);
+    transfer((server, send), (client, Recv::Pieces(8192)), &responses)?;
+    for round in &rounds {
+        link.expect(stage, round, link.server_pid);
+    }
+    link.plain(stage)
+}
+
+/// A body in chunks, all of it in one call: how long it is stands between them.
+fn chunked_megabyte(stage: &mut Stage) -> io::Result<()> {
+    const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    let link = stage.tcp()?;
+    link.plain(stage)?;
+    let whole = body(MEGABYTE);
+    let (client, server) = (link.client.as_fd(), link.server.as_fd());
+    // Many, and one that is longer than what is copied before it is asked how far it reaches.
+    for chunk in [10_000, MEGABYTE] {
+        let target = stage.target();
+        let request = request_head(&target, 0);
+        transfer((client, Send::Write), (server, Recv::Read), &request)?;
+        let mut response = HEAD.to_vec();
+        for part in whole.chunks(chunk) {
+            response.extend(format!("{:x}\r\n", part.len()).into_bytes());
+            response.extend_from_slice(part);
+            response.extend_from_slice(b"\r\n");
+        }
+        response.extend_from_slice(b"0\r\n\r\n");
+        let there = (client, Recv::Pieces(8192));
+        transfer((server, Send::Write), there, &response)?;
+        for (role, pid) in [("server", link.server_pid), ("client", link.client_pid)] {
+            stage.expect(Expected {
+                request: Half::whole(&[]),
+                response: Half::whole(&whole),
+                reasons: vec!["body_limit".to_owned()],
+                ..link.expected(role, pid, &target)
+            });
+        }
+        link.plain(stage)?;
+    }
+    Ok(())
 }
