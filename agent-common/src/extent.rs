@@ -11,6 +11,8 @@ use crate::sniff::{equal, is_hex_digit};
 pub const HEAD_SCAN_BYTES: u64 = 4096;
 /// Lines that it may have.
 const LINES_MAX: u64 = 64;
+/// Where the status of a response begins (RFC 9112 §4).
+pub const STATUS: u64 = 9;
 
 /// What goes on until the conn ends.
 const ENDLESS: u64 = 1 << 60;
@@ -37,21 +39,22 @@ pub enum Front {
 const KIND: u64 = 7;
 /// The empty line behind the last field.
 const END: u64 = 1;
-/// Transfer-Encoding.
+/// Transfer-Encoding, of `chunked` alone.
 const CODING: u64 = 2;
 /// Content-Length.
 const LENGTH: u64 = 3;
-/// Content-Length with what is no length.
+/// Content-Length with what is no length, or another coding.
 const ODD: u64 = 4;
 
 /// Where the first message or chunk of a call ends, which begins with a [`Front`] of this number; 0 if
 /// it does not say, and far beyond any call if it goes on until the conn ends.
 ///
-/// `next` gives where the line ends that begins at some place, 0 if that is not to be had; `field` and
-/// `chunk` what [`head_line`] and [`chunk_line`] say of the line there.
+/// `status` gives the word at [`STATUS`]; `next` where the line ends that begins at some place, 0 if that
+/// is not to be had; `field` and `chunk` what [`head_line`] and [`chunk_line`] say of the line there.
 #[inline(always)]
 pub fn extent(
     front: u64,
+    status: impl Fn() -> u64,
     next: impl Fn(u64) -> u64,
     field: impl Fn(u64) -> u64,
     chunk: impl Fn(u64) -> u64,
@@ -72,6 +75,9 @@ pub fn extent(
         let kind = line & KIND;
         if kind == END {
             let body = at + 2;
+            if front == Front::Response as u64 && has_no_body(status()) {
+                return body;
+            }
             // Whatever a length says beside it (RFC 9112 §6.3).
             if chunked {
                 let end = chunk(body);
@@ -83,7 +89,7 @@ pub fn extent(
             return if front == Front::Response as u64 {
                 ENDLESS
             } else {
-                0
+                body
             };
         }
         if kind == ODD || (kind == LENGTH && length != NONE) {
@@ -97,6 +103,21 @@ pub fn extent(
         }
     }
     0
+}
+
+/// Whether a response has no body whatever its fields say (RFC 9112 §6.3), by the word at [`STATUS`], its
+/// first byte lowest.
+#[inline(always)]
+const fn has_no_body(word: u64) -> bool {
+    const NO_CONTENT: u64 = number(*b"204");
+    const NOT_MODIFIED: u64 = number(*b"304");
+    let status = word & 0xff_ffff;
+    status == NO_CONTENT || status == NOT_MODIFIED || status as u8 == b'1'
+}
+
+/// Three digits as the lowest bytes of a word.
+const fn number([first, second, third]: [u8; 3]) -> u64 {
+    first as u64 | (second as u64) << 8 | (third as u64) << 16
 }
 
 /// How many bytes of `word`, the first one lowest, a line has that ends within; 0 if it does not.
@@ -116,6 +137,7 @@ pub const fn line_end(word: u64) -> u64 {
 pub const fn head_line(words: [u64; 5]) -> u64 {
     const LENGTH_NAME: [u64; 2] = small(*b"content-length:\0");
     const CODING_NAME: [u64; 2] = small(*b"transfer-encodin");
+    const CHUNKED: [u64; 2] = small(*b"g: chunked\r\n\0\0\0\0");
     const LAST: u64 = 0xff << 56;
     let [first, second, third, fourth, fifth] = words;
     if first & 0xffff == 0x0a0d {
@@ -123,7 +145,17 @@ pub const fn head_line(words: [u64; 5]) -> u64 {
     }
     let (low, high) = (in_small(first), in_small(second));
     if low == CODING_NAME[0] && high == CODING_NAME[1] {
-        return CODING;
+        let is_chunked =
+            in_small(third) == CHUNKED[0] && in_small(fourth) & 0xffff_ffff == CHUNKED[1];
+        // Another field's name may go on so.
+        let is_field = in_small(third) & 0xffff == CHUNKED[0] & 0xffff;
+        return if is_chunked {
+            CODING
+        } else if is_field {
+            ODD
+        } else {
+            0
+        };
     }
     if low != LENGTH_NAME[0] || high & !LAST != LENGTH_NAME[1] {
         return 0;
@@ -194,7 +226,7 @@ const fn small(bytes: [u8; 16]) -> [u64; 2] {
 
 #[cfg(test)]
 mod tests {
-    use super::{Front, chunk_line, extent, head_line, line_end};
+    use super::{Front, STATUS, chunk_line, extent, head_line, line_end};
 
     /// Words of `call` from `at` on, zero where there is nothing.
     fn words<const N: usize>(call: &[u8], at: u64) -> [u64; N] {
@@ -217,7 +249,9 @@ mod tests {
             0
         };
         let field = |at| head_line(words(call, at));
-        extent(front as u64, next, field, |at| chunk_line(words(call, at)))
+        let status = || words::<1>(call, STATUS)[0];
+        let chunk = |at| chunk_line(words(call, at));
+        extent(front as u64, status, next, field, chunk)
     }
 
     /// What comes behind the head or line in `call` is of `expected` bytes by what it says; cut before,
@@ -273,7 +307,44 @@ mod tests {
     fn without_a_length_a_response_goes_on_and_a_request_has_no_body() {
         let response = b"HTTP/1.1 200 OK\r\nServer: x\r\n\r\nBODY";
         assert!(end(Front::Response, response) > u64::from(u32::MAX));
-        check(Front::Request, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", None);
+        check(Front::Request, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", Some(0));
+    }
+
+    #[test]
+    fn what_has_no_body_ends_with_its_head() {
+        for status in ["304 Not Modified", "204 No Content", "101 x", "103 x"] {
+            for field in [
+                "",
+                "Content-Length: 70000\r\n",
+                "Transfer-Encoding: chunked\r\n",
+            ] {
+                let response = format!("HTTP/1.1 {status}\r\n{field}\r\n");
+                check(Front::Response, &response, Some(0));
+            }
+        }
+    }
+
+    #[test]
+    fn other_codings_say_nothing_and_other_fields_are_passed_over() {
+        let response =
+            |field: &str| format!("HTTP/1.1 200 OK\r\n{field}\r\nContent-Length: 7\r\n\r\n");
+        for coding in ["identity", "gzip, chunked", "chunked, gzip", "chunkedx"] {
+            check(
+                Front::Response,
+                &response(&format!("Transfer-Encoding: {coding}")),
+                None,
+            );
+        }
+        check(
+            Front::Response,
+            &response("Transfer-Encoding-X: chunked"),
+            Some(7),
+        );
+        check(
+            Front::Response,
+            &response("Transfer-Encodings: chunked"),
+            Some(7),
+        );
     }
 
     #[test]

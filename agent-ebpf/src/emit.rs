@@ -290,7 +290,7 @@ pub(crate) fn send_huge(moved: &mut Moved, counters: Counters, part: &Part) -> u
 pub(crate) enum Place {
     /// In this row of `WORK`.
     Row(u32),
-    /// On the stack: one buffer of a TLS session, of which nothing is passed over.
+    /// On the stack: one buffer of a TLS session.
     Session,
 }
 

@@ -1,7 +1,7 @@
-//! How much of a call is needed that moved more than [`NEAR_BYTES`](eaves_common::NEAR_BYTES), where
-//! the agent has not said so yet: in one call it has no time to.
+//! How much of a call is needed that moved more than the setting `near_bytes` says, where the agent has
+//! not said so yet: in one call it has no time to.
 
-use eaves_common::{Front, chunk_line, extent, head_line, line_end};
+use eaves_common::{Front, STATUS, chunk_line, extent, head_line, line_end};
 
 use crate::filter::setting;
 use crate::read::{clamp, forget, user_bytes};
@@ -53,7 +53,7 @@ impl Need {
         if end > near {
             need.skip = near;
             need.skip_end = if end < bytes { end } else { bytes };
-        } else if end == 0 && verdict < CERTAIN {
+        } else if end == 0 {
             // The middle of a body, as far as is known.
             need.budget = near;
         }
@@ -77,6 +77,7 @@ pub(crate) fn is_in_question(bytes: u64) -> bool {
 pub(crate) extern "C" fn eaves_extent(from: u64, len: u64, front: u64) -> u64 {
     extent(
         front,
+        || word(from + STATUS, len.wrapping_sub(STATUS)),
         |at| eaves_next_line(from, at, len),
         |at| eaves_field(from + at, len - at),
         |at| eaves_chunk(from + at, len - at),
