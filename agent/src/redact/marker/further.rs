@@ -1,6 +1,6 @@
 //! What is sensitive in the forms that a value has once it is decoded again, and what patterns find.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use super::Work;
 use crate::content::{Kind, Layers, Part, Signs};
@@ -41,9 +41,19 @@ impl Work<'_> {
                 if secret.is_some() || found.peek().is_none() {
                     continue;
                 }
-                let had = pattern.find_all(value).map(|range| value.get(range));
-                let had: HashSet<_> = had.collect();
-                if found.any(|range| !had.contains(&form.get(range))) {
+                // How often each stands in the value itself, where it is found as it is.
+                let mut had = HashMap::<_, usize>::new();
+                for range in pattern.find_all(value) {
+                    *had.entry(value.get(range)).or_default() += 1;
+                }
+                let is_new = |range| match had.get_mut(&form.get(range)) {
+                    Some(left) if *left > 0 => {
+                        *left -= 1;
+                        false
+                    }
+                    _ => true,
+                };
+                if found.any(is_new) {
                     secret = Some(Secret::Custom(number));
                 }
             }

@@ -115,6 +115,7 @@ fn patterns_hold_in_what_was_decoded() {
             "no%20order%201234 of anna@example.com",
             "no%20order%201234%20of%20anna%40example.com",
             "no%2520order%25201234",
+            "no order 1234 order%201234",
         ] {
             check(sent, &context, |told| {
                 told.contains("[masked:") && !told.contains("1234") && !told.contains("anna")
