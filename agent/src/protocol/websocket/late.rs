@@ -41,7 +41,8 @@ impl Late {
             masked: header.mask.is_some(),
             compressed: true,
         };
-        header.is_valid(form)
+        // An empty part of a message speaks for nothing: the bytes of other protocols begin so.
+        header.is_valid(form) && !header.is_empty_part()
     }
 
     /// Whether a transfer that begins with `bytes` is, as far as they go, one frame of a client and no

@@ -31,7 +31,10 @@ impl Within {
     /// frames of WebSocket into those. What is found is found once.
     pub fn push(&mut self, stream: u32, flow: usize, first: bool, bytes: &[u8]) -> Option<Found> {
         if !self.streams.contains_key(&stream) {
-            if !first || !Late::may_begin(bytes) || self.searches() >= SEARCHES_MAX {
+            if !first || !Late::may_begin(bytes) {
+                return None;
+            }
+            if self.searches() >= SEARCHES_MAX && !self.give_up_one() {
                 return None;
             }
             self.make_room();
@@ -84,6 +87,14 @@ impl Within {
         let searches = self.streams.values().flatten().map(|late| late.bytes());
         let each = size_of::<(u32, Option<Box<Late>>)>() * 2;
         size_of::<Self>() + self.streams.len() * each + searches.sum::<usize>()
+    }
+
+    /// Ends a search that has found nothing to follow; whether there was one.
+    fn give_up_one(&mut self) -> bool {
+        let is_idle = |late: &Late| late.is_empty(0) && late.is_empty(1);
+        let mut searches = self.streams.values_mut();
+        let idle = searches.find(|one| one.as_deref().is_some_and(is_idle));
+        idle.is_some_and(|idle| idle.take().is_some())
     }
 
     /// Forgets one stream if too many are remembered: the oldest in which nothing is searched.
