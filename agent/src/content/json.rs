@@ -151,7 +151,6 @@ impl Json<'_, '_, '_, '_> {
                 self.elements(&mut top, is_behind)
             };
             is_behind = match left {
-                Left::Opens(_) if self.frames.len() + 1 >= DEEPEST => return false,
                 Left::Opens(frame) => {
                     self.frames.push(top);
                     self.at += 1;
@@ -201,6 +200,9 @@ impl Json<'_, '_, '_, '_> {
             let name = self.key(top.name).ok_or(Left::Broken)?;
             top.count += 1;
             let first = self.peek().ok_or(Left::Ended)?;
+            if !self.walk.has_room() {
+                return Err(Left::Broken);
+            }
             self.value(name, first)?;
             is_behind = true;
         }
@@ -212,7 +214,12 @@ impl Json<'_, '_, '_, '_> {
             let first = self.next(is_behind, b']')?;
             let name = self.walk.wordless(top.name, Step::Index(top.count));
             top.count += 1;
-            self.value(name, first)?;
+            let read = self.value(name, first);
+            if matches!(read, Err(Left::Broken)) {
+                // It was none.
+                self.walk.parts.names.pop();
+            }
+            read?;
             is_behind = true;
         }
     }
@@ -220,6 +227,9 @@ impl Json<'_, '_, '_, '_> {
     #[inline(always)]
     fn value(&mut self, name: u32, first: u8) -> Result<(), Left> {
         if matches!(first, b'{' | b'[') {
+            if self.frames.len() + 1 >= DEEPEST {
+                return Err(Left::Broken);
+            }
             return Err(Left::Opens(self.frame(name, first)));
         }
         let is_read = self.scalar(name, first);
