@@ -100,19 +100,16 @@ impl Reading {
         let untried = self.untried.as_mut().filter(|_| is_judged);
         let guess = untried.and_then(|untried| Scorer::untried(&parts, untried));
         let content = content(&parts);
-        let mut operation = operation(&parts).map(|found| Box::new(Operation::of(&found)));
-        if let (Some(operation), Some(redactor)) = (&mut operation, redactor) {
-            // Whoever asks chooses what it is called.
-            let mut hides = |text: &mut Box<str>| self.marker.hides(redactor, text);
-            operation.name.take_if(&mut hides);
-            operation.persisted.take_if(&mut hides);
-        }
+        let operation = operation(&parts).map(|found| Box::new(Operation::of(&found)));
         self.memory = parts.recycle();
         exchange.known.marks = marks;
         exchange.known.scores = scores;
         exchange.known.guess = guess;
         exchange.known.content = content;
         exchange.known.operation = operation;
+        if let Some(redactor) = redactor {
+            self.marker.hide_operation(redactor, exchange);
+        }
     }
 }
 

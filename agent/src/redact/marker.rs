@@ -157,9 +157,9 @@ impl Marker {
         self.found.iter().map(explained).collect()
     }
 
-    /// Whether something in `text`, a word that is told as it is, must not be told: by its shape, or by a
+    /// Whether something in `text`, a word that is told as it is, must not be told: by its shape, or by any
     /// pattern of the configuration.
-    pub fn hides(&mut self, redactor: &Redactor, text: &str) -> bool {
+    pub(super) fn hides(&mut self, redactor: &Redactor, text: &str) -> bool {
         let bytes = text.as_bytes();
         if redactor.is_off() {
             return false;
@@ -173,9 +173,9 @@ impl Marker {
         self.hits.clear();
         shape::scan(text, &mut self.hits);
         let is_masked = |hit: &Hit| redactor.masks(hit.secret);
-        let mut patterns = redactor.rules().patterns();
+        let mut patterns = redactor.all_patterns();
         self.hits.iter().any(is_masked)
-            || patterns.any(|(_, pattern)| pattern.find_all(bytes).next().is_some())
+            || patterns.any(|pattern| pattern.find_all(bytes).next().is_some())
     }
 
     /// `text` without what its shape, a name in it or a pattern of the configuration calls sensitive.

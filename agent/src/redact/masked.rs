@@ -265,7 +265,7 @@ fn keep_form(out: &mut Vec<u8>, value: &[u8]) -> bool {
 }
 
 /// The raw bytes of a piece.
-fn piece(exchange: &Exchange, side: Side, container: Container) -> &[u8] {
+pub(super) fn piece(exchange: &Exchange, side: Side, container: Container) -> &[u8] {
     if let Container::Message(number) = container {
         let socket = exchange.known.spoken.websocket.as_ref();
         let sample = socket.and_then(|socket| socket.samples.get(usize::from(number)));

@@ -1,7 +1,51 @@
-//! Operations as they are reported: what is sensitive in their names was taken out when they were read.
+//! Operations as they are reported. Their names make routes, so what is sensitive in them is taken out
+//! before those are found: whoever asks chooses what an operation is called.
 
+use super::marker::Marker;
+use super::masked::piece;
+use super::redactor::Redactor;
+use crate::content::{Container, Side};
 use crate::event::{GraphQl, GraphQlOperation, Rpc, RpcSystem};
-use crate::exchange::{Exchange, Speech};
+use crate::exchange::{Exchange, Mark, Speech};
+
+impl Marker {
+    /// Takes the name of the operation in an exchange that is marked, and the hash of its query, if they
+    /// must not be told: by their shape, by a pattern, or because the name stands in what is masked of
+    /// the request's target or body.
+    pub fn hide_operation(&mut self, redactor: &Redactor, exchange: &mut Exchange) {
+        let Some(mut operation) = exchange.known.operation.take() else {
+            return;
+        };
+        let mut hides = |text: &mut Box<str>| self.hides(redactor, text);
+        operation.name.take_if(&mut hides);
+        operation.persisted.take_if(&mut hides);
+        operation.name.take_if(|name| is_masked(exchange, name));
+        exchange.known.operation = Some(operation);
+    }
+}
+
+/// Whether `name` stands, as a word, in something that is masked.
+fn is_masked(exchange: &Exchange, name: &str) -> bool {
+    let holds = |mark: &Mark| {
+        let text = piece(exchange, mark.side, mark.container);
+        let masked = text.get(mark.start as usize..mark.end as usize);
+        masked.is_some_and(|masked| has_word(masked, name.as_bytes()))
+    };
+    let may = |mark: &&Mark| {
+        mark.side == Side::Request && matches!(mark.container, Container::Target | Container::Body)
+    };
+    let marks = exchange.known.marks.as_ref();
+    marks.is_some_and(|marks| marks.list.iter().filter(may).any(holds))
+}
+
+fn has_word(text: &[u8], word: &[u8]) -> bool {
+    let is_part =
+        |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    memchr::memmem::find_iter(text, word).any(|at| {
+        let before = at.checked_sub(1).and_then(|at| text.get(at));
+        !is_part(before) && !is_part(text.get(at + word.len()))
+    })
+}
 
 pub(super) fn graphql(exchange: &Exchange) -> Option<GraphQl<'_>> {
     let known = &exchange.known;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::options::{Options, RoutePattern, Rules};
+use super::options::{Options, Pattern, RoutePattern, Rules};
 use super::rules::Ruleset;
 use crate::capture::Origin;
 use crate::exchange::{Exchange, Secret};
@@ -83,6 +83,13 @@ impl Redactor {
 
     pub(super) const fn rules(&self) -> &Ruleset {
         &self.rules
+    }
+
+    /// The patterns of the configuration, those of any route among them.
+    pub(super) fn all_patterns(&self) -> impl Iterator<Item = &Pattern> {
+        let of_routes = self.routes.iter().map(|(_, rules)| rules);
+        let rules = std::iter::once(&self.rules).chain(of_routes);
+        rules.flat_map(|rules| rules.patterns().map(|(_, pattern)| pattern))
     }
 
     /// The rules of the exchange's route, if it has any of its own.

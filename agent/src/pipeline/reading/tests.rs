@@ -7,7 +7,7 @@ use crate::clock::{BootTime, WallTime};
 use crate::detect::value_hash;
 use crate::exchange::{Content, Known, Words};
 use crate::pipeline::recorded::requests;
-use crate::redact::SealContext;
+use crate::redact::{Options, Path, Pattern, Redactor, RoutePattern, Rules, SealContext};
 
 fn judged(row: &str) -> Known {
     let mut exchange = requests(row.as_bytes(), 1).unwrap().exchange;
@@ -79,6 +79,45 @@ fn an_operation_that_is_called_like_a_secret_has_no_name() {
         );
         assert_eq!(operation(&rpc).0.as_deref(), told);
     }
+}
+
+#[test]
+fn an_operation_whose_name_is_masked_in_the_request_has_none() {
+    let rules = |paths: &[&str], pattern: Option<&str>| Rules {
+        paths: paths
+            .iter()
+            .map(|path| Path::parse(path).unwrap())
+            .collect(),
+        patterns: pattern
+            .map(|text| ("own".to_owned(), Pattern::parse(text).unwrap()))
+            .into_iter()
+            .collect(),
+        ..Rules::default()
+    };
+    let row = r#"{"method":"POST","path":"/g","body":{"operationName":"Ada","query":"query Ada { me }"}}"#;
+    let name = |options: Options| {
+        let origin = Origin::default();
+        let redactor = Redactor::of_origin(&origin, options);
+        let context = SealContext::new(&origin).redacting(redactor.into());
+        let mut reading = Reading::new().unwrap().marking(&context);
+        let mut exchange = requests(row.as_bytes(), 1).unwrap().exchange;
+        reading.read(&mut exchange);
+        exchange.known.operation.unwrap().name
+    };
+    let of = |rules| Options {
+        rules,
+        ..Options::default()
+    };
+    assert_eq!(name(Options::default()).as_deref(), Some("Ada"));
+    assert_eq!(name(of(rules(&["$.operationName"], None))), None);
+    assert_eq!(name(of(rules(&["$.query"], None))), None);
+    assert_eq!(name(of(rules(&[], Some("Ad[a-z]")))), None);
+    let route = RoutePattern::parse("/g").unwrap();
+    let of_route = Options {
+        routes: vec![(route, rules(&[], Some("Ad[a-z]")))],
+        ..Options::default()
+    };
+    assert_eq!(name(of_route), None);
 }
 
 #[test]
