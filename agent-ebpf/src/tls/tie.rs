@@ -194,15 +194,19 @@ pub(crate) fn ended(state: &ConnState, reason: u16, counters: Counters) {
         return;
     }
     let session = Session::of(state.tied, u64::from(state.announced) << 32);
-    let Some(state) = TLS_CONNS.get_ptr_mut(session) else {
+    let Some(of) = TLS_CONNS.get_ptr_mut(session) else {
         return;
     };
     // SAFETY: a value of the map.
-    let state = unsafe { &mut *state };
+    let of = unsafe { &mut *of };
+    // A session that was freed before its socket was closed may have left its address to another.
+    if of.tied != state.sock || of.tied_inode != state.inode {
+        return;
+    }
     if reason == EndReason::Closed as u16 || reason == EndReason::Reset as u16 {
-        state.parting = u32::from(reason);
+        of.parting = u32::from(reason);
     } else {
-        tell_end(session, state, reason, counters);
+        tell_end(session, of, reason, counters);
     }
 }
 
