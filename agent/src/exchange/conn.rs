@@ -1,8 +1,10 @@
 //! One conn's chunks: both parsers, and what they find put into exchanges.
 
+mod consume;
 mod early;
 mod hollow;
 mod switch;
+mod unplaced;
 mod websocket;
 
 use std::sync::Arc;
@@ -13,14 +15,14 @@ use super::expiry::Closing;
 use super::http2::Http2;
 use super::pair::{Overtaken, Pairs};
 use super::{ConnInfo, Exchange, Reason, Seen};
-use crate::capture::ConnOpen;
 use crate::clock::Ktime;
 use crate::protocol::grpc::Schema;
-use crate::protocol::http1::{Asked, Ending, Framing, Limits, Message, Parser, Place, Side, Step};
+use crate::protocol::http1::{Asked, Ending, Framing, Limits, Message, Parser, Place, Step};
 use crate::protocol::{Anomalies, Anomaly, Opening, opening};
 use crate::stream::{self, Chunk, Consumer, Direction, GapReason, Parting, Piece};
 use crate::telemetry::Counter;
 use early::Early;
+use unplaced::Unplaced;
 
 /// Bytes of a conn, no message among them, after which it is not HTTP.
 const NO_MESSAGE_BYTES: u64 = 256 * 1024;
@@ -115,52 +117,14 @@ pub struct Conn {
     /// client has asked anew: what comes next tells whether it had one. If that lies right behind
     /// its head, it answered HEAD; after a hole the body may have been in it.
     hollow: bool,
+    /// What waits for the conn's ends; `None` if they were known from the first.
+    unplaced: Option<Box<Unplaced>>,
     over: bool,
 }
 
-impl Consumer for Conn {
-    type Context = Context;
-
-    fn open(open: ConnOpen, role: Role) -> Self {
-        Self {
-            names_bytes: open.path.capacity() + open.comm.capacity(),
-            info: Arc::new(ConnInfo {
-                open,
-                role,
-                proxied: None,
-            }),
-            requests: Parser::new(Side::Request),
-            responses: Parser::new(Side::Response),
-            pairs: Pairs::default(),
-            http2: None,
-            is_socket: false,
-            request_began: Ktime::default(),
-            request_first: true,
-            response_began: Ktime::default(),
-            early: Early::default(),
-            unheard: 0,
-            http: false,
-            odd: false,
-            hollow: false,
-            over: false,
-        }
-    }
-
-    fn reopen(&mut self, open: ConnOpen) {
-        let ConnInfo { role, proxied, .. } = *self.info;
-        self.names_bytes = open.path.capacity() + open.comm.capacity();
-        self.info = Arc::new(ConnInfo {
-            open,
-            role,
-            proxied,
-        });
-    }
-
-    fn info(&self) -> ConnOpen {
-        self.info.open.clone()
-    }
-
-    fn chunk(&mut self, chunk: Chunk<'_>, books: &mut Books<'_>) {
+impl Conn {
+    /// A chunk came.
+    fn came(&mut self, chunk: Chunk<'_>, books: &mut Books<'_>) {
         if !self.over && !books.context.options.wants(self.info.role) {
             // The kernel could not tell whose end it is by so few bytes at a time.
             self.requests.finish();
@@ -179,56 +143,8 @@ impl Consumer for Conn {
         }
     }
 
-    fn is_websocket(&mut self, books: &mut Books<'_>) {
-        self.join_socket(books);
-    }
-
-    fn is_http2(&mut self, books: &mut Books<'_>) {
-        self.join_http2(books);
-    }
-
-    fn unneeded(&self, direction: Direction, context: &Context) -> u64 {
-        if self.http2.is_some() {
-            // Frames are shorter than what is worth a word to the kernel.
-            return 0;
-        }
-        if self.is_socket {
-            return self.pairs.socket_unneeded(direction);
-        }
-        let parser = match direction {
-            Direction::ToServer => &self.requests,
-            Direction::ToClient => &self.responses,
-        };
-        match parser.body_left() {
-            0 => 0,
-            _ if self.pairs.is_keeping(direction, &context.options) => 0,
-            left => left,
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        self.over
-    }
-
-    fn is_certain(&self) -> bool {
-        self.http || self.http2.as_ref().is_some_and(|http2| http2.is_certain())
-    }
-
-    fn is_busy(&self) -> bool {
-        let streams = self.http2.as_ref().map(|http2| http2.streams());
-        streams.is_some_and(|streams| !streams.is_empty())
-            || !self.pairs.open.is_empty()
-            || self.requests.in_head()
-            || !self.early.chunks.is_empty()
-    }
-
-    fn deadline(&self) -> Option<Ktime> {
-        let http2 = self.http2.as_ref().and_then(|http2| http2.deadline());
-        let deadlines = [self.early.deadline, self.pairs.deadline(), http2];
-        deadlines.into_iter().flatten().min()
-    }
-
-    fn wake(&mut self, books: &mut Books<'_>) {
+    /// It is time.
+    fn woken(&mut self, books: &mut Books<'_>) {
         let due = |deadline: Ktime| deadline <= books.now;
         if self.early.deadline.is_some_and(due) {
             self.late(books);
@@ -239,7 +155,8 @@ impl Consumer for Conn {
         }
     }
 
-    fn expire(&mut self, books: &mut Books<'_>) {
+    /// It was quiet for long.
+    fn expired(&mut self, books: &mut Books<'_>) {
         self.late(books);
         if !self.is_socket {
             // One that is idle stays: nothing may come for hours, and its end is told.
@@ -253,7 +170,8 @@ impl Consumer for Conn {
         self.responses.compact();
     }
 
-    fn shed(&mut self, books: &mut Books<'_>) {
+    /// It holds too much.
+    fn shed_what_it_can(&mut self, books: &mut Books<'_>) {
         self.late(books);
         if let Some(http2) = &mut self.http2 {
             http2.shed(&self.info, books);
@@ -273,7 +191,8 @@ impl Consumer for Conn {
         self.responses.compact();
     }
 
-    fn close(&mut self, parting: Parting, books: &mut Books<'_>) {
+    /// No more will come of it.
+    fn closed(&mut self, parting: Parting, books: &mut Books<'_>) {
         self.late(books);
         // What the last positions bear out has been reported by now.
         self.pairs.take_back(books);
@@ -295,14 +214,6 @@ impl Consumer for Conn {
         self.over = true;
     }
 
-    fn bytes(&self) -> usize {
-        let http2 = self.http2.as_ref().map_or(0, |http2| http2.bytes());
-        let parsers = self.requests.bytes() + self.responses.bytes() + http2;
-        size_of::<ConnInfo>() + self.names_bytes + parsers + self.pairs.bytes() + self.early.bytes
-    }
-}
-
-impl Conn {
     fn take(&mut self, chunk: Chunk<'_>, books: &mut Books<'_>) {
         let direction = chunk.direction;
         match chunk.piece {

@@ -58,7 +58,8 @@ pub struct Table<C> {
     options: Options,
     slots: Vec<Slot<C>>,
     free: Vec<u32>,
-    by_sock: HashMap<u64, u32, BuildHasherDefault<SockHasher>>,
+    /// Slots by [`key`].
+    by_key: HashMap<u64, u32, BuildHasherDefault<KeyHasher>>,
     /// Bytes of all slots.
     bytes: usize,
     /// Deadlines and whose they are, the earliest first. One that is no longer its conn's is passed
@@ -83,7 +84,7 @@ impl<C: Consumer> Table<C> {
             options,
             slots: Vec::new(),
             free: Vec::new(),
-            by_sock: HashMap::default(),
+            by_key: HashMap::default(),
             bytes: 0,
             deadlines: BinaryHeap::new(),
             hand: 0,
@@ -95,13 +96,13 @@ impl<C: Consumer> Table<C> {
     /// How many conns there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.by_sock.len()
+        self.by_key.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.by_sock.is_empty()
+        self.by_key.is_empty()
     }
 
     /// Bytes that all conns take, their own size included.
@@ -174,24 +175,24 @@ impl<C: Consumer> Table<C> {
     }
 
     fn open(&mut self, open: ConnOpen, env: &mut Env<'_, C>) {
-        let sock = open.conn.sock;
+        let key = key(open.conn);
         if let Some(at) = self.find(open.conn) {
             env.counters.add(Counter::StreamReopens, 1);
             self.with(at, env, |conn, env| conn.reopen(open, env));
             return;
         }
         env.counters.add(Counter::StreamOpens, 1);
-        if let Some(at) = self.by_sock.get(&sock).copied() {
+        if let Some(at) = self.by_key.get(&key).copied() {
             // A sock's address comes back only when the one before it is gone.
             env.counters.add(Counter::StreamConnsReplaced, 1);
             self.remove(at as usize, Parting::Unheard, env);
         }
-        if self.by_sock.len() >= self.options.conns {
+        if self.by_key.len() >= self.options.conns {
             self.evict(env);
         }
         let at = self.insert(Box::new(Conn::new(open)));
         if let Ok(slot) = u32::try_from(at) {
-            self.by_sock.insert(sock, slot);
+            self.by_key.insert(key, slot);
         }
         self.with(at, env, |_, _| ());
         self.keep_within(at, env);
@@ -201,7 +202,7 @@ impl<C: Consumer> Table<C> {
         // The kernel may have taken the inode from a sock whose end it tells.
         let found = match (ended.conn.inode, ended.reason) {
             (0, _) | (_, EndReason::PeerGone | EndReason::PeerFinished) => {
-                self.by_sock.get(&ended.conn.sock).copied()
+                self.by_key.get(&ended.conn.sock).copied()
             }
             _ => self.find(ended.conn).and_then(|at| u32::try_from(at).ok()),
         };
@@ -220,7 +221,7 @@ impl<C: Consumer> Table<C> {
     }
 
     fn find(&self, id: ConnId) -> Option<usize> {
-        let at = *self.by_sock.get(&id.sock)? as usize;
+        let at = *self.by_key.get(&key(id))? as usize;
         let conn = self.slots.get(at)?.conn.as_ref()?;
         (conn.id == id).then_some(at)
     }
@@ -275,7 +276,7 @@ impl<C: Consumer> Table<C> {
         };
         self.bytes -= slot.bytes;
         slot.bytes = 0;
-        self.by_sock.remove(&conn.id.sock);
+        self.by_key.remove(&key(conn.id));
         self.free.extend(u32::try_from(at));
     }
 
@@ -387,11 +388,22 @@ impl<C: Consumer> Table<C> {
     }
 }
 
-/// Hashes the address of a sock. The kernel chooses it, not a peer.
-#[derive(Default)]
-struct SockHasher(u64);
+/// What a conn is found by: its sock, whose address comes back only when the one before it is gone.
+///
+/// Of a TLS session it is not the address alone: processes forked from one have theirs at the same.
+const fn key(id: ConnId) -> u64 {
+    if id.inode & ConnId::SESSION == 0 {
+        id.sock
+    } else {
+        id.sock ^ id.inode
+    }
+}
 
-impl Hasher for SockHasher {
+/// Hashes a [`key`]. The kernel chooses it, not a peer.
+#[derive(Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
     fn write(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.write_u64(u64::from(*byte));

@@ -1,4 +1,4 @@
-use eaves_common::{EndReason, Flow, Missing, Transport};
+use eaves_common::{EndReason, Flow, Missing};
 
 use super::{Options, Outcome, Shard};
 use crate::capture::ConnBuilder;
@@ -14,6 +14,7 @@ mod limits;
 mod loss;
 mod random;
 mod records;
+mod sessions;
 
 /// What an exchange says, in one line: `METHOD target bytes seen | status bytes seen`, reasons, and
 /// anomalies.
@@ -562,38 +563,4 @@ fn another_process_on_a_conn_is_told_with_what_follows() {
     let out = check(&records, &[WHOLE, WHOLE]);
     let tgids = out.exchanges.iter().map(|exchange| exchange.conn.open.tgid);
     assert_eq!(tgids.collect::<Vec<_>>(), [100, 200]);
-}
-
-#[test]
-fn a_session_whose_socket_is_found_late_has_its_addresses() {
-    let mut conn = ConnBuilder::session(0x7f00_1000);
-    let mut records = vec![
-        conn.open(),
-        conn.data(Flow::Received, b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"),
-    ];
-    conn.transport = Some(Transport::Tcp);
-    records.extend([
-        conn.open(),
-        conn.data(Flow::Sent, b"HTTP/1.1 204 No Content\r\n\r\n"),
-        conn.end(EndReason::Closed),
-    ]);
-    let out = check(&records, &["GET /a 0 whole | 204 0 whole"]);
-    let open = &out.exchanges[0].conn.open;
-    assert_eq!(open.remote, Some(conn.remote()));
-    assert_eq!(open.library, conn.library);
-}
-
-#[test]
-fn a_session_whose_socket_is_never_found_has_no_addresses() {
-    let mut conn = ConnBuilder::session(0x7f00_1000);
-    let records = [
-        conn.open(),
-        conn.data(Flow::Received, b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"),
-        conn.data(Flow::Sent, b"HTTP/1.1 204 No Content\r\n\r\n"),
-        conn.end(EndReason::Closed),
-    ];
-    let out = check(&records, &["GET /a 0 whole | 204 0 whole"]);
-    let open = &out.exchanges[0].conn.open;
-    let ends = (open.transport, open.local, open.remote);
-    assert_eq!(ends, (None, None, None));
 }
