@@ -18,7 +18,7 @@ pub enum Client {
     Curl,
     /// Python's `http.client`, a thread a connection.
     Python,
-    /// Node's `http`.
+    /// Node's `http` or `https`.
     Node,
     /// Go's `net/http` over MPTCP.
     Go,
@@ -60,6 +60,9 @@ impl Client {
                 let script = sandbox.write("client.js", include_str!("node/client.js"))?;
                 let mut command = Command::new(program("node", "nodejs")?);
                 command.arg(script);
+                if matches!(place, Place::Tls(_)) {
+                    command.env("EAVES_TLS", "1");
+                }
                 vec![command]
             }
             Self::Go => vec![Command::new(go::binary()?)],

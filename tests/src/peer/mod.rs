@@ -45,7 +45,9 @@ pub use go::{go_http2_server, go_server};
 pub use haproxy::{haproxy, haproxy_http2, haproxy_http2_tls};
 pub use modern::{Call, Calls, calls, event_server, grpc, node_http2_server};
 pub use nginx::{Nginx, nginx};
-pub use script::{gunicorn, hyper_server, node_server, python_server, python_tls_server};
+pub use script::{
+    gunicorn, hyper_server, node_server, node_tls_server, python_server, python_tls_server,
+};
 pub use shop::Shop;
 pub use waits::{Served, Waiting, Waits};
 pub use websocket::{Conversation, Said, WebSockets, converse, converse_late};

@@ -44,6 +44,17 @@ pub fn node_server(sandbox: &Sandbox, name: &str) -> Result<Server> {
     listening(sandbox, name, command)
 }
 
+/// Starts Node's `https`: the library is in the program, and works on memory.
+///
+/// # Errors
+/// As [`node_server`].
+pub fn node_tls_server(sandbox: &Sandbox, name: &str, tls: &Certificate) -> Result<Server> {
+    let script = sandbox.write("server.js", include_str!("node/server.js"))?;
+    let mut command = Command::new(program("node", "nodejs")?);
+    command.arg(script);
+    with_tls(sandbox, name, command, tls)
+}
+
 /// Starts the hyper server, `program` being this package's binary.
 ///
 /// # Errors

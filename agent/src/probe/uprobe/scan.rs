@@ -82,8 +82,8 @@ pub(super) fn mapped(pid: u32) -> io::Result<Vec<Mapped>> {
     Ok(files)
 }
 
-/// File, address range and path of a line of `/proc/PID/maps` (proc_pid_maps(5)); `None` unless it
-/// is a file's code.
+/// File, name in `map_files` and path of a line of `/proc/PID/maps` (proc_pid_maps(5)); `None` unless
+/// it is a file's code.
 fn parse(line: &[u8]) -> Option<(FileId, String, PathBuf)> {
     use std::os::unix::ffi::OsStrExt as _;
     let mut fields = line.splitn(6, |byte| *byte == b' ');
@@ -100,10 +100,14 @@ fn parse(line: &[u8]) -> Option<(FileId, String, PathBuf)> {
         ),
         inode: inode.parse().ok().filter(|inode| *inode != 0)?,
     };
+    // There an address has no zeros in front: a program that is not to be moved lies at a low one.
+    let (start, end) = range.split_once('-')?;
+    let bare = |address: &str| address.trim_start_matches('0').to_owned();
+    let range = format!("{}-{}", bare(start), bare(end));
     let path = fields.next()?.trim_ascii_start();
     path.starts_with(b"/").then(|| {
         let path = std::ffi::OsStr::from_bytes(path);
-        (id, range.to_owned(), path.into())
+        (id, range, path.into())
     })
 }
 
@@ -128,6 +132,10 @@ mod tests {
         check(
             "7f0-7f9 r-xp 0 fe:01 4711 /tmp/a b (deleted)",
             Some((4711, "7f0-7f9", "/tmp/a b (deleted)")),
+        );
+        check(
+            "00b72000-025fe000 r-xp 0 fe:01 4711   /usr/bin/node",
+            Some((4711, "b72000-25fe000", "/usr/bin/node")),
         );
         check(&file.replace("r-xp", "r--p"), None);
         check(

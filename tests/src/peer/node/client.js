@@ -1,14 +1,18 @@
-// Node's http as a test peer: client.js PLACE PLAN CONNECTIONS keep|close.
+// Node's http as a test peer: client.js PLACE PLAN CONNECTIONS keep|close; https with EAVES_TLS.
 'use strict';
 const fs = require('fs');
-const http = require('http');
+const http = require(process.env.EAVES_TLS ? 'https' : 'http');
 
 const [place, plan, connections, manner] = process.argv.slice(2);
 const where = place.startsWith('unix:')
   ? { socketPath: place.slice(5) }
   : { host: place.split(':')[0], port: Number(place.split(':')[1]) };
 const keep = manner === 'keep';
-const agent = new http.Agent({ keepAlive: keep, maxSockets: Number(connections) });
+const agent = new http.Agent({
+  keepAlive: keep,
+  maxSockets: Number(connections),
+  rejectUnauthorized: false,
+});
 const wants = fs.readFileSync(plan, 'utf8').trim().split('\n').map((line) => line.split('\t'));
 
 function body(size) {
