@@ -17,6 +17,7 @@
 //! | `NEWS` | 0 → count | 1 | agent, with a word in `REACH` that is not to wait | never |
 //! | `TLS_CALLS` | pid_tgid → `Call` | 8 192 | TLS tap, on the way in | the way out; least recently used |
 //! | `TLS_CONNS` | `Session` → `ConnState` | by option | TLS tap | the session's end; least recently used |
+//! | `TLS_WIRE` | `Mark` → `Wire` | 4 096 | TLS tap, with a record that a session wrote | the socket that sends it; least recently used |
 //! | `SERVERS` | tgid → start of the process | 1 024 | taps, with a conn of the end that answers | least recently used |
 //! | `ACTS` | hash of process and target → time | 4 096 | `process.rs` | least recently used |
 //! | `TURNS` | `Point` → words | 4 a CPU | each program its own word (`turn.rs`) | never |
@@ -36,7 +37,7 @@ use eaves_common::{
 use crate::log::log;
 use crate::read::clamp;
 use crate::state::{ConnState, Dropped};
-use crate::tls::{Call, Session};
+use crate::tls::{Call, Mark, Session, Wire};
 use crate::turn::Turn;
 use crate::work::Work;
 
@@ -88,6 +89,10 @@ pub(crate) static TLS_CALLS: LruHashMap<u64, Call> = LruHashMap::with_max_entrie
 #[map]
 pub(crate) static TLS_CONNS: LruHashMap<Session, ConnState> =
     LruHashMap::with_max_entries(65_536, 0);
+
+/// Records that TLS sessions wrote, and no socket has sent yet.
+#[map]
+pub(crate) static TLS_WIRE: LruHashMap<Mark, Wire> = LruHashMap::with_max_entries(4096, 0);
 
 /// Processes that serve HTTP, and when each started: ids come back.
 #[map]

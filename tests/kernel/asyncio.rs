@@ -6,7 +6,7 @@
 
 use anyhow::{Context, Result, ensure};
 use eaves_tests::agent::Mode;
-use eaves_tests::compare::Entry;
+use eaves_tests::compare::{Entry, Expect, compare};
 use eaves_tests::event::Exchange;
 use eaves_tests::peer::{Certificate, httpx, hypercorn};
 use eaves_tests::sandbox::Sandbox;
@@ -14,7 +14,7 @@ use eaves_tests::trial::under_both_taps;
 use libtest_mimic::Trial;
 
 use crate::http2::is_http2;
-use crate::tls::{hearing, must_be_tls, nowhere};
+use crate::tls::{hearing, must_be_tls};
 
 /// Requests of each client.
 const REQUESTS: usize = 60;
@@ -56,8 +56,23 @@ fn http2_over_tls(sandbox: &Sandbox, mode: Mode) -> Result<()> {
 }
 
 fn is_what_was_logged(reported: &[Exchange], log: &[Entry]) -> Result<()> {
-    nowhere(reported, log)?;
-    must_be_tls(reported)?;
+    for exchange in reported.iter().filter(|one| one.client_port.is_some()) {
+        let same = |entry: &&Entry| {
+            entry.target == exchange.target && entry.client_port == exchange.client_port
+        };
+        ensure!(log.iter().any(|entry| same(&entry)), "{}", exchange.line());
+    }
+    let nowhere = |one: &Exchange| Exchange {
+        client_port: None,
+        ..one.clone()
+    };
+    let reported: Vec<_> = reported.iter().map(nowhere).collect();
+    let log = log.iter().cloned().map(|entry| Entry {
+        client_port: None,
+        ..entry
+    });
+    compare(&reported, &log.collect::<Vec<_>>(), Expect::Whole)?;
+    must_be_tls(&reported)?;
     ensure!(reported.iter().all(is_http2), "not all are of HTTP/2");
     Ok(())
 }

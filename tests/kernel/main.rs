@@ -14,6 +14,7 @@ mod identity;
 mod kernel_log;
 mod lasting;
 mod lifecycle;
+mod memory;
 mod place;
 mod plaintext;
 mod quic;
@@ -35,6 +36,7 @@ fn main() {
         service::trials(),
         sinks::trials(),
         tls::trials(),
+        memory::trials(),
         lifecycle::trials(),
         drops::trials(),
         records::trials(),

@@ -1,13 +1,14 @@
 //! HTTPS: what is reported is what the servers logged, in clear, with the right ports, heard in the
 //! TLS library of either end.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use eaves_tests::agent::{Agent, Mode};
 use eaves_tests::compare::{Entry, Expect, compare};
 use eaves_tests::event::Exchange;
 use eaves_tests::load::plan;
 use eaves_tests::peer::{
-    Certificate, Client, Manner, Nginx, Server, haproxy, nginx, node_tls_server, python_tls_server,
+    Certificate, Client, Manner, Nginx, Server, Works, haproxy, linked_program, linked_server,
+    nginx, node_tls_server, python_tls_server,
 };
 use eaves_tests::sandbox::Sandbox;
 use eaves_tests::trial::under_both_taps;
@@ -42,6 +43,12 @@ pub(crate) fn trials() -> Vec<Trial> {
             both_ends(sandbox, mode, server, "libssl")
         }),
         under_both_taps("tls::node", node),
+        under_both_taps("tls::linked", |sandbox, mode| {
+            let tls = Certificate::new(sandbox)?;
+            let works = Works::OnSockets;
+            let server = linked_server(sandbox, "linked", linked_program()?, works, &tls)?;
+            both_ends(sandbox, mode, server, "linked-server")
+        }),
         under_both_taps("tls::sessions_that_were_open_before", open_before),
     ]
     .into_iter()
@@ -53,7 +60,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 fn both_ends(sandbox: &Sandbox, mode: Mode, mut server: Server, library: &str) -> Result<()> {
     let place = server.place().clone();
     let mut agent = hearing(sandbox, mode, library)?;
-    let log = drive(sandbox, &mut server)?;
+    let log = drive(sandbox, &mut server, &Client::Curl)?;
     let ends = ["server", "client"];
     agent.settle(|reported| {
         ends.iter()
@@ -71,60 +78,25 @@ fn both_ends(sandbox: &Sandbox, mode: Mode, mut server: Server, library: &str) -
     report.balanced()
 }
 
-/// Node as server and as client, its library part of the program. That works on memory, so its sessions
-/// have no addresses; what is heard of them is what was logged all the same.
+/// Node as server and as client, its library part of the program. That works on memory: whose socket it
+/// is the records tell.
 fn node(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let mut server = node_tls_server(sandbox, "node", &Certificate::new(sandbox)?)?;
     let place = server.place().clone();
     let mut agent = hearing(sandbox, mode, "/node")?;
-    let id = format!("node{}", place.port()?);
-    let mut asked = 0;
-    for (number, (connections, keep, requests)) in LOADS.into_iter().enumerate() {
-        let name = format!("{id}-{number}");
-        let plan = plan(&name, requests, server.features());
-        let manner = Manner { connections, keep };
-        Client::Node.run(sandbox, &name, &place, &plan, manner)?;
-        asked += plan.len();
-    }
-    server.logged(asked)?;
-    server.stop()?;
-    let log = server.log()?;
-    let ours = |reported: &[Exchange], role: &str| -> Vec<Exchange> {
-        let is_ours = |one: &&Exchange| one.role == role && one.target.contains(&id);
-        reported.iter().filter(is_ours).cloned().collect()
-    };
+    let log = drive(sandbox, &mut server, &Client::Node)?;
     let ends = ["server", "client"];
     agent.settle(|reported| {
         let mut ends = ends.iter();
-        ends.all(|role| ours(reported, role).len() >= log.len())
+        ends.all(|role| of(reported, role, &place).len() >= log.len())
     })?;
     let report = agent.stop()?;
     for role in ends {
-        let reported = ours(&report.exchanges, role);
-        nowhere(&reported, &log)?;
+        let reported = of(&report.exchanges, role, &place);
+        compare(&reported, &log, Expect::Whole).with_context(|| role.to_owned())?;
         must_be_tls(&reported)?;
     }
     report.balanced()
-}
-
-/// Compares what was reported with the log but for addresses; where there are some they must be right.
-pub(crate) fn nowhere(reported: &[Exchange], log: &[Entry]) -> Result<()> {
-    for exchange in reported.iter().filter(|one| one.client_port.is_some()) {
-        let same = |entry: &&Entry| {
-            entry.target == exchange.target && entry.client_port == exchange.client_port
-        };
-        ensure!(log.iter().any(|entry| same(&entry)), "{}", exchange.line());
-    }
-    let nowhere = |one: &Exchange| Exchange {
-        client_port: None,
-        ..one.clone()
-    };
-    let reported: Vec<_> = reported.iter().map(nowhere).collect();
-    let log = log.iter().cloned().map(|entry| Entry {
-        client_port: None,
-        ..entry
-    });
-    compare(&reported, &log.collect::<Vec<_>>(), Expect::Whole)
 }
 
 /// curl asks anew, on another connection, what it asked on one that the server had closed by then:
@@ -211,14 +183,14 @@ pub(crate) fn hearing(sandbox: &Sandbox, mode: Mode, library: &str) -> Result<Ag
     Ok(agent)
 }
 
-/// Puts curl's loads through a server, stops it, and gives its log.
-fn drive(sandbox: &Sandbox, server: &mut Server) -> Result<Vec<Entry>> {
+/// Puts a client's loads through a server, stops it, and gives its log.
+fn drive(sandbox: &Sandbox, server: &mut Server, client: &Client) -> Result<Vec<Entry>> {
     let mut asked = 0;
     for (number, (connections, keep, requests)) in LOADS.into_iter().enumerate() {
         let name = format!("load{number}");
         let plan = plan(&name, requests, server.features());
         let manner = Manner { connections, keep };
-        Client::Curl.run(sandbox, &name, server.place(), &plan, manner)?;
+        client.run(sandbox, &name, server.place(), &plan, manner)?;
         asked += plan.len();
     }
     server.logged(asked)?;

@@ -107,7 +107,10 @@ fn length(
     if let Some(state) = unsafe { known.as_mut() }
         && result > 0
     {
-        tls::carries(sk as u64, state, pid_tgid);
+        if tls::carries(sk as u64, state, pid_tgid) && flow as u32 == Flow::Sent as u32 {
+            let (buffer, bytes) = Call::current().first(result as u64);
+            tls::carried(state, buffer, bytes);
+        }
         if state.dropped != 0 {
             return Err(Dropped(state.dropped));
         }
@@ -289,6 +292,19 @@ impl Call {
             let _ = MMSG.insert(pid_tgid, progress, 0);
         }
         messages + done * MMSGHDR_BYTES
+    }
+
+    /// The first buffer of a send that moved `bytes` bytes; none, if that is not known.
+    #[inline(always)]
+    fn first(&self, bytes: u64) -> (u64, u64) {
+        if self.compat || !self.sends {
+            return (0, 0);
+        }
+        match self.shape {
+            Shape::Buffer => (self.arg(reg::RSI), bytes),
+            Shape::Vectors => tls::first(self.arg(reg::RSI), bytes),
+            _ => (0, 0),
+        }
     }
 
     /// Where the bytes of a transfer lie.

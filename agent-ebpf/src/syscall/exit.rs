@@ -160,7 +160,10 @@ impl Call {
         }
         // SAFETY: null or a value of the map.
         if let Some(state) = unsafe { known.as_mut() } {
-            tls::carries(socket.sk, state, self.pid_tgid);
+            if tls::carries(socket.sk, state, self.pid_tgid) && flow as u32 == Flow::Sent as u32 {
+                let (buffer, bytes) = self.first();
+                tls::carried(state, buffer, bytes);
+            }
             if state.dropped != 0 {
                 return Err(Dropped(state.dropped));
             }
@@ -252,6 +255,16 @@ impl Call {
             return self.result as u64;
         }
         eaves_messages(self.arg(reg::RSI), self.result as u64)
+    }
+
+    /// The first buffer of what it moved; none, if that is not known.
+    #[inline(always)]
+    fn first(&self) -> (u64, u64) {
+        match self.shape {
+            Shape::Buffer => (self.arg(reg::RSI), self.result as u64),
+            Shape::Vectors => tls::first(self.arg(reg::RSI), self.result as u64),
+            _ => (0, 0),
+        }
     }
 
     /// Where its bytes lie; so many were moved.

@@ -4,12 +4,16 @@
 //! out sends what it moved. What the thread does on a socket in between ties the session to that
 //! socket: the addresses are its, its bytes are ciphertext and passed over, and its end ends the
 //! session. A conn is here the session, from its first bytes to its end, by the address that the
-//! process knows it by. A session whose socket is not seen is heard without addresses.
+//! process knows it by. A library that works on memory does nothing on sockets: there the records that a
+//! session wrote and a socket sent say it (`wire.rs`). A session whose socket is not seen is
+//! heard without addresses.
 
 mod call;
 mod send;
 mod tie;
+mod wire;
 
 pub(crate) use call::Call;
 pub(crate) use send::pieces;
-pub(crate) use tie::{Session, announce, carries, ended};
+pub(crate) use tie::{Session, announce, carried, carries, ended};
+pub(crate) use wire::{Mark, Wire, first};

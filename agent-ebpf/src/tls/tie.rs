@@ -1,8 +1,9 @@
 //! Which socket carries which session: what a thread does on a socket while it is in a call into
-//! the library says it, nothing else.
+//! the library says it, or the records themselves (`wire.rs`), nothing else.
 
 use core::mem::size_of;
 
+use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use eaves_common::{ConnId, DropReason, EndReason, Flow, Transport};
 
@@ -13,6 +14,7 @@ use crate::maps::{Counters, TLS_CALLS, TLS_CONNS};
 use crate::read::anew;
 use crate::sock;
 use crate::state::{CERTAIN, ConnState, UNDECIDED, bit};
+use crate::tls::wire::eaves_wire;
 
 /// Names a session: its address in its process.
 #[repr(C)]
@@ -62,14 +64,38 @@ const LOOK_EVERY: u32 = 16;
 ///
 /// A conn that is HTTP in clear is not asked about, and one that is not HTTP now and then only,
 /// since each asking costs a look-up. Nor is a socket's first transfer: a handshake takes more.
+///
+/// True if it is none that the thread is in a call of: then what was sent is to be given to
+/// [`carried`].
 #[inline(always)]
-pub(crate) fn carries(sk: u64, state: &mut ConnState, pid_tgid: u64) {
+pub(crate) fn carries(sk: u64, state: &mut ConnState, pid_tgid: u64) -> bool {
     if filter::setting!(tls) == 0 || state.dropped == 0 && state.verdict >= CERTAIN {
-        return;
+        return false;
     }
     // Where the sock is typed, its address becomes a number on the way through the map.
     state.sock = sk;
-    look(state, pid_tgid);
+    look(state, pid_tgid) == OUTSIDE
+}
+
+/// What [`look`] says of a transfer outside of any call.
+const OUTSIDE: u64 = 1;
+
+/// Sees by what was sent, `bytes` bytes at `buffer`, whether a session wrote it that works on memory.
+#[inline(never)]
+pub(crate) fn carried(state: &mut ConnState, buffer: u64, bytes: u64) -> u64 {
+    let at = eaves_wire(
+        anew(&state.sock),
+        state.inode,
+        u64::from(state.transport),
+        buffer,
+        bytes,
+    );
+    if at != 0 && state.tied == 0 {
+        state.dropped = DropReason::HeardElsewhere.slot();
+        state.tied = at;
+        state.announced = (bpf_get_current_pid_tgid() >> 32) as u32;
+    }
+    at
 }
 
 #[inline(never)]
@@ -92,8 +118,9 @@ fn look(state: &mut ConnState, pid_tgid: u64) -> u64 {
         state.dropped = DropReason::HeardElsewhere.slot();
         state.tied = at;
         state.announced = (pid_tgid >> 32) as u32;
+        return 0;
     }
-    at
+    OUTSIDE
 }
 
 /// Ties the session of the call that the current thread is in to the socket it moves bytes on; the
@@ -122,6 +149,17 @@ extern "C" fn eaves_tie(sk: u64, inode: u64, transport: u64, pid_tgid: u64) -> u
     if state.tied == sk && state.tied_inode == inode {
         return at;
     }
+    if to(state, sk, inode, transport) {
+        at
+    } else {
+        0
+    }
+}
+
+/// Ties a session to a socket that it is not tied to; false where nothing is to be tied: the kernel
+/// itself speaks TLS on it.
+#[inline(always)]
+pub(super) fn to(state: &mut ConnState, sk: u64, inode: u64, transport: u64) -> bool {
     if state.parting != 0 {
         // It goes on over another socket: the call that is under way begins another conn.
         state.renewed = 1;
@@ -129,14 +167,13 @@ extern "C" fn eaves_tie(sk: u64, inode: u64, transport: u64, pid_tgid: u64) -> u
     }
     if state.tied != 0 {
         // One session, two sockets: neither is believed. The second is not heard in clear either.
-        state.tied = CONTRADICTED;
-        state.transport = 0;
+        untie(state);
     }
     if state.tied == 0 {
         // The kernel itself speaks TLS here: the socket's bytes are plaintext already.
         if transport == Transport::Tcp as u64 && sock::has_sequence(sk, transport as u32) == 0 {
             state.drop_for(DropReason::HeardElsewhere);
-            return 0;
+            return false;
         }
         if transport != Transport::Unix as u64
             && let Ok((local, remote)) = sock::ports(sk)
@@ -152,7 +189,17 @@ extern "C" fn eaves_tie(sk: u64, inode: u64, transport: u64, pid_tgid: u64) -> u
     if state.announced != 0 {
         state.announced = AGAIN;
     }
-    at
+    true
+}
+
+/// Ties a session to no socket any more.
+#[inline(always)]
+pub(super) fn untie(state: &mut ConnState) {
+    state.tied = CONTRADICTED;
+    state.transport = 0;
+    if state.announced != 0 {
+        state.announced = AGAIN;
+    }
 }
 
 /// Tells the agent of the session at `at` of the current process, with its socket's addresses if

@@ -16,6 +16,7 @@ mod collector;
 mod drive;
 mod go;
 mod haproxy;
+mod linked;
 mod modern;
 mod nginx;
 mod script;
@@ -43,6 +44,7 @@ pub use collector::{Collector, Fault, Got};
 pub use drive::drive;
 pub use go::{go_http2_server, go_server};
 pub use haproxy::{haproxy, haproxy_http2, haproxy_http2_tls};
+pub use linked::{Works, linked_program, linked_server};
 pub use modern::{Call, Calls, calls, event_server, grpc, node_http2_server};
 pub use nginx::{Nginx, nginx};
 pub use script::{

@@ -72,6 +72,14 @@ const PEERS: &[Package] = &[
         programs: &["go"],
     },
     Package {
+        name: "gcc",
+        programs: &["cc"],
+    },
+    Package {
+        name: "libssl-dev",
+        programs: &[],
+    },
+    Package {
         name: "sqlmap",
         programs: &["sqlmap"],
     },

@@ -26,8 +26,8 @@ pub(super) enum Want {
     Count,
     /// Of one whose fourth argument points to where that will stand.
     CountAt,
-    /// The way in alone.
-    In,
+    /// The way in alone, with so many arguments.
+    In(usize),
 }
 
 /// Which argument points to the count of bytes.
@@ -84,9 +84,9 @@ pub(super) fn places(
     read: &dyn Fn(u64) -> Vec<u8>,
 ) -> Result<Places, Refusal> {
     let body = Body::decode(code, address)?;
-    if want == Want::In {
+    if let Want::In(args) = want {
         return Ok(Places {
-            enter: body.way_in(1),
+            enter: body.way_in(args),
             count_at: CountAt::Result,
             leave: Vec::new(),
         });
@@ -96,7 +96,7 @@ pub(super) fn places(
     }
     let (args, count_at) = match want {
         Want::CountAt => (4, CountAt::Fourth),
-        Want::Count | Want::In => (3, CountAt::Result),
+        Want::Count | Want::In(_) => (3, CountAt::Result),
     };
     let leave = body.ways_out(read)?;
     if leave.is_empty() || leave.len() > LEAVES_MAX {

@@ -109,7 +109,7 @@ fn the_first_instruction_that_is_emulated_is_the_way_in() {
         Ok((0, CountAt::Result, &[4])),
     );
     // Of the session alone it does not matter.
-    check("31 f6 55 5d c3", Want::In, Ok((2, CountAt::Result, &[])));
+    check("31 f6 55 5d c3", Want::In(1), Ok((2, CountAt::Result, &[])));
     // A loop leads back to the push.
     check(
         "31 c0 55 75 fd c3",
@@ -176,7 +176,7 @@ fn what_does_not_hold_together_is_refused() {
 fn code_of_any_bytes_is_placed_within_or_refused() {
     use proptest::prelude::*;
     proptest!(|(code in proptest::collection::vec(any::<u8>(), 0..200))| {
-        for want in [Want::Count, Want::CountAt, Want::In] {
+        for want in [Want::Count, Want::CountAt, Want::In(1), Want::In(3)] {
             if let Ok(places) = places(&code, ADDRESS, want, &|_| Vec::new()) {
                 let within = ADDRESS..ADDRESS + (code.len() as u64).max(1);
                 prop_assert!(within.contains(&places.enter));

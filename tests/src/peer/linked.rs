@@ -1,0 +1,76 @@
+//! An HTTPS server in C with OpenSSL linked in.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, bail};
+
+use super::script::with_tls;
+use super::{Certificate, Server};
+use crate::load::Features;
+use crate::sandbox::{Sandbox, Skip, program};
+
+/// How it works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Works {
+    /// The library moves the bytes on the socket itself.
+    OnSockets,
+    /// It works on memory: first all there is is received from every socket, then given to the
+    /// sessions in the other order.
+    OnMemory,
+    /// The same, and what is sent goes on another socket before.
+    OnMemoryTwice,
+}
+
+/// Builds it, once a run: the program.
+///
+/// # Errors
+/// There is no compiler or no static OpenSSL, or it does not build.
+pub fn linked_program() -> Result<PathBuf> {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    if let Some(built) = BUILT.get() {
+        return Ok(built.clone());
+    }
+    let compiler = program("cc", "gcc and libssl-dev")?;
+    let own = std::env::current_exe()?;
+    let folder = own.parent().context("no folder of this test")?;
+    let source = folder.join("linked-server.c");
+    std::fs::write(&source, include_str!("c/server.c"))?;
+    let built = folder.join("linked-server");
+    let mut command = Command::new(&compiler);
+    command.args(["-O2", "-static", "-o"]).arg(&built);
+    command.arg(&source).args(["-lssl", "-lcrypto"]);
+    let output = command.output()?;
+    if !output.status.success() {
+        let why = String::from_utf8_lossy(&output.stderr);
+        if why.contains("cannot find -lssl") || why.contains("openssl/ssl.h") {
+            return Err(Skip("libssl-dev is not installed".to_owned()).into());
+        }
+        bail!("cc: {why}");
+    }
+    Ok(BUILT.get_or_init(|| built).clone())
+}
+
+/// Starts `program`, [`linked_program`] or what was made of it.
+///
+/// # Errors
+/// It does not come up.
+pub fn linked_server(
+    sandbox: &Sandbox,
+    name: &str,
+    program: PathBuf,
+    works: Works,
+    tls: &Certificate,
+) -> Result<Server> {
+    let mut command = Command::new(program);
+    if works != Works::OnSockets {
+        command.env("EAVES_MEMORY", "1");
+    }
+    if works == Works::OnMemoryTwice {
+        command.env("EAVES_COPY", "1");
+    }
+    let mut server = with_tls(sandbox, name, command, tls)?;
+    server.features = Features::default();
+    Ok(server)
+}
