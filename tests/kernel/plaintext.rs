@@ -29,7 +29,11 @@ const ROUNDS: usize = 3;
 
 fn every_call(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let mut cases = cases()?;
-    let refused = &refused_exits()?.join(",");
+    // The other tap hangs on none. To ask takes as long as some cases together.
+    let refused = match mode {
+        Mode::Socket => &refused_exits()?.join(","),
+        Mode::Syscall => "",
+    };
     for round in 1..=ROUNDS {
         let name = format!("round-{round}");
         let (faults, missed) = hear(sandbox, &name, (mode, refused), &cases)?;
@@ -69,7 +73,7 @@ fn hear(
     }
     let events = sandbox.file(&format!("{round}.jsonl"));
     let yaml = format!(
-        "capture:\n  mode: {}\n  ring: 64MiB\n  roles: [server, client]\n  exclude:\n    ports: [{excluded}]\n\
+        "capture:\n  mode: {}\n  tls: false\n  ring: 64MiB\n  roles: [server, client]\n  exclude:\n    ports: [{excluded}]\n\
          sinks:\n  events:\n    file:\n      path: {}\n",
         mode.name(),
         events.display(),

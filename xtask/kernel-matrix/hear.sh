@@ -15,7 +15,6 @@ chmod 755 /www/cgi-bin/hello
 httpd -f -p 127.0.0.1:8080 -h /www &
 
 /eaves --version || exit 1
-/eaves doctor --json >/out/doctor.json 2>/out/doctor.err
 /eaves doctor
 
 failed=0

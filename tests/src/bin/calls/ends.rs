@@ -172,9 +172,23 @@ fn reset_before_read(stage: &mut Stage) -> io::Result<()> {
 /// The client hangs up while the server is in the middle of a write: the call is told when the conn
 /// is gone, and has sent a part.
 fn reset_during_write(stage: &mut Stage) -> io::Result<()> {
-    const MORE_THAN_FITS: usize = 32 << 20;
+    const BUFFER: i32 = 64 * 1024;
+    const MORE_THAN_FITS: usize = 2 << 20;
     let link = stage.tcp()?;
     link.plain(stage)?;
+    // What lies in both is at most twice as much each (socket(7)).
+    sys::set(
+        link.server.as_fd(),
+        libc::SOL_SOCKET,
+        libc::SO_SNDBUF,
+        BUFFER,
+    )?;
+    sys::set(
+        link.client.as_fd(),
+        libc::SOL_SOCKET,
+        libc::SO_RCVBUF,
+        BUFFER,
+    )?;
     let target = stage.target();
     let request = request_head(&target, 0);
     let (to, from) = (link.client.as_fd(), link.server.as_fd());

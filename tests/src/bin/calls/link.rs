@@ -406,10 +406,13 @@ impl Link {
 
     /// Expects a round at both ends, whole.
     pub(crate) fn expect(&self, stage: &mut Stage, round: &Round, server_pid: u32) {
+        let halves = [300, round.answered].map(|bytes| Half::whole(&body(bytes)));
         for (role, pid) in [("server", server_pid), ("client", self.client_pid)] {
+            let [request, response] = halves.clone();
             stage.expect(Expected {
-                request: Half::whole(&body(300)),
-                response: Half::whole(&body(round.answered)),
+                reasons: reasons(&[], [&request, &response]),
+                request,
+                response,
                 ..self.expected(role, pid, &round.target)
             });
         }

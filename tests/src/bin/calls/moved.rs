@@ -19,6 +19,10 @@ const VECTORED: usize = 13_000;
 
 const MEGABYTE: usize = 1 << 20;
 
+/// Far more than is kept and than one call gives before it is asked what is needed: where the size is not
+/// the point.
+const LARGE: usize = 200_000;
+
 pub(crate) const CASES: &[Case] = &[
     Case::new("read_write", |stage| both(stage, Send::Write, Recv::Read)),
     Case::new("sendto_recvfrom", |stage| {
@@ -28,9 +32,7 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("zero_copy", |stage| both(stage, Send::ZeroCopy, Recv::Read)),
     Case::new("vectors_1", |stage| vectored(stage, 1)),
     Case::new("vectors_2", |stage| vectored(stage, 2)),
-    Case::new("vectors_64", |stage| vectored(stage, 64)),
     Case::new("vectors_65", |stage| vectored(stage, 65)),
-    Case::new("vectors_1000", |stage| vectored(stage, 1000)),
     Case::new("vectors_1024", |stage| vectored(stage, 1024)),
     Case::new("mmsg", |stage| {
         both(stage, Send::Sendmmsg(3, 2), Recv::Recvmmsg(3, 2))
@@ -57,34 +59,34 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("would_block", would_block),
     Case::new("slowly", slowly),
     Case::new("megabyte_at_once", |stage| {
-        large(stage, Send::Write, Recv::Read)
+        large(stage, MEGABYTE, Send::Write, Recv::Read)
     }),
-    Case::new("megabyte_in_pieces", |stage| {
-        large(stage, Send::Pieces(8192), Recv::Pieces(8192))
+    Case::new("large_in_pieces", |stage| {
+        large(stage, LARGE, Send::Pieces(8192), Recv::Pieces(8192))
     }),
-    Case::new("megabyte_odd_pieces", |stage| {
-        large(stage, Send::Pieces(70_001), Recv::Pieces(3001))
+    Case::new("large_in_odd_pieces", |stage| {
+        large(stage, LARGE, Send::Pieces(70_001), Recv::Pieces(3001))
     }),
-    Case::new("megabyte_vectors", |stage| {
-        large(stage, Send::Writev(16), Recv::Pieces(100_000))
+    Case::new("large_vectors", |stage| {
+        large(stage, LARGE, Send::Writev(16), Recv::Pieces(100_000))
     }),
-    Case::new("megabyte_sendfile", |stage| {
+    Case::new("large_sendfile", |stage| {
         sandwich(
             stage,
             Leg::plain(0),
-            Leg::plain(MEGABYTE).sent(Send::Sendfile).body_only(),
+            Leg::plain(LARGE).sent(Send::Sendfile).body_only(),
         )
     }),
     Case::new("duplex", duplex),
     Case::new("pipelined", pipelined),
     Case::new("pipelined_megabyte", |stage| {
-        pipelined_megabyte(stage, Send::Write)
+        pipelined_large(stage, 100_000, Send::Write)
     }),
     Case::new("pipelined_writev", |stage| {
-        pipelined_megabyte(stage, Send::Writev(1024))
+        pipelined_large(stage, 15_000, Send::Writev(1024))
     }),
     Case::new("pipelined_sendmsg", |stage| {
-        pipelined_megabyte(stage, Send::Sendmsg(1024))
+        pipelined_large(stage, 15_000, Send::Sendmsg(1024))
     }),
     Case::new("chunked_megabyte", chunked_megabyte),
 ];
@@ -123,7 +125,6 @@ fn received(stage: &mut Stage, recv: Recv) -> io::Result<()> {
 fn vectored(stage: &mut Stage, count: usize) -> io::Result<()> {
     let bytes = VECTORED / count * count;
     bodies(stage, bytes, Send::Writev(count), Recv::Readv(count))?;
-    bodies(stage, bytes, Send::Pwritev2(count), Recv::Preadv2(count))?;
     bodies(stage, bytes, Send::Sendmsg(count), Recv::Recvmsg(count))?;
     both(stage, Send::Writev(count), Recv::Readv(count))?;
     both(stage, Send::Pwritev2(count), Recv::Preadv2(count))?;
@@ -229,9 +230,9 @@ fn slowly(stage: &mut Stage) -> io::Result<()> {
     sandwich(stage, leg, leg)
 }
 
-/// Far more than is kept and, in one call, more than is copied.
-fn large(stage: &mut Stage, send: Send, recv: Recv) -> io::Result<()> {
-    let large = Leg::plain(MEGABYTE).sent(send).received(recv);
+/// Far more than is kept and, in one call, more than is copied of a body.
+fn large(stage: &mut Stage, bytes: usize, send: Send, recv: Recv) -> io::Result<()> {
+    let large = Leg::plain(bytes).sent(send).received(recv);
     let link = stage.tcp()?;
     link.plain(stage)?;
     link.exchange(stage, Leg::plain(0), large)?;
@@ -246,7 +247,7 @@ fn duplex(stage: &mut Stage) -> io::Result<()> {
     let link = stage.tcp()?;
     link.plain(stage)?;
     link.crossing(stage, BODY)?;
-    link.crossing(stage, MEGABYTE)?;
+    link.crossing(stage, LARGE)?;
     link.plain(stage)
 }
 
@@ -267,11 +268,12 @@ fn pipelined(stage: &mut Stage) -> io::Result<()> {
     link.plain(stage)
 }
 
-/// Responses to many requests, more than a megabyte in one call: each is heard.
-fn pipelined_megabyte(stage: &mut Stage, send: Send) -> io::Result<()> {
+/// Responses to many requests in one call, small ones and as many of `bytes` each: each is heard.
+fn pipelined_large(stage: &mut Stage, bytes: usize, send: Send) -> io::Result<()> {
     let link = stage.tcp()?;
     link.plain(stage)?;
-    let rounds = link.rounds_of(stage, 110, 10_000);
+    let mut rounds = link.rounds_of(stage, 12, 500);
+    rounds.extend(link.rounds_of(stage, 12, bytes));
     let all = |part: fn(&Round) -> &[u8]| rounds.iter().map(part).collect::<Vec<_>>().concat();
     let (client, server) = (link.client.as_fd(), link.server.as_fd());
     let requests = all(|round| &round.request);
