@@ -36,7 +36,7 @@ impl Need {
             skip_end: 0,
             budget: u64::from(setting!(copy_bytes)),
         };
-        let seen = eaves_guess(from, len);
+        let seen = eaves_guess(from, len, bytes);
         let verdict = (seen & VERDICT) as u32;
         if verdict == FRAMED || verdict == STREAMS {
             return need;

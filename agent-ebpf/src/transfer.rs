@@ -279,7 +279,7 @@ fn look<const SESSION: bool>(
         if bytes.vectors.len == 0 {
             bytes.vectors.guess(transfer.bytes)
         } else {
-            eaves_guess(bytes.vectors.base, transfer.bytes)
+            eaves_guess(bytes.vectors.base, transfer.bytes, transfer.bytes)
         }
     } else if state.verdict != UNDECIDED {
         return Ok(());
@@ -336,14 +336,13 @@ pub(crate) const REQUESTS: u64 = 8;
 /// HTTP/2 begins here.
 const PREFACE: u64 = 16;
 
-/// Guesses from the `len` bytes at `at` in the process's memory.
+/// Guesses from the `len` bytes at `at` in the process's memory, the first of a transfer of `bytes`.
 ///
 /// A function with a name of its own, and numbers alone for arguments, the verifier looks at once
 /// (Linux 5.6), not again for each way to it.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(crate) extern "C" fn eaves_guess(at: u64, len: u64) -> u64 {
-    let bytes = len;
+pub(crate) extern "C" fn eaves_guess(at: u64, len: u64, bytes: u64) -> u64 {
     let len = clamp::<{ SNIFF_BYTES as u64 }>(len);
     // As words: bytes would be made zero by a call.
     let mut head = [0_u64; 2];

@@ -187,7 +187,7 @@ impl Vectors {
 }
 
 /// Guesses from the first of the `left` vectors at `next` that is not empty, if it is among the
-/// first few; else nothing.
+/// first few; else nothing. `bytes` in all were moved: a frame's header may lie in a buffer of its own.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub(crate) extern "C" fn eaves_guess_first(next: u64, left: u64, bytes: u64) -> u64 {
@@ -201,7 +201,7 @@ pub(crate) extern "C" fn eaves_guess_first(next: u64, left: u64, bytes: u64) -> 
             return 0;
         };
         if len != 0 {
-            return eaves_guess(base, if len < bytes { len } else { bytes });
+            return eaves_guess(base, if len < bytes { len } else { bytes }, bytes);
         }
         next += IOVEC_BYTES;
         left -= 1;
