@@ -11,6 +11,10 @@ use crate::sniff::{equal, is_hex_digit};
 pub const HEAD_SCAN_BYTES: u64 = 4096;
 /// Lines that it may have.
 const LINES_MAX: u64 = 64;
+/// Bytes of a word.
+pub const WORD_BYTES: u64 = 8;
+/// Words in which a line must end to be passed over: 2 KiB.
+const LINE_WORDS_MAX: u64 = 256;
 /// Where the status of a response begins (RFC 9112 §4).
 pub const STATUS: u64 = 9;
 
@@ -120,10 +124,36 @@ const fn number([first, second, third]: [u8; 3]) -> u64 {
     first as u64 | (second as u64) << 8 | (third as u64) << 16
 }
 
+/// Where the line ends that begins at `at`; 0 if it is too long, or not within `len`.
+///
+/// `word` gives the word at some place, zero where there is nothing; `further` the place a word behind
+/// another.
+#[inline(always)]
+pub fn next_line(
+    at: u64,
+    len: u64,
+    word: impl Fn(u64) -> u64,
+    further: impl Fn(u64) -> u64,
+) -> u64 {
+    let mut at = at;
+    let mut step = 0;
+    while step < LINE_WORDS_MAX {
+        step += 1;
+        if at >= len {
+            return 0;
+        }
+        let end = line_end(word(at));
+        if end != 0 {
+            return at + end;
+        }
+        at = further(at);
+    }
+    0
+}
+
 /// How many bytes of `word`, the first one lowest, a line has that ends within; 0 if it does not.
 #[inline(always)]
-#[must_use]
-pub const fn line_end(word: u64) -> u64 {
+const fn line_end(word: u64) -> u64 {
     // The top bit of each byte that is one; of these the lowest alone, at the bottom of its byte.
     let found = equal(word, b'\n');
     let lowest = (found & found.wrapping_neg()) >> 7;
@@ -226,7 +256,7 @@ const fn small(bytes: [u8; 16]) -> [u64; 2] {
 
 #[cfg(test)]
 mod tests {
-    use super::{Front, STATUS, chunk_line, extent, head_line, line_end};
+    use super::{Front, STATUS, WORD_BYTES, chunk_line, extent, head_line, next_line};
 
     /// Words of `call` from `at` on, zero where there is nothing.
     fn words<const N: usize>(call: &[u8], at: u64) -> [u64; N] {
@@ -237,17 +267,14 @@ mod tests {
         })
     }
 
+    /// Where the line ends that begins at `at`.
+    fn line(call: &[u8], at: u64) -> u64 {
+        let word = |at| words::<1>(call, at)[0];
+        next_line(at, call.len() as u64, word, |at| at + WORD_BYTES)
+    }
+
     fn end(front: Front, call: &[u8]) -> u64 {
-        let next = |from: u64| {
-            let mut at = from;
-            while at < call.len() as u64 {
-                match line_end(words::<1>(call, at)[0]) {
-                    0 => at += 8,
-                    bytes => return at + bytes,
-                }
-            }
-            0
-        };
+        let next = |at| line(call, at);
         let field = |at| head_line(words(call, at));
         let status = || words::<1>(call, STATUS)[0];
         let chunk = |at| chunk_line(words(call, at));
@@ -357,6 +384,31 @@ mod tests {
         check(Front::Response, &field(64, 8), None);
         check(Front::Response, &field(3, 1000), Some(5));
         check(Front::Response, &field(5, 1000), None);
+    }
+
+    #[test]
+    fn a_line_of_more_than_2_kib_is_not_passed_over() {
+        for front in [0, 1, 5, 8, 13] {
+            let of = |bytes: usize| {
+                let call = format!("{}{}\nrest", "a".repeat(front), "b".repeat(bytes - 1));
+                line(call.as_bytes(), front as u64)
+            };
+            for bytes in [1, 7, 8, 9, 2047, 2048] {
+                assert_eq!(
+                    of(bytes),
+                    (front + bytes) as u64,
+                    "{bytes} bytes from {front}"
+                );
+            }
+            assert_eq!((of(2049), of(4000)), (0, 0), "from {front}");
+        }
+        assert_eq!((line(b"a", 0), line(b"a\n", 2)), (0, 0));
+        let head = |bytes: usize| {
+            let field = format!("A: {}\r\n", "a".repeat(bytes - 5));
+            format!("HTTP/1.1 200 OK\r\n{field}Content-Length: 5\r\n\r\n")
+        };
+        check(Front::Response, &head(2048), Some(5));
+        check(Front::Response, &head(2049), None);
     }
 
     #[test]

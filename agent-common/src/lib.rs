@@ -14,7 +14,9 @@ mod settings;
 mod sniff;
 
 pub use counter::{Counter, DropReason};
-pub use extent::{Front, HEAD_SCAN_BYTES, STATUS, chunk_line, extent, head_line, line_end};
+pub use extent::{
+    Front, HEAD_SCAN_BYTES, STATUS, WORD_BYTES, chunk_line, extent, head_line, next_line,
+};
 pub use key::{COMM_BYTES, ConnId, ReachKey, ReachValue, ReaderState, comm_key};
 pub use limits::{
     ARGUMENTS_BYTES, CAPTURE_MAX_BYTES, CGROUP_LEVELS_MAX, COPIES_MAX, COUNTER_ROWS, ENDS_MAX,

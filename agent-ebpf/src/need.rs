@@ -1,17 +1,12 @@
 //! How much of a call is needed that moved more than the setting `near_bytes` says, where the agent has
 //! not said so yet: in one call it has no time to.
 
-use eaves_common::{Front, STATUS, chunk_line, extent, head_line, line_end};
+use eaves_common::{Front, STATUS, WORD_BYTES, chunk_line, extent, head_line, next_line};
 
 use crate::filter::setting;
 use crate::read::{clamp, forget, user_bytes};
 use crate::state::{CERTAIN, FRAMED, STREAMS};
 use crate::transfer::{REQUESTS, VERDICT, eaves_guess};
-
-/// Bytes of a word.
-const WORD: u64 = 8;
-/// Words of the longest line that is passed over.
-const LINE_WORDS: u64 = 256;
 
 /// What of a call is copied.
 pub(crate) struct Need {
@@ -88,20 +83,12 @@ pub(crate) extern "C" fn eaves_extent(from: u64, len: u64, front: u64) -> u64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn eaves_next_line(from: u64, at: u64, len: u64) -> u64 {
-    let mut at = at;
-    let mut step = 0;
-    while step < LINE_WORDS {
-        step += 1;
-        if at >= len {
-            return 0;
-        }
-        let end = line_end(word(from + at, len - at));
-        if end != 0 {
-            return at + end;
-        }
-        at = forget(at + WORD, from);
-    }
-    0
+    next_line(
+        at,
+        len,
+        |at| word(from + at, len - at),
+        |at| forget(at + WORD_BYTES, from),
+    )
 }
 
 /// What the line of a head is that begins at `at`, if there are `len` bytes.
@@ -110,7 +97,13 @@ extern "C" fn eaves_next_line(from: u64, at: u64, len: u64) -> u64 {
 extern "C" fn eaves_field(at: u64, len: u64) -> u64 {
     let mut words = [0; 5];
     // SAFETY: there is room for as many.
-    unsafe { user_bytes(words.as_mut_ptr().cast(), clamp::<{ 5 * WORD }>(len), at) };
+    unsafe {
+        user_bytes(
+            words.as_mut_ptr().cast(),
+            clamp::<{ 5 * WORD_BYTES }>(len),
+            at,
+        )
+    };
     head_line(words)
 }
 
@@ -120,7 +113,13 @@ extern "C" fn eaves_field(at: u64, len: u64) -> u64 {
 extern "C" fn eaves_chunk(at: u64, len: u64) -> u64 {
     let mut words = [0; 2];
     // SAFETY: there is room for as many.
-    unsafe { user_bytes(words.as_mut_ptr().cast(), clamp::<{ 2 * WORD }>(len), at) };
+    unsafe {
+        user_bytes(
+            words.as_mut_ptr().cast(),
+            clamp::<{ 2 * WORD_BYTES }>(len),
+            at,
+        )
+    };
     chunk_line(words)
 }
 
@@ -129,6 +128,6 @@ extern "C" fn eaves_chunk(at: u64, len: u64) -> u64 {
 fn word(at: u64, len: u64) -> u64 {
     let mut word = 0_u64;
     // SAFETY: there is room for as many.
-    unsafe { user_bytes((&raw mut word).cast(), clamp::<WORD>(len), at) };
+    unsafe { user_bytes((&raw mut word).cast(), clamp::<WORD_BYTES>(len), at) };
     forget(word, at)
 }
