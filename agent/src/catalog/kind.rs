@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::hex::is_uuid;
+
 /// What a value looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -51,8 +53,7 @@ impl Kind {
             return Self::Number;
         }
         let dash = |at: usize| value.get(at) == Some(&b'-');
-        let hex = |byte: &u8| byte.is_ascii_hexdigit() || *byte == b'-';
-        if value.len() == 36 && [8, 13, 18, 23].into_iter().all(dash) && value.iter().all(hex) {
+        if is_uuid(value) {
             return Self::Uuid;
         }
         if value.len() >= 10 && dash(4) && dash(7) && value.get(..4).is_some_and(digits) {
@@ -93,6 +94,7 @@ mod tests {
             ("1.5e3", Kind::Number),
             ("1.2.3", Kind::Word),
             ("550e8400-e29b-41d4-a716-446655440000", Kind::Uuid),
+            ("550e8400e29b-41d4-a716-446655440000-", Kind::Word),
             ("2026-11-21", Kind::Date),
             ("2026-11-21T10:00:00Z", Kind::Date),
             ("a@b.c", Kind::Email),

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use crate::detect::facts::Facts;
 use crate::detect::incident::mix;
 use crate::detect::value_hash;
+use crate::hex::is_uuid;
 
 /// Names of fields, as hashes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,9 +55,7 @@ impl Form {
             Self::Integer => text.parse::<i128>().is_ok(),
             Self::Number => text.parse::<f64>().is_ok(),
             Self::Boolean => matches!(value, b"true" | b"false"),
-            Self::Uuid => {
-                text.len() == 36 && text.chars().all(|c| c.is_ascii_hexdigit() || c == '-')
-            }
+            Self::Uuid => is_uuid(value),
         }
     }
 }
@@ -312,5 +311,27 @@ fn is_media(known: &str, media: &[u8]) -> bool {
             .get(..start.len())
             .is_some_and(|begin| begin.eq_ignore_ascii_case(start.as_bytes())),
         None => media.eq_ignore_ascii_case(known.as_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Form;
+
+    #[test]
+    fn values_fit_the_form_that_is_foreseen() {
+        for (form, value, expected) in [
+            (Form::Uuid, "550e8400-e29b-41d4-a716-446655440000", true),
+            (Form::Uuid, "550e8400e29b-41d4-a716-446655440000-", false),
+            (Form::Uuid, "------------------------------------", false),
+            (Form::Uuid, "550e8400", false),
+            (Form::Integer, "-42", true),
+            (Form::Integer, "1.5", false),
+            (Form::Number, "1.5", true),
+            (Form::Boolean, "TRUE", false),
+            (Form::Any, "whatever", true),
+        ] {
+            assert_eq!(form.fits(value.as_bytes()), expected, "{value}");
+        }
     }
 }
