@@ -1,7 +1,7 @@
 //! What is spoken inside an exchange, looked at when it is reported: content codings taken off its
 //! bodies, and what a call of gRPC comes to.
 
-use super::body::Arrival;
+use super::body::{Arrival, Progress};
 use super::known::{Grpc, GrpcMessages};
 use super::pair::Open;
 use super::{Exchange, Half, Options, Reason, Seen};
@@ -35,11 +35,19 @@ impl Open {
         let halves = [&self.exchange.request, &self.exchange.response];
         let mut types = halves.into_iter().flatten().rev();
         let form = types.find_map(|half| grpc::form(half.head.field("content-type")?));
+        // The head that would have said it first may not have been readable: messages passed by then.
+        let messages = |arrival: &Arrival, form| {
+            if arrival.is_bare() || arrival.progress == Progress::Waiting {
+                grpc::Messages::new(form)
+            } else {
+                grpc::Messages::late(form)
+            }
+        };
         self.calls = form.map(|form| {
             Box::new(Calls {
                 form,
-                request: grpc::Messages::new(form),
-                response: grpc::Messages::new(form),
+                request: messages(&self.request, form),
+                response: messages(&self.response, form),
             })
         });
     }

@@ -84,6 +84,14 @@ impl Messages {
         }
     }
 
+    /// Some passed before anyone counted.
+    #[must_use]
+    pub const fn late(form: Form) -> Self {
+        let mut late = Self::new(form);
+        late.lost = true;
+        late
+    }
+
     /// How many began, if none can have been missed.
     #[must_use]
     pub fn count(&self) -> Option<u64> {

@@ -10,6 +10,7 @@ use super::run;
 use crate::capture::ConnBuilder;
 use crate::exchange::{Exchange, Half, Seen};
 
+mod grpc;
 mod late;
 mod made;
 
@@ -24,6 +25,7 @@ const LOGS: [&str; 3] = [
 
 fn log(text: &str) -> Log {
     text.lines()
+        .filter(|line| !line.starts_with('='))
         .map(|line| {
             let (mark, hex) = line.split_once(' ').unwrap();
             let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
