@@ -1,16 +1,20 @@
 //! HTTPS: what is reported is what the servers logged, in clear, with the right ports, heard in the
 //! TLS library of either end.
 
+use std::process::Command;
+
 use anyhow::{Context, Result, ensure};
 use eaves_tests::agent::{Agent, Mode};
 use eaves_tests::compare::{Entry, Expect, compare};
 use eaves_tests::event::Exchange;
+use eaves_tests::expect::{Expected, Half, body};
 use eaves_tests::load::plan;
 use eaves_tests::peer::{
-    Certificate, Client, Manner, Nginx, Server, Works, haproxy, linked_program, linked_server,
-    nginx, node_tls_server, python_tls_server,
+    Certificate, Client, Manner, Nginx, Place, Server, Works, haproxy, linked_program,
+    linked_server, nginx, node_tls_server, python_tls_server,
 };
-use eaves_tests::sandbox::Sandbox;
+use eaves_tests::process::Process;
+use eaves_tests::sandbox::{Sandbox, port, program};
 use eaves_tests::trial::under_both_taps;
 use eaves_tests::wait;
 use libtest_mimic::Trial;
@@ -50,6 +54,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             both_ends(sandbox, mode, server, "linked-server")
         }),
         under_both_taps("tls::sessions_that_were_open_before", open_before),
+        under_both_taps("tls::what_is_written_by_one_large_call", large),
     ]
     .into_iter()
     .flatten()
@@ -126,13 +131,12 @@ fn open_before(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let place = server.place().clone();
     let script = sandbox.write("kept.py", KEPT)?;
     let go_on = sandbox.file("go-on");
-    let mut command =
-        std::process::Command::new(eaves_tests::sandbox::program("python3", "python3")?);
+    let mut command = Command::new(program("python3", "python3")?);
     command
         .arg(script)
         .arg(place.port()?.to_string())
         .arg(&go_on);
-    let mut client = eaves_tests::process::Process::start(sandbox, "kept", command)?;
+    let mut client = Process::start(sandbox, "kept", command)?;
     server.logged(4)?;
     let mut agent = hearing(sandbox, mode, "libssl")?;
     std::fs::write(&go_on, "")?;
@@ -152,6 +156,76 @@ fn open_before(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     must_be_tls(&reported)?;
     report.balanced()
 }
+
+/// A server and its client that write a megabyte by one call, and read little by many: a response, a request,
+/// and a hundred responses.
+fn large(sandbox: &Sandbox, mode: Mode) -> Result<()> {
+    let certificate = Certificate::new(sandbox)?;
+    let script = sandbox.write("large.py", LARGE)?;
+    let (port, go) = (port()?, sandbox.file("go"));
+    let mut command = Command::new(program("python3", "python3")?);
+    command
+        .arg(script)
+        .args([&certificate.certificate, &certificate.key])
+        .arg(port.to_string())
+        .arg(&go);
+    let mut peer = Process::start(sandbox, "large", command)?;
+    let mut agent = hearing(sandbox, mode, "libssl")?;
+    std::fs::write(&go, "")?;
+    peer.finish()?;
+    let megabyte = body(1 << 20);
+    let mut expected = vec![
+        ("/download".to_owned(), Vec::new(), megabyte.clone()),
+        ("/upload".to_owned(), megabyte, b"done".to_vec()),
+        ("/last".to_owned(), Vec::new(), b"last".to_vec()),
+    ];
+    let answer = |number: usize| {
+        (
+            format!("/at-once/{number}"),
+            Vec::new(),
+            body(8000 + 8 * number),
+        )
+    };
+    expected.extend((0..100_usize).map(answer));
+    let (place, ends) = (Place::Tls(port), ["server", "client"]);
+    agent.settle(|reported| {
+        ends.iter()
+            .all(|role| of(reported, role, &place).len() >= expected.len())
+    })?;
+    let report = agent.stop()?;
+    for role in ends {
+        let reported = of(&report.exchanges, role, &place);
+        ensure!(
+            reported.len() == expected.len(),
+            "{role}: {} heard",
+            reported.len()
+        );
+        must_be_tls(&reported)?;
+        for exchange in &reported {
+            let found = Expected::from(exchange);
+            let (_, asked, answered) = expected
+                .iter()
+                .find(|(target, ..)| *target == found.target)
+                .with_context(|| format!("nobody asked so: {}", exchange.line()))?;
+            let halves = [Half::whole(asked), Half::whole(answered)];
+            ensure!(
+                [&found.request, &found.response] == [&halves[0], &halves[1]],
+                "{role}: {}",
+                exchange.line()
+            );
+            ensure!(
+                (found.missing_bytes, found.status) == (0, Some(200))
+                    && exchange.anomalies.is_empty(),
+                "{role}: {}",
+                exchange.line()
+            );
+        }
+    }
+    report.balanced()
+}
+
+/// See there.
+const LARGE: &str = include_str!("../src/peer/python/large.py");
 
 /// `kept.py PORT FILE`: four connections, one request on each; once the file is there, five more.
 const KEPT: &str = r#"
