@@ -15,7 +15,8 @@ pub struct Limits {
     /// Connections followed at once. Beyond, the one that was silent longest is forgotten.
     #[schemars(range(min = 16, max = 4_000_000))]
     pub connections: u32,
-    /// Bytes held for one connection.
+    /// Bytes held for one connection, but for what of its calls waits milliseconds for its turn: two
+    /// calls at most.
     #[schemars(extend("x-min" = "128KiB", "x-max" = "1GiB"))]
     pub connection: Size,
     /// If nothing moves on a connection for so long, what is under way on it is given up and

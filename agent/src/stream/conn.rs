@@ -1,10 +1,12 @@
 //! One conn: both flows, and which end of it this is, told by what it sends.
 
 mod late;
+mod prefix;
 
 use eaves_common::{ConnId, EndReason, Flow, Role, Transport};
 
 use self::late::Search;
+use self::prefix::{PREFIX_MAX_BYTES, Prefix, is_request_line, is_status_line};
 use super::order::{Fin, Last, Order};
 use super::{Books, Chunk, Consumer, Direction, Env, Options, Parting, Piece, Word};
 use crate::capture::{ConnOpen, Data, Ended};
@@ -12,8 +14,6 @@ use crate::clock::Ktime;
 use crate::protocol::{Opening, opening};
 use crate::telemetry::{Counter, Counters};
 
-/// Bytes of a flow that are kept while its opening is too short to tell.
-const PREFIX_MAX_BYTES: usize = 160;
 /// Data records of a conn that is not HTTP after which the kernel is told again: it asks for the word
 /// once in 64 transfers, and its map may have had to let go of it by then.
 const SAY_AGAIN_RECORDS: u32 = 256;
@@ -48,13 +48,6 @@ struct Undecided {
     received: Prefix,
     /// Whether it is a WebSocket that was open before.
     search: Search,
-}
-
-/// The first bytes of a flow.
-#[derive(Default)]
-struct Prefix {
-    bytes: Vec<u8>,
-    time: Ktime,
 }
 
 impl<C: Consumer> Conn<C> {
@@ -306,6 +299,11 @@ impl<C: Consumer> Conn<C> {
         size_of::<Self>() + self.sent.bytes() + self.received.bytes() + stage
     }
 
+    /// What of that pieces take that wait for a hole before them to be filled.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.sent.bytes() + self.received.bytes()
+    }
+
     fn give_up(&mut self, env: &mut Env<'_, C>) {
         let (stage, context) = (&mut self.stage, &mut *env.context);
         for (order, flow) in [
@@ -504,56 +502,6 @@ impl Undecided {
         self.received.forget(counters);
         self.search.give_up(counters);
     }
-}
-
-impl Prefix {
-    /// What the flow opens with, `bytes` added.
-    ///
-    /// `strict`: something else is looked for, of which each message of two words begins like a request,
-    /// so a message is one of HTTP only if its first line is.
-    fn look(&self, bytes: &[u8], first: bool, strict: bool) -> Opening {
-        let guess = |bytes: &[u8]| match opening(bytes) {
-            Opening::Request if strict && !is_request_line(bytes) => Opening::Other,
-            Opening::Response if strict && !is_status_line(bytes) => Opening::Other,
-            guess => guess,
-        };
-        if self.bytes.is_empty() {
-            return if first { guess(bytes) } else { Opening::Other };
-        }
-        if self.bytes.len() + bytes.len() > PREFIX_MAX_BYTES {
-            let mut front = self.bytes.clone();
-            front.extend(bytes.iter().take(PREFIX_MAX_BYTES));
-            return match guess(&front) {
-                Opening::Short => Opening::Other,
-                clear => clear,
-            };
-        }
-        guess(&[&self.bytes, bytes].concat())
-    }
-
-    fn take(&mut self) -> Self {
-        std::mem::take(self)
-    }
-
-    fn forget(&mut self, counters: &mut Counters) {
-        counters.add(Counter::StreamBytesUndecided, self.bytes.len() as u64);
-        self.bytes = Vec::new();
-    }
-}
-
-/// Whether the first line ends as a request line of HTTP/1 does.
-fn is_request_line(bytes: &[u8]) -> bool {
-    let line = bytes.split(|byte| *byte == b'\n').next();
-    let line = line.unwrap_or_default().trim_ascii_end();
-    let version = line.len().checked_sub(9).and_then(|at| line.get(at..));
-    version.is_some_and(|version| version.starts_with(b" HTTP/1."))
-}
-
-/// Whether a status line begins here, its code included: a request line may be cut before its
-/// version.
-fn is_status_line(bytes: &[u8]) -> bool {
-    let code = bytes.get(8..12);
-    code.is_some_and(|code| code.starts_with(b" ") && code.iter().skip(1).all(u8::is_ascii_digit))
 }
 
 /// The role of an end on which requests go by `flow`.

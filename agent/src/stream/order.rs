@@ -8,6 +8,8 @@
 //! low, and may be too high: then it overlaps another's. Of pieces that overlap while they wait none
 //! is believed.
 
+use std::collections::VecDeque;
+
 use eaves_common::Missing;
 
 use super::{GapReason, Options, Piece};
@@ -62,7 +64,7 @@ pub(super) struct Order {
     next: u64,
     /// Where the last record in order began.
     last: u64,
-    held: Vec<Held>,
+    held: VecDeque<Held>,
     held_bytes: usize,
     /// When the hole in front of `held` is given up.
     deadline: Option<Ktime>,
@@ -297,12 +299,14 @@ impl Order {
         counters: &mut Counters,
         each: &mut impl FnMut(&mut Counters, Ktime, bool, Piece<'_>),
     ) {
-        while let Some(piece) = self.held.first() {
+        while let Some(piece) = self.held.front() {
             let ahead = piece.start.wrapping_sub(self.next).cast_signed();
             if ahead > 0 {
                 return;
             }
-            let piece = self.held.remove(0);
+            let Some(piece) = self.held.pop_front() else {
+                return;
+            };
             self.held_bytes -= piece.payload.len();
             if ahead < 0 || piece.disputed {
                 counters.add(Counter::StreamBytesHeldOverlap, piece.span);
@@ -311,7 +315,7 @@ impl Order {
             }
         }
         self.deadline = None;
-        self.held = Vec::new();
+        self.held = VecDeque::new();
     }
 
     fn hand_on_held(

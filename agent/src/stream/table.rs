@@ -9,7 +9,7 @@ use super::{Consumer, Env, Parting, Word};
 use crate::capture::{ConnOpen, Data, Ended, Record};
 use crate::clock::Ktime;
 use crate::telemetry::Counter;
-use eaves_common::{ConnId, EndReason};
+use eaves_common::{CAPTURE_MAX_BYTES, ConnId, EndReason, PAYLOAD_CLASSES, VECTORS_MAX};
 
 /// Conns compared when one must go. A sample of sixteen picks among the oldest tenth in four of
 /// five cases, and a list in exact order would cost each record two cache misses.
@@ -17,12 +17,18 @@ const SAMPLE: usize = 16;
 /// The whole table is looked over this many times in an idle time.
 const SWEEPS: u64 = 8;
 
+/// Records that one call may give: each of its buffers in one, and once more where a record is full.
+const CALL_PIECES: usize = {
+    let [.., largest] = PAYLOAD_CLASSES;
+    VECTORS_MAX + CAPTURE_MAX_BYTES as usize / largest
+};
+
 /// Bounds of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Most conns.
     pub conns: usize,
-    /// Most bytes one conn may hold.
+    /// Most bytes one conn may hold, but for the pieces that wait.
     pub conn_bytes: usize,
     /// Most bytes all may hold, their own size included.
     pub bytes: usize,
@@ -32,9 +38,9 @@ pub struct Options {
     pub forget_ns: u64,
     /// Nanoseconds a piece that came ahead waits for the hole before it to be filled.
     pub hold_ns: u64,
-    /// Most pieces of a flow that wait.
+    /// Most pieces of a flow that wait: those of one call may all come before a small one's.
     pub held_pieces: usize,
-    /// Most bytes of a flow that wait.
+    /// Most bytes of a flow that wait: those of one call.
     pub held_bytes: usize,
 }
 
@@ -47,8 +53,8 @@ impl Default for Options {
             idle_ns: 300 * 1_000_000_000,
             forget_ns: 24 * 3600 * 1_000_000_000,
             hold_ns: 5_000_000,
-            held_pieces: 64,
-            held_bytes: 256 * 1024,
+            held_pieces: CALL_PIECES,
+            held_bytes: CAPTURE_MAX_BYTES as usize,
         }
     }
 }
@@ -318,8 +324,11 @@ impl<C: Consumer> Table<C> {
     /// Keeps the conn at `at`, and all together, within their bytes.
     fn keep_within(&mut self, at: usize, env: &mut Env<'_, C>) {
         let now = self.now;
-        let held = self.slots.get(at).map_or(0, |slot| slot.bytes);
-        if held > self.options.conn_bytes {
+        let slot = self.slots.get(at);
+        let held = slot.map_or(0, |slot| slot.bytes);
+        let conn = slot.and_then(|slot| slot.conn.as_ref());
+        let waiting = conn.map_or(0, |conn| conn.waiting_bytes());
+        if held.saturating_sub(waiting) > self.options.conn_bytes {
             self.with(at, env, |conn, env| conn.shed(now, env));
         }
         if self.bytes <= self.options.bytes {

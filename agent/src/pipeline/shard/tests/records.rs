@@ -89,6 +89,25 @@ fn a_record_in_the_middle_that_never_came_is_a_gap_all_the_same() {
     assert_eq!(out.exchanges[0].missing_bytes, PIECE as u64);
 }
 
+#[test]
+fn a_large_call_waits_whole_for_a_small_one_of_another_thread() {
+    // As many bytes as are ever copied of one call, and as many records as one may give.
+    for (bytes, most) in [(2 << 20, 16_384), (64 * 1100, 64)] {
+        let mut conn = ConnBuilder::tcp(1);
+        let mut records = turn(&mut conn);
+        let head = format!("POST /big HTTP/1.1\r\nContent-Length: {bytes}\r\n\r\n");
+        conn.tid = 101;
+        let small = conn.data(Flow::Received, head.as_bytes());
+        conn.tid = 102;
+        records.extend(conn.call(Flow::Received, &vec![b'.'; bytes], most));
+        records.push(small);
+        conn.tid = 103;
+        records.push(conn.data(Flow::Sent, OK));
+        let big = format!("POST /big {bytes} truncated | 200 5 whole bodylimit");
+        check(&records, &[WHOLE, &big]);
+    }
+}
+
 /// Whatever becomes of the records of a call on their way, and whatever they say of their place, no
 /// byte is told that was not there, and nothing breaks.
 #[test]
