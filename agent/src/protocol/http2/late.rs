@@ -30,6 +30,8 @@ pub struct Came {
     pub bytes: Vec<u8>,
     /// So many bytes passed instead that are not there.
     pub left_out: u64,
+    /// Whether nobody saw them; else they were left out on purpose.
+    pub lost: bool,
 }
 
 /// A search in both flows, numbered 0 and 1.
@@ -94,21 +96,22 @@ impl Late {
         }
     }
 
-    /// Bytes of a flow never came; nobody knows how many if `n` is absent.
-    pub fn gap(&mut self, flow: usize, time: Ktime, n: Option<u64>) {
-        match n {
-            Some(left_out) => self.keep(Came {
-                flow,
-                time,
-                first: false,
-                bytes: Vec::new(),
-                left_out,
-            }),
-            None => {
-                self.kept.clear();
-                self.kept_bytes = 0;
-            }
-        }
+    /// Bytes of a flow passed that are not there.
+    pub fn pass(&mut self, came: Came) {
+        let (flow, left_out) = (came.flow, came.left_out);
+        self.keep(came);
+        self.miss(flow, Some(left_out));
+    }
+
+    /// Bytes of a flow never came, nobody knows how many.
+    pub fn lose(&mut self, flow: usize) {
+        self.kept.clear();
+        self.kept_bytes = 0;
+        self.miss(flow, None);
+    }
+
+    /// So many bytes of a flow are not there; nobody knows how many if `n` is absent.
+    fn miss(&mut self, flow: usize, n: Option<u64>) {
         let Some(parser) = self.flows.get_mut(flow) else {
             return;
         };

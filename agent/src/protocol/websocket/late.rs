@@ -86,6 +86,13 @@ impl Late {
         }
     }
 
+    /// So many bytes of a flow were left out on purpose.
+    pub fn skip(&mut self, flow: usize, n: u64) {
+        if let Some(flow) = self.flows.get_mut(flow) {
+            flow.skip(n);
+        }
+    }
+
     /// What it keeps of each flow, from where a frame begins.
     #[must_use]
     pub fn take(self) -> [Kept; 2] {

@@ -46,6 +46,8 @@ pub struct Kept {
     pub front: Vec<u8>,
     /// How many are left out.
     pub left_out: u64,
+    /// How many of these nobody saw.
+    pub lost: u64,
     /// Those behind.
     pub rest: Vec<u8>,
 }
@@ -83,7 +85,13 @@ impl Seek {
     /// Bytes never came, nobody knows how many if `n` is absent.
     pub(super) fn gap(&mut self, n: Option<u64>) {
         self.tracks
-            .retain_mut(|track| n.is_some_and(|n| track.gap(n)));
+            .retain_mut(|track| n.is_some_and(|n| track.pass(n, n)));
+        self.is_proven &= !self.tracks.is_empty();
+    }
+
+    /// So many bytes were left out on purpose.
+    pub(super) fn skip(&mut self, n: u64) {
+        self.tracks.retain_mut(|track| track.pass(n, 0));
         self.is_proven &= !self.tracks.is_empty();
     }
 
@@ -128,28 +136,46 @@ impl Seek {
             return;
         }
         if self.tracks.len() >= TRACKS_MAX {
-            // Of those that have least, the oldest.
+            // Of those that have least, the oldest; unless it may well be one, and has more.
             let least = self.tracks.iter().enumerate();
-            if let Some((at, _)) = least.min_by_key(|(_, track)| track.proof()) {
-                self.tracks.remove(at);
+            let least = least.min_by_key(|(_, track)| track.proof());
+            let Some((at, proof)) = least.map(|(at, track)| (at, track.proof())) else {
+                return;
+            };
+            if proof >= LIKELY && proof > track.proof() {
+                return;
             }
+            self.tracks.remove(at);
         }
         self.tracks.push(track);
     }
 
     /// Looks for frames that follow on each other in the middle of `bytes`.
     fn look_inside(&mut self, bytes: &[u8], sought: Sought) {
-        let mut rest = bytes;
-        while let Some((_, behind)) = rest.split_first() {
-            rest = behind;
-            let header = Header::read(rest);
-            if header.is_some() && chain(rest, sought) >= CHAIN {
-                return self.begin(rest, false, sought);
+        // Where the next header of each that was found stands: it is no beginning of another.
+        let mut due = Vec::new();
+        let mut at = 0;
+        while let Some((_, rest)) = bytes.get(at..).and_then(<[u8]>::split_first) {
+            at += 1;
+            let Some(header) = Header::read(rest) else {
+                continue;
+            };
+            let length = usize::try_from(header.length).unwrap_or(usize::MAX);
+            let end = (at + header.bytes).saturating_add(length);
+            if let Some(next) = due.iter_mut().find(|next| **next == at) {
+                *next = end;
+            } else if chain(rest, sought) >= CHAIN {
+                self.begin(rest, false, sought);
+                due.push(end);
+                if due.len() == TRACKS_MAX {
+                    return;
+                }
             }
         }
     }
 
-    /// Of those that have come to the same place the oldest stays.
+    /// Of those that have come to the same place the oldest stays, even if less speaks for it: the other
+    /// may be a payload within it that somebody made of frames.
     fn join(&mut self) {
         let mut at = 1;
         while let Some(track) = self.tracks.get(at) {
@@ -179,5 +205,61 @@ impl Seek {
         self.tracks.swap(0, at);
         self.tracks.truncate(1);
         self.is_proven = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Seek, Sought};
+
+    const ANY: Sought = Sought {
+        masked: None,
+        compressed: true,
+    };
+
+    const SMALL: &[u8] = b"\x81\x03abc";
+
+    /// A header that announces a payload of so many bytes.
+    fn long(bytes: u16) -> Vec<u8> {
+        [&[0x82, 126][..], &bytes.to_be_bytes()].concat()
+    }
+
+    #[test]
+    fn one_that_may_well_be_is_not_given_up_for_a_newcomer() {
+        let mut seek = Seek::default();
+        // Each within the payload of those before, and longer.
+        for bytes in [1000, 20_000, 30_000, 40_000] {
+            let begin = [SMALL, SMALL, &long(bytes)].concat();
+            seek.walk(&begin, true, ANY);
+        }
+        seek.walk(&[&long(60_000)[..], &[b'.'; 46]].concat(), true, ANY);
+        // So much of the first one's payload is left.
+        let passed = 3 * (2 * SMALL.len() + 4) + 50;
+        seek.walk(&vec![b'.'; 1000 - passed], false, ANY);
+        for _ in 0..2 {
+            assert_eq!(seek.proven(), None);
+            seek.walk(SMALL, true, ANY);
+        }
+        assert_eq!(seek.proven(), Some(false));
+        assert!(seek.into_kept().front.starts_with(SMALL));
+    }
+
+    #[test]
+    fn frames_behind_what_only_looks_like_them_are_found_too() {
+        // Three headers in a payload that was joined in its middle, the last of a long one.
+        let like = [b"...", SMALL, SMALL, &long(50_000)].concat();
+        let mut seek = Seek::default();
+        seek.walk(
+            &[&like[..], &[b'.'; 20], &SMALL.repeat(4)].concat(),
+            false,
+            ANY,
+        );
+        let mut transfers = 0;
+        while seek.proven().is_none() {
+            seek.walk(SMALL, true, ANY);
+            transfers += 1;
+            assert!(transfers < 10);
+        }
+        assert_eq!(seek.into_kept().front, SMALL.repeat(4 + transfers));
     }
 }

@@ -6,7 +6,7 @@ use super::{Prefix, Stage, asked};
 use crate::clock::Ktime;
 use crate::protocol::http2::{Came, Late as LateHttp2};
 use crate::protocol::websocket::{Kept, Late};
-use crate::stream::{Books, Consumer, Piece};
+use crate::stream::{Books, Consumer, GapReason, Piece};
 use crate::telemetry::{Counter, Counters};
 
 /// The flows in the order in which a search numbers them.
@@ -28,6 +28,8 @@ pub(super) struct Search {
     http2: Option<Box<LateHttp2>>,
     /// Bytes of each flow that were given to it, and are counted once it is over.
     given: [u64; 2],
+    /// Why bytes of each flow were last lost.
+    why: [Option<GapReason>; 2],
     /// Whether the first that was heard of the conn was just such a frame: for that alone the kernel
     /// asked.
     for_a_frame: Option<bool>,
@@ -66,6 +68,7 @@ impl Search {
                 first,
                 bytes: bytes.to_vec(),
                 left_out: 0,
+                lost: false,
             })
         } else {
             let late = self.late.get_or_insert_default();
@@ -99,13 +102,46 @@ impl Search {
             || http2.is_some_and(|http2| http2.is_inside(flow))
     }
 
-    /// Bytes of a flow never came; nobody knows how many if `n` is absent.
-    fn gap(&mut self, flow: Flow, time: Ktime, n: Option<u64>) {
-        if let Some(late) = &mut self.late {
-            late.gap(number(flow), n);
+    /// Bytes of a flow passed that are not there: how many, and if nobody saw them, why.
+    fn pass(&mut self, flow: Flow, time: Ktime, n: u64, lost: Option<GapReason>) {
+        let flow = number(flow);
+        if let (Some(why), Some(_)) = (self.why.get_mut(flow), lost) {
+            *why = lost;
+        }
+        match (&mut self.late, lost) {
+            (Some(late), Some(_)) => late.gap(flow, Some(n)),
+            (Some(late), None) => late.skip(flow, n),
+            (None, _) => {}
         }
         if let Some(http2) = &mut self.http2 {
-            http2.gap(number(flow), time, n);
+            http2.pass(Came {
+                flow,
+                time,
+                first: false,
+                bytes: Vec::new(),
+                left_out: n,
+                lost: lost.is_some(),
+            });
+        }
+    }
+
+    /// Bytes of a flow never came, nobody knows how many.
+    fn lose(&mut self, flow: Flow) {
+        if let Some(late) = &mut self.late {
+            late.gap(number(flow), None);
+        }
+        if let Some(http2) = &mut self.http2 {
+            http2.lose(number(flow));
+        }
+    }
+
+    /// What stands for `n` bytes of a flow that are not there.
+    fn absent(&self, flow: usize, n: u64, lost: bool) -> Piece<'static> {
+        let why = self.why.get(flow).copied().flatten();
+        if lost {
+            Piece::Gap(n, why.unwrap_or(GapReason::UnseenPath))
+        } else {
+            Piece::Skip(n)
         }
     }
 
@@ -194,7 +230,10 @@ impl<C: Consumer> Stage<C> {
         let mut kept_bytes = 0;
         for (flow, kept) in FLOWS.into_iter().zip(websocket.into_iter().flatten()) {
             kept_bytes += (kept.front.len() + kept.rest.len()) as u64;
-            self.take_kept(flow, time, &kept, context, counters);
+            let absent = |n, lost| search.absent(number(flow), n, lost);
+            let skipped = absent(kept.left_out.saturating_sub(kept.lost), false);
+            let lost = absent(kept.lost, true);
+            self.take_kept(flow, time, &kept, [skipped, lost], context, counters);
         }
         for came in http2.into_iter().flatten() {
             kept_bytes += came.bytes.len() as u64;
@@ -203,7 +242,7 @@ impl<C: Consumer> Stage<C> {
             };
             let piece = match came.left_out {
                 0 => Piece::Bytes(&came.bytes),
-                n => Piece::Skip(n),
+                n => search.absent(came.flow, n, came.lost),
             };
             self.take(*flow, came.time, came.first, piece, context, counters);
         }
@@ -234,26 +273,30 @@ impl<C: Consumer> Stage<C> {
             return self.take(flow, time, false, piece, context, counters);
         };
         match piece {
-            Piece::Skip(n) | Piece::Gap(n, _) => undecided.search.gap(flow, time, Some(n)),
-            Piece::Lost(_) | Piece::End(_) => undecided.search.gap(flow, time, None),
+            Piece::Skip(n) => undecided.search.pass(flow, time, n, None),
+            Piece::Gap(n, why) => undecided.search.pass(flow, time, n, Some(why)),
+            Piece::Lost(_) | Piece::End(_) => undecided.search.lose(flow),
             Piece::Bytes(_) => {}
         }
     }
 
-    /// Takes what a search kept of a flow.
+    /// Takes what a search kept of a flow, of which `absent` stands for what is left out.
     fn take_kept(
         &mut self,
         flow: Flow,
         time: Ktime,
         kept: &Kept,
+        absent: [Piece<'_>; 2],
         context: &mut C::Context,
         counters: &mut Counters,
     ) {
         let front = Piece::Bytes(&kept.front);
         self.take(flow, time, true, front, context, counters);
         if kept.left_out > 0 {
-            let left_out = Piece::Skip(kept.left_out);
-            self.take(flow, time, false, left_out, context, counters);
+            let is_some = |piece: &Piece<'_>| !matches!(piece, Piece::Skip(0) | Piece::Gap(0, _));
+            for piece in absent.into_iter().filter(is_some) {
+                self.take(flow, time, false, piece, context, counters);
+            }
             let rest = Piece::Bytes(&kept.rest);
             self.take(flow, time, false, rest, context, counters);
         }

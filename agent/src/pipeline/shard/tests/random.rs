@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use eaves_common::{EndReason, Flow, Missing};
 use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed};
 
 use super::run;
 use crate::capture::ConnBuilder;
@@ -24,6 +25,15 @@ impl Dice {
 
     pub(super) fn one_in(&mut self, n: u64) -> bool {
         self.roll(n) == 0
+    }
+}
+
+/// So many cases of a property, the same each time.
+pub(super) fn fixed(cases: u32) -> Config {
+    Config {
+        cases,
+        rng_seed: RngSeed::Fixed(7),
+        ..Config::default()
     }
 }
 

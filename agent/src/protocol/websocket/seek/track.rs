@@ -20,6 +20,8 @@ pub(super) struct Track {
     /// All from where a frame begins, but what is left out behind the header of the first.
     kept: Vec<u8>,
     left_out: u64,
+    /// How many of these nobody saw.
+    lost: u64,
     /// Where in it the last header begins, and its length; none was read yet if that is 0.
     last: usize,
     last_bytes: usize,
@@ -70,6 +72,7 @@ impl Track {
         Kept {
             front: self.kept,
             left_out: self.left_out,
+            lost: self.lost,
             rest,
         }
     }
@@ -110,8 +113,9 @@ impl Track {
         true
     }
 
-    /// The next `n` bytes never came; whether all of them are of a payload.
-    pub(super) fn gap(&mut self, n: u64) -> bool {
+    /// The next `n` bytes are not there, `lost` of them because nobody saw them; whether all of them are of
+    /// a payload.
+    pub(super) fn pass(&mut self, n: u64, lost: u64) -> bool {
         if n > self.ahead {
             return false;
         }
@@ -120,6 +124,7 @@ impl Track {
         }
         self.ahead -= n;
         self.leave_out(n);
+        self.lost = self.lost.saturating_add(lost);
         true
     }
 
@@ -131,7 +136,7 @@ impl Track {
         let (is_first, mut at) = (self.last_bytes == 0, at);
         if self.left_out > 0 || self.kept.len() > KEPT_MAX_BYTES {
             self.kept.drain(..at);
-            (at, self.left_out) = (0, 0);
+            (at, self.left_out, self.lost) = (0, 0, 0);
         }
         (self.last, self.last_bytes) = (at, header.bytes);
         (self.partial, self.ahead) = (0, header.length);

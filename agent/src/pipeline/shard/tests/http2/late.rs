@@ -2,10 +2,10 @@
 
 use eaves_common::{EndReason, Flow, Missing};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngSeed};
 
 use super::super::inside::websocket::late::{PLAIN, framed};
 use super::super::inside::websocket::{TAKEOVER, Ways, recorded, socket};
+use super::super::random::fixed;
 use super::super::{Options, Outcome, Shard, run};
 use super::made::frame;
 use crate::capture::ConnBuilder;
@@ -165,12 +165,7 @@ fn noise() -> impl Strategy<Value = Ways<Flow>> {
 
 #[test]
 fn other_streams_are_none() {
-    let config = Config {
-        cases: 500,
-        rng_seed: RngSeed::Fixed(7),
-        ..Config::default()
-    };
-    proptest!(config, |(ways in noise())| {
+    proptest!(fixed(500), |(ways in noise())| {
         for beside in [Beside::Nothing, Beside::Requests] {
             for exchange in told(&ways, beside, 1 << 20) {
                 prop_assert!(exchange.known.spoken.websocket.is_none());

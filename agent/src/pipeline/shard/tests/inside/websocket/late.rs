@@ -2,9 +2,9 @@
 
 use eaves_common::{EndReason, Flow, Missing};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngSeed};
 
-use super::super::super::{line, random::Dice};
+use super::super::super::line;
+use super::super::super::random::{Dice, fixed};
 use super::super::{Options, Outcome, Shard, run};
 use super::{TAKEOVER, Ways, recorded, socket};
 use crate::capture::ConnBuilder;
@@ -205,9 +205,9 @@ fn a_payload_set_aside_goes_on_where_the_search_stands() {
     }
 }
 
-/// What is heard first, once heads come, of a conn that was joined late by `transfers`.
+/// What is heard first of so many, once heads come, of a conn that was joined late by `transfers`.
 #[track_caller]
-fn heard_after(transfers: &[Vec<u8>], heads: &[&[u8]]) -> Exchange {
+fn heard_after(transfers: &[Vec<u8>], heads: &[&[u8]], count: usize) -> Exchange {
     let mut conn = ConnBuilder::tcp(1);
     let mut records = vec![conn.open()];
     records.extend(transfers.iter().map(|one| conn.data(Flow::Received, one)));
@@ -219,7 +219,7 @@ fn heard_after(transfers: &[Vec<u8>], heads: &[&[u8]]) -> Exchange {
             .iter()
             .any(|word| matches!(word, Word::NotHttp { .. }))
     );
-    assert_eq!(out.exchanges.len(), heads.len());
+    assert_eq!(out.exchanges.len(), count);
     out.exchanges.remove(0)
 }
 
@@ -240,25 +240,20 @@ fn bodies_of_http_are_no_frames_and_its_next_head_is_heard() {
         let front = [0, 0, 3, 1, 5, 0, 0, 0, stream];
         [&front[..], b"\x82\x84\x86"].concat()
     });
-    let exchange = heard_after(&data, &heads.each_ref().map(Vec::as_slice));
+    let exchange = heard_after(&data, &heads.each_ref().map(Vec::as_slice), 3);
     assert_eq!(exchange.stream, Some(3));
     assert!(exchange.known.spoken.websocket.is_none());
     for at in [0, 1, 9] {
         let mut upload: Vec<_> = (0..40).map(|_| body(b"\xfe")).collect();
         upload[at][..2].copy_from_slice(b"\0\x33");
-        let exchange = heard_after(&upload, &[b"GET /next HTTP/1.1\r\n\r\n"]);
+        let exchange = heard_after(&upload, &[b"GET /next HTTP/1.1\r\n\r\n"], 1);
         assert_eq!(line(&exchange), "GET /next 0 whole | - none");
     }
 }
 
 #[test]
 fn noise_is_none_and_is_given_up() {
-    let config = Config {
-        cases: 1000,
-        rng_seed: RngSeed::Fixed(7),
-        ..Config::default()
-    };
-    proptest!(config, |(ways in noise())| {
+    proptest!(fixed(1000), |(ways in noise())| {
         if let Some(exchange) = joined(&ways, 0, 0, false) {
             prop_assert!(exchange.known.spoken.websocket.is_none());
         }
@@ -404,6 +399,67 @@ fn a_flow_of_which_transfers_never_begin_with_a_frame_proves_one_too() {
             assert!(texts.contains(&text), "{text}");
         }
     }
+}
+
+#[test]
+fn what_was_lost_before_it_was_found_is_told_as_a_gap() {
+    for (missing, expected) in [
+        (
+            Missing::Fault,
+            "- joinedlate | - joinedlate bodylimit readfault",
+        ),
+        (
+            Missing::UnseenPath,
+            "- joinedlate | - joinedlate bodylimit unseenpath",
+        ),
+        (Missing::Limit, "- joinedlate | - joinedlate bodylimit"),
+        (Missing::Skipped, "- joinedlate | - joinedlate bodylimit"),
+    ] {
+        let mut conn = ConnBuilder::tcp(1);
+        let mut records = vec![conn.open()];
+        for _ in 0..4 {
+            records.push(conn.data(Flow::Sent, &framed(0x81, To::Client, b"one")));
+        }
+        let (header, payload) = long(7, 100_000);
+        let all = [header, payload].concat();
+        records.push(conn.part(Flow::Sent, &all[..1000], all.len() as u64, missing));
+        for _ in 0..4 {
+            records.push(conn.data(Flow::Received, &framed(0x81, To::Server, b"more")));
+        }
+        records.push(conn.data(Flow::Sent, &framed(0x81, To::Client, b"over")));
+        records.push(conn.end(EndReason::Closed));
+        let (out, _) = run(&records);
+        let exchange = &out.exchanges[0];
+        assert_eq!(line(exchange), expected, "{missing:?}");
+        let lost = match missing {
+            Missing::Limit | Missing::Skipped => 0,
+            _ => all.len() as u64 - 1000,
+        };
+        assert_eq!(exchange.missing_bytes, lost, "{missing:?}");
+        let samples = socket(exchange).samples.iter();
+        let ours: Vec<_> = samples.filter(|one| one.to == To::Client).collect();
+        assert_eq!(ours.last().unwrap().content, b"over");
+        assert!(ours.iter().any(|one| one.bytes == Some(100_000)));
+    }
+}
+
+#[test]
+fn a_request_of_http_on_a_conn_heard_for_a_frame_is_heard_however_it_comes() {
+    for parts in [
+        &[&b"GET /next HTTP/1.1\r\n\r\n"[..]][..],
+        &[b"GET /ne", b"xt HTTP/1.1\r\nHost: x\r\n\r\n"],
+        &[b"GET /next HTTP/1.1", b"\r\n\r\n"],
+        &[b"\r\nGET /next HTTP/1.1\r\n\r\n"],
+        &[b"\r\n", b"GET /next HTTP/1.1\r\n\r\n"],
+        &[b"\r\nGET /ne", b"xt HTTP/1.1\r\n\r\n"],
+    ] {
+        let exchange = heard_after(&[framed(0x81, To::Server, b"word")], parts, 1);
+        assert_eq!(line(&exchange), "GET /next 0 whole | - none", "{parts:?}");
+    }
+    let long = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(400));
+    let parts = [&long.as_bytes()[..100], &long.as_bytes()[100..]];
+    let exchange = heard_after(&[framed(0x81, To::Server, b"word")], &parts, 1);
+    assert!(line(&exchange).starts_with("GET /aaa"));
 }
 
 #[test]
