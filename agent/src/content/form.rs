@@ -10,6 +10,9 @@ use super::nest;
 use super::place::Place;
 use super::walk::{Source, Value, Walk};
 
+/// Bytes of a pair that are looked at one by one for its `=`.
+const SHORT_NAME: usize = 12;
+
 /// How pairs are read.
 #[derive(Clone, Copy)]
 pub(super) struct Style {
@@ -90,7 +93,7 @@ pub(super) fn pair<'a>(
         return;
     }
     let pair = source.get(range.clone());
-    let equals = memchr(b'=', pair).unwrap_or(pair.len());
+    let equals = name_len(pair);
     let name_to = range.start + equals;
     let name = walk.name(
         parent,
@@ -103,6 +106,13 @@ pub(super) fn pair<'a>(
     let is_cut = source.is_cut && range.end == source.bytes.len();
     let value = Value::text(name, style.place, style.coding).cut(is_cut);
     walk.add(&source, value_from..range.end, value);
+}
+
+/// Bytes in front of the `=` of a pair. Names are short.
+#[inline]
+fn name_len(pair: &[u8]) -> usize {
+    let near = pair.iter().take(SHORT_NAME).position(|byte| *byte == b'=');
+    near.or_else(|| memchr(b'=', pair)).unwrap_or(pair.len())
 }
 
 /// The value of a Cookie field (RFC 6265 §4.2.1).

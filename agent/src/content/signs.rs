@@ -62,7 +62,7 @@ impl Signs {
             signs = signs.or(Self::of_eight(eight));
         }
         for byte in bytes.iter().take(SHORT).skip(at) {
-            let one = of_byte(*byte);
+            let one = Self::of_byte(*byte);
             if one.may_have(Self::STOP) {
                 break;
             }
@@ -80,7 +80,7 @@ impl Signs {
 
     #[inline]
     pub(super) fn of_each(bytes: &[u8]) -> Self {
-        let signs = |signs: Self, byte: &u8| signs.or(of_byte(*byte));
+        let signs = |signs: Self, byte: &u8| signs.or(Self::of_byte(*byte));
         bytes.iter().fold(Self::NONE, signs)
     }
 
@@ -95,6 +95,20 @@ impl Signs {
         signs
     }
 
+    /// What `byte` is.
+    #[inline]
+    pub(super) fn of_byte(byte: u8) -> Self {
+        let signs = OF_BYTES.get(usize::from(byte));
+        signs.copied().unwrap_or(Self::ANY)
+    }
+
+    /// These, but for `other`.
+    #[inline]
+    pub(super) const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    #[inline]
     pub(super) const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
@@ -105,14 +119,6 @@ impl Signs {
     pub const fn may_have(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
-}
-
-#[inline]
-fn of_byte(byte: u8) -> Signs {
-    OF_BYTES
-        .get(usize::from(byte))
-        .copied()
-        .unwrap_or(Signs::ANY)
 }
 
 static OF_BYTES: [Signs; 256] = {

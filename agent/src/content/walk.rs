@@ -6,10 +6,10 @@ use super::arena::{
     At, Bytes, Entry, Loose, MOST_PARTS, MOST_TEXT, NONE, NameEntry, Parts, REQUEST_FIELD,
     RESPONSE_FIELD, Step,
 };
-use super::coding::Coding;
+use super::coding::{self, Coding};
 use super::layer::{Layer, Layers};
 use super::place::{Container, Kind, Place, Side};
-use super::signs::Signs;
+use super::signs::{SHORT, Signs};
 use super::{body, form, nest, target};
 use crate::memo::Number;
 
@@ -437,6 +437,17 @@ impl<'p, 'a> Walk<'p, 'a> {
     /// The value of `raw`, which lies at `at` and has `signs`: itself, if nothing in it is coded.
     #[inline]
     fn decoded(&mut self, raw: &[u8], at: At<'a>, signs: Signs) -> (Bytes<'a>, Layers, Signs) {
+        if at.coding == Coding::Form && raw.len() <= SHORT && !signs.may_have(Signs::CODING) {
+            let text = &mut self.parts.text;
+            let (start, len) = (text.len() as u32, raw.len() as u32);
+            coding::spaced(raw, text);
+            let layers = Layers::NONE.with(Layer::Plus);
+            return (
+                Bytes::Text { start, len },
+                layers,
+                signs.without(Signs::PLUS),
+            );
+        }
         if at.coding.touches(raw) {
             let (text, layers) = self.decode(raw, at);
             return (text, layers, Signs::of(self.parts.get(text)));

@@ -21,9 +21,6 @@ pub(super) use base64::{
 /// Longest name whose bytes are looked at one by one.
 const SHORT_NAME: usize = 16;
 
-/// Longest value that is decoded byte by byte.
-const SHORT: usize = 64;
-
 /// A coding of a value's bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Coding {
@@ -128,58 +125,57 @@ impl Coding {
 
     /// Appends the value of `raw` to `out`; the layers that were found, each once.
     pub(super) fn decode(self, raw: &[u8], out: &mut Vec<u8>) -> Layers {
-        if raw.len() <= SHORT && matches!(self, Self::Form | Self::Percent) {
-            return self.decode_short(raw, out);
+        if matches!(self, Self::Form | Self::Percent) {
+            return self.decode_percent(raw, out);
         }
-        let mut layers = Layers::NONE;
+        let mut found = Layers::NONE;
         let mut last = None;
         self.each(raw, |plain, unit| {
             out.extend_from_slice(plain);
             if let Some(unit) = unit {
                 out.extend_from_slice(unit.out.get(..unit.len).unwrap_or_default());
-                if last != Some(unit.layer) && !layers.contains(unit.layer) {
-                    layers = layers.with(unit.layer);
+                if last != Some(unit.layer) && !found.contains(unit.layer) {
+                    found = found.with(unit.layer);
                 }
                 last = Some(unit.layer);
             }
             true
         });
-        layers
+        found
     }
 
-    /// The same for a short one of a form or a path, byte by byte: it may have many units.
-    fn decode_short(self, raw: &[u8], out: &mut Vec<u8>) -> Layers {
-        out.reserve(raw.len() * 2);
-        let mut layers = Layers::NONE;
-        let mut last = None;
+    /// The same of a form or a path: run by run between the `%`, since a text has a `+` for each space.
+    fn decode_percent(self, raw: &[u8], out: &mut Vec<u8>) -> Layers {
+        let mut found = Layers::NONE;
         let mut add = |layer| {
-            if last != Some(layer) && !layers.contains(layer) {
-                layers = layers.with(layer);
+            if !found.contains(layer) {
+                found = found.with(layer);
             }
-            last = Some(layer);
         };
-        let mut at = 0;
-        while let Some(byte) = raw.get(at) {
-            let unit = match byte {
-                b'+' if self == Self::Form => {
-                    out.push(b' ');
-                    at += 1;
-                    add(Layer::Plus);
-                    continue;
-                }
-                b'%' => raw.get(at..).and_then(percent::unit),
-                _ => None,
-            };
-            if let Some(unit) = unit {
-                out.extend(unit.out.iter().take(unit.len));
-                at += unit.consumed;
-                add(unit.layer);
-            } else {
-                out.push(*byte);
-                at += 1;
+        let (mut from, mut searched) = (0, 0);
+        loop {
+            let behind = raw.get(searched..).unwrap_or_default();
+            let at = memchr(b'%', behind).map_or(raw.len(), |at| searched + at);
+            let unit = raw.get(at..).and_then(percent::unit);
+            if unit.is_none() && at < raw.len() {
+                searched = at + 1;
+                continue;
             }
+            let plain = raw.get(from..at).unwrap_or_default();
+            if self == Self::Form && plain.contains(&b'+') {
+                spaced(plain, out);
+                add(Layer::Plus);
+            } else {
+                out.extend_from_slice(plain);
+            }
+            let Some(unit) = unit else {
+                return found;
+            };
+            out.extend_from_slice(unit.out.get(..unit.len).unwrap_or_default());
+            add(unit.layer);
+            from = at + unit.consumed;
+            searched = from;
         }
-        layers
     }
 
     /// The bytes of `raw` that `range` of its value comes from.
@@ -237,6 +233,13 @@ impl Coding {
     }
 }
 
+/// Appends `raw` with a space for each `+`: the value of a form that has no other coding.
+#[inline]
+pub(super) fn spaced(raw: &[u8], out: &mut Vec<u8>) {
+    let space = |byte: &u8| if *byte == b'+' { b' ' } else { *byte };
+    out.extend(raw.iter().map(space));
+}
+
 /// The number that hex digits spell; `None` if one of them is none.
 fn hex(digits: &[u8]) -> Option<u32> {
     let digit = |value: u32, byte: &u8| {
@@ -251,7 +254,7 @@ fn hex(digits: &[u8]) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Coding, SHORT, Signs};
+    use super::{Coding, Signs};
     use proptest::prelude::*;
 
     /// Checks the value, and that every place in it is found again.
@@ -348,16 +351,24 @@ mod tests {
 
     proptest! {
         #[test]
-        fn short_values_are_decoded_as_long_ones(
+        fn runs_are_decoded_as_each_of_their_units(
             raw in "(%[0-9a-fA-F]{2}|%[uU][0-9a-f]{4}|%|[a+u4]){0,12}",
         ) {
             for coding in [Coding::Percent, Coding::Form] {
-                let (mut short, mut long) = (Vec::new(), Vec::new());
-                let layers = coding.decode(raw.as_bytes(), &mut short);
-                let pad = "x".repeat(SHORT + 1);
-                let others = coding.decode(format!("{raw}{pad}").as_bytes(), &mut long);
-                long.truncate(long.len() - pad.len());
-                prop_assert_eq!((short, layers), (long, others));
+                let (mut expected, mut layers) = (Vec::new(), super::Layers::NONE);
+                coding.each(raw.as_bytes(), |plain, unit| {
+                    expected.extend_from_slice(plain);
+                    if let Some(unit) = unit {
+                        expected.extend_from_slice(&unit.out[..unit.len]);
+                        if !layers.contains(unit.layer) {
+                            layers = layers.with(unit.layer);
+                        }
+                    }
+                    true
+                });
+                let mut out = Vec::new();
+                prop_assert_eq!(coding.decode(raw.as_bytes(), &mut out), layers);
+                prop_assert_eq!(out, expected);
             }
         }
 
