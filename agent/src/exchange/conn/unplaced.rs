@@ -13,6 +13,8 @@ use crate::exchange::Exchange;
 /// Nanoseconds for which it waits. Of a library that works on memory no socket ever shows: what it
 /// tells comes so much later once a session.
 const WAIT_NS: u64 = 200_000_000;
+/// Most bytes of a conn that wait: some dozen answers of a hundred streams.
+const WAIT_BYTES: usize = 256 * 1024;
 
 /// What waits.
 #[derive(Debug, Default)]
@@ -72,7 +74,7 @@ impl Conn {
         unplaced.bytes += new.iter().map(Exchange::held_bytes).sum::<usize>();
         unplaced.held.extend(new);
         let placed = self.info.open.transport.is_some();
-        let full = unplaced.bytes > books.context.options.early_bytes;
+        let full = unplaced.bytes > WAIT_BYTES;
         unplaced.given_up |= placed || full || self.over;
         if !unplaced.given_up {
             if !unplaced.held.is_empty() {
