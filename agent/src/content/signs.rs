@@ -21,6 +21,8 @@ impl Signs {
     pub const PAIR: Self = Self(1 << 2);
     /// One of a coding, or a byte that is no ASCII.
     pub const CODING: Self = Self(1 << 3);
+    /// Any of those: without one nothing begins in a short value.
+    pub const TELLING: Self = Self::DIGIT.or(Self::AT).or(Self::PAIR).or(Self::CODING);
     /// One without which a short value holds no other values.
     pub(super) const WITHIN: Self = Self(1 << 4);
     /// `+`.
@@ -43,7 +45,13 @@ impl Signs {
             signs = signs.or(Self::of_eight(eight));
             rest = rest.get(8..).unwrap_or_default();
         }
-        signs.or(Self::of_each(rest))
+        // Those looked at twice do no harm.
+        match value.len().checked_sub(8).and_then(|at| value.get(at..)) {
+            Some(last) if !rest.is_empty() => {
+                signs.or(Eight::first(last).map_or(Self::ANY, Self::of_eight))
+            }
+            _ => signs.or(Self::of_each(rest)),
+        }
     }
 
     /// Where the first quote or backslash is, and what stands in front of it, if that is short; else how

@@ -10,7 +10,7 @@ use super::known::{Known, Seen};
 use super::masked::stand_in;
 use super::names::{Meanings, Means, holds};
 use super::rules::{Rule, Ruleset, Why};
-use super::shape::{self, Hit, SHORTEST, Text};
+use super::shape::{self, Hit, SHORTEST, SHORTEST_WORDS, Text};
 use super::told::{is_like, tell, told_name};
 use crate::content::{
     Container, Decoder, Kind, Layers, LooseText, Name, Part, Parts, Place, Side, Signs,
@@ -195,6 +195,7 @@ impl Marker {
             return String::from_utf8_lossy(text).into_owned();
         }
         let mut work = Work {
+            is_quick: is_quick(redactor, rules),
             redactor,
             rules,
             hits: &mut self.hits,
@@ -237,6 +238,7 @@ impl Marker {
         }
         self.known.of(redactor);
         let mut work = Work {
+            is_quick: is_quick(redactor, rules),
             redactor,
             rules,
             hits: &mut self.hits,
@@ -285,7 +287,28 @@ fn merge(found: &mut Vec<Found>) {
     });
 }
 
+/// Whether neither the configuration's rules nor its options ask for more than names and shapes.
+fn is_quick(redactor: &Redactor, rules: &Ruleset) -> bool {
+    !rules.says_something() && !redactor.pseudonymises_user() && !redactor.masks_addresses()
+}
+
+/// Whether nothing can be in a part by what it is and the bytes it has, if its name says nothing and
+/// nobody asks for more. Most values of JSON are such.
+#[inline]
+fn is_quiet(part: Part<'_, '_>) -> bool {
+    let is_below = |most| part.value().len() < most && !part.is_cut();
+    let is_bare = match part.kind() {
+        Kind::Word => true,
+        Kind::Number => is_below(SHORTEST),
+        Kind::Text => !part.signs().may_have(Signs::TELLING) && is_below(SHORTEST_WORDS),
+        Kind::Binary => false,
+    };
+    is_bare && !matches!(part.place(), Place::Header | Place::Cookie)
+}
+
 struct Work<'w> {
+    /// Nothing is looked for but by names and shapes, as they come.
+    is_quick: bool,
     redactor: &'w Redactor,
     rules: &'w Ruleset,
     hits: &'w mut Vec<Hit>,
@@ -315,13 +338,16 @@ impl Work<'_> {
         }
         let word = name.word();
         let mut said = Said::default();
+        let mut may_hold = false;
         if !word.is_empty() {
-            let is_header = !name.is_free();
+            let is_free = name.is_free();
+            let of = self.meanings.said(word, !is_free);
+            may_hold = is_free && of.may_hold;
             if self.rules.says_something() && self.rules.has_name(word) {
                 said.means = Some(Means::This(Secret::Secret));
                 said.why = Why::Configured;
-            } else if let Some(means) = self.meanings.of(word, is_header) {
-                said.means = Some(means);
+            } else if of.means.is_some() {
+                said.means = of.means;
                 said.why = Why::Name;
             }
             if self.rules.says_something() && self.rules.allows_name(word) {
@@ -341,17 +367,13 @@ impl Work<'_> {
             };
         }
         self.names.push(said);
-        let is_hidden = name.is_free() && self.name_is_sensitive(name);
+        let is_hidden = may_hold && self.name_is_sensitive(name);
         self.hidden.push(is_hidden);
     }
 
     /// Looks at a name by its shape: an e-mail address may be a key.
     fn name_is_sensitive(&mut self, name: Name<'_, '_>) -> bool {
         let word = name.word();
-        let may = |byte: &u8| byte.is_ascii_digit() || *byte == b'@';
-        if word.len() < SHORTEST || !word.iter().any(may) {
-            return false;
-        }
         self.scan(word, false);
         let mut is_sensitive = false;
         for at in 0..self.hits.len() {
@@ -371,6 +393,9 @@ impl Work<'_> {
     fn part(&mut self, parts: &Parts<'_>, at: usize, part: Part<'_, '_>) {
         let said = self.names.get(part.name_number());
         let said = said.copied().unwrap_or_default();
+        if self.is_quick && said.means.is_none() && is_quiet(part) {
+            return;
+        }
         match (said.seen, part.field()) {
             (Seen::Not, _) | (_, None) => {}
             (Seen::Nothing, Some(_)) => return,

@@ -1,5 +1,6 @@
 //! What a name says of its value.
 
+use super::shape::SHORTEST;
 use super::words::{LONGEST, Meant, meant};
 use crate::exchange::Secret;
 
@@ -58,7 +59,26 @@ pub(super) struct Meanings {
 #[derive(Clone, Copy, Debug, Default)]
 struct Remembered {
     key: Key,
-    means: Option<Means>,
+    said: Says,
+}
+
+/// What a name says, and what it may be.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Says {
+    /// Of its value.
+    pub(super) means: Option<Means>,
+    /// It may have something sensitive in it: a key may be a mail address.
+    pub(super) may_hold: bool,
+}
+
+impl Says {
+    fn by(name: &[u8], is_header: bool) -> Self {
+        let begins = |byte: &u8| byte.is_ascii_digit() || *byte == b'@';
+        Self {
+            means: meaning(name, is_header),
+            may_hold: name.len() >= SHORTEST && name.iter().any(begins),
+        }
+    }
 }
 
 /// A name that is remembered, in numbers that are compared faster than its bytes. With its length they
@@ -119,26 +139,31 @@ fn eight(name: &[u8], at: usize) -> Option<u64> {
 impl Meanings {
     /// What `name` says, see [`meaning`].
     pub(super) fn of(&mut self, name: &[u8], is_header: bool) -> Option<Means> {
+        self.said(name, is_header).means
+    }
+
+    /// The same, and whether something may be in the name.
+    pub(super) fn said(&mut self, name: &[u8], is_header: bool) -> Says {
         let Some(key) = Key::of(name, is_header) else {
-            return meaning(name, is_header);
+            return Says::by(name, is_header);
         };
         if self.names.is_empty() {
             self.names.resize(REMEMBERED / 2, Default::default());
         }
         let Some([first, second]) = self.names.get_mut(key.place()) else {
-            return meaning(name, is_header);
+            return Says::by(name, is_header);
         };
         if first.key != key {
             // What comes once does not put out what comes always.
             if second.key == key {
                 std::mem::swap(first, second);
             } else {
-                let means = meaning(name, is_header);
-                *second = Remembered { key, means };
-                return means;
+                let said = Says::by(name, is_header);
+                *second = Remembered { key, said };
+                return said;
             }
         }
-        first.means
+        first.said
     }
 }
 

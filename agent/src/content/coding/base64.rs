@@ -12,7 +12,9 @@ const TRIED: usize = 24;
 /// Whether `value` may well be base64 of text: long enough, of one alphabet, and its beginning
 /// decodes to something printable.
 pub(in crate::content) fn plausible(value: &[u8]) -> bool {
-    if value.len() < SHORTEST || is_uuid(value) {
+    // Of texts most end here.
+    let is_blank = |head: &[u8; SHORTEST]| head.iter().fold(false, |is, byte| is | (*byte == b' '));
+    if value.first_chunk().is_none_or(is_blank) || is_uuid(value) {
         return false;
     }
     let head = value.get(..TRIED.min(value.len() & !3)).unwrap_or_default();

@@ -112,7 +112,7 @@ const CLASSES: [Class; 256] = {
 };
 
 /// Shortest text that may hold what is neither a mail address nor a number: `Basic` and its pair.
-const SHORTEST_WORDS: usize = 14;
+pub(super) const SHORTEST_WORDS: usize = 14;
 
 /// Fewest digits of a number that is found, or of a word that is one.
 const FEWEST_DIGITS: usize = 6;
