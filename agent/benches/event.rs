@@ -75,6 +75,7 @@ fn half(head: Head, status: u16, body: &str, began: u64) -> Half {
         body: Body {
             content: body.into(),
             total_bytes: Some(body.len() as u64),
+            is_decoded: false,
         },
         trailers: None,
         began: Ktime(began),

@@ -81,6 +81,7 @@ pub fn half<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         header_bytes: 0,
         body: Body {
             total_bytes: Some(body.len() as u64),
+            is_decoded: false,
             content: body,
         },
         trailers: None,

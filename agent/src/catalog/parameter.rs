@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
-use crate::content::{self, Body, Message, Parts, Side};
+use crate::content::{self, Side};
 use crate::exchange::{Half, Novel, Novelty};
 
 /// Most parameters of one endpoint.
@@ -109,21 +109,7 @@ impl Parameters {
     /// Takes note of those in the body of `request`, by the names they lie in; an array's elements are
     /// one.
     pub(super) fn body(&mut self, request: &Half, novelty: &mut Novelty) {
-        let head = &request.head;
-        let coding = head.field("content-encoding");
-        let mut parts = Parts::new();
-        parts.take(Message {
-            side: Side::Request,
-            target: b"",
-            fields: [].into_iter(),
-            trailers: [].into_iter(),
-            body: Body {
-                content: &request.body.content,
-                media_type: head.field("content-type"),
-                is_whole: request.body.total_bytes == Some(request.body.content.len() as u64),
-                is_coded: coding.is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity")),
-            },
-        });
+        let parts = request.body_parts(Side::Request);
         let named = parts.iter().filter(|part| {
             !part.is_nested() && !part.is_cut() && part.kind() != content::Kind::Binary
         });

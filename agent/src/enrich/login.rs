@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::token::user;
-use crate::content::{Body, Kind, Message, Parts, Side};
+use crate::content::{Kind, Side};
 use crate::exchange::{Half, url};
 
 /// Names of the fields in which a response gives a token, without what joins their words.
@@ -59,31 +59,12 @@ const LED_BACK: &[&str] = &[
     "error", "fail", "denied", "invalid", "login", "signin", "sign_in",
 ];
 
-/// Takes apart the body of `half`.
-pub(super) fn parts(half: &Half, side: Side) -> Parts<'_> {
-    let mut parts = Parts::new();
-    let coding = half.head.field("content-encoding");
-    parts.take(Message {
-        side,
-        target: b"",
-        fields: [].into_iter(),
-        trailers: [].into_iter(),
-        body: Body {
-            content: &half.body.content,
-            media_type: half.head.field("content-type"),
-            is_whole: half.body.total_bytes == Some(half.body.content.len() as u64),
-            is_coded: coding.is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity")),
-        },
-    });
-    parts
-}
-
 /// The first of `fields` that the body of `request` has, its number and its value: who signs in.
 pub(super) fn name(request: &Half, fields: &[Box<str>]) -> Option<(usize, Arc<[u8]>)> {
     if request.body.content.is_empty() {
         return None;
     }
-    let parts = parts(request, Side::Request);
+    let parts = request.body_parts(Side::Request);
     let mut best: Option<(usize, Arc<[u8]>)> = None;
     for part in parts.iter().filter(|part| part.kind() == Kind::Text) {
         let Some(name) = part.name() else { continue };
@@ -129,7 +110,7 @@ pub(super) fn tokens_given(response: &Half, mut tell: impl FnMut(&[u8])) {
     if !content.trim_ascii_start().starts_with(b"{") {
         return;
     }
-    let parts = parts(response, Side::Response);
+    let parts = response.body_parts(Side::Response);
     for part in parts
         .iter()
         .filter(|part| part.kind() == Kind::Text && !part.is_nested())
@@ -158,8 +139,7 @@ pub(super) fn says_failed(response: &Half) -> Option<bool> {
     if response.body.content.is_empty() {
         return Some(false);
     }
-    let coding = response.head.field("content-encoding");
-    if coding.is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity")) {
+    if response.is_coded() {
         return None;
     }
     let content = &response.body.content;
@@ -173,7 +153,7 @@ pub(super) fn says_failed(response: &Half) -> Option<bool> {
     if !text.trim_ascii_start().starts_with(b"{") {
         return Some(false);
     }
-    let parts = parts(response, Side::Response);
+    let parts = response.body_parts(Side::Response);
     Some(parts.iter().any(|part| {
         let word = part.name().map_or(&b""[..], crate::content::Name::word);
         let value = part.value();

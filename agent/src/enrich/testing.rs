@@ -35,6 +35,7 @@ fn half(word: &str, target: &str, status: u16, fields: &[(&str, &str)], body: &[
         body: Body {
             content: body.to_vec(),
             total_bytes: Some(body.len() as u64),
+            is_decoded: false,
         },
         trailers: None,
         began: Ktime(1),

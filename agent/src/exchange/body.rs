@@ -114,6 +114,7 @@ impl Arrival {
             body: Body {
                 content: Vec::with_capacity(expected),
                 total_bytes: None,
+                is_decoded: false,
             },
             trailers: None,
             began,

@@ -78,24 +78,24 @@ pub(super) fn fill(
     let [request, response] = arrivals;
     if let Some(half) = &mut exchange.request {
         let most = options.request_body_bytes;
-        exchange.known.spoken.request_decoded = decode(half, request, most);
+        decode(half, request, most);
     }
     if let Some(half) = &mut exchange.response {
         let most = options.response_body_bytes;
-        exchange.known.spoken.response_decoded = decode(half, response, most);
+        decode(half, response, most);
     }
 }
 
-/// Takes content codings off a body; whether there are any that could be.
-fn decode(half: &mut Half, arrival: &mut Arrival, most: usize) -> bool {
+/// Takes content codings off a body, if there are any that can be.
+fn decode(half: &mut Half, arrival: &mut Arrival, most: usize) {
     if half.body.content.is_empty() {
-        return false;
+        return;
     }
     let Some(field) = half.head.field("content-encoding") else {
-        return false;
+        return;
     };
     let Some(decoded) = coding::decode(field, &half.body.content, most) else {
-        return false;
+        return;
     };
     if decoded.swells {
         arrival.anomalies.add(Anomaly::CodingSwells);
@@ -110,10 +110,10 @@ fn decode(half: &mut Half, arrival: &mut Arrival, most: usize) -> bool {
         Ended::Short | Ended::Whole => {}
     }
     if decoded.content.is_empty() && decoded.ended != Ended::Whole {
-        return false;
+        return;
     }
     half.body.content = decoded.content;
-    true
+    half.body.is_decoded = true;
 }
 
 /// The fields of the messages of a body, of those that are kept.

@@ -51,10 +51,12 @@ pub struct ConnInfo {
 /// A body as far as it was kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Body {
-    /// Its first bytes, after transfer coding, before content coding; up to the limit, and up to the first gap.
+    /// Its first bytes, after transfer coding; up to the limit, and up to the first gap.
     pub content: Vec<u8>,
-    /// Its whole length; `None` if a gap hid the framing.
+    /// Its whole length as sent; `None` if a gap hid the framing.
     pub total_bytes: Option<u64>,
+    /// Whether content codings were taken off what is kept.
+    pub is_decoded: bool,
 }
 
 impl From<GapReason> for Reason {

@@ -30,27 +30,58 @@ impl Exchange {
     }
 }
 
+impl Half {
+    /// Whether content codings lie over the body that could not be taken off, so that nothing can be
+    /// read in it.
+    #[must_use]
+    pub fn is_coded(&self) -> bool {
+        !self.body.is_decoded && self.head.field("content-encoding").is_some_and(codes)
+    }
+
+    /// The parts of the body alone.
+    #[must_use]
+    pub fn body_parts(&self, side: Side) -> Parts<'_> {
+        let mut parts = Parts::new();
+        let is_whole = self.body.total_bytes == Some(self.body.content.len() as u64);
+        parts.take(Message {
+            side,
+            target: b"",
+            fields: [].into_iter(),
+            trailers: [].into_iter(),
+            body: body(self, is_whole),
+        });
+        parts
+    }
+}
+
 fn message(
     side: Side,
     half: &Half,
     seen: Seen,
 ) -> Message<'_, impl Iterator<Item = (&[u8], &[u8])>> {
     let head = &half.head;
-    let (media_type, coding) = described(head);
-    // A content coding that is still named is still there.
-    let is_plain = |value: &[u8]| value.trim_ascii().eq_ignore_ascii_case(b"identity");
     Message {
         side,
         target: head.get(head.target),
         fields: fields(Some(head)),
         trailers: fields(half.trailers.as_deref()),
-        body: Body {
-            content: &half.body.content,
-            media_type,
-            is_whole: seen == Seen::Whole,
-            is_coded: coding.is_some_and(|value| !is_plain(value)),
-        },
+        body: body(half, seen == Seen::Whole),
     }
+}
+
+fn body(half: &Half, is_whole: bool) -> Body<'_> {
+    let (media_type, coding) = described(&half.head);
+    Body {
+        content: &half.body.content,
+        media_type,
+        is_whole,
+        is_coded: !half.body.is_decoded && coding.is_some_and(codes),
+    }
+}
+
+/// Whether the value of a Content-Encoding field names a coding.
+fn codes(field: &[u8]) -> bool {
+    !field.trim_ascii().eq_ignore_ascii_case(b"identity")
 }
 
 /// The first values of Content-Type and of Content-Encoding.

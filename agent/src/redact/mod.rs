@@ -199,19 +199,11 @@ fn user<'a>(exchange: &'a Exchange, masked: &'a Masked) -> Option<User<'a>> {
 
 /// Both messages, masked.
 fn http<'a>(exchange: &'a Exchange, masked: &'a Masked) -> Http<'a> {
-    let spoken = &exchange.known.spoken;
+    let (request, response) = (exchange.request.as_ref(), exchange.response.as_ref());
     Http {
         route: exchange.known.route.as_ref().map(|r| &*r.template),
-        request: exchange.request.as_ref().map(|m| {
-            let mut sealed = sealed_request(m, masked);
-            note_codings(&mut sealed.body, &m.head, spoken.request_decoded);
-            sealed
-        }),
-        response: exchange.response.as_ref().map(|m| {
-            let mut sealed = sealed_response(m, masked);
-            note_codings(&mut sealed.body, &m.head, spoken.response_decoded);
-            sealed
-        }),
+        request: request.map(|request| sealed_request(request, masked)),
+        response: response.map(|response| sealed_response(response, masked)),
     }
 }
 
@@ -374,16 +366,6 @@ fn sealed_response<'a>(message: &'a Half, masked: &'a Masked) -> Response<'a> {
     }
 }
 
-/// Says which codings were taken off a body, if they were.
-fn note_codings<'a>(body: &mut Option<event::Body<'a>>, head: &'a Head, decoded: bool) {
-    if let Some(body) = body
-        && decoded
-    {
-        let field = head.field("content-encoding").map(<[u8]>::trim_ascii);
-        body.decoded_from = field.map(Lower);
-    }
-}
-
 fn grpc<'a>(call: &'a Grpc, masked: &'a Masked) -> event::Grpc<'a> {
     let named = |name: &'_ [u8]| !name.is_empty();
     event::Grpc {
@@ -446,6 +428,10 @@ fn body<'a>(
         && let Some(field) = head.field("content-type")
     {
         told.parts = parts::parts(field, &body.content, shown);
+    }
+    if body.is_decoded {
+        let field = head.field("content-encoding").map(<[u8]>::trim_ascii);
+        told.decoded_from = field.map(Lower);
     }
     Some(told)
 }

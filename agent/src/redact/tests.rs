@@ -45,6 +45,7 @@ fn half(head: Head, status: u16, content: &[u8], began: u64) -> Half {
         body: Body {
             content: content.to_vec(),
             total_bytes: Some(content.len() as u64),
+            is_decoded: false,
         },
         trailers: None,
         began: Ktime(began),

@@ -205,6 +205,7 @@ mod tests {
             body: Body {
                 content: body.as_bytes().to_vec(),
                 total_bytes: Some(body.len() as u64),
+                is_decoded: false,
             },
             trailers: None,
             began: Ktime(0),

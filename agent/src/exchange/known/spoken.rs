@@ -10,10 +10,6 @@ pub struct Spoken {
     pub grpc: Option<Box<Grpc>>,
     /// What went over a WebSocket.
     pub websocket: Option<Box<WebSocket>>,
-    /// What is kept of the request's body has its content codings taken off.
-    pub request_decoded: bool,
-    /// The same of the response's.
-    pub response_decoded: bool,
     /// How many reports of this exchange came before this one.
     pub report: u32,
     /// The exchange is still under way: more reports of it follow.

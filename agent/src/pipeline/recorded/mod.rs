@@ -210,6 +210,7 @@ fn body(mut content: Vec<u8>, total: Option<u64>) -> Body {
     Body {
         content,
         total_bytes: Some(total),
+        is_decoded: false,
     }
 }
 

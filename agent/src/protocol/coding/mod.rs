@@ -2,21 +2,25 @@
 //!
 //! In: what the Content-Encoding field names, and the first bytes of a body. Out: what they decode
 //! to, up to a limit. A body that was cut gives what can be decoded of it. What a bomb would swell
-//! to is neither kept nor waited for: decoding ends a little beyond the limit.
+//! to is neither kept nor waited for: decoding ends at the limit, or a little beyond where few bytes
+//! have given many.
 
-use std::io::{ErrorKind, Read};
+use std::cell::Cell;
+use std::io::{self, BufRead, ErrorKind, Read};
 
 /// Codings in a row beyond which a body is left as it is: more than one is rare, more than three
 /// serve nobody.
 const CODINGS_MAX: usize = 4;
 /// Bytes kept between two codings.
 const BETWEEN_MAX_BYTES: usize = 256 * 1024;
-/// How many times the bytes given may decode to before that is odd: JSON and HTML shrink by 5 to 20.
+/// How many times the bytes read may decode to before that is odd: JSON and HTML shrink by 5 to 20.
 const RATIO_MAX: usize = 100;
-/// How far beyond the limit decoding goes on, to tell a bomb.
+/// How far beyond the limit decoding goes on where few bytes have given many, to tell a bomb.
 const BEYOND_MAX_BYTES: usize = 256 * 1024;
 /// Bytes decoded at a time.
 const PIECE_BYTES: usize = 8 * 1024;
+/// Bytes that Brotli's decoder takes at a time: what it has read ahead counts as read.
+const READ_BYTES: usize = 512;
 
 /// How a body was taken to be coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,19 +109,20 @@ fn codings(field: &[u8]) -> Option<Vec<Coding>> {
 }
 
 fn take_off(coding: Coding, body: &[u8], most: usize) -> Decoded {
+    use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+    let taken = &Cell::new(0);
+    let from = Counted { rest: body, taken };
     match coding {
-        Coding::Gzip => drain(flate2::bufread::MultiGzDecoder::new(body), body, most),
+        Coding::Gzip => drain(MultiGzDecoder::new(from), taken, most),
         // Two things go by that name: the RFC's, in zlib's wrapping, and without it.
-        Coding::Deflate if is_zlib(body) => {
-            drain(flate2::bufread::ZlibDecoder::new(body), body, most)
-        }
-        Coding::Deflate => drain(flate2::bufread::DeflateDecoder::new(body), body, most),
+        Coding::Deflate if is_zlib(body) => drain(ZlibDecoder::new(from), taken, most),
+        Coding::Deflate => drain(DeflateDecoder::new(from), taken, most),
         Coding::Brotli => {
-            let reader = brotli_decompressor::Decompressor::new(body, PIECE_BYTES);
-            drain(reader, body, most)
+            let reader = brotli_decompressor::Decompressor::new(from, READ_BYTES);
+            drain(reader, taken, most)
         }
-        Coding::Zstd => match ruzstd::decoding::StreamingDecoder::new(body) {
-            Ok(reader) => drain(reader, body, most),
+        Coding::Zstd => match ruzstd::decoding::StreamingDecoder::new(from) {
+            Ok(reader) => drain(reader, taken, most),
             Err(_) => Decoded {
                 content: Vec::new(),
                 ended: if body.len() < 18 {
@@ -139,11 +144,37 @@ fn is_zlib(body: &[u8]) -> bool {
     method & 0x0f == 8 && u16::from_be_bytes([*method, *flags]).is_multiple_of(31)
 }
 
-fn drain(mut reader: impl Read, body: &[u8], most: usize) -> Decoded {
+/// A body of which is counted how much was read.
+struct Counted<'b> {
+    rest: &'b [u8],
+    taken: &'b Cell<usize>,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let read = self.rest.read(to)?;
+        self.taken.set(self.taken.get() + read);
+        Ok(read)
+    }
+}
+
+impl BufRead for Counted<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        Ok(self.rest)
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.rest.consume(amount);
+        self.taken.set(self.taken.get() + amount);
+    }
+}
+
+/// Reads up to `most` bytes; `taken`: how many coded ones were read for them.
+fn drain(mut reader: impl Read, taken: &Cell<usize>, most: usize) -> Decoded {
     let mut content = Vec::new();
     let mut piece = [0; PIECE_BYTES];
     let mut passed = 0;
-    let odd = body.len().saturating_mul(RATIO_MAX).max(most);
+    let is_odd = |passed: usize| passed > most && passed / RATIO_MAX > taken.get();
     let ended = loop {
         match reader.read(&mut piece) {
             Ok(0) if passed > most => break Ended::Limit,
@@ -152,7 +183,7 @@ fn drain(mut reader: impl Read, body: &[u8], most: usize) -> Decoded {
                 let room = (most - content.len()).min(n);
                 content.extend_from_slice(piece.get(..room).unwrap_or_default());
                 passed += n;
-                if passed > most && (passed > odd || passed > most + BEYOND_MAX_BYTES) {
+                if passed > most && (!is_odd(passed) || passed > most + BEYOND_MAX_BYTES) {
                     break Ended::Limit;
                 }
             }
@@ -162,11 +193,10 @@ fn drain(mut reader: impl Read, body: &[u8], most: usize) -> Decoded {
             Err(_) => break Ended::Broken,
         }
     };
-    let swells = passed > odd;
     Decoded {
         content,
         ended,
-        swells,
+        swells: is_odd(passed),
     }
 }
 

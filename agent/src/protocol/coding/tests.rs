@@ -103,15 +103,30 @@ fn most_of_what_was_cut_is_still_read() {
 #[test]
 fn a_bomb_is_cut_and_told() {
     let zeros = vec![0; 40 << 20];
-    for (field, name) in [("gzip", "gzip"), ("deflate", "zlib"), ("zstd", "zstd")] {
+    let names = ["gzip", "zlib", "raw", "zstd"];
+    for (field, name) in ["gzip", "deflate", "deflate", "zstd"]
+        .into_iter()
+        .zip(names)
+    {
         let bomb = code(name, &zeros);
-        let decoded = decode(field.as_bytes(), &bomb[..bomb.len().min(2000)], 16_384).unwrap();
-        assert_eq!(
-            (decoded.content.len(), decoded.swells),
-            (16_384, true),
-            "{name}"
-        );
-        assert_eq!(decoded.ended, Ended::Limit);
+        // However much of it was kept.
+        for kept in [2000, 16_384, usize::MAX] {
+            let kept = &bomb[..bomb.len().min(kept)];
+            let decoded = decode(field.as_bytes(), kept, 16_384).unwrap();
+            let found = (decoded.content.len(), decoded.swells, decoded.ended);
+            assert_eq!(found, (16_384, true, Ended::Limit), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_long_text_is_no_bomb() {
+    let line = |n: usize| format!("{{\"id\": {n}, \"hash\": \"{:x}\"}}\n", n * n * 7919);
+    let text: String = (0..40_000).map(line).collect();
+    for name in ["gzip", "zstd"] {
+        let decoded = decode(name.as_bytes(), &code(name, text.as_bytes()), 16_384).unwrap();
+        let found = (decoded.content.len(), decoded.swells, decoded.ended);
+        assert_eq!(found, (16_384, false, Ended::Limit), "{name}");
     }
 }
 

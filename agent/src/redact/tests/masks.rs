@@ -495,3 +495,29 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_body_whose_codings_were_taken_off_is_told_and_masked() {
+    let fields = &[
+        ("Content-Type", "application/json"),
+        ("Content-Encoding", "gzip"),
+    ];
+    let mut exchange = answered(fields, r#"{"password":"hunter2-xyz","name":"anna"}"#);
+    let at = "/http/response/body";
+    // Nobody could look into what is still coded.
+    let coded = json!({ "captured_bytes": 40, "media_type": "application/json" });
+    check(&exchange, at, &coded, &[]);
+    if let Some(response) = &mut exchange.response {
+        response.body.is_decoded = true;
+    }
+    let plain = json!({
+        "content": r#"{"password":"[masked:password:#]","name":"anna"}"#, "encoding": "text",
+        "captured_bytes": 40, "media_type": "application/json", "decoded_from": "gzip",
+    });
+    check(
+        &exchange,
+        at,
+        &plain,
+        &["response.body:$.password:password"],
+    );
+}

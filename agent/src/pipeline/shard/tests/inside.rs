@@ -5,6 +5,7 @@ use eaves_common::{EndReason, Flow};
 use super::{Options, Outcome, Shard, run};
 use crate::capture::ConnBuilder;
 use crate::clock::Ktime;
+use crate::content::Parts;
 use crate::exchange::{Exchange, Grpc};
 use crate::telemetry::Counter;
 
@@ -38,13 +39,19 @@ fn bodies_are_reported_decoded_with_their_size_as_sent() {
     let body = &exchange.response.as_ref().unwrap().body;
     assert_eq!(body.content, plain);
     assert_eq!(body.total_bytes, Some(coded.len() as u64));
-    assert!(exchange.known.spoken.response_decoded && exchange.anomalies.is_empty());
+    assert!(body.is_decoded && exchange.anomalies.is_empty());
+    let parts = exchange.parts(Parts::new());
+    let name = parts.iter().find(|part| part.value() == b"anna");
+    assert_eq!(
+        name.unwrap().name().unwrap().to_string(),
+        "response.body:$.name"
+    );
     let short = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope";
     let exchange = one(b"GET / HTTP/1.1\r\n\r\n", short);
     assert_eq!(exchange.anomalies, ["invalid_coding"]);
     let body = &exchange.response.as_ref().unwrap().body;
     assert_eq!(body.content, b"nope");
-    assert!(!exchange.known.spoken.response_decoded);
+    assert!(!body.is_decoded);
 }
 
 #[test]
