@@ -1,6 +1,7 @@
 //! Finds what is sensitive in the parts of an exchange: by name, by the configuration, by shape.
 
 mod further;
+mod quiet;
 
 use std::ops::Range;
 
@@ -10,7 +11,7 @@ use super::known::{Known, Seen};
 use super::masked::stand_in;
 use super::names::{Meanings, Means, holds};
 use super::rules::{Rule, Ruleset, Why};
-use super::shape::{self, Hit, SHORTEST, SHORTEST_WORDS, Text};
+use super::shape::{self, Hit, SHORTEST, Text};
 use super::told::{is_like, tell, told_name};
 use crate::content::{
     Container, Decoder, Kind, Layers, LooseText, Name, Part, Parts, Place, Side, Signs,
@@ -195,7 +196,7 @@ impl Marker {
             return String::from_utf8_lossy(text).into_owned();
         }
         let mut work = Work {
-            is_quick: is_quick(redactor, rules),
+            is_quick: quiet::is_quick(redactor, rules),
             redactor,
             rules,
             hits: &mut self.hits,
@@ -238,7 +239,7 @@ impl Marker {
         }
         self.known.of(redactor);
         let mut work = Work {
-            is_quick: is_quick(redactor, rules),
+            is_quick: quiet::is_quick(redactor, rules),
             redactor,
             rules,
             hits: &mut self.hits,
@@ -285,25 +286,6 @@ fn merge(found: &mut Vec<Found>) {
         }
         is_in
     });
-}
-
-/// Whether neither the configuration's rules nor its options ask for more than names and shapes.
-fn is_quick(redactor: &Redactor, rules: &Ruleset) -> bool {
-    !rules.says_something() && !redactor.pseudonymises_user() && !redactor.masks_addresses()
-}
-
-/// Whether nothing can be in a part by what it is and the bytes it has, if its name says nothing and
-/// nobody asks for more. Most values of JSON are such.
-#[inline]
-fn is_quiet(part: Part<'_, '_>) -> bool {
-    let is_below = |most| part.value().len() < most && !part.is_cut();
-    let is_bare = match part.kind() {
-        Kind::Word => true,
-        Kind::Number => is_below(SHORTEST),
-        Kind::Text => !part.signs().may_have(Signs::TELLING) && is_below(SHORTEST_WORDS),
-        Kind::Binary => false,
-    };
-    is_bare && !matches!(part.place(), Place::Header | Place::Cookie)
 }
 
 struct Work<'w> {
@@ -393,7 +375,7 @@ impl Work<'_> {
     fn part(&mut self, parts: &Parts<'_>, at: usize, part: Part<'_, '_>) {
         let said = self.names.get(part.name_number());
         let said = said.copied().unwrap_or_default();
-        if self.is_quick && said.means.is_none() && is_quiet(part) {
+        if self.is_quick && said.means.is_none() && quiet::is_quiet(part) {
             return;
         }
         match (said.seen, part.field()) {
