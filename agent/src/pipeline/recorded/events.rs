@@ -51,15 +51,11 @@ fn length(event: &Value, path: &str) -> Option<u64> {
     event.pointer(path).and_then(Value::as_u64)
 }
 
-/// Header fields; without that of codings that were taken off the body.
+/// Header fields.
 fn sent(event: &Value, message: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let message = event.pointer(message);
-    let decoded = message.is_some_and(|message| message.pointer("/body/decoded_from").is_some());
-    let all = fields(message.and_then(|message| message.get("headers")).cloned());
-    let kept = all
-        .into_iter()
-        .filter(|(name, _)| !decoded || name != b"content-encoding");
-    kept.map(|(name, value)| {
+    let headers = event.pointer(message).and_then(|all| all.get("headers"));
+    let all = fields(headers.cloned()).into_iter();
+    all.map(|(name, value)| {
         let value = str::from_utf8(&value).map(unescaped).unwrap_or(value);
         (name, value)
     })

@@ -204,13 +204,14 @@ fn keep(buffer: &mut Vec<u8>, bytes: &[u8]) -> Span {
     }
 }
 
+/// A body as it was written down: without its codings, whatever a field says of them.
 fn body(mut content: Vec<u8>, total: Option<u64>) -> Body {
     let total = total.unwrap_or(content.len() as u64);
     content.truncate(BODY_BYTES);
     Body {
         content,
         total_bytes: Some(total),
-        is_decoded: false,
+        is_decoded: true,
     }
 }
 

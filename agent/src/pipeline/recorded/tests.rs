@@ -1,4 +1,5 @@
 use super::{Row, combined, har, requests};
+use crate::content::Parts;
 use crate::exchange::Half;
 
 #[track_caller]
@@ -46,6 +47,14 @@ fn a_request_is_read_with_all_it_tells() {
     let response = row.exchange.response.as_ref().unwrap();
     assert_eq!(response.ended.0 - began(&row), 2_500_000);
     assert_eq!(response.body.total_bytes, Some(7));
+}
+
+#[test]
+fn what_was_coded_on_the_wire_is_read() {
+    let line = br#"{"path":"/","status":200,"resp_headers":{"Content-Encoding":"br"},"resp_body":{"name":"anna"}}"#;
+    let row = requests(line, 1).unwrap();
+    let parts = row.exchange.parts(Parts::new());
+    assert!(parts.iter().any(|part| part.value() == b"anna"));
 }
 
 #[test]
