@@ -90,6 +90,26 @@ fn record(at: u64, left: u64) -> Option<Record> {
     Some(record)
 }
 
+/// Gives the marks of the records in the `left` bytes at `at`.
+#[inline(always)]
+fn each_mark(mut at: u64, mut left: u64, mut visit: impl FnMut(Mark)) {
+    let mut count = 0;
+    while count < RECORDS_MAX {
+        count += 1;
+        let Some(record) = record(at, left) else {
+            break;
+        };
+        if record.known {
+            visit(record.mark);
+        }
+        if left <= record.bytes {
+            break;
+        }
+        at += record.bytes;
+        left -= record.bytes;
+    }
+}
+
 /// `BIO_write`, in a call of a session.
 #[uprobe]
 pub(crate) fn tls_bio(ctx: ProbeContext) -> u32 {
@@ -111,22 +131,8 @@ pub(crate) fn tls_bio(ctx: ProbeContext) -> u32 {
         }
     }
     // An `int`.
-    let (mut at, mut left) = (buffer, u64::from(bytes as u32));
-    let mut count = 0;
-    while count < RECORDS_MAX {
-        count += 1;
-        let Some(record) = record(at, left) else {
-            break;
-        };
-        if record.known {
-            keep(record.mark, session);
-        }
-        if left <= record.bytes {
-            break;
-        }
-        at += record.bytes;
-        left -= record.bytes;
-    }
+    let bytes = u64::from(bytes as u32);
+    each_mark(buffer, bytes, |mark| keep(mark, session));
     0
 }
 
@@ -173,31 +179,15 @@ pub(crate) extern "C" fn eaves_wire(
     bytes: u64,
 ) -> u64 {
     let own = Session::of(0, bpf_get_current_pid_tgid()).process;
-    let (mut at, mut left) = (buffer, bytes);
     let mut tied = 0;
-    let mut count = 0;
-    while count < RECORDS_MAX {
-        count += 1;
-        let Some(record) = record(at, left) else {
-            break;
+    each_mark(buffer, bytes, |mark| {
+        let by = Sender {
+            sk,
+            inode,
+            transport,
         };
-        if record.known {
-            tied |= sent(
-                record.mark,
-                own,
-                Sender {
-                    sk,
-                    inode,
-                    transport,
-                },
-            );
-        }
-        if left <= record.bytes {
-            break;
-        }
-        at += record.bytes;
-        left -= record.bytes;
-    }
+        tied |= sent(mark, own, by);
+    });
     tied
 }
 
