@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use super::{Certificate, Counts, Place, Server, utf8};
 use crate::load::Features;
 use crate::process::Process;
-use crate::sandbox::{Sandbox, port, program};
+use crate::sandbox::{Sandbox, Skip, port, program};
 
 /// Starts Python's `http.server` with a thread a connection.
 ///
@@ -47,10 +47,17 @@ pub fn node_server(sandbox: &Sandbox, name: &str) -> Result<Server> {
 /// Starts Node's `https`: the library is in the program, and works on memory.
 ///
 /// # Errors
-/// As [`node_server`].
+/// As [`node_server`]; [`Skip`] where the library is not in the program.
 pub fn node_tls_server(sandbox: &Sandbox, name: &str, tls: &Certificate) -> Result<Server> {
+    let node = program("node", "nodejs")?;
+    let asked = Command::new(&node)
+        .args(["-p", "process.config.variables.node_shared_openssl"])
+        .output()?;
+    if asked.stdout.starts_with(b"true") {
+        return Err(Skip("this node shares OpenSSL: it takes Node's own build".to_owned()).into());
+    }
     let script = sandbox.write("server.js", include_str!("node/server.js"))?;
-    let mut command = Command::new(program("node", "nodejs")?);
+    let mut command = Command::new(node);
     command.arg(script);
     with_tls(sandbox, name, command, tls)
 }
