@@ -226,6 +226,7 @@ impl<T> fmt::Debug for Notes<T> {
 /// Whether bytes are the same: those of most names and values are in two words that may overlap.
 #[inline]
 fn is_same(one: &[u8], other: &[u8]) -> bool {
+    #[inline(always)]
     fn ends<const N: usize>(bytes: &[u8]) -> Option<([u8; N], [u8; N])> {
         Some((*bytes.first_chunk()?, *bytes.last_chunk()?))
     }

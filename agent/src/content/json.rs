@@ -92,12 +92,12 @@ fn word_or_number(rest: &[u8], kind: Kind) -> Option<usize> {
         let len = rest.iter().take_while(is_part).count();
         return (!goes_on(len)).then_some(len);
     }
-    let word: &[u8] = match rest.first()? {
-        b't' => b"true",
-        b'f' => b"false",
-        _ => b"null",
+    let (word, is_there): (&[u8], bool) = match rest.first()? {
+        b't' => (b"true", rest.starts_with(b"true")),
+        b'f' => (b"false", rest.starts_with(b"false")),
+        _ => (b"null", rest.starts_with(b"null")),
     };
-    let is_whole = rest.starts_with(word) && !goes_on(word.len());
+    let is_whole = is_there && !goes_on(word.len());
     let is_cut = || word.starts_with(rest);
     (is_whole || is_cut()).then_some(word.len().min(rest.len()))
 }
@@ -123,6 +123,13 @@ impl Json<'_, '_, '_, '_> {
             .count();
         self.at += blank;
         rest.get(blank).copied()
+    }
+
+    /// The next two bytes.
+    #[inline]
+    fn two(&self) -> Option<[u8; 2]> {
+        let rest = self.source.bytes.get(self.at..)?;
+        rest.first_chunk().copied()
     }
 
     fn rest_is_json(&mut self) -> bool {
@@ -194,7 +201,11 @@ impl Json<'_, '_, '_, '_> {
     /// Reads an object from a key on, or from behind a value, until it is left.
     fn members(&mut self, top: &mut Frame, mut is_behind: bool) -> Result<Infallible, Left> {
         loop {
-            if self.next(is_behind, b'}')? != b'"' {
+            // As most are written, with nothing between.
+            let is_next = is_behind && self.two() == Some(*b",\"");
+            if is_next {
+                self.at += 1;
+            } else if self.next(is_behind, b'}')? != b'"' {
                 return Err(Left::Broken);
             }
             let name = self.key(top.name).ok_or(Left::Broken)?;
@@ -262,6 +273,10 @@ impl Json<'_, '_, '_, '_> {
             .walk
             .name(parent, Step::Key, &self.source, range, coding);
         self.at = end + 1;
+        if self.source.bytes.get(self.at) == Some(&b':') {
+            self.at += 1;
+            return Some(name);
+        }
         match self.peek() {
             Some(b':') => self.at += 1,
             None => {}

@@ -73,7 +73,7 @@ pub(super) enum Lies<'a> {
 }
 
 impl<'s, 'a> Source<'s, 'a> {
-    #[inline]
+    #[inline(always)]
     fn at(&self, range: Range<usize>, coding: Coding) -> At<'a> {
         let offset = range.start as u32;
         match self.lies {
@@ -310,7 +310,7 @@ impl<'p, 'a> Walk<'p, 'a> {
     }
 
     /// Adds a step below `parent`; its number.
-    #[inline]
+    #[inline(always)]
     pub(super) fn name(
         &mut self,
         parent: u32,
@@ -357,7 +357,7 @@ impl<'p, 'a> Walk<'p, 'a> {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn step(&mut self, entry: NameEntry<'a>) -> u32 {
         let number = self.parts.names.len() as u32;
         self.parts.names.push(entry);
@@ -373,6 +373,7 @@ impl<'p, 'a> Walk<'p, 'a> {
     }
 
     /// The same, if its bytes have `signs`.
+    #[inline(always)]
     pub(super) fn add_read(
         &mut self,
         source: &Source<'_, 'a>,
@@ -388,7 +389,7 @@ impl<'p, 'a> Walk<'p, 'a> {
     }
 
     /// Adds a part; its number.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push(
         &mut self,
         source: &Source<'_, 'a>,
@@ -403,7 +404,7 @@ impl<'p, 'a> Walk<'p, 'a> {
     }
 
     /// Adds a part whose bytes have `signs`; its number.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push_read(
         &mut self,
         source: &Source<'_, 'a>,

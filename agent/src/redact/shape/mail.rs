@@ -9,13 +9,45 @@ const LOCAL: usize = 64;
 /// Longest domain (§4.5.3.1.2).
 const DOMAIN: usize = 255;
 
+/// What a byte may stand in.
+const IS_LOCAL: u8 = 1;
+const IS_DOMAIN: u8 = 2;
+
+/// Of each byte, those of the two it may stand in.
+static STANDS_IN: [u8; 256] = {
+    let mut all = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let stands_in = match byte as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | 0x80.. => IS_LOCAL | IS_DOMAIN,
+            b'_' | b'%' | b'+' | b'\'' => IS_LOCAL,
+            _ => 0,
+        };
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "a constant, whose bounds the compiler proves"
+        )]
+        {
+            all[byte] = stands_in;
+        }
+        byte += 1;
+    }
+    all
+};
+
+#[inline]
+fn is(byte: u8, what: u8) -> bool {
+    STANDS_IN
+        .get(usize::from(byte))
+        .is_some_and(|stands_in| stands_in & what != 0)
+}
+
 /// The address around the `@` at `at`.
 pub(super) fn at(text: Text<'_>, at: usize) -> Found {
     let nothing = Found::Nothing(at + 1);
-    let is_local =
-        |byte: &&u8| byte.is_ascii_alphanumeric() || b"._%+-'".contains(byte) || !byte.is_ascii();
     let before = text.get(at.saturating_sub(LOCAL)..at);
-    let local = before.iter().rev().take_while(is_local).count();
+    let local = before.iter().rev().take_while(|byte| is(**byte, IS_LOCAL));
+    let local = local.count();
     // A dot, a quote or a dash in front is the sentence's.
     let front = text.get(at - local..at);
     let marks = front
@@ -26,14 +58,8 @@ pub(super) fn at(text: Text<'_>, at: usize) -> Found {
     if local == 0 {
         return nothing;
     }
-    let is_domain =
-        |byte: &&u8| byte.is_ascii_alphanumeric() || b".-".contains(byte) || !byte.is_ascii();
-    let len = text
-        .from(at + 1)
-        .iter()
-        .take(DOMAIN)
-        .take_while(is_domain)
-        .count();
+    let behind = text.from(at + 1).iter().take(DOMAIN);
+    let len = behind.take_while(|byte| is(**byte, IS_DOMAIN)).count();
     let domain = text.get(at + 1..at + 1 + len);
     let trailing = domain
         .iter()

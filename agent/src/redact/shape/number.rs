@@ -1,6 +1,6 @@
 //! What begins with a digit, `+` or `(`: payment cards, national ids, telephone numbers, addresses.
 
-use super::digits::{Digits, Group, next_group};
+use super::digits::{Digits, Group, MOST_DIGITS, next_group};
 use super::{Found, Text, check, national};
 use crate::exchange::Secret;
 
@@ -13,10 +13,7 @@ fn too_few(text: Text<'_>, from: usize) -> Option<usize> {
     if text.addresses {
         return None;
     }
-    let run = |at: usize| {
-        let digits = text.from(at).iter().take(FEWEST);
-        digits.take_while(|byte| byte.is_ascii_digit()).count()
-    };
+    let run = |at: usize| run(text, at, FEWEST);
     let first = run(from);
     let (mut count, mut last, mut end) = (first, first, from + first);
     while count < FEWEST {
@@ -30,6 +27,32 @@ fn too_few(text: Text<'_>, from: usize) -> Option<usize> {
     None
 }
 
+/// How many digits stand at `at`, of the first `most` bytes.
+#[inline]
+fn run(text: Text<'_>, at: usize, most: usize) -> usize {
+    let bytes = text.from(at).iter().take(most);
+    bytes.take_while(|byte| byte.is_ascii_digit()).count()
+}
+
+/// Length of a date, `2026-11-21`.
+const DATE: usize = 10;
+
+/// Whether a date stands at `at` that is not the beginning of a longer number: it is none, and most
+/// that looks like a number is one.
+fn is_plain_date(text: Text<'_>, at: usize) -> bool {
+    let Some([c, e, n, t, b'-', m, o, b'-', d, a]) = text.from(at).first_chunk::<DATE>() else {
+        return false;
+    };
+    let is_year = matches!([c, e], [b'1', b'9'] | [b'2', b'0']);
+    let rest = [n, t, m, o, d, a];
+    is_year
+        && rest.into_iter().all(u8::is_ascii_digit)
+        && match text.at(at + DATE) {
+            Some(next) => next != b'-' && !next.is_ascii_digit(),
+            None => !text.is_cut,
+        }
+}
+
 /// What a number at `at` is.
 pub(super) fn at(text: Text<'_>, at: usize) -> Found {
     let marks = text
@@ -38,9 +61,24 @@ pub(super) fn at(text: Text<'_>, at: usize) -> Found {
         .take(3)
         .take_while(|byte| b"+(".contains(byte));
     let from = at + marks.count();
+    // A number that is the middle of a longer word, an id in hexadecimal or a serial number, is none.
+    let before = text.before(at);
+    let glued = before.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"_.".contains(&byte))
+        || (before == Some(b'-') && is_word(text.before(at - 1)));
+    if glued {
+        return Found::Nothing(from + run(text, from, MOST_DIGITS));
+    }
+    if from == at && is_plain_date(text, at) {
+        return Found::Nothing(at + DATE);
+    }
     if let Some(end) = too_few(text, from) {
         return Found::Nothing(end);
     }
+    by_digits(text, at, from)
+}
+
+/// What a number at `at` is, whose first digit is at `from`, by all its digits.
+fn by_digits(text: Text<'_>, at: usize, from: usize) -> Found {
     let digits = Digits::read(text, from);
     let first_end = digits
         .groups()
@@ -50,16 +88,9 @@ pub(super) fn at(text: Text<'_>, at: usize) -> Found {
     if digits.count < FEWEST && !may_be_address {
         return Found::Nothing(first_end);
     }
-    // A number that is the middle of a longer word, an id in hexadecimal or a serial number, is none.
-    let before = text.before(at);
-    let glued = before.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"_.".contains(&byte))
-        || (before == Some(b'-') && is_word(text.before(at - 1)));
     let after = text.at(digits.end);
     let runs_on = is_word(after)
         || (after.is_some_and(|byte| b"-_".contains(&byte)) && is_word(text.at(digits.end + 1)));
-    if glued {
-        return Found::Nothing(first_end);
-    }
     if let Some(found) = card(text, &digits) {
         return found;
     }
@@ -92,6 +123,9 @@ fn is_word(byte: Option<u8>) -> bool {
     byte.is_some_and(|byte| byte.is_ascii_alphanumeric())
 }
 
+/// Fewest digits of a card.
+const SHORTEST_CARD: usize = 12;
+
 /// The longest card number that begins with the first group.
 fn card(text: Text<'_>, digits: &Digits) -> Option<Found> {
     let groups = digits.groups();
@@ -109,7 +143,11 @@ fn card(text: Text<'_>, digits: &Digits) -> Option<Found> {
         if is_word(text.at(end)) {
             break;
         }
-        if is_issued(number) && is_grouped(groups.get(..=place)?) && check::luhn(number) {
+        let is_card = count >= SHORTEST_CARD
+            && is_grouped(groups.get(..=place)?)
+            && is_issued(number)
+            && check::luhn(number);
+        if is_card {
             longest = Some(end);
         } else if text.may_go_on(end) && count >= 8 && issuer(number).is_some() {
             // What is missing may be what makes it one.
@@ -272,9 +310,9 @@ fn is_date(digits: &Digits) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Text;
     use super::super::digits::Digits;
-    use super::{FEWEST, too_few};
+    use super::super::{Found, Text};
+    use super::{FEWEST, by_digits, is_plain_date, too_few};
     use proptest::prelude::*;
 
     proptest! {
@@ -285,6 +323,18 @@ mod tests {
             let first = digits.groups().first().map_or(from, |group| group.start + group.len);
             let expected = (digits.count < FEWEST).then_some(first);
             prop_assert_eq!(too_few(text, from), expected);
+        }
+
+        #[test]
+        fn a_date_is_passed_over_that_by_its_digits_is_nothing(
+            text in "(19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}[-0-9 .)/aT:]{0,12}",
+            is_cut in any::<bool>(),
+        ) {
+            let text = Text { bytes: text.as_bytes(), is_cut, addresses: false };
+            if is_plain_date(text, 0) {
+                let passed = matches!(by_digits(text, 0, 0), Found::Nothing(4));
+                prop_assert!(passed || too_few(text, 0).is_some());
+            }
         }
     }
 }
