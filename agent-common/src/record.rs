@@ -97,6 +97,8 @@ pub enum TlsLibrary {
     OpenSsl = 1,
     /// GnuTLS.
     GnuTls = 2,
+    /// Go's `crypto/tls`.
+    Go = 3,
 }
 
 /// Bits of an end record's `flags`.
@@ -333,7 +335,7 @@ from_number! {
     RecordKind { Data, Open, End, Act }
     ActKind { Exec, Connect, Open }
     Flow { Sent, Received }
-    TlsLibrary { OpenSsl, GnuTls }
+    TlsLibrary { OpenSsl, GnuTls, Go }
     Missing { None, Limit, Skipped, UnseenPath, Fault, Vectors, Compat }
     Family { Unix, Inet, Inet6 }
     Transport { Tcp, Mptcp, Unix }

@@ -18,6 +18,7 @@
 //! | `TLS_CALLS` | pid_tgid → `Call` | 8 192 | TLS tap, on the way in | the way out; least recently used |
 //! | `TLS_CONNS` | `Session` → `ConnState` | by option | TLS tap | the session's end; least recently used |
 //! | `TLS_WIRE` | `Mark` → `Wire` | 4 096 | TLS tap, with a record that a session wrote | the socket that sends it; least recently used |
+//! | `TLS_SOCKS` | sock address → `Carrier` | by option | TLS tap, with a session of Go's | least recently used |
 //! | `SERVERS` | tgid → start of the process | 1 024 | taps, with a conn of the end that answers | least recently used |
 //! | `ACTS` | hash of process and target → time | 4 096 | `process.rs` | least recently used |
 //! | `TURNS` | `Point` → words | 4 a CPU | each program its own word (`turn.rs`) | never |
@@ -37,7 +38,7 @@ use eaves_common::{
 use crate::log::log;
 use crate::read::clamp;
 use crate::state::{ConnState, Dropped};
-use crate::tls::{Call, Mark, Session, Wire};
+use crate::tls::{Call, Carrier, Mark, Session, Wire};
 use crate::turn::Turn;
 use crate::work::Work;
 
@@ -93,6 +94,10 @@ pub(crate) static TLS_CONNS: LruHashMap<Session, ConnState> =
 /// Records that TLS sessions wrote, and no socket has sent yet.
 #[map]
 pub(crate) static TLS_WIRE: LruHashMap<Mark, Wire> = LruHashMap::with_max_entries(4096, 0);
+
+/// Sockets that carry sessions of Go's.
+#[map]
+pub(crate) static TLS_SOCKS: LruHashMap<u64, Carrier> = LruHashMap::with_max_entries(65_536, 0);
 
 /// Processes that serve HTTP, and when each started: ids come back.
 #[map]

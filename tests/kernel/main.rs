@@ -9,6 +9,7 @@ mod attacks;
 mod bounds;
 mod doctor;
 mod drops;
+mod go_tls;
 mod http2;
 mod identity;
 mod kernel_log;
@@ -36,6 +37,7 @@ fn main() {
         service::trials(),
         sinks::trials(),
         tls::trials(),
+        go_tls::trials(),
         memory::trials(),
         lifecycle::trials(),
         drops::trials(),

@@ -269,7 +269,7 @@ pub(crate) fn hearing(sandbox: &Sandbox, mode: Mode, library: &str) -> Result<Ag
 }
 
 /// Puts a client's loads through a server, stops it, and gives its log.
-fn drive(sandbox: &Sandbox, server: &mut Server, client: &Client) -> Result<Vec<Entry>> {
+pub(crate) fn drive(sandbox: &Sandbox, server: &mut Server, client: &Client) -> Result<Vec<Entry>> {
     let mut asked = 0;
     for (number, (connections, keep, requests)) in LOADS.into_iter().enumerate() {
         let name = format!("load{number}");
@@ -284,10 +284,15 @@ fn drive(sandbox: &Sandbox, server: &mut Server, client: &Client) -> Result<Vec<
 }
 
 pub(crate) fn must_be_tls(reported: &[Exchange]) -> Result<()> {
+    must_be_tls_of(reported, "openssl")
+}
+
+/// All are HTTPS, heard in this library.
+pub(crate) fn must_be_tls_of(reported: &[Exchange], of: &str) -> Result<()> {
     let library = |e: &Exchange| e.value.pointer("/tls/library").cloned();
     let scheme = |e: &Exchange| e.value.pointer("/url/scheme").cloned();
     let is_https = |e: &&Exchange| {
-        library(e).is_some_and(|library| library == "openssl")
+        library(e).is_some_and(|library| library == of)
             && scheme(e).is_some_and(|scheme| scheme == "https")
     };
     let right = reported.iter().filter(is_https).count();

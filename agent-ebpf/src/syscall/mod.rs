@@ -1,5 +1,5 @@
 //! The syscall tap.
 
 mod exit;
-mod fd;
+pub(crate) mod fd;
 mod path;

@@ -9,11 +9,13 @@
 //! heard without addresses.
 
 mod call;
+mod go;
 mod send;
 mod tie;
 mod wire;
 
 pub(crate) use call::Call;
+pub(crate) use go::Carrier;
 pub(crate) use send::pieces;
 pub(crate) use tie::{Session, announce, carried, carries, ended};
 pub(crate) use wire::{Mark, Wire, first};

@@ -14,6 +14,7 @@ use crate::maps::{Counters, TLS_CALLS, TLS_CONNS};
 use crate::read::anew;
 use crate::sock;
 use crate::state::{CERTAIN, ConnState, UNDECIDED, bit};
+use crate::tls::go;
 use crate::tls::wire::eaves_wire;
 
 /// Names a session: its address in its process.
@@ -124,7 +125,7 @@ fn look(state: &mut ConnState, pid_tgid: u64) -> u64 {
 }
 
 /// Ties the session of the call that the current thread is in to the socket it moves bytes on; the
-/// session's address, or 0 if it is in none.
+/// session's address, or 0 if it is in none. What Go's sessions are tied to is known by the sock.
 ///
 /// A function with a name of its own, and numbers alone for arguments, the verifier looks at once
 /// (Linux 5.6), not again for each way to it.
@@ -132,7 +133,7 @@ fn look(state: &mut ConnState, pid_tgid: u64) -> u64 {
 #[inline(never)]
 extern "C" fn eaves_tie(sk: u64, inode: u64, transport: u64, pid_tgid: u64) -> u64 {
     let Some(call) = TLS_CALLS.get_ptr(pid_tgid) else {
-        return 0;
+        return go::carried(sk, inode, pid_tgid);
     };
     // SAFETY: a value of the map, which this thread alone writes.
     let at = unsafe { (*call).session };

@@ -61,6 +61,8 @@ pub enum TlsLibrary {
     Openssl,
     /// GnuTLS.
     Gnutls,
+    /// Go's own, `crypto/tls`.
+    Go,
 }
 
 /// One end of a connection.

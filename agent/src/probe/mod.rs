@@ -403,6 +403,10 @@ fn load(
             "TLS_CONNS",
             if options.tls { entries } else { UNUSED_ENTRIES },
         )
+        .map_max_entries(
+            "TLS_SOCKS",
+            if options.tls { entries } else { UNUSED_ENTRIES },
+        )
         .map_max_entries("REACH", (entries / 4).max(REACH_ENTRIES_MIN))
         .load(object)
         .map_err(load_error)?;

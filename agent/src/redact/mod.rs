@@ -313,6 +313,7 @@ fn tls(conn: &ConnInfo) -> Option<Tls> {
     let library = match conn.open.library? {
         eaves_common::TlsLibrary::OpenSsl => TlsLibrary::Openssl,
         eaves_common::TlsLibrary::GnuTls => TlsLibrary::Gnutls,
+        eaves_common::TlsLibrary::Go => TlsLibrary::Go,
     };
     Some(Tls { library })
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::{Place, go, utf8};
+use super::{GoBuild, Place, go_program, utf8};
 use crate::load::{Want, body, text};
 use crate::process::Process;
 use crate::sandbox::{Sandbox, program};
@@ -22,6 +22,13 @@ pub enum Client {
     Node,
     /// Go's `net/http` over MPTCP.
     Go,
+    /// The same over TLS.
+    GoTls {
+        /// The program.
+        program: PathBuf,
+        /// Whether it asks for HTTP/2.
+        http2: bool,
+    },
     /// hyper, by this package's binary.
     Hyper(PathBuf),
 }
@@ -65,10 +72,16 @@ impl Client {
                 }
                 vec![command]
             }
-            Self::Go => vec![Command::new(go::binary()?)],
+            Self::Go => vec![Command::new(go_program(GoBuild::default())?)],
+            Self::GoTls { program, http2 } => {
+                let mut command = Command::new(program);
+                command.env("EAVES_TLS", "1");
+                command.env("EAVES_HTTP2", if *http2 { "1" } else { "0" });
+                vec![command]
+            }
             Self::Hyper(program) => vec![Command::new(program)],
         };
-        if matches!(self, Self::Go | Self::Hyper(_))
+        if matches!(self, Self::Go | Self::GoTls { .. } | Self::Hyper(_))
             && let Some(command) = commands.first_mut()
         {
             command.arg("client");

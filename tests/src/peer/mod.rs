@@ -42,7 +42,7 @@ pub use certificate::Certificate;
 pub use client::{Client, Manner, Wrk, wrk};
 pub use collector::{Collector, Fault, Got};
 pub use drive::drive;
-pub use go::{go_http2_server, go_server};
+pub use go::{GoBuild, go_http2_server, go_program, go_server, go_tls_server};
 pub use haproxy::{haproxy, haproxy_http2, haproxy_http2_tls};
 pub use linked::{Works, linked_program, linked_server};
 pub use modern::{Call, Calls, calls, event_server, grpc, node_http2_server};

@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt as _;
 use memchr::memmem;
 use object::elf::{
     ELFCLASS64, ELFDATA2LSB, EM_X86_64, FileHeader64, PF_X, PT_LOAD, ProgramHeader64, SHN_UNDEF,
-    SHT_DYNSYM, SHT_SYMTAB, STT_FUNC, SectionHeader64, Sym64,
+    SHT_DYNSYM, SHT_NOBITS, SHT_NULL, SHT_SYMTAB, STT_FUNC, SectionHeader64, Sym64,
 };
 use object::endian::LittleEndian as Le;
 use object::pod::{Pod, from_bytes};
@@ -103,15 +103,7 @@ pub(super) fn functions<'a>(
     file: &'a File,
     names: &[&str],
 ) -> Result<(Code<'a>, Vec<Function>), ElfError> {
-    let header: FileHeader64<Le> = read(file, 0, "the header")?;
-    let ident = &header.e_ident;
-    if ident.magic != object::elf::ELFMAG
-        || ident.class != ELFCLASS64
-        || ident.data != ELFDATA2LSB
-        || header.e_machine.get(Le) != EM_X86_64
-    {
-        return Err(ElfError::Kind);
-    }
+    let header = header(file)?;
     let segments = segments(file, &header)?;
     let text = Code { file, segments };
     let mut found: Vec<Function> = Vec::new();
@@ -141,6 +133,92 @@ pub(super) fn functions<'a>(
     Ok((text, found))
 }
 
+fn header(file: &File) -> Result<FileHeader64<Le>, ElfError> {
+    let header: FileHeader64<Le> = read(file, 0, "the header")?;
+    let ident = &header.e_ident;
+    if ident.magic != object::elf::ELFMAG
+        || ident.class != ELFCLASS64
+        || ident.data != ELFDATA2LSB
+        || header.e_machine.get(Le) != EM_X86_64
+    {
+        return Err(ElfError::Kind);
+    }
+    Ok(header)
+}
+
+/// A section: its address, where it lies in the file, and its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Section {
+    pub(super) address: u64,
+    pub(super) offset: u64,
+    pub(super) size: u64,
+}
+
+/// The first section of each of `names`, if `file` has one with bytes in it.
+///
+/// # Errors
+/// [`ElfError`].
+pub(super) fn sections<const N: usize>(
+    file: &File,
+    names: [&str; N],
+) -> Result<[Option<Section>; N], ElfError> {
+    const NAME_BYTES: usize = 32;
+    let header = header(file)?;
+    let count = header.e_shnum.get(Le).min(HEADERS_MAX);
+    let strings = u64::from(header.e_shstrndx.get(Le).0);
+    let mut found = [None; N];
+    if strings >= u64::from(count) {
+        return Ok(found);
+    }
+    let strings = section(file, &header, strings)?.sh_offset.get(Le);
+    for at in 0..u64::from(count) {
+        let section = section(file, &header, at)?;
+        if matches!(section.sh_type.get(Le), SHT_NULL | SHT_NOBITS) {
+            continue;
+        }
+        let mut name = [0; NAME_BYTES];
+        let at = strings.saturating_add(u64::from(section.sh_name.get(Le)));
+        let read = read_most(file, at, &mut name)?;
+        let name = name.get(..read).unwrap_or_default();
+        let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+        let wanted = names.iter().position(|wanted| wanted.as_bytes() == name);
+        if let Some(place) = wanted.and_then(|wanted| found.get_mut(wanted))
+            && place.is_none()
+        {
+            *place = Some(Section {
+                address: section.sh_addr.get(Le),
+                offset: section.sh_offset.get(Le),
+                size: section.sh_size.get(Le),
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// Reads as much as there is.
+fn read_most(file: &File, offset: u64, to: &mut [u8]) -> io::Result<usize> {
+    let mut read = 0;
+    while let Some(rest) = to.get_mut(read..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, offset.saturating_add(read as u64)) {
+            Ok(0) => break,
+            Ok(bytes) => read += bytes,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(read)
+}
+
+fn section(
+    file: &File,
+    header: &FileHeader64<Le>,
+    at: u64,
+) -> Result<SectionHeader64<Le>, ElfError> {
+    let size = size_of::<SectionHeader64<Le>>() as u64;
+    let offset = header.e_shoff.get(Le).saturating_add(at * size);
+    read(file, offset, "a section header")
+}
+
 /// Segments with code: address, offset and bytes in the file.
 fn segments(file: &File, header: &FileHeader64<Le>) -> Result<Vec<(u64, u64, u64)>, ElfError> {
     let count = header.e_phnum.get(Le).min(HEADERS_MAX);
@@ -165,11 +243,7 @@ fn segments(file: &File, header: &FileHeader64<Le>) -> Result<Vec<(u64, u64, u64
 /// The symbol tables, each with its strings.
 fn tables(file: &File, header: &FileHeader64<Le>) -> Result<Vec<Table>, ElfError> {
     let count = header.e_shnum.get(Le).min(HEADERS_MAX);
-    let section = |at: u64| -> Result<SectionHeader64<Le>, ElfError> {
-        let size = size_of::<SectionHeader64<Le>>() as u64;
-        let offset = header.e_shoff.get(Le).saturating_add(at * size);
-        read(file, offset, "a section header")
-    };
+    let section = |at: u64| section(file, header, at);
     let mut tables = Vec::new();
     for at in 0..u64::from(count) {
         let symbols = section(at)?;
@@ -240,7 +314,7 @@ fn symbols(
 
 /// Hands the bytes of a range to `each`, a piece at a time, with where each begins in the range;
 /// the last `overlap` bytes of one come again with the next. Pieces hold whole symbols.
-fn pieces(
+pub(super) fn pieces(
     file: &File,
     (offset, size): (u64, u64),
     overlap: usize,
@@ -262,6 +336,22 @@ fn pieces(
         start += (len - overlap.min(len / 2)) as u64;
     }
     Ok(())
+}
+
+/// The `len` bytes at `offset`, at most [`PIECE_BYTES`].
+///
+/// # Errors
+/// [`ElfError::Damaged`] if the file ends before.
+pub(super) fn bytes(
+    file: &File,
+    offset: u64,
+    len: usize,
+    what: &'static str,
+) -> Result<Vec<u8>, ElfError> {
+    let mut bytes = vec![0; len.min(PIECE_BYTES)];
+    file.read_exact_at(&mut bytes, offset)
+        .map_err(|error| beyond(error, what))?;
+    Ok(bytes)
 }
 
 /// The function; `None` if its code is not in the file, or longer than is looked at.

@@ -2,7 +2,10 @@
 
 use std::fs::File;
 
+use tracing::debug;
+
 use super::elf::{self, ElfError};
+use super::go;
 use super::place::{self, CountAt, Places, Refusal, WINDOW_BYTES, Want};
 
 /// A library by its functions.
@@ -12,6 +15,8 @@ pub(super) enum Library {
     OpenSsl,
     /// GnuTLS.
     GnuTls,
+    /// Go's `crypto/tls`.
+    Go,
 }
 
 impl Library {
@@ -20,6 +25,7 @@ impl Library {
         match self {
             Self::OpenSsl => "openssl",
             Self::GnuTls => "gnutls",
+            Self::Go => "go",
         }
     }
 }
@@ -116,7 +122,7 @@ const FUNCTIONS: [Entry; 10] = [
 const BACK: &str = "tls_back";
 
 /// Every program of the tap.
-pub(super) const PROGRAMS: [&str; 10] = [
+pub(super) const PROGRAMS: [&str; 14] = [
     "tls_free",
     "tls_read",
     "tls_read_out",
@@ -127,7 +133,14 @@ pub(super) const PROGRAMS: [&str; 10] = [
     "gnutls_write",
     BACK,
     "tls_bio",
+    "go_close",
+    "go_begin",
+    "go_write",
+    "go_read",
 ];
+
+/// What the names of those begin with that are Go's alone.
+pub(super) const OF_GO: &str = "go_";
 
 /// A place in a file, and the program that goes there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -148,6 +161,8 @@ pub(super) struct Plan {
     pub(super) points: Vec<Point>,
     /// Functions that are not probed, and why.
     pub(super) refused: Vec<(&'static str, Refusal)>,
+    /// The version of Go that built it, if that is known.
+    pub(super) go: Option<String>,
 }
 
 impl Plan {
@@ -192,7 +207,26 @@ pub(super) fn plan(file: &File) -> Result<Plan, ElfError> {
         plan.points = leave;
         plan.points.extend(enter);
     }
+    go_too(file, &code, &mut plan);
     Ok(plan)
+}
+
+/// Adds Go's own TLS, if the program has it.
+fn go_too(file: &File, code: &elf::Code<'_>, plan: &mut Plan) {
+    const NAME: &str = "crypto/tls";
+    match go::find(file, code) {
+        Ok(None) => {}
+        Ok(Some(found)) => {
+            plan.library.get_or_insert(Library::Go);
+            plan.refused.extend(found.refused.map(|why| (NAME, why)));
+            plan.points.extend(found.points);
+            plan.go = Some(found.version);
+        }
+        Err(error) => {
+            let error: &dyn std::error::Error = &error;
+            debug!(error, "Go's functions are not found");
+        }
+    }
 }
 
 fn points(entry: &Entry, places: &Places, code: &elf::Code<'_>) -> Option<(Point, Vec<Point>)> {

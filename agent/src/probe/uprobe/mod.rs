@@ -5,6 +5,7 @@
 //! they come, and again in turn, since libraries are loaded late too.
 
 mod elf;
+mod go;
 mod library;
 mod place;
 mod scan;
@@ -135,7 +136,19 @@ impl Files {
         for name in PROGRAMS {
             if let Some(program) = kernel.program_mut(name) {
                 let program: &mut UProbe = program.try_into()?;
-                program.load()?;
+                let loaded = program.load();
+                // The other libraries do without them; a program that is not loaded is not attached.
+                if name.starts_with(library::OF_GO) {
+                    if let Err(error) = loaded {
+                        let error: &dyn std::error::Error = &error;
+                        warn!(
+                            name,
+                            error, "the kernel does not take it: Go's TLS is not heard"
+                        );
+                    }
+                    continue;
+                }
+                loaded?;
             }
         }
         Ok(())
@@ -212,12 +225,18 @@ impl Files {
             debug!(%path, function, %why, "not probed");
         }
         if !plan.hears() {
-            warn!(pid, %path, library = library.name(), "its TLS cannot be heard");
+            let go = plan.go.as_deref();
+            let why = plan.refused.first().map(|(_, why)| why.to_string());
+            warn!(pid, %path, library = library.name(), go, why, "its TLS cannot be heard");
             return Some(Vec::new());
         }
         match self.attach(&file.link, &plan) {
             Ok(links) => {
-                info!(pid, %path, library = library.name(), probes = links.len(), "TLS is heard");
+                let probes = links.len();
+                if let Some(go) = &plan.go {
+                    debug!(pid, %path, go, "built by Go");
+                }
+                info!(pid, %path, library = library.name(), probes, "TLS is heard");
                 Some(links)
             }
             Err(_) if !file.link.exists() => None,

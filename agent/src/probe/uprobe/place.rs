@@ -12,12 +12,16 @@
 //! instruction by instruction to its ends, which are ways out too: the stack pointer tells at the
 //! probe whether they are those of this call.
 
+mod go;
+
 use std::collections::HashSet;
 
 use iced_x86::{
     Code, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic,
     OpAccess, OpKind, Register,
 };
+
+pub(super) use go::{copied, first, written};
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +71,9 @@ pub(super) enum Refusal {
     /// It has no end.
     #[error("it never returns")]
     NoEnd,
+    /// Its arguments are not where Go's other versions keep them.
+    #[error("it is laid out as no known version of Go does")]
+    Layout,
 }
 
 /// Most ways out of one function.
@@ -169,7 +176,11 @@ impl Body {
     /// The first instruction that need not be single-stepped, on the way that every call takes,
     /// while the first `args` arguments are untouched; else the function's first.
     fn way_in(&self, args: usize) -> u64 {
-        let wanted = ARGUMENTS.get(..args).unwrap_or(&ARGUMENTS);
+        self.way_in_with(ARGUMENTS.get(..args).unwrap_or(&ARGUMENTS))
+    }
+
+    /// The same of a function whose arguments are in `wanted`.
+    fn way_in_with(&self, wanted: &[Register]) -> u64 {
         let mut written = Written::new();
         for (at, instruction) in self.instructions.iter().enumerate() {
             if at > 0 && self.is_target(instruction) {

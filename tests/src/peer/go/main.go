@@ -1,5 +1,8 @@
 // Go's net/http as a test peer: peer server PORT LOG, peer http2 PORT LOG, peer client PLACE PLAN CONNECTIONS keep|close.
 //
+// With CERTIFICATE and KEY behind them the servers speak TLS; with EAVES_TLS=1 the client does, and with
+// EAVES_HTTP2=1 HTTP/2 in it.
+//
 // Listener and dialled connections are MPTCP sockets where the kernel has them, as Go's own
 // listeners are from 1.24 on; made by hand, so that an older Go does the same.
 package main
@@ -8,6 +11,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -144,7 +148,7 @@ func answer(w *logged, r *http.Request) {
 	}
 }
 
-func serve(port, logName string, http2 bool) error {
+func serve(port, logName string, http2 bool, pair []string) error {
 	log, err := os.OpenFile(logName, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
 	if err != nil {
 		return err
@@ -163,12 +167,25 @@ func serve(port, logName string, http2 bool) error {
 		from := r.RemoteAddr[strings.LastIndexByte(r.RemoteAddr, ':')+1:]
 		fmt.Fprintf(log, "%s\t%s\t%d\t%d\t%s\n", r.Method, r.RequestURI, l.status, l.sent, from)
 	})}
+	if len(pair) == 2 {
+		if !http2 {
+			server.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){}
+		}
+		return server.ServeTLS(listener, pair[0], pair[1])
+	}
 	if http2 {
 		if err := speakHTTP2(server); err != nil {
 			return err
 		}
 	}
 	return server.Serve(listener)
+}
+
+func scheme() string {
+	if os.Getenv("EAVES_TLS") == "1" {
+		return "https://"
+	}
+	return "http://"
 }
 
 func ask(client *http.Client, place, line string, keep bool) error {
@@ -184,7 +201,7 @@ func ask(client *http.Client, place, line string, keep bool) error {
 			content = io.MultiReader(content) // of unknown length: goes chunked
 		}
 	}
-	request, err := http.NewRequest(fields[0], "http://"+place+fields[1], content)
+	request, err := http.NewRequest(fields[0], scheme()+place+fields[1], content)
 	if err != nil {
 		return err
 	}
@@ -207,6 +224,8 @@ func load(place, plan, connections string, keep bool) error {
 		return err
 	}
 	transport := &http.Transport{DialContext: dial, MaxIdleConnsPerHost: count, MaxConnsPerHost: count, DisableKeepAlives: !keep}
+	transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
+	transport.ForceAttemptHTTP2 = os.Getenv("EAVES_HTTP2") == "1"
 	if strings.HasPrefix(place, "unix:") {
 		path := place[5:]
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -246,7 +265,7 @@ func load(place, plan, connections string, keep bool) error {
 func main() {
 	var err error
 	if os.Args[1] == "server" || os.Args[1] == "http2" {
-		err = serve(os.Args[2], os.Args[3], os.Args[1] == "http2")
+		err = serve(os.Args[2], os.Args[3], os.Args[1] == "http2", os.Args[4:])
 	} else {
 		err = load(os.Args[2], os.Args[3], os.Args[4], os.Args[5] == "keep")
 	}

@@ -1,0 +1,117 @@
+//! HTTPS of Go's own `crypto/tls`: what is reported of either end is what the servers logged, with the
+//! right ports, whether the program kept its symbols or not.
+
+use anyhow::{Context, Result, ensure};
+use eaves_tests::agent::Mode;
+use eaves_tests::compare::{Expect, compare};
+use eaves_tests::event::Exchange;
+use eaves_tests::peer::{Certificate, Client, GoBuild, go_program, go_tls_server};
+use eaves_tests::sandbox::Sandbox;
+use eaves_tests::trial::under_both_taps;
+use libtest_mimic::Trial;
+use serde_json::Value;
+
+use crate::servers::of;
+use crate::tls::{drive, hearing, must_be_tls_of};
+
+/// As it is built by default.
+const PLAIN: GoBuild = GoBuild {
+    stripped: false,
+    moved: false,
+    version: None,
+};
+
+/// All tests of this module.
+pub(crate) fn trials() -> Vec<Trial> {
+    let stripped = GoBuild {
+        stripped: true,
+        ..PLAIN
+    };
+    let moved = GoBuild {
+        moved: true,
+        ..stripped
+    };
+    [
+        trial("http1", PLAIN, false),
+        trial("http2", PLAIN, true),
+        trial("http1_stripped", stripped, false),
+        trial("http2_stripped_and_moved", moved, true),
+        trial(
+            "http1_go1_19_stripped_and_moved",
+            of_version(moved, "go1.19.13"),
+            false,
+        ),
+        trial(
+            "http2_go1_21_stripped",
+            of_version(stripped, "go1.21.13"),
+            true,
+        ),
+        trial(
+            "http1_go1_24_stripped",
+            of_version(stripped, "go1.24.11"),
+            false,
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn of_version(how: GoBuild, version: &'static str) -> GoBuild {
+    GoBuild {
+        version: Some(version),
+        ..how
+    }
+}
+
+fn trial(name: &str, how: GoBuild, http2: bool) -> Vec<Trial> {
+    under_both_taps(&format!("go_tls::{name}"), move |sandbox, mode| {
+        both_ends(sandbox, mode, how, http2)
+    })
+}
+
+/// Two servers, one from before the agent and one from after, each with clients that come and go.
+fn both_ends(sandbox: &Sandbox, mode: Mode, how: GoBuild, http2: bool) -> Result<()> {
+    let program = go_program(how)?;
+    let file = program.file_name().context("a program without a name")?;
+    let file = file.to_str().context("a path that is not text")?.to_owned();
+    let certificate = Certificate::new(sandbox)?;
+    let start = |name: &str| go_tls_server(sandbox, name, program.clone(), http2, &certificate);
+    let mut before = start("before")?;
+    let mut agent = hearing(sandbox, mode, &file)?;
+    let mut after = start("after")?;
+    let client = Client::GoTls {
+        program: program.clone(),
+        http2,
+    };
+    let mut logs = Vec::new();
+    for server in [&mut before, &mut after] {
+        let place = server.place().clone();
+        logs.push((place, drive(sandbox, server, &client)?));
+    }
+    let ends = ["server", "client"];
+    agent.settle(|reported| {
+        logs.iter().all(|(place, log)| {
+            ends.iter()
+                .all(|role| of(reported, role, place).len() >= log.len())
+        })
+    })?;
+    let report = agent.stop()?;
+    let version = if http2 { "2" } else { "1.1" };
+    let is_it = |one: &Exchange| {
+        let found = one.value.pointer("/network/protocol/version");
+        found.and_then(Value::as_str) == Some(version)
+    };
+    for (place, log) in &logs {
+        for role in ends {
+            let reported = of(&report.exchanges, role, place);
+            compare(&reported, log, Expect::Whole).with_context(|| role.to_owned())?;
+            must_be_tls_of(&reported, "go")?;
+            ensure!(
+                reported.iter().all(is_it),
+                "{role}: not all are of HTTP/{version}"
+            );
+        }
+    }
+    report.balanced()
+}
