@@ -35,6 +35,8 @@ pub struct Facts<'a> {
     pub device: Option<u64>,
     /// The account that somebody tried to sign in as, or asked about on a login route.
     pub login: Option<&'a [u8]>,
+    /// What the answer said to that, told apart from what it says to others; `None` if not all was seen.
+    pub answer: Option<u64>,
     /// Hash of the name and password that were tried and refused, where they came in the header (RFC 7617).
     pub guess: Option<u64>,
     /// Hash of a one-time code that was sent.
@@ -107,6 +109,7 @@ impl<'a> Facts<'a> {
             agent: b"",
             device: None,
             login: None,
+            answer: None,
             guess: None,
             code: None,
             place: None,

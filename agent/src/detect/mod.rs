@@ -5,6 +5,7 @@
 //! and masks nothing, and concludes nothing from bytes that were not seen.
 
 mod allow;
+mod answer;
 mod content;
 mod facts;
 mod options;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::answer;
 use super::facts::{Cost, Facts, Hit, Mark, ObjectId, Place, Sensitive, Shown};
 use super::row::Id;
 use super::value_hash;
@@ -72,6 +73,7 @@ impl<'a> Facts<'a> {
         if let Some(response) = &exchange.response {
             facts.response(response);
         }
+        facts.answer = facts.login.and_then(|name| answer::shape(exchange, name));
         facts.hits = hits(exchange, event, facts.status);
         if is_exposed(exchange) {
             facts.marks.add(Mark::Exposed);
@@ -113,6 +115,9 @@ impl<'a> Facts<'a> {
             if user.credential.is_some() {
                 self.marks.add(Mark::Credential);
             }
+        }
+        if self.login.is_none() && known.signals.has(Signal::SensitiveAccount) {
+            self.login = known.login.as_deref();
         }
         if let Some(device) = &known.device {
             self.device = Some(super::incident::mix(

@@ -79,13 +79,18 @@ impl Enrich {
         let outcome = self.outcome(exchange, signs_in, basic);
         exchange.known.signals = signal::signals(exchange, sensitive, shown, outcome);
         let who = who.map(|(_, id)| id);
+        // Who asks for a password to be sent, or for an account, names one without being its user.
+        let nobody = exchange.known.user.is_none() && matches!(method, b"POST" | b"PUT");
+        let named = (nobody && !signs_in && sensitive.has(Signal::SensitiveAccount))
+            .then(|| self.actors.signs_in(request))
+            .flatten();
         match outcome {
             Some(Outcome::Failure) => {}
             Some(_) => self.actors.answered(exchange, who.as_ref()),
             None if !signs_in => self.actors.answered(exchange, None),
             None => {}
         }
-        exchange.known.login = who;
+        exchange.known.login = who.or(named.map(|(_, id)| id));
         self.sign_out(exchange);
     }
 

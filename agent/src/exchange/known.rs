@@ -44,7 +44,7 @@ pub struct Known {
     pub client: Option<Client>,
     /// Whose account it was, or which credential.
     pub user: Option<User>,
-    /// The account that somebody tried to sign in as.
+    /// The account that somebody tried to sign in as, or named to have it made or its password sent.
     pub login: Option<Arc<[u8]>>,
     /// The client's program. `None` if the request says nothing of it.
     pub device: Option<Arc<Device>>,

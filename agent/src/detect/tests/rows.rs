@@ -113,6 +113,107 @@ fn auth_07_names_asked_for() {
     );
 }
 
+/// Names asked for on `route`, all answered `status`, with the text that `says` gives for each.
+fn answered(
+    names: u64,
+    route: &'static str,
+    status: u16,
+    says: fn(u64) -> u64,
+) -> impl Fn(&mut Trial) {
+    move |trial: &mut Trial| {
+        for n in 0..names {
+            trial.look(n * 15, |facts| {
+                facts.client = near(1);
+                facts.method = b"POST";
+                facts.route = route.into();
+                facts.login = Some(name(n));
+                facts.status = status;
+                facts.answer = Some(says(n));
+                facts.signals.add(if route == "/login" {
+                    Signal::SensitiveLogin
+                } else {
+                    Signal::SensitiveAccount
+                });
+                if route == "/login" {
+                    facts.signals.add(Signal::AuthenticationFailure);
+                }
+            });
+        }
+    }
+}
+
+#[test]
+fn auth_07_answers_that_differ_in_text_alone() {
+    let by_turns = |n| 7 + u64::from(n % 4 == 0);
+    // Each unknown name gets a text of its own, which fills what is remembered.
+    let among_others = |n| {
+        if n % 3 == 0 {
+            7
+        } else if n % 3 == 1 {
+            8
+        } else {
+            100 + n
+        }
+    };
+    check(
+        "auth-07",
+        &[
+            &answered(20, "/login", 401, by_turns),
+            &answered(20, "/password/reset", 200, by_turns),
+            &answered(20, "/register", 200, by_turns),
+            &answered(60, "/register", 200, among_others),
+        ],
+        &[
+            &answered(40, "/password/reset", 200, |_| 7),
+            // A limit is reached, and everybody is told so from then on.
+            &answered(40, "/password/reset", 200, |n| 7 + u64::from(n > 20)),
+            // No two texts are the same: it is not the account that makes the difference.
+            &answered(40, "/password/reset", 200, |n| n + 1),
+            &answered(10, "/login", 401, by_turns),
+        ],
+    );
+}
+
+#[test]
+fn auth_07_answers_of_different_routes_and_limits_are_no_split() {
+    let mixed = |trial: &mut Trial| {
+        for n in 0..30 {
+            let (route, status, text) = if n % 2 == 0 {
+                ("/register", 201, 7)
+            } else {
+                ("/password/reset", 404, 8)
+            };
+            answered_once(trial, n, route, status, text);
+        }
+    };
+    let limited = |trial: &mut Trial| {
+        for n in 0..30 {
+            trial.look(n * 15, |facts| {
+                facts.client = near(1);
+                facts.route = "/password/reset".into();
+                facts.login = Some(name(n));
+                facts.signals.add(Signal::SensitiveAccount);
+                facts.status = if n % 3 == 0 { 200 } else { 429 };
+                if n % 3 != 0 {
+                    facts.signals.add(Signal::RateLimited);
+                }
+            });
+        }
+    };
+    check("auth-07", &[], &[&mixed, &limited]);
+}
+
+fn answered_once(trial: &mut Trial, n: u64, route: &'static str, status: u16, text: u64) {
+    trial.look(n * 15, |facts| {
+        facts.client = near(1);
+        facts.route = route.into();
+        facts.login = Some(name(n));
+        facts.status = status;
+        facts.answer = Some(text);
+        facts.signals.add(Signal::SensitiveAccount);
+    });
+}
+
 #[test]
 fn auth_08_refused_again_and_again() {
     let refused = |times: u64, routes: u64, user: bool, from: fn(u64) -> Option<IpAddr>| {

@@ -213,6 +213,31 @@ fn a_credential_is_its_hash() {
 }
 
 #[test]
+fn who_asks_for_a_password_names_an_account_without_being_its_user() {
+    let asked = |path: &str, fields: &[(&str, &str)]| {
+        let fields = [&[JSON], fields].concat();
+        let request = request("POST", path, &fields, br#"{"email":"anna@a.example"}"#);
+        let exchange = heard(
+            &mut enrich(),
+            exchange(request, Some(response(200, &[], b"{}"))),
+        );
+        (
+            exchange.known.user.map(|user| user.id),
+            exchange.known.login,
+        )
+    };
+    let anna = Some(b"anna@a.example".as_slice());
+    for path in ["/password/reset", "/api/v1/register", "/forgot-password"] {
+        let (user, login) = asked(path, &[]);
+        assert_eq!((user, login.as_deref()), (None, anna), "{path}");
+    }
+    // Who has shown who they are changes what is theirs.
+    let (user, login) = asked("/account/profile", &[("Authorization", "Bearer opaque")]);
+    assert_eq!((user, login), (Some(None), None));
+    assert_eq!(asked("/orders", &[]), (None, None));
+}
+
+#[test]
 fn a_session_is_the_user_s_who_was_given_it() {
     let mut enrich = enrich();
     let login = |enrich: &mut Enrich, name: &str, status, fields: &[(&str, &str)], answer: &str| {
