@@ -7,6 +7,8 @@ use super::{Class, Found, ScorerError, View};
 /// What opens this grammar.
 pub(super) const GATE: &[&str] = &[
     "<?",
+    "\n()",
+    "\n ()",
     "system",
     "exec",
     "passthru",
@@ -152,7 +154,13 @@ const RULES: &[Rule] = &[
     rule(
         "call_alone",
         5,
-        r"^\s*(?:(?:(?:exec|system)|(?:passthru|shell_exec|popen)\s*)\(\s*\w+\s*\)|chr\s*\(\s*\d+\s*\))\s*;?\s*$",
+        r"^\s*(?:(?:(?:exec|system)(?:\s{2,})?|(?:passthru|shell_exec|popen)\s*)\(\s*\w+\s*\)|chr\s*\(\s*\d+\s*\))\s*;?\s*$",
+    ),
+    // `file⏎()`: a line ends between a name and what calls it, where filters look for them side by side.
+    rule(
+        "call_over_lines",
+        5,
+        r"^\s*[a-z_]\w{1,40}[ \t]*[\r\n]\s*\(\s*\)\s*;?\s*$",
     ),
     rule(
         "php_variable",
@@ -308,6 +316,9 @@ mod tests {
             "__import__('os').popen('id').read()",
             "@{[system 'whoami']}",
             "exec(blah)",
+            "exec  (blah)",
+            "FILE\r\n()",
+            "shell_exec \n ();",
             "chr(123)",
             "opcache.enable=1",
             "while(!0);",
@@ -322,6 +333,9 @@ mod tests {
         for value in [
             "the system is down()",
             "executor()",
+            "exec (blah)",
+            "Notes\n(2020)",
+            "see file()\n()",
             "filemtime($foo)",
             "process.",
             "Moreover, phpinfo can leak configuration details to anybody who asks for it.",

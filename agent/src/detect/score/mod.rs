@@ -230,6 +230,7 @@ impl Found {
 #[derive(Debug)]
 pub struct Scorer {
     gate: Gate,
+    left: sql::Left,
     html: html::Html,
     shell: shell::Shell,
     code: code::Code,
@@ -271,6 +272,7 @@ impl Scorer {
     pub fn new() -> Result<Self, ScorerError> {
         Ok(Self {
             gate: Gate::new()?,
+            left: sql::Left::new()?,
             html: html::Html::new()?,
             shell: shell::Shell::new()?,
             code: code::Code::new()?,
@@ -331,7 +333,8 @@ impl Scorer {
     /// Looks at a name that the sender chose: as at a value, and for keys that no value is.
     pub(super) fn name(&mut self, name: &[u8], mut take: impl FnMut(Class, Told)) {
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
-        if name.len() < 4 || name.iter().all(plain) {
+        // Bytes of an object in base64 become a name where a body that is nothing else is read as a form.
+        if name.len() < 4 || name.iter().all(plain) && !serial::begins_object(name) {
             return;
         }
         self.value(Place::Query, b"", name, &mut take);
@@ -369,7 +372,7 @@ impl Scorer {
             at: open.catalogue_at,
         };
         if open.quote || hits.sql_words {
-            sql::look(view, hits, &mut self.tokens, found);
+            sql::look(view, hits, &self.left, &mut self.tokens, found);
         }
         if open.has(Door::Tag) || hits.attribute || hits.script {
             self.html.look(view, hits, found);

@@ -108,6 +108,12 @@ const TYPE_RULES: &[Rule] = &[rule(
     r"^(?:\[?l?(?:com\.sun|org\.apache|java\.(?:lang|net|util\.|io)|javax\.|ch\.qos|oracle\.|org\.springframework|com\.mchange|com\.zaxxer|net\.sf)[\w.$]*|system\.(?:diagnostics|windows|data|configuration|management)[\w.`]*)",
 )];
 
+/// Whether the base64 of a serialised object begins here: of Java, Python or .NET.
+pub(super) fn begins_object(name: &[u8]) -> bool {
+    let begins = |prefix: &[u8]| name.starts_with(prefix);
+    begins(b"rO0AB") || begins(b"gASV") || begins(b"AAEAAAD/////")
+}
+
 /// The rules.
 #[derive(Debug)]
 pub(super) struct Serial {
@@ -145,7 +151,7 @@ impl Serial {
 #[cfg(test)]
 mod tests {
     use super::super::Class;
-    use super::super::tests::{quiet, score};
+    use super::super::tests::{quiet, score, score_name};
 
     #[test]
     fn objects_are_found() {
@@ -160,6 +166,14 @@ mod tests {
             "cos\nsystem\n(S'id'\ntR.",
         ] {
             assert!(score(Class::Serial, value) >= 5, "{value}");
+        }
+    }
+
+    #[test]
+    fn an_object_sent_as_a_form_is_a_name() {
+        assert!(score_name(Class::Serial, "rO0ABXNyABFqYXZhLnV0aWwu") >= 5);
+        for name in ["rO0m", "customerName", "AAEAAAD", "gASoline"] {
+            assert_eq!(score_name(Class::Serial, name), 0, "{name}");
         }
     }
 

@@ -148,10 +148,27 @@ pub(super) fn look(view: &View<'_>, found: &mut Found) {
         let name = view.name.to_ascii_lowercase();
         GOING_NAMES.iter().any(|word| find(&name, word).is_some())
     };
-    let Some((score, rule)) = weigh(low, going, view.place) else {
+    let told = if is_in_many_parameters(low) {
+        Some((5, "address_in_many_parameters"))
+    } else {
+        weigh(low, going, view.place)
+    };
+    let Some((score, rule)) = told else {
         return;
     };
     found.add(Class::Url, rule, score, offset, offset + low.len());
+}
+
+/// Whether three parameters or more of a query in it have one address of another host: who tries which
+/// of them leads away writes it so.
+fn is_in_many_parameters(low: &[u8]) -> bool {
+    let pairs = low.split(|byte| matches!(byte, b'?' | b'&')).take(32);
+    let mut addresses = pairs
+        .filter_map(|pair| pair.get(memchr::memchr(b'=', pair)? + 1..))
+        .filter(|value| starts(value, "http") && find(value, "://").is_some());
+    addresses
+        .next()
+        .is_some_and(|first| addresses.filter(|other| *other == first).count() >= 2)
 }
 
 /// Addresses within other text: the metadata service alone counts, no text has that by chance.
@@ -511,5 +528,17 @@ mod tests {
             quiet(value);
         }
         assert_eq!(score_named(Class::Url, "next", "/account/orders?x=//y"), 0);
+    }
+
+    #[test]
+    fn one_address_in_many_parameters_is_found() {
+        let many = "/go?to=https://h.example&next=https://h.example&url=https://h.example";
+        assert!(score(Class::Url, many) >= 5);
+        for value in [
+            "/share?u=https://h.example&t=https://h.example",
+            "/links?a=https://a.example&b=https://b.example&c=https://c.example",
+        ] {
+            assert_eq!(score(Class::Url, value), 0, "{value}");
+        }
     }
 }

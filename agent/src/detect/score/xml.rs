@@ -27,6 +27,7 @@ pub(super) const GATE: &[&str] = &[
     "<![cdata[",
     "<xml src",
     "<xml id",
+    ";</",
 ];
 
 const RULES: &[Rule] = &[
@@ -71,16 +72,30 @@ const RULES: &[Rule] = &[
     rule("split_tag", 4, r"<!\[cdata\[\s*<\s*\]\]>"),
 ];
 
+/// What no document has as it is sent, since no reader takes it (XML 1.0 §2.1, §4.1).
+const DOCUMENT_RULES: &[Rule] = &[
+    // A section where the root must be.
+    rule("section_at_root", 5, r"^\s*<!\[cdata\[\s*<[a-z/!?]"),
+    // A reference to what it does not declare; the longest name that HTML 4 has is of eight letters.
+    rule(
+        "entity_undeclared",
+        5,
+        r"^\s*<[^!].{0,2000}>[^<>&]{0,80}&[a-z_][\w.-]{8,40};",
+    ),
+];
+
 /// The rules.
 #[derive(Debug)]
 pub(super) struct Xml {
     rules: Rules,
+    document: Rules,
 }
 
 impl Xml {
     pub(super) fn new() -> Result<Self, ScorerError> {
         Ok(Self {
             rules: Rules::new(RULES)?,
+            document: Rules::new(DOCUMENT_RULES)?,
         })
     }
 
@@ -97,12 +112,18 @@ impl Xml {
             };
             found.add(Class::Xml, rule.name, score, start, end);
         });
+        // Only a body as a whole has no name.
+        if view.place == Place::Body && view.name.is_empty() {
+            self.document.each_match(view.bytes, |rule, start, end| {
+                found.add(Class::Xml, rule.name, rule.score, start, end);
+            });
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{quiet, score, score_at};
+    use super::super::tests::{quiet, score, score_at, score_in};
     use super::super::{Class, Place};
 
     #[test]
@@ -122,6 +143,27 @@ mod tests {
         let value = "<a xmlns=\"http://a.b/\" xsi:schemaLocation=\"http://a.b/ http://h.example/a.xsd\">a</a>";
         assert!(score_at(Class::Xml, Place::Query, value) >= 5);
         assert!(score_at(Class::Xml, Place::Body, value) < 5);
+    }
+
+    #[test]
+    fn bodies_that_no_reader_takes_are_found() {
+        let body = |value| score_in(Class::Xml, Place::Body, "", value);
+        for value in [
+            "<![CDATA[<user>1</user>]]>",
+            "<order><note>&internalConfig;</note></order>",
+            "<?xml version='1.0'?><a><b>x &read_the_file;</b></a>",
+        ] {
+            assert!(body(value) >= 5, "{value}");
+        }
+        for value in [
+            "<note><![CDATA[<b>x</b>]]></note>",
+            "<a><b>x &amp; y&nbsp;&thetasym;</b></a>",
+            "<a>/?x=1&amp;description=2;</a>",
+        ] {
+            assert_eq!(body(value), 0, "{value}");
+        }
+        // In a feed's item it is how markup is carried.
+        assert!(score_at(Class::Xml, Place::Body, "<![CDATA[<p>Hi</p>]]>") < 5);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! value) and weighs what a browser would run; a second voter looks for JavaScript without tags.
 //! Tags that only format, and links to ordinary addresses, weigh nothing: content has them.
 
+mod loose;
 mod script;
 mod tags;
 
@@ -47,6 +48,14 @@ impl Html {
             let shown = place > 0 && at(view.low, place - 1) == b'`' && view.prose >= 4;
             let told = told.map(|told| alone(view, place, told));
             take(told.filter(|_| !shown), place, end);
+            if let Some(end) = loose::spaced(view.low, place).filter(|_| !shown) {
+                take(Some((5, "name_spaced_out")), place, end);
+            }
+        }
+        if view.prose < 3
+            && let Some(place) = loose::dangling(view.low)
+        {
+            take(Some((5, "tag_left_open")), place, view.low.len());
         }
         if hits.attribute {
             let (told, start, end) = loose_attribute(view.low);

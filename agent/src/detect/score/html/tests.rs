@@ -136,3 +136,28 @@ fn content_and_code_are_not() {
         quiet(value);
     }
 }
+
+#[test]
+fn tags_spaced_out_or_left_open_are_found() {
+    for value in [
+        "< s c r i p t",
+        "a<i f r a m e src=x",
+        "<S T Y L E>",
+        "<img src='//h.example/?",
+        "x<a href=\"t\"",
+        "<form/action=\"https://h.example/",
+    ] {
+        assert!(score(Class::Html, value) >= 5, "{value}");
+    }
+    for value in [
+        "a < b c d",
+        "if a <f or m> b",
+        "1 <f o r",
+        "<T e s t>",
+        "x <a and b",
+        "<a href=\"https://a.example/\">site</a>",
+        "see <img src=\"a.png\" in the page that we made for you",
+    ] {
+        quiet(value);
+    }
+}

@@ -2,7 +2,9 @@
 //! none: braces, tildes, globs, variables that are set and used.
 
 use super::super::View;
-use super::super::text::{among, at, from, is_space, is_word, run, slice, starts, trim};
+use super::super::text::{
+    among, at, from, is_space, is_word, run, skip_space, slice, starts, trim,
+};
 use super::words::{SURE, WORDS};
 
 /// Braces and tildes that a shell expands, as a whole value: `{,ip,a}`, `{id,}`, `~+`.
@@ -10,6 +12,13 @@ pub(super) fn expands(low: &[u8]) -> bool {
     let value = trim(low);
     match value {
         [b'~', b'+' | b'-', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
+        // `!-1!-2`: commands of before, one after the other.
+        [b'!', b'-', rest @ ..] if memchr::memchr(b'!', rest).is_some() => {
+            let mut numbers = rest.split(|byte| *byte == b'!');
+            let first = numbers.next().unwrap_or_default();
+            let number = |word: &[u8]| !word.is_empty() && word.iter().all(u8::is_ascii_digit);
+            number(first) && numbers.all(|word| word.strip_prefix(b"-").is_some_and(number))
+        }
         [b'{', b',', first, rest @ .., b'}'] => {
             (first.is_ascii_alphabetic() || matches!(first, b'$' | b'/')) && !rest.contains(&b':')
         }
@@ -163,4 +172,40 @@ pub(super) fn hidden_word(view: &View<'_>) -> u8 {
         (_, _, true) => 4,
         _ => 0,
     }
+}
+
+/// Whether the program is one that runs another, and that is what stands behind: `time tar`.
+pub(super) fn runs_another(name: &[u8], rest: &[u8]) -> bool {
+    let called = super::program(rest, skip_space(rest, 0));
+    matches!(name, b"env" | b"exec" | b"nohup" | b"time" | b"xargs")
+        && called.length > 2
+        && among(SURE, slice(&called.name, 0, called.length))
+}
+
+/// Whether what it writes goes to what a variable or another command says: `echo | ${x}`.
+pub(super) fn feeds_expansion(rest: &[u8]) -> bool {
+    memchr::memchr(b'|', rest)
+        .is_some_and(|pipe| matches!(at(rest, skip_space(rest, pipe + 1)), b'$' | b'`'))
+}
+
+/// Whether a command stands behind an exclamation mark, as editors take it: `x \!id`.
+pub(super) fn leaves_editor(rest: &[u8]) -> bool {
+    let rest = slice(rest, 0, 80);
+    memchr::memchr_iter(b'!', rest).any(|mark| {
+        let before = slice(rest, 0, mark).last();
+        before.is_some_and(|byte| matches!(byte, b' ' | b'\\' | b':' | b'\''))
+            && at(rest, mark + 1).is_ascii_alphabetic()
+    })
+}
+
+/// `name=value`, with a word for a name.
+pub(super) fn is_assignment(rest: &[u8]) -> bool {
+    let start = run(rest, skip_space(rest, 0), |byte| {
+        matches!(byte, b'"' | b'\'')
+    });
+    let end = run(rest, start, is_word);
+    let equals = run(rest, end, |byte| matches!(byte, b'"' | b'\''));
+    at(rest, start).is_ascii_alphabetic()
+        && at(rest, equals) == b'='
+        && !is_space(at(rest, equals + 1))
 }

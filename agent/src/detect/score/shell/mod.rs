@@ -9,7 +9,9 @@ use aho_corasick::BuildError;
 
 use super::text::{among, at, from, is_space, is_word, run, skip_space, slice, starts, trim};
 use super::{Class, Found, Place, View};
-use forms::{dot_command, expands, hidden_word};
+use forms::{
+    dot_command, expands, feeds_expansion, hidden_word, is_assignment, leaves_editor, runs_another,
+};
 use telling::Telling;
 use words::{ALONE, SURE, WORDS};
 
@@ -108,6 +110,7 @@ pub(super) const GATE: &[&str] = &[
     "$!",
     "$*",
     "$?",
+    "!-",
 ];
 
 /// Names of programs that open this grammar where a space follows.
@@ -336,8 +339,13 @@ fn command(view: &View<'_>, start: usize, before: Before) -> (u8, usize) {
     let rest = from(low, next);
     let mut argument = argument(name, rest);
     if EDITORS.iter().any(|editor| editor.as_bytes() == name)
-        && (memchr::memmem::find(slice(rest, 0, 80), b" +").is_some() || leaves_editor(rest))
+        && (name != b"ex" && memchr::memmem::find(slice(rest, 0, 80), b" +").is_some()
+            || leaves_editor(rest))
     {
+        argument = Argument::Command;
+    }
+    let runs = view.prose < 3 && runs_another(name, rest);
+    if runs {
         argument = Argument::Command;
     }
     // A word behind a program is a command where the parameter says so.
@@ -360,14 +368,16 @@ fn command(view: &View<'_>, start: usize, before: Before) -> (u8, usize) {
     let score = weigh(&Judged {
         sure,
         word,
-        hidden: program.hidden,
+        // A backslash in front has the shell pass over an alias of that name.
+        hidden: program.hidden
+            || before == Before::Start && clean && sure && at(low, start) == b'\\',
         path: program.path,
         clean,
         before,
         prose: view.prose,
         shown: view.is_shown(start),
         short: name.len() <= 2,
-        option: option || assigns || names_drive(name, rest),
+        option: option || runs || assigns || names_drive(name, rest) || feeds_expansion(rest),
         argument: if assigns { Argument::Command } else { argument },
         alone: among(ALONE, name),
         tells: matches!(
@@ -398,16 +408,6 @@ fn unversioned(name: &[u8]) -> &[u8] {
 
 /// Names of parameters whose value is a command.
 const COMMAND_NAMES: &[&str] = &["cmd", "command", "exec", "execute", "shell"];
-
-/// Whether a command stands behind an exclamation mark, as editors take it: `x \!id`.
-fn leaves_editor(rest: &[u8]) -> bool {
-    let rest = slice(rest, 0, 80);
-    memchr::memchr_iter(b'!', rest).any(|mark| {
-        let before = slice(rest, 0, mark).last();
-        before.is_some_and(|byte| matches!(byte, b' ' | b'\\' | b':' | b'\''))
-            && at(rest, mark + 1).is_ascii_alphabetic()
-    })
-}
 
 /// Editors that run what stands behind `+`.
 const EDITORS: &[&str] = &["ex", "nvim", "vi", "view", "vim"];
@@ -568,18 +568,6 @@ fn names_drive(name: &[u8], rest: &[u8]) -> bool {
     matches!(name, b"dir" | b"type" | b"del" | b"copy" | b"move")
         && (1..3).contains(&start)
         && matches!(slice(rest, start, start + 2), b"c:" | b"d:")
-}
-
-/// `name=value`, with a word for a name.
-fn is_assignment(rest: &[u8]) -> bool {
-    let start = run(rest, skip_space(rest, 0), |byte| {
-        matches!(byte, b'"' | b'\'')
-    });
-    let end = run(rest, start, is_word);
-    let equals = run(rest, end, |byte| matches!(byte, b'"' | b'\''));
-    at(rest, start).is_ascii_alphabetic()
-        && at(rest, equals) == b'='
-        && !is_space(at(rest, equals + 1))
 }
 
 /// A path of a system: `etc/passwd`, `../x`.

@@ -138,3 +138,30 @@ fn a_word_behind_a_program_counts_where_the_name_says_command() {
     }
     assert!(score_named(Class::Shell, "cmd", "go to the store") < THRESHOLD);
 }
+
+#[test]
+fn programs_that_run_others_are_found() {
+    for value in [
+        "time bsdtar x",
+        "nohup wget",
+        "echo | $x",
+        "echo a| `id`",
+        ";ex a \\!id",
+    ] {
+        assert!(score(Class::Shell, value) >= THRESHOLD, "{value}");
+    }
+    for value in [
+        "time table",
+        "\\curl\\bin",
+        "!-1",
+        "!-wow!-",
+        "exec summary",
+        "time machine curl",
+        "env variables",
+        "echo | reverb",
+        "; ex machina + more",
+        "the time bash was new to all of us here",
+    ] {
+        quiet(value);
+    }
+}

@@ -193,12 +193,12 @@ pub(super) const SURE: &[&str] = &[
 /// Programs whose name is an ordinary word too: an argument as commands have it must follow.
 pub(super) const WORDS: &[&str] = &[
     "alias", "at", "attrib", "batch", "break", "cal", "case", "cd", "comm", "command", "cp",
-    "date", "del", "df", "diff", "dir", "do", "done", "du", "echo", "env", "erase", "eval", "exec",
-    "exit", "export", "expr", "false", "file", "find", "finger", "fold", "for", "free", "halt",
-    "history", "host", "if", "install", "ip", "join", "last", "less", "letter", "link", "list",
-    "ln", "locate", "login", "logname", "look", "mail", "make", "man", "mkisofs", "more", "mount",
-    "move", "mv", "nano", "net", "nice", "nl", "paste", "patch", "print", "printf", "read",
-    "reboot", "ren", "sc", "screen", "script", "service", "set", "shell", "sort", "source",
+    "date", "del", "df", "diff", "dir", "do", "done", "du", "echo", "env", "erase", "eval", "ex",
+    "exec", "exit", "export", "expr", "false", "file", "find", "finger", "fold", "for", "free",
+    "halt", "history", "host", "if", "install", "ip", "join", "last", "less", "letter", "link",
+    "list", "ln", "locate", "login", "logname", "look", "mail", "make", "man", "mkisofs", "more",
+    "mount", "move", "mv", "nano", "net", "nice", "nl", "paste", "patch", "print", "printf",
+    "read", "reboot", "ren", "sc", "screen", "script", "service", "set", "shell", "sort", "source",
     "split", "start", "stat", "strings", "sync", "test", "then", "time", "top", "tree", "true",
     "type", "ulimit", "uniq", "until", "users", "ver", "vol", "w", "watch", "where", "which",
     "while", "who", "write", "yes",

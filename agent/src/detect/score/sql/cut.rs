@@ -209,6 +209,10 @@ impl Bare<'_> {
 /// A value of quotes and the marks that end a statement alone: `'"`, `';`, `')--`.
 pub(super) fn marks_alone(low: &[u8]) -> bool {
     let value = trim(low);
+    // `^'`: an operator, and the end of the string.
+    if let [b'^' | b')' | b'*' | b'%' | b',' | b'|' | b'&', b'\''] = value {
+        return true;
+    }
     let Some((first @ (b'\'' | b'"'), rest)) = value.split_first() else {
         return false;
     };

@@ -5,12 +5,14 @@
 
 mod bare;
 mod cut;
+mod left;
 mod lex;
 mod pieces;
 mod statement;
 mod walk;
 mod words;
 
+pub(super) use left::Left;
 pub(super) use lex::Token;
 pub(super) use words::{CATALOGUES, LOUD_CALLS};
 
@@ -29,7 +31,13 @@ const TOKENS_BEHIND: usize = 60;
 const QUOTES: usize = 4;
 
 /// Looks for SQL. `tokens` is room for them, kept from value to value.
-pub(super) fn look(view: &View<'_>, hits: Hits, tokens: &mut Vec<Token>, found: &mut Found) {
+pub(super) fn look(
+    view: &View<'_>,
+    hits: Hits,
+    left: &Left,
+    tokens: &mut Vec<Token>,
+    found: &mut Found,
+) {
     let mut best: Option<(u8, &'static str, usize, usize)> = None;
     for (quote, double) in [(b'\'', false), (b'"', true)] {
         let mut first = true;
@@ -92,6 +100,7 @@ pub(super) fn look(view: &View<'_>, hits: Hits, tokens: &mut Vec<Token>, found: 
     if let Some((score, rule, start, end)) = best {
         found.add(Class::Sql, rule, score, start, end);
     }
+    left.look(view, found);
     if hits.sql_words {
         if view.prose < 4
             && let Some((start, end)) = cut::behind_backtick(view.low, tokens)

@@ -1,6 +1,6 @@
 //! Values that are a piece of a statement as a whole: what no sentence is, and no number.
 
-use super::super::text::{among, slice};
+use super::super::text::{among, at, skip_space, slice};
 use super::bare::{Bare, Sum};
 use super::lex::{Folded, Kind, Token};
 use super::words::{CALLS, Word};
@@ -82,8 +82,11 @@ impl Bare<'_> {
         let Some((last, rest)) = self.tokens.split_last() else {
             return;
         };
-        let dashes =
-            last.kind == Kind::Comment && slice(self.low, last.start, last.start + 2) != b"/*";
+        // Behind the dashes between two dates or numbers the second follows.
+        let range = || at(self.low, skip_space(self.low, last.start + 2)).is_ascii_digit();
+        let dashes = last.kind == Kind::Comment
+            && slice(self.low, last.start, last.start + 2) != b"/*"
+            && !range();
         let literal = |token: &Token| {
             matches!(
                 token.kind,

@@ -140,7 +140,13 @@ impl Begins<'_> {
             b"load" => self.text(1) == b"data",
             b"handler" => matches!(self.text(2), b"open" | b"read"),
             b"prepare" => self.kind(2) == Some(Kind::Key(Word::From)),
-            b"call" => self.kind(2) == Some(Kind::Left) && self.is_name(1),
+            // `call me (or not)` is none.
+            b"call" => {
+                let ends = |at: usize| self.tokens.get(at).map(|token| token.end);
+                let begins = self.tokens.get(2).map(|token| token.start);
+                let named = ends(1) == begins || self.text(1).contains(&b'_');
+                self.kind(2) == Some(Kind::Left) && self.is_name(1) && named
+            }
             _ => false,
         }
     }
