@@ -51,4 +51,14 @@ mod tests {
             assert!(mapped || *id == Id::Anom01, "{id:?}");
         }
     }
+
+    #[test]
+    fn the_documents_say_why_each_default_is_what_it_is() {
+        let text = include_str!("../../../docs/detectors.md");
+        for id in Id::ALL {
+            let name = id.name();
+            let content = name.starts_with("inj-") && text.contains(&format!("### {name} "));
+            assert!(content || text.contains(&format!("| {name} | ")), "{name}");
+        }
+    }
 }
