@@ -1,5 +1,6 @@
 //! What is answered to whom asks for what.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http_body_util::Full;
@@ -172,7 +173,9 @@ impl Subject {
     /// Where each sink stands; nothing where that cannot be read, which the sink's room says.
     pub(super) fn sinks(&self) -> Vec<SinkStanding> {
         let dir = self.dir.as_deref();
-        dir.and_then(|dir| SinkStanding::all(&self.config, dir).ok())
+        let now = self.board.standing().config.clone();
+        let config = now.unwrap_or_else(|| Arc::clone(&self.config));
+        dir.and_then(|dir| SinkStanding::all(&config, dir).ok())
             .unwrap_or_default()
     }
 }

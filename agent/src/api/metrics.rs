@@ -159,6 +159,19 @@ impl Told {
             "1 while the taps are at work and all behind them",
             hears,
         )?;
+        let reloaded = self.standing.reloaded.unwrap_or(self.about.started);
+        gauge(
+            to,
+            "eaves_config_last_reload_successful",
+            "0 while the configuration that was read last is refused",
+            f64::from(u8::from(!self.standing.is_refused())),
+        )?;
+        gauge(
+            to,
+            "eaves_config_last_reload_success_timestamp_seconds",
+            "When the configuration in force was read, since 1970",
+            reloaded.0 as f64 / 1e9,
+        )?;
         let rooms = self.rooms.iter().map(|room| {
             let state = match room.state {
                 RoomState::Ok => 0.0,

@@ -124,7 +124,7 @@ fn of_file(file: &Path, args: &Args) -> anyhow::Result<Catalog> {
         detect: None,
         redactor: session::redactor(&config, session::Secret::Origin(reader.origin()))?,
         dir: None,
-        hangup_stops: true,
+        reload: None,
         ledger: false,
     };
     let mut replay = Replay::new(reader, false);

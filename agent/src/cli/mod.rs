@@ -19,6 +19,7 @@ mod query;
 mod record;
 mod redact;
 mod reference;
+mod reload;
 mod replay;
 mod rules;
 mod run;

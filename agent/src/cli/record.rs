@@ -78,7 +78,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
             dir: None,
             board: None,
             detect: None,
-            hangup_stops: true,
+            reload: None,
             ledger: true,
         };
         session.hear(&mut tee, &tapped)
@@ -95,7 +95,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
 /// Records without a pipeline, until a signal.
 fn count(tee: &mut Tee, tapped: &Tapped) -> anyhow::Result<Exit> {
     let requests = Arc::new(Requests::default());
-    let _signals = Signals::listen(&requests, true)?;
+    let _signals = Signals::listen(&requests, None::<fn()>)?;
     tapped.announce();
     let mut read = 0;
     while !requests.stopping() {

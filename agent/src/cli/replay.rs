@@ -72,7 +72,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         dir: None,
         board: None,
         detect: config.detect().context(Exit::Usage)?,
-        hangup_stops: true,
+        reload: None,
         ledger: true,
     };
     let mut replay = Replay::new(reader, args.paced);

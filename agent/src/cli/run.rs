@@ -5,19 +5,20 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use super::Exit;
+use super::reload::Reload;
 use super::session::{self, HearArgs, Session, Tapped};
 use super::systemd::Systemd;
 use crate::api::{Api, Subject};
 use crate::clock::Moment;
 use crate::config::{Config, Listen};
 use crate::journal::{Journal, JournalError, RealDisk};
-use crate::pipeline::{Board, Keep, Output, Route, Sinks};
+use crate::pipeline::{Board, Keep, Output, Routes, Sinks};
 use crate::sink::cursor_name;
 
 /// Hear this host's HTTP exchanges and send them where the configuration says
 ///
-/// SIGTERM hears no more, delivers what was heard and prints the ledger; SIGUSR1 opens files anew,
-/// for logrotate.
+/// SIGTERM hears no more, delivers what was heard and prints the ledger; SIGHUP reads the
+/// configuration again; SIGUSR1 opens files anew, for logrotate.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -40,8 +41,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let tapped = Tapped::of(&probe);
     let redactor = session::redactor(&config, session::Secret::Host)?;
     let board = Arc::new(Board::default());
-    let _systemd = Systemd::start(&board).context(Exit::Failed)?;
+    let systemd = Systemd::start(&board).context(Exit::Failed)?;
     let _api = api(&config, &tapped, &board)?;
+    let reload = Reload {
+        args: args.hear.clone(),
+        config: config.clone(),
+        redactor: Arc::clone(&redactor),
+        systemd: systemd.words(),
+    };
     let session = Session {
         origin: session::origin(&probe),
         options: session::options(&config)?,
@@ -54,7 +61,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         dir: config.journal.as_ref().map(|section| section.dir.clone()),
         board: Some((board, config.sinks.keys().cloned().collect())),
         detect: config.detect().context(Exit::Usage)?,
-        hangup_stops: false,
+        reload: Some(reload),
         ledger: true,
     };
     session.hear(&mut probe, &tapped)
@@ -110,9 +117,6 @@ fn outputs(config: &Config, keep: Option<&Keep>) -> anyhow::Result<Vec<Box<dyn O
         let sinks = Sinks::start(config, &section.dir, Some(&keep.synced()), &host);
         return Ok(vec![Box::new(sinks.context(Exit::Failed)?)]);
     }
-    let routes = Route::all(config).context(Exit::Failed)?;
-    let outputs = routes.into_iter();
-    Ok(outputs
-        .map(|route| Box::new(route) as Box<dyn Output>)
-        .collect())
+    let routes = Routes::of(config).context(Exit::Failed)?;
+    Ok(vec![Box::new(routes)])
 }

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 
 use super::Exit;
 use super::capture::CaptureArgs;
+use super::reload::{Reload, Reloader};
 use super::signals::Signals;
 use super::systemd;
 use crate::api::About;
@@ -249,8 +250,8 @@ pub(super) struct Session<'a> {
     pub(super) board: Option<(Arc<Board>, Vec<String>)>,
     /// What is looked for; nothing if it is left out.
     pub(super) detect: Option<(detect::Options, PathBuf)>,
-    /// Whether a hang-up ends it.
-    pub(super) hangup_stops: bool,
+    /// How the configuration is read again at a hang-up, which else ends it.
+    pub(super) reload: Option<Reload>,
     /// Whether the ledger is printed at the end, for people.
     pub(super) ledger: bool,
 }
@@ -261,12 +262,15 @@ impl Session<'_> {
     /// # Errors
     /// Signals cannot be listened to, or hearing ended early.
     pub(super) fn hear<S: Source + Send>(
-        self,
+        mut self,
         source: &mut S,
         tapped: &Tapped,
     ) -> anyhow::Result<Exit> {
         let requests = Arc::new(Requests::default());
-        let _signals = Signals::listen(&requests, self.hangup_stops)?;
+        let reload = self.reload.take();
+        let reloader = reload.map(|reload| reload.start(&requests)).transpose();
+        let reloader = reloader.context("cannot start a thread to read the configuration again")?;
+        let _signals = Signals::listen(&requests, reloader.as_ref().map(Reloader::asks))?;
         let ran = self.run(source, &requests, |host| tapped.tell(host));
         ran.map(|(exit, _)| exit)
     }

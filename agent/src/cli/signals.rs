@@ -17,12 +17,15 @@ pub(super) struct Signals {
 
 impl Signals {
     /// SIGTERM and SIGINT ask for a stop, SIGUSR1 for files to be opened anew; SIGHUP, sent when a
-    /// terminal closes, for a stop where `hangup_stops`, and is else passed over. A second request
+    /// terminal closes, asks for a stop where nothing is given to be done `at_hangup`. A second request
     /// to stop ends the process at once.
     ///
     /// # Errors
     /// Signals cannot be listened to, or no thread can be started.
-    pub(super) fn listen(requests: &Arc<Requests>, hangup_stops: bool) -> anyhow::Result<Self> {
+    pub(super) fn listen(
+        requests: &Arc<Requests>,
+        at_hangup: Option<impl Fn() + Send + 'static>,
+    ) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .build()?;
@@ -39,7 +42,13 @@ impl Signals {
                 let stop = tokio::select! {
                     _ = &mut ended => return,
                     _ = terminate.recv() => true,
-                    _ = hangup.recv(), if hangup_stops => true,
+                    _ = hangup.recv() => match &at_hangup {
+                        None => true,
+                        Some(act) => {
+                            act();
+                            continue;
+                        }
+                    },
                     _ = interrupt.recv() => true,
                     _ = reopen.recv() => false,
                 };

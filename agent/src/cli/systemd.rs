@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 
-use crate::pipeline::{Board, RoomState};
+use crate::pipeline::{Board, RoomState, Standing};
 
 /// How often the board is looked at until the agent is ready, and from then on.
 const LOOK_FIRST: Duration = Duration::from_millis(20);
@@ -16,10 +16,21 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Where systemd expects to be told.
 const SOCKET: &str = "NOTIFY_SOCKET";
 
+/// What others have it tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Word {
+    /// The configuration is being read again.
+    Reloading,
+    /// That is over, whatever came of it.
+    Reloaded,
+    /// Nothing more is told.
+    End,
+}
+
 /// Tells systemd, from a thread of its own, until it is dropped; nothing where systemd does not ask.
 #[derive(Debug)]
 pub(super) struct Systemd {
-    thread: Option<(Sender<()>, JoinHandle<()>)>,
+    thread: Option<(Sender<Word>, JoinHandle<()>)>,
 }
 
 impl Systemd {
@@ -31,26 +42,31 @@ impl Systemd {
         if std::env::var_os(SOCKET).is_none() {
             return Ok(Self { thread: None });
         }
-        let (stop, stopped) = channel();
+        let (words, said) = channel();
         let board = Arc::clone(board);
         let thread = thread::Builder::new().name("eaves-systemd".into());
-        let thread = thread.spawn(move || tell(&board, &stopped))?;
+        let thread = thread.spawn(move || tell(&board, &said))?;
         Ok(Self {
-            thread: Some((stop, thread)),
+            thread: Some((words, thread)),
         })
+    }
+
+    /// Has it tell more; nothing where systemd does not ask.
+    pub(super) fn words(&self) -> Option<Sender<Word>> {
+        self.thread.as_ref().map(|(words, _)| words.clone())
     }
 }
 
 impl Drop for Systemd {
     fn drop(&mut self) {
-        if let Some((stop, thread)) = self.thread.take() {
-            drop(stop);
+        if let Some((words, thread)) = self.thread.take() {
+            let _ = words.send(Word::End);
             let _ = thread.join();
         }
     }
 }
 
-fn tell(board: &Board, stopped: &Receiver<()>) {
+fn tell(board: &Board, words: &Receiver<Word>) {
     // It asks to be told within a time: half of it is soon enough.
     let alive_every = sd_notify::watchdog_enabled().map(|within| within / 2);
     let mut beats = 0;
@@ -58,9 +74,20 @@ fn tell(board: &Board, stopped: &Receiver<()>) {
     let mut said = String::new();
     loop {
         let wait = if beats == 0 { LOOK_FIRST } else { LOOK };
-        match stopped.recv_timeout(wait) {
+        match words.recv_timeout(wait) {
             Err(RecvTimeoutError::Timeout) => {}
-            _ => return,
+            Err(RecvTimeoutError::Disconnected) | Ok(Word::End) => return,
+            // Before it is ready for the first time it is starting, not reloading.
+            Ok(Word::Reloading | Word::Reloaded) if beats == 0 => continue,
+            Ok(Word::Reloading) => {
+                reloading();
+                continue;
+            }
+            Ok(Word::Reloaded) => {
+                said = status(&board.standing());
+                send(&[NotifyState::Ready, NotifyState::Status(&said)]);
+                continue;
+            }
         }
         let standing = board.standing();
         if standing.beats == beats {
@@ -76,23 +103,35 @@ fn tell(board: &Board, stopped: &Receiver<()>) {
             alive = Instant::now();
             states.push(NotifyState::Watchdog);
         }
-        let rooms = standing.rooms(Instant::now());
-        let unwell = rooms.iter().filter(|room| room.state != RoomState::Ok);
-        let unwell = unwell.map(|room| {
-            let reason = room.reason.as_deref().unwrap_or_default();
-            format!("{} {}: {reason}", room.room, room.state.name())
-        });
-        let unwell: Vec<_> = unwell.collect();
-        let status = if unwell.is_empty() {
-            "hearing".to_owned()
-        } else {
-            format!("hearing; {}", unwell.join("; "))
-        };
+        let status = status(&standing);
         if status != said {
             said = status;
             states.push(NotifyState::Status(&said));
         }
         send(&states);
+    }
+}
+
+/// What `systemctl status` shows: each room of which there is something to say.
+fn status(standing: &Standing) -> String {
+    let mut status = "hearing".to_owned();
+    for room in standing.rooms(Instant::now()) {
+        if room.state == RoomState::Ok && room.reason.is_none() {
+            continue;
+        }
+        let reason = room.reason.unwrap_or_default();
+        status.push_str(&format!("; {} {}: {reason}", room.room, room.state.name()));
+    }
+    // A line break would end the message.
+    status.replace(|c: char| c.is_control(), " ")
+}
+
+/// Says that the configuration is being read again, and when that began, by which systemd knows that
+/// it is about its own request (`Type=notify-reload`).
+fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => send(&[NotifyState::Reloading, now]),
+        Err(error) => tracing::debug!(%error, "systemd cannot be told"),
     }
 }
 

@@ -50,7 +50,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
     let config = args.hear.config()?;
     if let Some(dir) = followed(args, &config) {
         let requests = Arc::new(Requests::default());
-        let _signals = Signals::listen(&requests, true)?;
+        let _signals = Signals::listen(&requests, None::<fn()>)?;
         output::to_stderr(format_args!(
             "eaves: from the journal of the agent that runs, {}; Ctrl-C ends it",
             dir.display()
@@ -75,7 +75,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         dir: None,
         board: None,
         detect: config.detect().context(Exit::Usage)?,
-        hangup_stops: true,
+        reload: None,
         ledger: true,
     };
     session.hear(&mut probe, &tapped)

@@ -117,6 +117,31 @@ impl Report {
         }
     }
 
+    /// Each mistake that is told, in one line without its excerpt.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        self.mistakes.told.iter().map(|mistake| {
+            let Mistake { place, key, what } = mistake;
+            let name = self.name(*place);
+            let key = if key.is_empty() {
+                String::new()
+            } else {
+                format!("{key}: ")
+            };
+            format!("{name}:{}:{}: {key}{what}", place.line, place.column)
+        })
+    }
+
+    /// The first mistake, and how many more there are.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let first = self.lines().next().unwrap_or_default();
+        match self.mistakes.count() {
+            0 | 1 => first,
+            2 => format!("{first} (and one more mistake)"),
+            count => format!("{first} (and {} more mistakes)", count - 1),
+        }
+    }
+
     fn name(&self, place: Place) -> &str {
         let source = self.sources.get(place.source);
         source.map_or("", |(name, _)| name.as_str())

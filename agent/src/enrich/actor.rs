@@ -126,6 +126,13 @@ impl Actors {
         }
     }
 
+    /// Looks where `identity` says from now on; sessions stay.
+    pub(super) fn set(&mut self, identity: &Identity) {
+        let fresh = Self::new(identity, self.tokens.key().clone());
+        let before = std::mem::replace(self, fresh);
+        self.sessions = before.sessions;
+    }
+
     /// Who signs in, by the body of a request to do so, and by which of the fields.
     pub(super) fn signs_in(&self, request: &Half) -> Option<(usize, Arc<[u8]>)> {
         login::name(request, &self.fields)

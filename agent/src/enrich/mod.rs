@@ -56,6 +56,30 @@ impl Enrich {
         }
     }
 
+    /// Goes on as `identity` says: sessions stay whose they are, and templates that were learnt stay.
+    pub fn set(&mut self, identity: Identity) {
+        if identity == self.identity {
+            return;
+        }
+        self.actors.set(&identity);
+        let names_paths = |of: &Identity| {
+            let Identity {
+                login_routes,
+                routes,
+                sensitive,
+                ..
+            } = of;
+            (login_routes.clone(), routes.clone(), sensitive.clone())
+        };
+        if names_paths(&identity) != names_paths(&self.identity) {
+            // What words say stands beside each template: they are all asked again.
+            let learnt = self.endpoints.templates();
+            self.endpoints = Endpoints::new(&identity);
+            self.endpoints.recall(&learnt);
+        }
+        self.identity = identity;
+    }
+
     /// Writes down what is known of `exchange`, heard on a host that booted at `boot`.
     pub fn exchange(&mut self, exchange: &mut Exchange, boot: BootTime) {
         exchange.known.client = client::client(exchange, &self.identity);

@@ -48,6 +48,11 @@ impl Tokens {
         }
     }
 
+    /// What credentials are hashed with.
+    pub(super) const fn key(&self) -> &HashKey {
+        &self.key
+    }
+
     /// What is to be known of `token`.
     pub(super) fn read(&mut self, token: &[u8]) -> Token {
         if token.len() > REMEMBERED_MAX_BYTES {

@@ -81,6 +81,8 @@ pub enum NoticeName {
     Journal,
     /// A sink fails, is well again, or refused an event.
     Sink,
+    /// The configuration was read again.
+    Reload,
 }
 
 /// How much it matters.
@@ -195,6 +197,30 @@ pub enum Detail<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         events: Option<u64>,
     },
+    /// Of `reload`: the configuration was read again.
+    Reload {
+        /// What became of it.
+        state: ReloadState,
+        /// Keys that changed and are in force.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        changed: Vec<String>,
+        /// Keys that changed and need a restart: what they were before is in force.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        restart: Vec<String>,
+        /// Why it was refused.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+}
+
+/// What became of a configuration that was read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReloadState {
+    /// It is in force from here on.
+    Done,
+    /// It is wrong: the one before stays in force.
+    Refused,
 }
 
 /// What became of a sink.
@@ -245,6 +271,7 @@ impl Detail<'_> {
             Self::Loss { .. } => NoticeName::Loss,
             Self::Checkpoint { .. } | Self::Journal { .. } => NoticeName::Journal,
             Self::Sink { .. } => NoticeName::Sink,
+            Self::Reload { .. } => NoticeName::Reload,
         }
     }
 }

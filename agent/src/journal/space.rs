@@ -8,6 +8,7 @@ use super::disk::Disk;
 use super::happened::RetireReason;
 use super::record::{Pressure, Worth};
 use super::timing::ns;
+use super::writer::Journal;
 use crate::clock::WallTime;
 
 /// Largest and least size at which a segment ends, bytes. Segments are deleted whole, so there are
@@ -30,6 +31,24 @@ pub(super) struct Taken {
     pub(super) written: u64,
     /// In memory, to be written: not yet compressed, so more than will be.
     pub(super) waiting: u64,
+}
+
+impl Journal {
+    /// Is kept as `options` say from now on; folder, key and threads stay as they are.
+    pub fn set(&mut self, options: Options) {
+        let Options { dir, key, .. } = self.options.clone();
+        let threaded = self.options.threaded;
+        self.options = Options {
+            dir,
+            key,
+            threaded,
+            ..options
+        };
+        let free = self.space.free.saturating_add(self.space.min_free);
+        self.space = Space::of(&self.options);
+        self.space.free = free.saturating_sub(self.space.min_free);
+        self.space.measure(&*self.disk, &self.options.dir);
+    }
 }
 
 /// The room that may be used.

@@ -8,6 +8,8 @@ use eaves_common::DropReason;
 use serde::Serialize;
 
 use super::Counted;
+use crate::clock::WallTime;
+use crate::config::Config;
 use crate::event::{Detail, JournalWhat, SinkState, TapState};
 
 /// Without a beat for so long the taps are taken to be deaf: ten of them are missing.
@@ -58,10 +60,20 @@ pub struct Standing {
     pub beats: u64,
     /// When last.
     pub beat: Option<Instant>,
+    /// The configuration in force, once another was read than at the start.
+    pub config: Option<Arc<Config>>,
+    /// When it was put in force.
+    pub reloaded: Option<WallTime>,
     health: Health,
 }
 
 impl Standing {
+    /// Whether the configuration that was read last is not in force.
+    #[must_use]
+    pub const fn is_refused(&self) -> bool {
+        self.health.refused.is_some()
+    }
+
     /// Whether the taps hear, and what they hear comes through.
     #[must_use]
     pub fn hears(&self, now: Instant) -> bool {
@@ -112,6 +124,8 @@ pub(super) struct Poster {
     beats: u64,
     beat: Option<Instant>,
     own: u64,
+    config: Option<Arc<Config>>,
+    reloaded: Option<WallTime>,
 }
 
 impl Poster {
@@ -127,7 +141,33 @@ impl Poster {
             beats: 0,
             beat: None,
             own: 0,
+            config: None,
+            reloaded: None,
         }
+    }
+
+    /// Another configuration is in force, with these sinks; these of its keys need a restart.
+    pub(super) fn configured(
+        &mut self,
+        config: Arc<Config>,
+        sinks: Vec<String>,
+        restart: &[String],
+    ) {
+        self.config = Some(config);
+        self.reloaded = Some(WallTime::now());
+        let health = &mut self.health;
+        health.refused = None;
+        health.restart =
+            (!restart.is_empty()).then(|| format!("needs a restart: {}", restart.join(", ")));
+        health.sinks.retain(|name, _| sinks.contains(name));
+        for name in sinks {
+            health.sinks.entry(name).or_default();
+        }
+    }
+
+    /// A configuration was refused.
+    pub(super) fn refused(&mut self, reason: &str) {
+        self.health.refused = Some(format!("the one before is in force: {reason}"));
     }
 
     /// Takes in what is told of the agent.
@@ -154,6 +194,8 @@ impl Poster {
             counted,
             beats: self.beats,
             beat: self.beat,
+            config: self.config.clone(),
+            reloaded: self.reloaded,
             health: self.health.clone(),
         });
     }
@@ -168,6 +210,10 @@ struct Health {
     loss: Option<String>,
     /// Why the journal does not keep all.
     journal: Option<String>,
+    /// Why the configuration that was read last is not in force.
+    refused: Option<String>,
+    /// What of it is not, as it needs a restart.
+    restart: Option<String>,
     /// Why a sink is not told anything.
     sinks: BTreeMap<String, Option<String>>,
 }
@@ -198,7 +244,10 @@ impl Health {
                     SinkState::Up => None,
                     SinkState::Refused => return,
                 };
-                self.sinks.insert(sink.clone(), down);
+                // One that was taken out of the configuration may still have had to tell.
+                if let Some(known) = self.sinks.get_mut(sink) {
+                    *known = down;
+                }
             }
             _ => {}
         }
@@ -216,7 +265,12 @@ impl Health {
         let mut rooms = vec![
             of("capture", self.tap.as_ref().or(self.loss.as_ref())),
             of("journal", self.journal.as_ref()),
+            of("config", self.refused.as_ref()),
         ];
+        if let (Some(config), None) = (rooms.last_mut(), &self.refused) {
+            // It does as it should: somebody knows that a restart is to come.
+            config.reason.clone_from(&self.restart);
+        }
         let sinks = self.sinks.iter();
         rooms.extend(sinks.map(|(name, down)| of(&format!("sink {name}"), down.as_ref())));
         rooms

@@ -62,6 +62,17 @@ impl Detect {
         detect
     }
 
+    /// Judges by `options` and the rules in `rule_dir` from now on; what was learnt stays.
+    pub(super) fn set(&mut self, options: Options, rule_dir: &Path) {
+        self.detectors.set(options);
+        if self.rule_dir != rule_dir {
+            rule_dir.clone_into(&mut self.rule_dir);
+            self.rules = Rules::default();
+            self.rules_seen.clear();
+        }
+        self.read_rules();
+    }
+
     /// Reads the rules anew, if a file has changed since.
     fn read_rules(&mut self) {
         let seen = stamps(&self.rule_dir);

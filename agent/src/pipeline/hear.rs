@@ -71,6 +71,11 @@ impl Side<'_> {
             if self.read(WAIT)?.is_none() {
                 break;
             }
+            if let Some(change) = requests.take_change() {
+                // Behind all that was read before: each stage switches at this place in the order.
+                self.shard.set(change.schema());
+                self.queue.change(change);
+            }
             let now = Instant::now();
             if now.duration_since(ticked) >= TICK {
                 ticked = now;

@@ -1,5 +1,7 @@
 //! The sealing side: exchanges in the order they ended, as events to the outputs, on one thread.
 
+mod change;
+
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::board::{Board, Poster};
 use super::learnt::Learnt;
 use super::queue::{Message, QueueOut};
-use super::{Counted, Detect, Keep, Ledger, Requests};
+use super::{Counted, Detect, Keep, Ledger, NewSinks, Requests};
 use crate::catalog::Catalog;
 use crate::clock::WallTime;
 use crate::detect::Told;
@@ -62,6 +64,9 @@ pub trait Output {
     /// Opens its file anew.
     fn reopen(&mut self) {}
 
+    /// Goes on with these sinks, if it has any; no event is missed or told twice for it.
+    fn change(&mut self, _: &mut NewSinks) {}
+
     /// What it has to say of itself, to everybody, since the last call.
     fn news(&mut self) -> Vec<(Severity, Detail<'static>)> {
         Vec::new()
@@ -87,7 +92,7 @@ pub struct Host<'a> {
     atlas: Option<Atlas>,
     quic: Option<QuicWatch>,
     asking: Option<Asking>,
-    context: &'a SealContext,
+    context: SealContext,
     masked: Masked,
     counters: Counters,
     counted: Counted,
@@ -103,11 +108,7 @@ pub struct Host<'a> {
 impl<'a> Host<'a> {
     /// Says of each exchange what `enrich` knows, and seals in `context`, for `outputs`.
     #[must_use]
-    pub fn new(
-        outputs: Vec<Box<dyn Output + 'a>>,
-        enrich: Enrich,
-        context: &'a SealContext,
-    ) -> Self {
+    pub fn new(outputs: Vec<Box<dyn Output + 'a>>, enrich: Enrich, context: &SealContext) -> Self {
         let lines = outputs.iter().any(|output| output.wants_lines());
         Self {
             outputs,
@@ -121,7 +122,7 @@ impl<'a> Host<'a> {
             atlas: None,
             quic: None,
             asking: None,
-            context,
+            context: context.clone(),
             masked: Masked::new(),
             counters: Counters::default(),
             counted: Counted::default(),
@@ -154,8 +155,8 @@ impl<'a> Host<'a> {
     }
 
     /// What exchanges are sealed with.
-    pub(super) const fn context(&self) -> &'a SealContext {
-        self.context
+    pub(super) const fn context(&self) -> &SealContext {
+        &self.context
     }
 
     /// Keeps all events in a journal too.
@@ -293,7 +294,7 @@ impl<'a> Host<'a> {
                             .add(Counter::SealUndelivered, exchanges.len() as u64);
                     }
                     Message::Counted(counted) => self.counted = *counted,
-                    Message::Acts(_) => {}
+                    Message::Acts(_) | Message::Change(_) => {}
                 }
             }
         }
@@ -312,12 +313,16 @@ impl<'a> Host<'a> {
                     self.post();
                 }
                 Ok(Message::Acts(_)) => {}
+                Ok(Message::Change(change)) => self.change(*change)?,
                 Err(RecvTimeoutError::Timeout) => self.each(|output| output.flush())?,
                 Err(RecvTimeoutError::Disconnected) => return self.each(|output| output.flush()),
             }
             self.keep_on()?;
             if requests.take_reopen() {
                 self.outputs.iter_mut().for_each(|output| output.reopen());
+            }
+            if let Some(refusal) = requests.take_refusal() {
+                self.refused(refusal)?;
             }
             if !self.recorded && told.elapsed() >= LOSS_EVERY {
                 let window_ns = u64::try_from(told.elapsed().as_nanos()).unwrap_or(u64::MAX);
@@ -386,7 +391,7 @@ impl<'a> Host<'a> {
 
     fn exchange(&mut self, exchange: &Exchange) -> io::Result<()> {
         self.masked.fill(exchange, self.context.redactor());
-        let mut event = seal(exchange, &self.masked, self.context);
+        let mut event = seal(exchange, &self.masked, &self.context);
         let mut about_finding = false;
         let mut told = Vec::new();
         if let Some(detect) = &mut self.detect {

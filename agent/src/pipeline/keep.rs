@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::config::Bodies;
+use crate::config::{Bodies, Journal as Section};
 use crate::event::{
     ApiEvent, Detail, Finding, JournalWhat, Lower, Notice, Severity, Text, write_line,
 };
@@ -33,6 +33,12 @@ impl Keep {
             bodies,
             line: Vec::with_capacity(8192),
         }
+    }
+
+    /// Keeps as `section` says from now on; `readers` are the cursors that hold segments back.
+    pub(super) fn set(&mut self, section: &Section, readers: Vec<String>) {
+        self.bodies = section.bodies;
+        self.journal.set(section.options(readers));
     }
 
     /// Keeps one exchange, of which `line` is the whole, or empty if nobody wanted it yet.

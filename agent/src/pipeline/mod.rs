@@ -6,6 +6,7 @@
 //! up the ring.
 
 mod board;
+mod change;
 mod detect;
 mod guessing;
 mod hear;
@@ -35,6 +36,7 @@ use crate::detect::score::ScorerError;
 use crate::telemetry::Counters;
 
 pub use board::{Board, RoomHealth, RoomState, Standing};
+pub use change::{Change, ChangeError, NewSinks, Refusal};
 pub use detect::{Detect, rule_files};
 pub use host::{Host, Output};
 pub use judging::Judging;
@@ -43,7 +45,7 @@ pub use learnt::{Endpoints, Event};
 pub use ledger::{Ledger, Sum};
 pub use masks::Masks;
 pub use reading::Reading;
-pub use route::Route;
+pub use route::{Route, Routes};
 pub use shard::{Options as ShardOptions, Outcome, Shard};
 pub use sinks::{Sinks, SinksError};
 pub use standing::SinkStanding;
@@ -135,13 +137,13 @@ pub fn run<S: Source + Send>(
         .guessing()
         .map_err(|_| RunError::Thread("could not be started"))?;
     let asking = host.take_asking();
-    let context = host.context();
+    let context = host.context().clone();
     thread::scope(|scope| {
         let named = |name: &str| thread::Builder::new().name(name.into());
         let reader = named("eaves-read")
             .spawn_scoped(scope, move || {
                 // Takes a tenth of a second, in which the ring is read already.
-                let reading = Reading::new()?.marking(context).leaving_guesses();
+                let reading = Reading::new()?.marking(&context).leaving_guesses();
                 through.run(&mut proving, reading);
                 Ok(())
             })

@@ -120,6 +120,11 @@ impl Proving {
         self.pass_time(latest.unwrap_or_default());
     }
 
+    /// The exchanges that wait.
+    pub(super) fn waiting(&mut self) -> impl Iterator<Item = &mut Exchange> {
+        self.waiting.iter_mut().map(|one| &mut one.exchange)
+    }
+
     /// How long may be waited for more; `None` for as long as it takes.
     pub(super) fn patience(&self) -> Option<Duration> {
         (self.live && !self.waiting.is_empty()).then_some(LOOK_EVERY)

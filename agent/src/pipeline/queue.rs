@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
-use super::Reading;
 use super::proving::Proving;
+use super::{Change, Reading};
 use crate::capture::Act;
 use crate::exchange::Exchange;
 use crate::telemetry::{Counter, Counters};
@@ -24,6 +24,18 @@ pub(super) enum Message {
     Acts(Vec<Act>),
     /// What the capture side has counted so far.
     Counted(Box<super::Counted>),
+    /// Another configuration, for all that comes behind it.
+    Change(Box<Change>),
+}
+
+/// What is to be done where contents are read.
+pub(super) enum Work<'a> {
+    /// Read this.
+    Read(&'a mut Exchange),
+    /// Go on by this configuration.
+    Change(&'a Change),
+    /// Mark this anew: it was read before the change and goes on behind it.
+    Again(&'a mut Exchange),
 }
 
 /// The end that exchanges go into. Never waits.
@@ -144,6 +156,11 @@ impl QueueIn {
         let _gone = self.to.send(Message::Acts(acts));
     }
 
+    /// Passes on another configuration; of no use to anybody once the other end is gone.
+    pub(super) fn change(&mut self, change: Box<Change>) {
+        let _gone = self.to.send(Message::Change(change));
+    }
+
     /// Whether what was counted before has been taken.
     pub(super) fn wants_counted(&self) -> bool {
         !self.counted.load(Ordering::Relaxed)
@@ -165,7 +182,12 @@ impl QueueThrough {
     /// Reads all that goes through, in order, until either end is gone; what `proving` waits for
     /// follows as soon as it is settled.
     pub(super) fn run(self, proving: &mut Proving, mut reading: Reading) {
-        while self.pass(proving, |exchange| reading.read(exchange)) {
+        let work = |work: Work<'_>, reading: &mut Reading| match work {
+            Work::Read(exchange) => reading.read(exchange),
+            Work::Change(change) => reading.set(change.redactor()),
+            Work::Again(exchange) => reading.mark_again(exchange),
+        };
+        while self.pass(proving, |one| work(one, &mut reading)) {
             let refused = proving.take_refused();
             if refused > 0 {
                 self.refused.fetch_add(refused, Ordering::Relaxed);
@@ -175,7 +197,7 @@ impl QueueThrough {
     }
 
     /// Waits for one message and passes on what is settled; false once either end is gone.
-    fn pass(&self, proving: &mut Proving, mut work: impl FnMut(&mut Exchange)) -> bool {
+    fn pass(&self, proving: &mut Proving, mut work: impl FnMut(Work<'_>)) -> bool {
         let message = match proving.patience() {
             Some(patience) => self.from.recv_timeout(patience),
             None => self.from.recv().map_err(RecvTimeoutError::from),
@@ -186,13 +208,18 @@ impl QueueThrough {
             Ok(Message::Exchanges(exchanges, bytes)) => {
                 before += bytes;
                 for mut exchange in exchanges {
-                    work(&mut exchange);
+                    work(Work::Read(&mut exchange));
                     proving.take(exchange);
                 }
             }
             Ok(Message::Acts(acts)) => {
                 self.acts.fetch_sub(acts.len() as u64, Ordering::Relaxed);
                 proving.acts(acts);
+            }
+            Ok(Message::Change(change)) => {
+                work(Work::Change(&change));
+                proving.waiting().for_each(|one| work(Work::Again(one)));
+                goes_on = self.to.send(Message::Change(change)).is_ok();
             }
             Ok(message) => goes_on = self.to.send(message).is_ok(),
             Err(RecvTimeoutError::Timeout) => {}
@@ -234,7 +261,7 @@ impl QueueOut {
                     .add(Counter::QueueTaken, exchanges.len() as u64);
             }
             Message::Counted(_) => self.counted.store(false, Ordering::Relaxed),
-            Message::Acts(_) => {}
+            Message::Acts(_) | Message::Change(_) => {}
         }
         Ok(message)
     }
@@ -250,9 +277,8 @@ mod tests {
     use std::sync::atomic::Ordering;
     use std::time::Duration;
 
-    use super::{Message, Proving, queue};
+    use super::{Message, Proving, Work, queue};
     use crate::clock::Ktime;
-    use crate::exchange::Exchange;
     use crate::pipeline::Counted;
     use crate::pipeline::recorded::requests;
     use crate::telemetry::Counter;
@@ -300,7 +326,10 @@ mod tests {
         assert_eq!(to.counters().get(Counter::QueueFull), 1, "the newest");
         let held = || to.held.load(Ordering::Relaxed);
         assert_eq!(held(), bytes * 2);
-        let grow = |exchange: &mut Exchange| {
+        let grow = |work: Work<'_>| {
+            let Work::Read(exchange) = work else {
+                panic!("nothing else was sent");
+            };
             let request = exchange.request.as_mut().unwrap();
             request.body.content.reserve(1_000);
         };

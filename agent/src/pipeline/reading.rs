@@ -72,6 +72,27 @@ impl Reading {
         }
     }
 
+    /// Marks what `redactor` says from now on.
+    pub(super) fn set(&mut self, redactor: &Arc<Redactor>) {
+        if let Some(before) = &mut self.redactor {
+            before.clone_from(redactor);
+        }
+    }
+
+    /// Marks an exchange anew that was read by another redactor and is still here.
+    pub(super) fn mark_again(&mut self, exchange: &mut Exchange) {
+        let Some(redactor) = &self.redactor else {
+            return;
+        };
+        let parts = exchange.parts(std::mem::take(&mut self.memory));
+        let marks = self.marker.mark(redactor, &parts);
+        let operation = operation(&parts).map(|found| Box::new(Operation::of(&found)));
+        self.memory = parts.recycle();
+        exchange.known.marks = Some(marks);
+        exchange.known.operation = operation;
+        self.marker.hide_operation(redactor, exchange);
+    }
+
     /// Some guesses came to nothing: leaves tokens like those again.
     pub(super) fn guess_again(&mut self) {
         if let Some(untried) = &mut self.untried {

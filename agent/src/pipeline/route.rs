@@ -1,13 +1,15 @@
 //! Which event goes to which sink, in batches.
 
+use std::collections::BTreeMap;
 use std::io;
 
-use super::Output;
+use super::sinks::Opened;
+use super::{NewSinks, Output};
 use crate::clock::WallTime;
 use crate::config::{Config, Kind, SinkEntry, SinkKind};
 use crate::event::{ApiEvent, Finding, Notice, Severity};
 use crate::filter::Filter;
-use crate::sink::{FileSink, Format, Sink, SinkError, StdoutSink};
+use crate::sink::{FileOptions, FileSink, Format, Sink, SinkError, StdoutSink};
 use crate::telemetry::Counters;
 
 /// Bytes of lines after which a batch is written though more are ready.
@@ -16,7 +18,7 @@ const BATCH_BYTES: usize = 256 << 10;
 /// A sink, and what goes there.
 pub struct Route {
     name: String,
-    sink: Box<dyn Sink>,
+    sink: Box<dyn Sink + Send>,
     kinds: Vec<Kind>,
     format: Format,
     min_severity: Option<Severity>,
@@ -30,7 +32,7 @@ pub struct Route {
 impl Route {
     /// `kinds` of events, a line each in the words of `format`, to `sink`.
     #[must_use]
-    pub fn new(name: &str, sink: Box<dyn Sink>, kinds: &[Kind], format: Format) -> Self {
+    pub fn new(name: &str, sink: Box<dyn Sink + Send>, kinds: &[Kind], format: Format) -> Self {
         let lines = Vec::with_capacity(BATCH_BYTES + (BATCH_BYTES >> 2));
         Self {
             name: name.to_owned(),
@@ -45,24 +47,19 @@ impl Route {
         }
     }
 
-    /// A route for every sink of `config`.
+    /// To the sink of `entry`; `file` opens one.
     ///
     /// # Errors
-    /// The first sink that cannot be opened.
-    pub fn all(config: &Config) -> Result<Vec<Self>, SinkError> {
-        let sinks = config.sinks.iter();
-        sinks
-            .filter_map(|(name, entry)| Self::of(name, entry).transpose())
-            .collect()
-    }
-
-    fn of(name: &str, entry: &SinkEntry) -> Result<Option<Self>, SinkError> {
+    /// It cannot be opened.
+    pub(super) fn of(
+        name: &str,
+        entry: &SinkEntry,
+        file: impl FnOnce(FileOptions) -> Result<FileSink, SinkError>,
+    ) -> Result<Option<Self>, SinkError> {
         let format = entry.format();
-        let sink: Box<dyn Sink> = match entry.kind() {
+        let sink: Box<dyn Sink + Send> = match entry.kind() {
             Some(SinkKind::Stdout(_)) => Box::new(StdoutSink::new()),
-            Some(SinkKind::File(file)) => {
-                Box::new(FileSink::open(file.options(format), WallTime::now())?)
-            }
+            Some(SinkKind::File(options)) => Box::new(file(options.options(format))?),
             // The others are told from a journal alone, which the configuration was checked for.
             _ => return Ok(None),
         };
@@ -169,5 +166,85 @@ impl Output for Route {
 impl Drop for Route {
     fn drop(&mut self) {
         self.sink.close();
+    }
+}
+
+/// The sinks of a configuration without a journal: told as events come.
+#[derive(Default)]
+pub struct Routes {
+    each: BTreeMap<String, Route>,
+    /// What those counted that are there no more.
+    past: Counters,
+}
+
+impl Routes {
+    /// A route for every sink of `config`.
+    ///
+    /// # Errors
+    /// The first sink that cannot be opened.
+    pub fn of(config: &Config) -> Result<Self, SinkError> {
+        let mut routes = Self::default();
+        for (name, entry) in &config.sinks {
+            let open = |options| FileSink::open(options, WallTime::now());
+            if let Some(route) = Route::of(name, entry, open)? {
+                routes.each.insert(name.clone(), route);
+            }
+        }
+        Ok(routes)
+    }
+
+    fn all(&mut self, act: impl FnMut(&mut Route) -> io::Result<()>) -> io::Result<()> {
+        self.each.values_mut().try_for_each(act)
+    }
+}
+
+impl Output for Routes {
+    fn wants_lines(&self) -> bool {
+        true
+    }
+
+    fn exchange(&mut self, event: &ApiEvent<'_>, line: &[u8]) -> io::Result<()> {
+        self.all(|route| route.exchange(event, line))
+    }
+
+    fn finding(&mut self, finding: &Finding<'_>, line: &[u8]) -> io::Result<()> {
+        self.all(|route| route.finding(finding, line))
+    }
+
+    fn notice(&mut self, notice: &Notice<'_>, line: &[u8]) -> io::Result<()> {
+        self.all(|route| route.notice(notice, line))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.all(Output::flush)
+    }
+
+    fn reopen(&mut self) {
+        self.each.values_mut().for_each(Output::reopen);
+    }
+
+    fn change(&mut self, new: &mut NewSinks) {
+        let Self { each, past } = self;
+        // Each was flushed; a file is closed before another sink opens it.
+        each.retain(|name, route| {
+            let stays = new.keeps(name);
+            if !stays {
+                past.absorb(&route.counters());
+            }
+            stays
+        });
+        for (name, (_, opened)) in std::mem::take(&mut new.opened) {
+            if let Opened::Route(route) = opened {
+                each.insert(name, *route);
+            }
+        }
+    }
+
+    fn counters(&self) -> Counters {
+        let mut counters = self.past.clone();
+        for route in self.each.values() {
+            counters.absorb(&route.counters());
+        }
+        counters
     }
 }

@@ -1,10 +1,13 @@
 //! Keyed by conn: record in, exchanges out. Synchronous, no clock, no I/O, so tests drive it.
 
+use std::sync::Arc;
+
 use crate::capture::{Act, Record, decode};
 use crate::clock::Ktime;
 use crate::enrich::process_key;
 use crate::exchange::{self, Conn, Context, Exchange};
 use crate::lookup::ProcessKey;
+use crate::protocol::grpc;
 use crate::stream::{self, Env, Table, Word};
 use crate::telemetry::{Counter, Counters};
 
@@ -49,6 +52,11 @@ impl Shard {
             },
             counters: Counters::default(),
         }
+    }
+
+    /// Names the fields of gRPC's messages by `schema` from now on.
+    pub(super) fn set(&mut self, schema: &Arc<grpc::Schema>) {
+        self.context.options.schema = Arc::clone(schema);
     }
 
     /// Takes one record as it lay in the ring.

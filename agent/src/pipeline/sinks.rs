@@ -1,7 +1,8 @@
 //! Every sink of the configuration, each with a thread that tells it what the journal holds.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
@@ -9,17 +10,17 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::Output;
+use super::{NewSinks, Output, Route};
 use crate::clock::WallTime;
 use crate::config::{Config, SinkEntry, SinkKind};
 use crate::event::{ApiEvent, Detail, Finding, Notice, Severity, SinkState};
 use crate::journal::{Cursor, JournalError, Synced};
 use crate::sink::{
-    Alertmanager, Clickhouse, Control, DeadLetters, Deliver, Elasticsearch, FileSink, JournalFeed,
-    Kafka, Lines, Loki, News, Otlp, Pagerduty, Phase, Pump, PumpOptions, SetupError, SinkError,
-    Slack, SplunkHec, StdoutSink, Syslog, Tally, Webhook,
+    Alertmanager, Clickhouse, Control, DeadLetters, Deliver, Elasticsearch, FileOptions, FileSink,
+    JournalFeed, Kafka, Lines, Loki, News, Otlp, Pagerduty, Phase, Pump, PumpOptions, SetupError,
+    SinkError, Slack, SplunkHec, StdoutSink, Syslog, Tally, Webhook,
 };
-use crate::telemetry::{Counter, Counters};
+use crate::telemetry::{Counter, Counters, with_causes};
 
 /// Most news that wait to be told; beyond, the log alone has them.
 const NEWS_MAX: usize = 256;
@@ -79,11 +80,34 @@ pub enum SinksError {
 
 /// The sinks, running.
 pub struct Sinks {
-    phase: watch::Sender<Phase>,
-    reopen: Arc<AtomicU32>,
-    threads: Vec<JoinHandle<()>>,
-    tallies: Vec<Arc<Tally>>,
+    running: BTreeMap<String, Running>,
+    leaving: Vec<Leaving>,
+    tallies: BTreeMap<String, Arc<Tally>>,
+    ground: Ground,
     news: mpsc::Receiver<(String, News)>,
+}
+
+/// What every sink stands on.
+#[derive(Clone)]
+struct Ground {
+    dir: PathBuf,
+    synced: Option<Synced>,
+    reopen: Arc<AtomicU32>,
+    tells: mpsc::SyncSender<(String, News)>,
+}
+
+/// One that is told.
+struct Running {
+    phase: watch::Sender<Phase>,
+    thread: JoinHandle<()>,
+}
+
+/// One that is told no more, and is to end behind what is under way.
+struct Leaving {
+    name: String,
+    phase: watch::Sender<Phase>,
+    /// Taken by the sink of that name that comes after it.
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Sinks {
@@ -98,74 +122,223 @@ impl Sinks {
         synced: Option<&Synced>,
         host: &str,
     ) -> Result<Self, SinksError> {
-        let (phase, listens) = watch::channel(Phase::Run);
         let (tells, news) = mpsc::sync_channel(NEWS_MAX);
-        let control = Control {
-            phase: listens,
+        let ground = Ground {
+            dir: dir.to_owned(),
+            synced: synced.cloned(),
             reopen: Arc::default(),
-        };
-        let mut sinks = Self {
-            phase,
-            reopen: Arc::clone(&control.reopen),
-            threads: Vec::new(),
-            tallies: Vec::new(),
-            news,
+            tells,
         };
         let mut pumps = Vec::new();
         for (name, entry) in &config.sinks {
-            let Some(kind) = entry.kind() else { continue };
-            let tells = tells.clone();
-            let named = name.clone();
-            let tell = move |news| {
-                // Full: the log has it.
-                let _ = tells.try_send((named.clone(), news));
-            };
-            let deliver = open(name, entry, kind, host)?;
-            let pump = pump(name, entry, deliver, dir, synced)?.telling(tell);
-            pumps.push((name, pump));
+            let opened = open(name, entry, host, |options| {
+                FileSink::open(options, WallTime::now())
+            })?;
+            if let Some(deliver) = opened {
+                pumps.push((name, ground.pump(name, entry, deliver)?));
+            }
         }
+        let mut sinks = Self {
+            running: BTreeMap::new(),
+            leaving: Vec::new(),
+            tallies: BTreeMap::new(),
+            ground,
+            news,
+        };
         // Only when all can be used is any of them told anything.
-        for (name, mut pump) in pumps {
-            sinks.tallies.push(pump.tally());
-            let control = control.clone();
-            let thread = thread::Builder::new().name(format!("sink-{name}"));
-            let thread = thread.spawn(move || pump.run(&control));
-            sinks
-                .threads
-                .push(thread.map_err(|source| SinksError::Thread {
-                    name: name.clone(),
-                    source,
-                })?);
+        for (name, pump) in pumps {
+            sinks.begin(name, None, move || Ok(pump))?;
         }
         Ok(sinks)
+    }
+
+    /// Begins to tell a sink, once the one `before` it has ended.
+    fn begin(
+        &mut self,
+        name: &str,
+        before: Option<JoinHandle<()>>,
+        make: impl FnOnce() -> Result<Pump, SinksError> + Send + 'static,
+    ) -> Result<(), SinksError> {
+        let (phase, listens) = watch::channel(Phase::Run);
+        let control = Control {
+            phase: listens,
+            reopen: Arc::clone(&self.ground.reopen),
+        };
+        let tally = Arc::clone(self.tallies.entry(name.to_owned()).or_default());
+        let (named, tells) = (name.to_owned(), self.ground.tells.clone());
+        let run = move || {
+            if let Some(before) = before {
+                // One that panicked has said so.
+                let _ = before.join();
+            }
+            if matches!(*control.phase.borrow(), Phase::Halt | Phase::Leave) {
+                return;
+            }
+            match make() {
+                Ok(pump) => pump.counting(tally).run(&control),
+                Err(error) => {
+                    let why = with_causes(&error);
+                    tracing::error!("{why}");
+                    let _ = tells.try_send((named, News::Down(why)));
+                }
+            }
+        };
+        let thread = thread::Builder::new().name(format!("sink-{name}"));
+        let thread = thread.spawn(run).map_err(|source| SinksError::Thread {
+            name: name.to_owned(),
+            source,
+        })?;
+        let running = Running { phase, thread };
+        self.running.insert(name.to_owned(), running);
+        Ok(())
+    }
+
+    /// Tells the sink `name` no more.
+    fn leave(&mut self, name: String) {
+        if let Some(Running { phase, thread }) = self.running.remove(&name) {
+            phase.send_replace(Phase::Leave);
+            self.leaving.push(Leaving {
+                name,
+                phase,
+                thread: Some(thread),
+            });
+        }
+    }
+
+    /// The end of the sink `name` that was told last, if it has not come yet.
+    fn before(&mut self, name: &str) -> Option<JoinHandle<()>> {
+        let mut of_name = self.leaving.iter_mut().filter(|one| one.name == name);
+        of_name.find_map(|one| one.thread.take())
+    }
+
+    /// Goes on with the sink `name` as `entry` has it, from where it stood.
+    fn follow(&mut self, name: &str, entry: SinkEntry, deliver: Box<dyn Deliver>) {
+        let (named, ground) = (name.to_owned(), self.ground.clone());
+        let begun = match self.before(name) {
+            // Two at once would tell the same.
+            Some(before) => self.begin(name, Some(before), move || {
+                ground.pump(&named, &entry, deliver)
+            }),
+            // Its place is taken now: nothing behind it is missed.
+            None => ground
+                .pump(name, &entry, deliver)
+                .and_then(|pump| self.begin(name, None, move || Ok(pump))),
+        };
+        if let Err(error) = begun {
+            let why = with_causes(&error);
+            tracing::error!("{why}");
+            let news = (name.to_owned(), News::Down(why));
+            let _ = self.ground.tells.try_send(news);
+        }
     }
 
     /// Lets them deliver all that is there, however long that takes: what was counted.
     #[must_use]
     pub fn finish(mut self) -> Counters {
-        self.phase.send_replace(Phase::Empty);
-        for thread in self.threads.drain(..) {
-            // One that panicked has said so.
-            let _ = thread.join();
-        }
+        self.all(Phase::Empty);
+        self.join();
         self.counters()
     }
 
     /// Lets them deliver what is there, for at most `within`, and ends them: whether all was delivered.
     /// What was not is delivered after the next start.
     fn end(&mut self, within: Duration) -> bool {
-        self.phase.send_replace(Phase::Drain);
+        self.all(Phase::Drain);
         let until = Instant::now() + within;
-        while Instant::now() < until && !self.threads.iter().all(JoinHandle::is_finished) {
+        let finished = |sinks: &Self| {
+            let left = sinks.leaving.iter().filter_map(|one| one.thread.as_ref());
+            let running = sinks.running.values().map(|one| &one.thread);
+            running.chain(left).all(JoinHandle::is_finished)
+        };
+        while Instant::now() < until && !finished(self) {
             thread::sleep(Duration::from_millis(10));
         }
-        let all = self.threads.iter().all(JoinHandle::is_finished);
-        self.phase.send_replace(Phase::Halt);
-        for thread in self.threads.drain(..) {
+        let all = finished(self);
+        self.all(Phase::Halt);
+        for one in &self.leaving {
+            one.phase.send_replace(Phase::Halt);
+        }
+        self.join();
+        all
+    }
+
+    fn all(&self, phase: Phase) {
+        for one in self.running.values() {
+            one.phase.send_replace(phase);
+        }
+    }
+
+    fn join(&mut self) {
+        let running = std::mem::take(&mut self.running).into_values();
+        let running = running.map(|one| one.thread);
+        let left = self.leaving.drain(..).filter_map(|one| one.thread);
+        for thread in running.chain(left) {
             // One that panicked has said so.
             let _ = thread.join();
         }
-        all
+    }
+}
+
+impl Ground {
+    /// The way of one sink.
+    fn pump(
+        &self,
+        name: &str,
+        entry: &SinkEntry,
+        deliver: Box<dyn Deliver>,
+    ) -> Result<Pump, SinksError> {
+        let (named, tells) = (name.to_owned(), self.tells.clone());
+        let tell = move |news| {
+            // Full: the log has it.
+            let _ = tells.try_send((named.clone(), news));
+        };
+        let pump = pump(name, entry, deliver, &self.dir, self.synced.as_ref())?;
+        Ok(pump.telling(tell))
+    }
+}
+
+/// A sink that is ready to be told.
+pub(super) enum Opened {
+    /// By the journal.
+    Deliver(Box<dyn Deliver>),
+    /// As events come.
+    Route(Box<Route>),
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Deliver(_) => "Deliver",
+            Self::Route(_) => "Route",
+        })
+    }
+}
+
+impl Opened {
+    /// Opens a sink; a file that `is_taken` only once the sink is told something.
+    pub(super) fn of(
+        name: &str,
+        entry: &SinkEntry,
+        by_journal: bool,
+        host: &str,
+        is_taken: impl Fn(&Path) -> bool,
+    ) -> Result<Option<Self>, SinksError> {
+        let file = |options: FileOptions| {
+            if is_taken(&options.path) {
+                Ok(FileSink::closed(options))
+            } else {
+                FileSink::open(options, WallTime::now())
+            }
+        };
+        if by_journal {
+            let opened = open(name, entry, host, file)?;
+            return Ok(opened.map(Self::Deliver));
+        }
+        let route = Route::of(name, entry, file).map_err(|source| SinksError::Open {
+            name: name.to_owned(),
+            source,
+        })?;
+        Ok(route.map(|route| Self::Route(Box::new(route))))
     }
 }
 
@@ -192,7 +365,20 @@ impl Output for Sinks {
     }
 
     fn reopen(&mut self) {
-        self.reopen.fetch_add(1, Ordering::Relaxed);
+        self.ground.reopen.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn change(&mut self, new: &mut NewSinks) {
+        self.leaving.retain(|one| !one.phase.is_closed());
+        let gone = self.running.keys().filter(|name| !new.keeps(name));
+        for name in gone.cloned().collect::<Vec<_>>() {
+            self.leave(name);
+        }
+        for (name, (entry, opened)) in std::mem::take(&mut new.opened) {
+            if let Opened::Deliver(deliver) = opened {
+                self.follow(&name, entry, deliver);
+            }
+        }
     }
 
     /// Refusals of one sink are told together.
@@ -221,7 +407,7 @@ impl Output for Sinks {
 
     fn counters(&self) -> Counters {
         let mut counters = Counters::default();
-        for tally in &self.tallies {
+        for tally in self.tallies.values() {
             for (counter, count) in [
                 (Counter::SinkSettled, &tally.settled),
                 (Counter::SinkAccepted, &tally.accepted),
@@ -250,18 +436,21 @@ fn detail(sink: String, news: News) -> (Severity, Detail<'static>) {
     (severity, detail)
 }
 
-/// The far end of one sink.
+/// The far end of one sink; `file` opens one.
 fn open(
     name: &str,
     entry: &SinkEntry,
-    kind: SinkKind<'_>,
     host: &str,
-) -> Result<Box<dyn Deliver>, SinksError> {
+    file: impl FnOnce(FileOptions) -> Result<FileSink, SinkError>,
+) -> Result<Option<Box<dyn Deliver>>, SinksError> {
+    let Some(kind) = entry.kind() else {
+        return Ok(None);
+    };
     let http = entry.http();
     let opened = match kind {
         SinkKind::Stdout(_) => Ok(Box::new(Lines::new(StdoutSink::new())) as Box<dyn Deliver>),
-        SinkKind::File(file) => {
-            let file = FileSink::open(file.options(entry.format()), WallTime::now());
+        SinkKind::File(options) => {
+            let file = file(options.options(entry.format()));
             let file = file.map_err(|source| SinksError::Open {
                 name: name.to_owned(),
                 source,
@@ -280,7 +469,7 @@ fn open(
         SinkKind::Pagerduty(options) => Pagerduty::open(options, &http).map(boxed),
         SinkKind::Slack(options) => Slack::open(options, &http),
     };
-    opened.map_err(|source| SinksError::Setup {
+    opened.map(Some).map_err(|source| SinksError::Setup {
         name: name.to_owned(),
         source,
     })

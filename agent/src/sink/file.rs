@@ -55,12 +55,21 @@ impl FileSink {
     pub fn open(options: FileOptions, now: WallTime) -> Result<Self, SinkError> {
         let open = Some(open(&options, now)?);
         Ok(Self {
-            options,
             open,
+            ..Self::closed(options)
+        })
+    }
+
+    /// Opens the file when the first lines come: another sink writes to it until then.
+    #[must_use]
+    pub fn closed(options: FileOptions) -> Self {
+        Self {
+            options,
+            open: None,
             writing: Backoff::default(),
             rotating: Backoff::default(),
             counters: Counters::default(),
-        })
+        }
     }
 
     /// Whether the file must be renamed before `more` bytes go in.

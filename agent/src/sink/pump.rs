@@ -115,6 +115,8 @@ pub enum Phase {
     Run,
     /// Deliver what is there, however long it takes, then end.
     Empty,
+    /// End behind the batch that is under way; end at once where the far end fails.
+    Leave,
     /// Deliver what is there, then end; end at once where the far end fails.
     Drain,
     /// End now.
@@ -230,6 +232,12 @@ impl Pump {
         self
     }
 
+    /// Counts on in `tally`.
+    #[must_use]
+    pub fn counting(self, tally: Arc<Tally>) -> Self {
+        Self { tally, ..self }
+    }
+
     /// What it counts.
     #[must_use]
     pub fn tally(&self) -> Arc<Tally> {
@@ -240,7 +248,8 @@ impl Pump {
     pub fn run(&mut self, control: &Control) {
         loop {
             let phase = *control.phase.borrow();
-            if phase == Phase::Halt {
+            // What was read and not sent is read again by whoever goes on.
+            if matches!(phase, Phase::Halt | Phase::Leave) {
                 return;
             }
             let reopen = control.reopen.load(Ordering::Relaxed);
@@ -452,7 +461,7 @@ impl Pump {
         self.runtime.block_on(async {
             tokio::select! {
                 () = tokio::time::sleep(wait) => Ok(()),
-                () = reached(&mut phase, |phase| matches!(phase, Phase::Drain | Phase::Halt)) => Err(Halted),
+                () = reached(&mut phase, |phase| matches!(phase, Phase::Leave | Phase::Drain | Phase::Halt)) => Err(Halted),
             }
         })
     }

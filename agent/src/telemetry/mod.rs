@@ -251,6 +251,11 @@ counters! {
     SinkRetries = "sink", "retries";
     /// Files renamed because they were large or old.
     SinkRotations = "sink", "rotations";
+
+    /// Times the configuration was read again and is in force.
+    ConfigReloads = "config", "reloads";
+    /// Times it was read again and is wrong: the one before stayed in force.
+    ConfigRefused = "config", "reloads_refused";
 }
 
 const COUNT: usize = Counter::ALL.len();

@@ -410,6 +410,26 @@ fn describe(detail: &Detail<'_>, text: &mut String) {
             let reason = reason.as_deref().unwrap_or_default();
             write!(text, "sink {sink} {state}{events}: {reason}")
         }
+        Detail::Reload {
+            state,
+            changed,
+            restart,
+            reason,
+        } => {
+            let named = |word: &str, keys: &[String]| match keys {
+                [] => String::new(),
+                keys => format!("; {word}: {}", keys.join(", ")),
+            };
+            let state = format!("{state:?}").to_lowercase();
+            let changed = named("changed", changed);
+            let restart = named("needs a restart", restart);
+            let reason = reason.as_deref().map(|reason| format!(": {reason}"));
+            let reason = reason.unwrap_or_default();
+            write!(
+                text,
+                "configuration reload {state}{changed}{restart}{reason}"
+            )
+        }
         Detail::Checkpoint { sequence, .. } => write!(text, "journal signed up to link {sequence}"),
         Detail::Journal { what, reason, .. } => {
             let what = format!("{what:?}").to_lowercase();
