@@ -20,6 +20,7 @@ mod place;
 mod plaintext;
 mod quic;
 mod records;
+mod reload;
 mod servers;
 mod service;
 mod sinks;
@@ -35,6 +36,7 @@ fn main() {
         doctor::trials(),
         servers::trials(),
         service::trials(),
+        reload::trials(),
         sinks::trials(),
         tls::trials(),
         go_tls::trials(),

@@ -36,7 +36,7 @@ fn hear(socket: &UnixDatagram, word: &str) -> Result<()> {
 }
 
 /// What the agent answers.
-fn ask(path: &Path, what: &str) -> Result<String> {
+pub(crate) fn ask(path: &Path, what: &str) -> Result<String> {
     let mut stream = UnixStream::connect(path)?;
     write!(stream, "GET {what} HTTP/1.0\r\n\r\n")?;
     let mut answered = String::new();

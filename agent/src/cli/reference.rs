@@ -24,6 +24,11 @@ Three places are read, and a later one overrides an earlier one key by key; list
    `EAVES_CAPTURE__MODE=socket`, `EAVES_LIMITS__MEMORY=1GiB`, `EAVES_CAPTURE__ROLES='[server, client]'`. A whole
    section goes by its name alone: `EAVES_JOURNAL='{}'`.
 
+SIGHUP has `eaves run` read all of it again. Only if nothing is wrong in it is it put in force, at one place in the order
+of events: what came before was done by the old one, what comes behind is done by the new one, and none is missed. So
+change `identity`, `redact`, `detect`, `sinks` and `journal`, but for its folder; `capture`, `limits`, `lookup`, `api`,
+`journal.dir` and `redact.key` need a restart and stay as they were, which is said. See [operations](operations.md#signals).
+
 A *size* is a number of bytes, or one with `B`, `KiB`, `MiB`, `GiB`, `TiB`, `kB`, `MB`, `GB` or `TB`.
 A *period* is a number of seconds, or numbers with `d`, `h`, `m`, `s`, `ms`, `us` or `ns`: `1h30m`.
 

@@ -233,3 +233,69 @@ fn files_in(value: &Value, in_tls: bool, files: &mut Vec<Stamp>) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::Arc;
+
+    use super::{masking, stamps};
+    use crate::config::parse;
+    use crate::keyed::HashKey;
+    use crate::redact::Redactor;
+
+    #[test]
+    fn a_secret_that_is_changed_in_its_file_is_seen() {
+        let dir = std::env::temp_dir().join(format!("eaves-stamps-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let (secret, ca) = (dir.join("secret"), dir.join("ca.pem"));
+        let yaml = format!(
+            "journal: {{}}
+sinks:
+  hook: {{ webhook: {{ url: 'https://a.example/', secret: '${{file:{}}}' }}, tls: {{ ca: {} }} }}
+  out: {{ file: {{ path: {} }} }}
+",
+            secret.display(),
+            ca.display(),
+            dir.join("out").display()
+        );
+        let config = parse(&yaml).unwrap();
+        let none = stamps(&config);
+        assert_eq!((none["hook"].len(), none["out"].len()), (2, 0));
+        let mut before = none;
+        for (file, text) in [(&secret, "one"), (&secret, "other"), (&ca, "PEM")] {
+            fs::write(file, text).unwrap();
+            let now = stamps(&config);
+            assert_ne!(now, before, "{text}");
+            before = now;
+        }
+        assert_eq!(stamps(&config), before);
+        fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn another_key_in_its_file_needs_a_restart_and_is_not_used() {
+        let file = std::env::temp_dir().join(format!("eaves-reload-key-{}", std::process::id()));
+        let yaml = format!("redact: {{ key: '${{file:{}}}' }}", file.display());
+        fs::write(&file, "one").unwrap();
+        let old = parse(&yaml).unwrap();
+        let before = Arc::new(Redactor::new(old.redact.options(), HashKey::new(b"one")));
+        let check = |text: &str, named: &[&str]| {
+            fs::write(&file, text).unwrap();
+            let new = parse(&yaml.replace("{ key", "{ names: [a], key")).unwrap();
+            let mut live = old.live(&new).unwrap();
+            let redactor = masking(&old, &before, &mut live).unwrap();
+            assert_eq!(live.restart, named, "{text}");
+            assert_eq!(redactor.key().hash(b"x"), before.key().hash(b"x"));
+            assert!(!Arc::ptr_eq(&redactor, &before));
+            let mut same = old.live(&old).unwrap();
+            let redactor = masking(&old, &before, &mut same).unwrap();
+            assert!(Arc::ptr_eq(&redactor, &before), "what is the same stays");
+        };
+        check("one\n", &[]);
+        check("other", &["redact.key"]);
+        fs::remove_file(&file).unwrap();
+        let mut live = old.live(&old).unwrap();
+        assert!(masking(&old, &before, &mut live).is_err());
+    }
+}

@@ -397,3 +397,27 @@ fn mistakes_are_told_of_every_file_and_variable() {
     }
     fs::remove_dir_all(&dir).unwrap();
 }
+
+#[test]
+fn a_report_in_one_line_names_the_first_mistake_and_counts_the_rest() {
+    let check = |text: &str, expected: &str| {
+        let mistakes = parse(text).unwrap_err();
+        let report = super::Report::new([("a.yaml", text)], mistakes);
+        assert!(report.lines().all(|line| !line.contains('\n')));
+        let summary = report.summary();
+        assert!(
+            summary.starts_with("a.yaml:1:12: limits.cup: "),
+            "{summary}"
+        );
+        assert!(summary.ends_with(expected), "{summary}");
+    };
+    check(
+        "limits: {  cup: 1 }",
+        "allowed: memory, connections, connection, idle, forget, head, fields",
+    );
+    check("limits: {  cup: 1, idel: 1 }", " (and one more mistake)");
+    check(
+        "limits: {  cup: 1, idel: 1, haed: 1 }",
+        " (and 2 more mistakes)",
+    );
+}

@@ -169,3 +169,44 @@ impl Space {
         now.0.saturating_sub(ended.0) >= ns(self.keep_age)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::clock::Moment;
+    use crate::journal::{Journal, KeyPlace, Options, Pressure, RealDisk};
+
+    #[test]
+    fn how_much_is_kept_changes_and_where_does_not() {
+        let dir = std::env::temp_dir().join(format!("eaves-set-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::create_dir_all(&dir).unwrap();
+        let key = |name: &str| KeyPlace {
+            credential: None,
+            file: dir.join(name),
+        };
+        let options = Options {
+            min_free: 0,
+            threaded: false,
+            ..Options::new(dir.join("journal"), key("key"))
+        };
+        let now = Moment::now();
+        let mut journal = Journal::open(options.clone(), Arc::new(RealDisk), now).unwrap();
+        assert_eq!(journal.pressure(), Pressure::None);
+        let set = Options {
+            readers: vec!["sink.a".to_owned()],
+            min_free: u64::MAX,
+            ..Options::new(dir.join("elsewhere"), key("other"))
+        };
+        journal.set(set);
+        assert_eq!(journal.pressure(), Pressure::Exchanges, "no room is left");
+        assert_eq!(journal.options.readers, ["sink.a"]);
+        assert_eq!(journal.dir(), dir.join("journal"));
+        assert!(!journal.options.threaded);
+        journal.set(options);
+        assert_eq!(journal.pressure(), Pressure::None);
+        journal.close(now);
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}

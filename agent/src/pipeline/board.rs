@@ -339,7 +339,8 @@ mod tests {
             let own = board.standing().beats + 1;
             poster.counted(counted(own), now);
             let rooms = board.standing().rooms(now);
-            let states: Vec<_> = rooms.iter().map(|room| room.state).collect();
+            let rooms = rooms.iter().filter(|room| room.room != "config");
+            let states: Vec<_> = rooms.map(|room| room.state).collect();
             assert_eq!(states, expected, "{detail:?}");
         };
         use RoomState::{Degraded, Ok};
@@ -361,5 +362,42 @@ mod tests {
         check(sink(SinkState::Refused), [Ok, Degraded, Degraded]);
         check(journal(JournalWhat::Resumed), [Ok, Ok, Degraded]);
         check(sink(SinkState::Up), [Ok, Ok, Ok]);
+    }
+
+    #[test]
+    fn a_refused_configuration_is_told_until_one_is_in_force() {
+        let (board, mut poster) = poster();
+        let now = Instant::now();
+        let mut own = 0;
+        let mut check = |poster: &mut Poster, expected: (RoomState, Option<&str>), sinks| {
+            own += 1;
+            poster.counted(counted(own), now);
+            let rooms = board.standing().rooms(now);
+            let config = rooms.iter().find(|room| room.room == "config").unwrap();
+            assert_eq!((config.state, config.reason.as_deref()), expected);
+            let named = rooms
+                .iter()
+                .filter_map(|room| room.room.strip_prefix("sink "));
+            assert_eq!(named.collect::<Vec<_>>(), sinks);
+            assert_eq!(board.standing().is_refused(), config.state != RoomState::Ok);
+        };
+        check(&mut poster, (RoomState::Ok, None), vec!["siem"]);
+        poster.refused("a.yaml:1:1: x");
+        let reason = Some("the one before is in force: a.yaml:1:1: x");
+        check(&mut poster, (RoomState::Degraded, reason), vec!["siem"]);
+        let config = Arc::new(crate::config::Config::default());
+        let restart = ["capture.ring".to_owned()];
+        poster.configured(Arc::clone(&config), vec!["other".to_owned()], &restart);
+        let reason = Some("needs a restart: capture.ring");
+        check(&mut poster, (RoomState::Ok, reason), vec!["other"]);
+        // What a sink tells that is there no more makes no room of it.
+        poster.hear(&Detail::Sink {
+            sink: "siem".to_owned(),
+            state: SinkState::Down,
+            reason: None,
+            events: None,
+        });
+        poster.configured(config, vec!["other".to_owned()], &[]);
+        check(&mut poster, (RoomState::Ok, None), vec!["other"]);
     }
 }

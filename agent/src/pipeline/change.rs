@@ -112,7 +112,7 @@ impl NewSinks {
     ///
     /// # Errors
     /// [`SinksError`] if one cannot be used as it is configured.
-    fn open(
+    pub(super) fn open(
         old: &Config,
         config: &Config,
         host: &str,

@@ -325,9 +325,12 @@ impl Opened {
     ) -> Result<Option<Self>, SinksError> {
         let file = |options: FileOptions| {
             if is_taken(&options.path) {
-                Ok(FileSink::closed(options))
-            } else {
-                FileSink::open(options, WallTime::now())
+                return Ok(FileSink::closed(options));
+            }
+            match FileSink::open(options.clone(), WallTime::now()) {
+                // One of ours that was taken out a moment ago may still be at it.
+                Err(SinkError::Locked { .. }) => Ok(FileSink::closed(options)),
+                opened => opened,
             }
         };
         if by_journal {
@@ -519,3 +522,6 @@ fn pump(
         source,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::{Counted, Host, Options, Output, Requests, RunError, ShardOptions, run};
+use super::{Change, Counted, Host, Options, Output, Requests, RunError, ShardOptions, run};
 use crate::capture::ConnBuilder;
 use crate::capture::{Origin, Source};
 use crate::clock::Moment;
@@ -14,7 +14,7 @@ use crate::enrich::{Enrich, Identity};
 use crate::event::{ApiEvent, Finding, Notice};
 use crate::journal::{Journal, RealDisk};
 use crate::keyed::HashKey;
-use crate::redact::SealContext;
+use crate::redact::{Redactor, SealContext};
 use crate::telemetry::{Counter, Counters};
 use eaves_common::{EndReason, Flow};
 
@@ -171,5 +171,57 @@ fn what_was_heard_before_a_source_fails_arrives() {
     let (lines, counted, ran) = hear(20, 1 << 20, usize::MAX, true);
     assert!(matches!(ran, Err(RunError::Source(_))));
     assert_eq!(lines.len(), 20);
+    balanced(&counted);
+}
+
+/// A conn that stays open, on which each request has a header field.
+fn named_records(count: usize) -> Vec<Vec<u8>> {
+    let mut conn = ConnBuilder::tcp(1);
+    let mut records = vec![conn.open()];
+    for n in 0..count {
+        let request = format!("GET /{n} HTTP/1.1\r\nHost: a\r\nX-Team-Word: plainly{n}\r\n\r\n");
+        records.push(conn.data(Flow::Received, request.as_bytes()));
+        let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
+        records.push(conn.data(Flow::Sent, answer));
+    }
+    records
+}
+
+#[test]
+fn another_configuration_holds_from_one_exchange_on() {
+    let context = SealContext::new(&Origin::default());
+    let kept = Kept {
+        lines: Arc::default(),
+        room: usize::MAX,
+    };
+    let key = HashKey::new(b"key");
+    let enrich = Enrich::new(Identity::default(), key.clone());
+    let mut host = Host::new(vec![Box::new(kept.clone())], enrich, &context);
+    let old = config::Config::default();
+    let new = config::parse("redact: { names: [x-team-word] }").unwrap();
+    let live = old.live(&new).unwrap();
+    let redactor = Arc::new(Redactor::new(live.config.redact.options(), key));
+    let (change, done) = Change::of(&old, live, redactor, "host", |_| false).unwrap();
+    let requests = Requests::default();
+    requests.change(change);
+    let mut source = Memory {
+        records: named_records(100),
+        fails: false,
+    };
+    let options = Options {
+        shard: ShardOptions::default(),
+        queue_bytes: 1 << 20,
+    };
+    run(&mut source, &mut host, &options, &requests).unwrap();
+    done.try_recv().unwrap();
+    let lines = kept.lines.lock().unwrap().clone();
+    assert_eq!(lines.len(), 100);
+    for (n, line) in lines.iter().enumerate() {
+        // The first read has three exchanges; behind it the change is asked for.
+        let is_plain = line.contains(&format!("\"plainly{n}\""));
+        assert_eq!(is_plain, n < 3, "{line}");
+    }
+    let counted = host.counted();
+    assert_eq!(counted.counters.get(Counter::ConfigReloads), 1);
     balanced(&counted);
 }

@@ -312,3 +312,41 @@ fn a_session_that_is_not_used_expires() {
     assert_eq!(later(&mut enrich, 40), "bob by login +");
     assert_eq!(later(&mut enrich, 140), "- by cookie.sid +");
 }
+
+#[test]
+fn sessions_and_templates_outlive_another_identity() {
+    let mut enrich = enrich();
+    let given = [("Set-Cookie", "sid=s1; Path=/")];
+    let body = br#"{"username":"alice","password":"p"}"#;
+    let asked = request("POST", "/login", &[JSON], body);
+    heard(
+        &mut enrich,
+        exchange(asked, Some(response(200, &given, b""))),
+    );
+    let shown = [("Cookie", "sid=s1")];
+    assert_eq!(told(&get(&mut enrich, &shown)), "alice by login +");
+    let before = enrich.templates();
+    let mut identity = Identity {
+        routes: vec!["/items/{id}".to_owned()],
+        trusted_hops: 1,
+        ..Identity::default()
+    };
+    identity.user.insert(
+        0,
+        UserSource {
+            header: Some("X-Account".to_owned()),
+            ..UserSource::default()
+        },
+    );
+    enrich.set(identity);
+    assert_eq!(told(&get(&mut enrich, &shown)), "alice by login +");
+    let named = [("X-Account", "bob")];
+    assert_eq!(told(&get(&mut enrich, &named)), "bob by header.x-account");
+    assert_eq!(enrich.templates(), before, "what was learnt");
+    let found = exchange(
+        request("GET", "/items/7", &[], b""),
+        Some(response(200, &[], b"")),
+    );
+    let route = heard(&mut enrich, found).known.route.unwrap();
+    assert_eq!(&*route.template, "/items/{id}", "at the first sight");
+}

@@ -356,3 +356,28 @@ fn a_rule_that_is_edited_takes_force_by_itself() {
     assert_eq!(told(&mut detect), 1);
     fs::remove_dir_all(&dir).unwrap();
 }
+
+#[test]
+fn what_was_counted_stays_when_options_change_and_rules_go_with_their_folder() {
+    let (dir, other) = (folder("set"), folder("set-other"));
+    fs::write(dir.join("own.yaml"), RULE).unwrap();
+    let mut detect = Detect::new(Options::default(), Ids::new("h", 1), &dir);
+    let mut second = 0;
+    let mut told = |detect: &mut Detect, times| {
+        let mut opened = 0;
+        for _ in 0..times {
+            second += 1;
+            opened += hear(detect, (Act::Reads, second, 1), &mut Vec::new()).len();
+        }
+        opened
+    };
+    assert_eq!(told(&mut detect, 4), 0);
+    detect.set(Options::default(), &dir);
+    assert_eq!(told(&mut detect, 1), 1, "the fifth");
+    detect.set(Options::default(), &other);
+    assert!(detect.rules.is_empty());
+    detect.set(Options::default(), &dir);
+    assert!(!detect.rules.is_empty());
+    fs::remove_dir_all(&dir).unwrap();
+    fs::remove_dir_all(&other).unwrap();
+}

@@ -287,3 +287,34 @@ fn times_of_tokens_are_held_against_the_date() {
     check_token(r#"{"exp":1795243000}"#, &["expired"]);
     check_token(r#"{"nbf":1795249000,"exp":1795250000}"#, &["not_yet_valid"]);
 }
+
+#[test]
+fn what_waits_is_marked_anew_by_other_rules() {
+    let row = r#"{"method":"GET","path":"/a","headers":{"x-team-word":"plainly"}}"#;
+    let context = SealContext::new(&Origin::default());
+    let named = |name: &str| {
+        let rules = Rules {
+            names: vec![name.to_owned()],
+            ..Rules::default()
+        };
+        let options = Options {
+            rules,
+            ..Options::default()
+        };
+        std::sync::Arc::new(Redactor::new(options, context.redactor().key().clone()))
+    };
+    let fresh = |name| {
+        let context = context.clone().redacting(named(name));
+        let mut exchange = requests(row.as_bytes(), 1).unwrap().exchange;
+        let mut reading = Reading::new().unwrap().marking(&context);
+        reading.read(&mut exchange);
+        (reading, exchange)
+    };
+    let (mut reading, mut exchange) = fresh("x-other-word");
+    let (_, expected) = fresh("x-team-word");
+    let marks = |exchange: &crate::exchange::Exchange| format!("{:?}", exchange.known.marks);
+    assert_ne!(marks(&exchange), marks(&expected));
+    reading.set(&named("x-team-word"));
+    reading.mark_again(&mut exchange);
+    assert_eq!(marks(&exchange), marks(&expected));
+}

@@ -291,3 +291,47 @@ fn an_end_at_once_delivers_nothing_and_keeps_nothing() {
     assert!(came.got.is_empty());
     assert_eq!(came.cursor, 0);
 }
+
+#[test]
+fn one_that_is_taken_out_leaves_what_is_not_under_way_to_the_next() {
+    let came = Trial::new(vec![exchanges(&["a"]), exchanges(&["b"])]).run(Phase::Leave);
+    assert!(came.got.is_empty());
+    assert_eq!(came.cursor, 0);
+}
+
+/// Tells its own pump to leave while a batch is under way.
+struct Leaves(watch::Sender<Phase>, FarEnd);
+
+impl Deliver for Leaves {
+    fn deliver<'a>(&'a mut self, part: Part<'a>) -> Delivering<'a> {
+        self.0.send_replace(Phase::Leave);
+        self.1.deliver(part)
+    }
+}
+
+#[test]
+fn what_is_under_way_is_delivered_and_kept_before_it_leaves() {
+    let trial = Trial::new(vec![exchanges(&["a", "b", "c"]), exchanges(&["d"])]);
+    let (phase, receiver) = watch::channel(Phase::Run);
+    let far_end = FarEnd::default();
+    let (got, kept) = (Arc::clone(&far_end.got), Arc::clone(&trial.feed.kept));
+    let letters = DeadLetters::of(&trial.dir, "siem");
+    let options = PumpOptions {
+        batch_bytes: 1,
+        batch_events: 1,
+        ..trial.options
+    };
+    let leaves = Box::new(Leaves(phase, far_end));
+    let feed = Box::new(trial.feed);
+    let mut pump = Pump::new(options, feed, leaves, letters, Kept::default()).unwrap();
+    let tally = Arc::default();
+    pump = pump.counting(Arc::clone(&tally));
+    pump.run(&Control {
+        phase: receiver,
+        reopen: Arc::default(),
+    });
+    assert_eq!(lock(&got).concat(), ["a", "b", "c"], "a frame is one batch");
+    assert_eq!(lock(&kept).0, 1);
+    assert_eq!(tally.accepted.load(Ordering::Relaxed), 3);
+    fs::remove_dir_all(trial.dir).unwrap();
+}
