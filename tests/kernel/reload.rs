@@ -333,6 +333,11 @@ sinks: {{ out: {{ file: {{ path: {} }} }} }}
 
     let report = agent.stop()?;
     report.balanced()?;
+    noticed(&report)
+}
+
+/// One was refused, one was in force in part, one as a whole.
+fn noticed(report: &eaves_tests::agent::Report) -> Result<()> {
     let reloads = report.notices.iter().filter(|(name, _)| name == "reload");
     let reloads: Vec<_> = reloads
         .map(|(_, notice)| (&notice["severity"], &notice["detail"]))
