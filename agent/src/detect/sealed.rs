@@ -4,6 +4,7 @@
 //! and added ([`Facts::with_content`]).
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use serde_json::Value;
 
@@ -85,6 +86,23 @@ impl Sealed {
         }
     }
 
+    /// Whether it passed where others could read it, as is told of a live exchange.
+    fn is_exposed(&self) -> bool {
+        let address = |path| self.text(path).and_then(|text| text.parse::<IpAddr>().ok());
+        let local = match self.text("/role") {
+            Some("client") => "/client/address",
+            _ => "/server/address",
+        };
+        let (Some(local), Some(remote)) = (address(local), address("/peer/address")) else {
+            return false;
+        };
+        let is_behind_proxy = self.event.pointer("/client/via").is_some();
+        !is_behind_proxy
+            && self.event.get("tls").is_none()
+            && !remote.is_loopback()
+            && local != remote
+    }
+
     /// The event.
     #[must_use]
     pub const fn event(&self) -> &Value {
@@ -145,6 +163,9 @@ impl Sealed {
         }
         if facts.credential.is_some() {
             facts.marks.add(Mark::Credential);
+        }
+        if self.is_exposed() {
+            facts.marks.add(Mark::Exposed);
         }
         if let (Some(name), os) = (self.text("/user_agent/name"), bytes("/user_agent/os")) {
             let device = super::incident::mix(value_hash(name.as_bytes()), value_hash(os));

@@ -49,11 +49,11 @@ pub enum Transport {
 /// TLS on the connection, as far as it was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Tls {
-    /// The library in the process on this host, in which the plaintext was heard.
+    /// Where on this host the plaintext was heard: in a library of the process, or at the kernel.
     pub library: TlsLibrary,
 }
 
-/// A TLS library.
+/// What speaks TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TlsLibrary {
@@ -63,6 +63,8 @@ pub enum TlsLibrary {
     Gnutls,
     /// Go's own, `crypto/tls`.
     Go,
+    /// The kernel's (kTLS): the socket itself takes and gives plaintext.
+    Kernel,
 }
 
 /// One end of a connection.

@@ -300,20 +300,22 @@ fn network(exchange: &Exchange, context: &SealContext, name: ConnName) -> Networ
     }
 }
 
-/// `https` where TLS was heard and the request names no scheme itself.
+/// `https` where there is TLS and the request names no scheme itself.
 fn scheme_of<'a>(conn: &ConnInfo, message: &Half, mut url: Url<'a>) -> Url<'a> {
     let is_default = message.head.scheme.is_none() && url.original.is_none();
-    if is_default && conn.open.library.is_some() {
+    if is_default && tls(conn).is_some() {
         url.scheme = Some(Lower(b"https"));
     }
     url
 }
 
 fn tls(conn: &ConnInfo) -> Option<Tls> {
-    let library = match conn.open.library? {
-        eaves_common::TlsLibrary::OpenSsl => TlsLibrary::Openssl,
-        eaves_common::TlsLibrary::GnuTls => TlsLibrary::Gnutls,
-        eaves_common::TlsLibrary::Go => TlsLibrary::Go,
+    let library = match conn.open.library {
+        Some(eaves_common::TlsLibrary::OpenSsl) => TlsLibrary::Openssl,
+        Some(eaves_common::TlsLibrary::GnuTls) => TlsLibrary::Gnutls,
+        Some(eaves_common::TlsLibrary::Go) => TlsLibrary::Go,
+        None if conn.open.upper => TlsLibrary::Kernel,
+        None => return None,
     };
     Some(Tls { library })
 }

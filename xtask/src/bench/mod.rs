@@ -59,12 +59,28 @@ fn all(project: &Project) -> Command {
     command
 }
 
-/// The `detect-bench` command: the detectors over the rows of `tests/fixtures/detect`.
+/// The `detect-bench` command: the detectors over the rows of `tests/fixtures/detect`, and the scores of
+/// the behaviour day and of personal data.
 ///
 /// # Errors
 /// If it does not build or fails.
 pub(crate) fn detect(project: &Project) -> Result<()> {
-    run(all(project).arg("detect"))
+    run(all(project).arg("detect"))?;
+    // What they need is private: tests measure it, and print it.
+    let mut scores = Command::new(cargo());
+    scores.current_dir(&project.root).args([
+        "test",
+        "--quiet",
+        "--package",
+        "eaves",
+        "--lib",
+        "--",
+        "--nocapture",
+        "--test-threads=1",
+        "detect::tests::behaviour",
+        "redact::tests::pii",
+    ]);
+    run(&mut scores)
 }
 
 /// What is measured of the whole agent.

@@ -1,6 +1,7 @@
 //! Six hours of a made-up shop, with attacks and what looks like them.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::Deserialize;
@@ -298,10 +299,27 @@ fn attacks_are_found_and_what_looks_like_them_is_not() {
         .filter(|(_, found)| found.is_empty())
         .map(|(one, _)| format!("{} {}", one.episode, one.class))
         .collect();
-    println!("missed {missed:#?}");
-    println!("wrong {wrong:#?}");
-    for (one, found) in episodes.iter().zip(&found) {
-        println!("{} {} {found:?}", one.episode, one.class);
-    }
+    print(&episodes, &found);
+    println!(
+        "  not found {missed:?}, false alerts {}: {wrong:#?}",
+        wrong.len()
+    );
     assert!(wrong.is_empty() && missed.len() <= 1);
+}
+
+/// How many of the attacks of each family were found.
+fn print(episodes: &[Episode], found: &[Vec<String>]) {
+    let mut families: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
+    let attacks = episodes.iter().zip(found);
+    for (one, found) in attacks.filter(|(one, _)| one.label == "attack") {
+        for family in &one.families {
+            let (hits, all) = families.entry(family).or_default();
+            *hits += u32::from(!found.is_empty());
+            *all += 1;
+        }
+    }
+    println!("\nbehaviour day, by family");
+    for (family, (hits, all)) in &families {
+        println!("  {family:<45} {hits:>5} of {all:>5}");
+    }
 }

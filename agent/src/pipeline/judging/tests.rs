@@ -1,19 +1,21 @@
 //! Findings of what was recorded: the account and place that a row tells count, a scanner is one
 //! incident, and events of a file are judged as they were when they were written.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use super::Judging;
 use crate::base64;
-use crate::capture::Origin;
+use crate::capture::{ConnBuilder, Origin};
 use crate::clock::{BootTime, WallTime};
 use crate::config::Config;
-use crate::detect::Options;
+use crate::detect::{Facts, Mark, Options, Sealed};
 use crate::enrich::Enrich;
-use crate::event::IncidentState;
-use crate::pipeline::Detect;
+use crate::event::{IncidentState, write_line};
 use crate::pipeline::recorded::{combined, requests};
-use crate::redact::SealContext;
+use crate::pipeline::{Detect, Outcome, Shard, ShardOptions};
+use crate::redact::{Masked, SealContext, seal};
+use eaves_common::{Flow, TlsLibrary};
 
 fn judging() -> Judging {
     let origin = Origin {
@@ -370,4 +372,69 @@ fn what_one_exchange_shows_is_told_and_its_neighbour_is_not() {
 fn coded(bytes: &[u8]) -> String {
     let text = base64::encode(bytes).replace('+', "-").replace('/', "_");
     text.trim_end_matches('=').to_owned()
+}
+
+/// Whether what is heard of `conn` passed where others could read it, by the exchange and by its event,
+/// which agree; scheme and library of the event.
+fn is_exposed(mut conn: ConnBuilder, flows: [Flow; 2]) -> (bool, String) {
+    let (mut shard, mut out) = (Shard::new(&ShardOptions::default()), Outcome::default());
+    let [asked, answered] = flows;
+    let records = [
+        conn.open(),
+        conn.data(asked, b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"),
+        conn.data(answered, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+    ];
+    for record in records {
+        shard.push(&record, &mut out);
+    }
+    let [exchange] = &out.exchanges[..] else {
+        panic!("{}", out.exchanges.len());
+    };
+    let context = judging().context;
+    let mut masked = Masked::new();
+    masked.fill(exchange, context.redactor());
+    let event = seal(exchange, &masked, &context);
+    let exposed = Facts::of(exchange, &event).marks.has(Mark::Exposed);
+    let mut line = Vec::new();
+    write_line(&event, &mut line).unwrap();
+    let sealed = Sealed::read(&line).unwrap();
+    assert_eq!(sealed.facts().marks.has(Mark::Exposed), exposed);
+    let text = |path: &str| sealed.event().pointer(path).and_then(|one| one.as_str());
+    let library = text("/tls/library").unwrap_or("none");
+    (
+        exposed,
+        format!("{} {library}", text("/url/scheme").unwrap()),
+    )
+}
+
+#[test]
+fn an_event_tells_whether_it_passed_in_clear() {
+    let server = [Flow::Received, Flow::Sent];
+    let client = [Flow::Sent, Flow::Received];
+    let clear = || ConnBuilder::tcp(1);
+    let check = |conn, flows, exposed, told: &str| {
+        assert_eq!(is_exposed(conn, flows), (exposed, told.to_owned()));
+    };
+    check(clear(), server, true, "http none");
+    check(clear(), client, true, "http none");
+    let kernel = ConnBuilder {
+        upper: true,
+        positions: [0, 0],
+        ..clear()
+    };
+    check(kernel, server, false, "https kernel");
+    let go = ConnBuilder {
+        library: Some(TlsLibrary::Go),
+        ..clear()
+    };
+    check(go, server, false, "https go");
+    for near in [Ipv4Addr::LOCALHOST, clear().local.0] {
+        for flows in [server, client] {
+            let conn = ConnBuilder {
+                remote: (near, 50_000),
+                ..clear()
+            };
+            check(conn, flows, false, "http none");
+        }
+    }
 }
