@@ -85,7 +85,7 @@ fn of_journal(dir: &Path) -> anyhow::Result<Catalog> {
     let (_, endpoints) = found
         .with_context(|| {
             format!(
-                "nothing is kept in {}: no agent with a journal has run there yet",
+                "nothing is kept in {} yet: an agent with a journal writes it every five minutes, and when it stops",
                 dir.display()
             )
         })

@@ -18,8 +18,8 @@ pub struct GoBuild {
     pub stripped: bool,
     /// To be loaded anywhere.
     pub moved: bool,
-    /// By this version of Go, as `go1.20.14`, which must have been fetched before; if none is named, by
-    /// the one that is installed.
+    /// By this version of Go, as `go1.20.14`, which the one that is installed fetches; if none is named,
+    /// by that one.
     pub version: Option<&'static str>,
 }
 
@@ -62,7 +62,7 @@ pub fn go_tls_server(
 /// The program, built once a run.
 ///
 /// # Errors
-/// Go is not installed or the program does not build; [`Skip`] if that version was not fetched.
+/// Go is not installed or the program does not build; [`Skip`] if that version cannot be fetched.
 pub fn go_program(how: GoBuild) -> Result<PathBuf> {
     static BUILT: Mutex<Option<HashMap<GoBuild, PathBuf>>> = Mutex::new(None);
     let mut built = BUILT
@@ -115,7 +115,6 @@ fn build(how: GoBuild) -> Result<PathBuf> {
         .args(["-o", &name, "."])
         .current_dir(&folder)
         .env("GOFLAGS", "-mod=mod")
-        .env("GOPROXY", "off")
         .env("GOTOOLCHAIN", how.version.unwrap_or("local"))
         .env("GOCACHE", folder.join("cache"))
         .env("CGO_ENABLED", "0")
@@ -123,10 +122,9 @@ fn build(how: GoBuild) -> Result<PathBuf> {
     if !output.status.success() {
         let why = String::from_utf8_lossy(&output.stderr);
         if let Some(version) = how.version
-            && why.contains("toolchain not available")
+            && why.contains(&format!("go: download {version}"))
         {
-            let why = format!("{version} was not fetched: GOTOOLCHAIN={version} go version");
-            return Err(Skip(why).into());
+            return Err(Skip(format!("{version} cannot be fetched: {why}")).into());
         }
         bail!("go build: {why}");
     }
