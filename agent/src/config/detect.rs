@@ -81,18 +81,27 @@ pub struct DetectorEntry {
     pub dry_run: bool,
 }
 
-/// What is not reported or not looked at: all keys that are given must fit.
+/// What is not reported or not looked at: all keys that are given must fit. One that says nothing would
+/// fit everything, for good.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1))]
 pub struct ExemptEntry {
     /// Detectors and rules, by id.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("minItems" = 1))]
     pub detectors: Vec<String>,
     /// Accounts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("minItems" = 1))]
     pub users: Vec<String>,
     /// Addresses and networks of clients, as `10.0.0.0/8`.
-    #[schemars(extend("x-check-items" = "network"))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("minItems" = 1, "x-check-items" = "network"))]
     pub clients: Vec<String>,
     /// Routes; one that ends in `*` is a beginning.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("minItems" = 1))]
     pub routes: Vec<String>,
     /// Until when, as `2026-12-31T00:00:00Z`. Left out: always.
     #[serde(skip_serializing_if = "Option::is_none")]
