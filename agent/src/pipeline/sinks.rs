@@ -268,13 +268,15 @@ impl Sinks {
         }
     }
 
+    /// Waits for all. Their phases stay until then: one whose phase is gone is to end at once.
     fn join(&mut self) {
         let running = std::mem::take(&mut self.running).into_values();
-        let running = running.map(|one| one.thread);
-        let left = self.leaving.drain(..).filter_map(|one| one.thread);
-        for thread in running.chain(left) {
+        let running = running.map(|one| (one.phase, Some(one.thread)));
+        let left = self.leaving.drain(..).map(|one| (one.phase, one.thread));
+        for (phase, thread) in running.chain(left) {
             // One that panicked has said so.
-            let _ = thread.join();
+            let _ = thread.map(JoinHandle::join);
+            drop(phase);
         }
     }
 }
