@@ -1,11 +1,11 @@
 use super::{CountAt, Places, Refusal, Want, places};
 
-const ADDRESS: u64 = 0x1000;
+pub(super) const ADDRESS: u64 = 0x1000;
 /// Where another function lies.
 const OTHER: u64 = 0x2000;
 
 /// Code as bytes in hexadecimal, what stands behind `;` being said of it.
-fn code(text: &str) -> Vec<u8> {
+pub(super) fn code(text: &str) -> Vec<u8> {
     text.lines()
         .filter_map(|line| line.split(';').next())
         .flat_map(str::split_whitespace)

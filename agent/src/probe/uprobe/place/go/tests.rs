@@ -1,15 +1,6 @@
 use super::{copied, first, written};
 use crate::probe::uprobe::place::Refusal;
-
-const ADDRESS: u64 = 0x1000;
-
-fn code(text: &str) -> Vec<u8> {
-    text.lines()
-        .filter_map(|line| line.split(';').next())
-        .flat_map(str::split_whitespace)
-        .map(|byte| u8::from_str_radix(byte, 16).unwrap())
-        .collect()
-}
+use crate::probe::uprobe::place::tests::{ADDRESS, code};
 
 /// `(*Conn).Read` as Go 1.21 and newer make it, as far as it matters here.
 const READ: &str = "
