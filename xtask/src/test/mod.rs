@@ -4,12 +4,13 @@ mod steps;
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use crate::command::{TAIL_LINES, run_watched, say};
 use crate::project::Project;
@@ -71,9 +72,35 @@ struct Context<'a> {
     project: &'a Project,
     logs: PathBuf,
     binary: OnceLock<PathBuf>,
+    /// The build of the fuzz targets, while other checks wait for servers more than they compute.
+    fuzz_build: Mutex<Option<JoinHandle<Result<Tally>>>>,
 }
 
 impl Context<'_> {
+    /// Begins to build the fuzz targets, after all others that want the processor.
+    fn build_fuzz_targets_ahead(&self) -> Result<()> {
+        packages(steps::FUZZ, "the fuzz targets are built with them")?;
+        let mut build = steps::fuzz_build(self, Command::new("nice"))?;
+        let logs = self.logs.clone();
+        let run = move || unseen(&logs, "fuzz-build", &mut build);
+        *self
+            .fuzz_build
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(thread::spawn(run));
+        Ok(())
+    }
+
+    /// What became of that build; nothing if it was not begun.
+    fn fuzz_targets_built_ahead(&self) -> Option<Result<Tally>> {
+        let build = self
+            .fuzz_build
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()?;
+        let panicked = |_| Err(anyhow!("the build of the fuzz targets panicked"));
+        Some(build.join().unwrap_or_else(panicked))
+    }
+
     /// The release binary with the kernel object, built at the first call.
     fn binary(&self) -> Result<PathBuf> {
         if let Some(binary) = self.binary.get() {
@@ -86,48 +113,53 @@ impl Context<'_> {
     /// Runs a command in plain sight, keeps its output as a log named `name`, and counts the
     /// tests in it; a command without tests is one check.
     fn tests(&self, name: &str, command: &mut Command) -> Result<Tally> {
-        self.watched(name, command, |line| println!("{line}"))
+        watched(&self.logs, name, command, |line| println!("{line}"))
     }
 
     /// As [`Context::tests`], but with its output in the log alone: of what fails the end is shown.
     fn tests_unseen(&self, name: &str, command: &mut Command) -> Result<Tally> {
-        let mut tail = VecDeque::new();
-        let tally = self.watched(name, command, |line| {
-            if tail.len() == TAIL_LINES {
-                tail.pop_front();
-            }
-            tail.push_back(line.to_owned());
-        })?;
-        if tally.failed > 0 {
-            tail.iter().for_each(|line| println!("{line}"));
-        }
-        Ok(tally)
+        unseen(&self.logs, name, command)
     }
+}
 
-    fn watched(
-        &self,
-        name: &str,
-        command: &mut Command,
-        mut each: impl FnMut(&str),
-    ) -> Result<Tally> {
-        let log = self.logs.join(format!("{name}.log"));
-        let mut log =
-            File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-        let mut tally = Tally::default();
-        let ran = run_watched(command, &mut log, |line| {
-            tally.read_line(line);
-            each(line);
-        });
-        // A test that says why it was skipped ends without failing, and was counted as passed.
-        tally.passed = tally.passed.saturating_sub(tally.skipped.len() as u64);
-        if let Err(error) = ran {
-            say(format!("{error:#}"));
-            tally.failed = tally.failed.max(1);
-        } else if tally.passed + tally.failed == 0 {
-            tally.passed = 1;
+/// Runs a command with its output in the log `name` alone, of which the end is shown if it fails.
+fn unseen(logs: &Path, name: &str, command: &mut Command) -> Result<Tally> {
+    let mut tail = VecDeque::new();
+    let tally = watched(logs, name, command, |line| {
+        if tail.len() == TAIL_LINES {
+            tail.pop_front();
         }
-        Ok(tally)
+        tail.push_back(line.to_owned());
+    })?;
+    if tally.failed > 0 {
+        tail.iter().for_each(|line| println!("{line}"));
     }
+    Ok(tally)
+}
+
+/// Runs a command with its output in the log `name`, and counts the tests in it.
+fn watched(
+    logs: &Path,
+    name: &str,
+    command: &mut Command,
+    mut each: impl FnMut(&str),
+) -> Result<Tally> {
+    let log = logs.join(format!("{name}.log"));
+    let mut log = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+    let mut tally = Tally::default();
+    let ran = run_watched(command, &mut log, |line| {
+        tally.read_line(line);
+        each(line);
+    });
+    // A test that says why it was skipped ends without failing, and was counted as passed.
+    tally.passed = tally.passed.saturating_sub(tally.skipped.len() as u64);
+    if let Err(error) = ran {
+        say(format!("{error:#}"));
+        tally.failed = tally.failed.max(1);
+    } else if tally.passed + tally.failed == 0 {
+        tally.passed = 1;
+    }
+    Ok(tally)
 }
 
 /// What is to be run.
@@ -161,12 +193,17 @@ pub(crate) fn test(project: &Project, options: &Options) -> Result<ExitCode> {
         project,
         logs,
         binary: OnceLock::new(),
+        fuzz_build: Mutex::new(None),
     };
     let mut rows = Vec::new();
     let mut total = Tally::default();
-    for step in steps {
+    let fuzzes = steps.iter().any(|step| step.name == "fuzz");
+    for step in &steps {
         say(format!("── {}: {}", step.name, step.what));
         let began = Instant::now();
+        if fuzzes && step.name == "e2e" {
+            context.build_fuzz_targets_ahead()?;
+        }
         let tally = perform(&context, step);
         total.add(&tally);
         let failed = tally.failed > 0;

@@ -98,7 +98,7 @@ const PEERS: &[Package] = &[
 ];
 
 /// What libFuzzer is built with.
-const FUZZ: &[Package] = &[Package {
+pub(super) const FUZZ: &[Package] = &[Package {
     name: "g++",
     programs: &["g++", "c++"],
 }];
@@ -163,6 +163,12 @@ pub(super) const STEPS: &[Step] = &[
         run: e2e,
     },
     Step {
+        name: "kernel",
+        what: "real servers and clients on this kernel, as root",
+        needs: &[PEERS, far::PACKAGES],
+        run: native,
+    },
+    Step {
         name: "fuzz",
         what: "each reader of foreign bytes, for a bounded while",
         needs: &[FUZZ],
@@ -173,12 +179,6 @@ pub(super) const STEPS: &[Step] = &[
         what: "each bench once",
         needs: &[],
         run: benches,
-    },
-    Step {
-        name: "kernel",
-        what: "real servers and clients on this kernel, as root",
-        needs: &[PEERS, far::PACKAGES],
-        run: native,
     },
     Step {
         name: "matrix",
@@ -364,6 +364,25 @@ fn benches(context: &Context<'_>) -> Result<Tally> {
     context.tests("bench", &mut command)
 }
 
+fn fuzz_folder(context: &Context<'_>) -> PathBuf {
+    context.project.target.join("fuzz")
+}
+
+/// What builds the fuzz targets, run by `runner`.
+pub(super) fn fuzz_build(context: &Context<'_>, mut runner: Command) -> Result<Command> {
+    runner
+        .arg(cargo())
+        .current_dir(&context.project.root)
+        .args(["build", "--release", "--bins", "--manifest-path"])
+        .arg(fuzz_manifest(context))
+        .arg("--target-dir")
+        .arg(fuzz_folder(context))
+        // With a target named, build scripts and macros go without the flags.
+        .args(["--target", host(context)?.as_str()])
+        .env("RUSTFLAGS", FUZZ_FLAGS);
+    Ok(runner)
+}
+
 fn fuzz(context: &Context<'_>) -> Result<Tally> {
     let manifest = fuzz_manifest(context);
     let text = fs::read_to_string(&manifest)
@@ -372,20 +391,14 @@ fn fuzz(context: &Context<'_>) -> Result<Tally> {
     if targets.is_empty() {
         bail!("{} names no target", manifest.display());
     }
-    let folder = context.project.target.join("fuzz");
-    let mut build = at_root(context);
-    build
-        .args(["build", "--release", "--bins", "--manifest-path"])
-        .arg(&manifest)
-        .arg("--target-dir")
-        .arg(&folder)
-        // With a target named, build scripts and macros go without the flags.
-        .args(["--target", host(context)?.as_str()])
-        .env("RUSTFLAGS", FUZZ_FLAGS);
-    let built = context.tests("fuzz-build", &mut build)?;
+    let built = match context.fuzz_targets_built_ahead() {
+        Some(built) => built?,
+        None => context.tests("fuzz-build", &mut fuzz_build(context, Command::new("env"))?)?,
+    };
     if built.failed > 0 {
         return Ok(built);
     }
+    let folder = fuzz_folder(context);
     let release = folder.join(host(context)?).join("release");
     // As many at a time as there are processors: each uses one.
     let queue = Mutex::new(targets.into_iter());
