@@ -70,7 +70,7 @@ use shared::Shared;
 use table::{Table, Worth};
 
 /// Version of what is learnt: another cannot be read.
-const LEARNT_VERSION: u32 = 2;
+const LEARNT_VERSION: u32 = 3;
 
 /// What one exchange led to.
 #[derive(Debug, Default)]

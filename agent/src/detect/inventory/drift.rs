@@ -8,7 +8,7 @@ use crate::detect::row::{Family, Id, Row};
 use crate::detect::scene::{Said, Scene, Tally};
 use crate::detect::table::{Table, Worth};
 use crate::detect::value_hash;
-use crate::detect::window::Recent;
+use crate::detect::window::{Counts, Recent};
 use crate::event::{Extent, Outcome, Severity};
 
 pub(in crate::detect) const ROW: Row = Row {
@@ -23,18 +23,25 @@ pub(in crate::detect) const ROW: Row = Row {
     cwe: &[20],
     attack: &[],
     means: "Answers of an endpoint have fields they did not have, or messages are not as the specification says.",
-    decides: "Within an hour 20 answers of an endpoint with a field that none of at least 500 answers before had, or 20 exchanges that differ from the specification, if there is one (`identity.openapi`): in status, media type, a field of the answer or the request, a parameter or the form of its value. What the document leaves open is not judged.",
+    decides: "Within an hour 20 answers of an endpoint, or five that are 1 % of all, with a field that none of at least 500 answers before had, or as many exchanges that differ from the specification, if there is one (`identity.openapi`): in status, media type, a field of the answer or the request, a parameter or the form of its value. What the document leaves open is not judged.",
     fools: "Fields that come and go from the start. Answers of which only the beginning was kept: there is no conclusion from what is missing.",
     advice: "See in `remarks` what is new. If nobody meant them to be there, see data-01.",
 };
 
 const ANSWERS: u32 = 500;
+
+/// On an endpoint that is seldom called, one in so many is enough, and this part of the threshold.
+const ONE_IN: u64 = 100;
+const PART: u64 = 4;
+
 const YEAR_S: u32 = 365 * 86_400;
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Shape {
     answers: u32,
     names: Recent,
+    /// All that were looked at.
+    all: Counts,
     odd: Tally,
 }
 
@@ -67,6 +74,7 @@ impl Drift {
         let Some(shape) = self.endpoints.entry(key, now_s) else {
             return;
         };
+        let all = shape.all.add(now_s, 1, setting.window_s);
         let known = |name: &&&[u8]| !shape.names.has(value_hash(name), now_s, YEAR_S);
         let new = scene.facts.reply_fields.iter().find(known).copied();
         let odd = differs.is_some() || (new.is_some() && shape.answers >= ANSWERS);
@@ -80,7 +88,8 @@ impl Drift {
             return;
         }
         let count = shape.odd.count(scene, setting.window_s);
-        if count < setting.threshold {
+        let is_share = count >= setting.threshold.div_ceil(PART) && count * ONE_IN >= all;
+        if count < setting.threshold && !is_share {
             return;
         }
         // Told once, the new shape is the shape.

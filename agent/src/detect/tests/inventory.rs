@@ -118,6 +118,35 @@ fn what_differs_from_the_specification_is_drift() {
 }
 
 #[test]
+fn on_a_quiet_endpoint_a_hundredth_is_drift() {
+    let strange = |facts: &mut Facts<'_>| facts.reply_type = b"text/csv";
+    let count = |before, times| opened(before, times, strange).len();
+    assert_eq!(count(30, 4), 0);
+    assert_eq!(count(30, 5), 1);
+    // Of 600 in the hour before, five are less than a hundredth.
+    let among = |plain: u64, odd: u64| {
+        let mut trial = Trial::new(Options {
+            specification: specification(),
+            ..Options::default()
+        });
+        for at in 0..plain {
+            trial.look(10_000 + at * 3, list);
+        }
+        for at in 0..odd {
+            trial.look(10_000 + plain * 3 + at * 3, |facts| {
+                list(facts);
+                strange(facts);
+            });
+        }
+        let of = trial.told.iter().map(|told| told.finding(HOST));
+        of.filter(|finding| finding.detector.id == "inv-03").count()
+    };
+    assert_eq!(among(600, 5), 0);
+    assert_eq!(among(600, 7), 1);
+    assert_eq!(among(400, 5), 1);
+}
+
+#[test]
 fn what_the_specification_does_not_have_is_a_shadow_endpoint() {
     let hidden = |facts: &mut Facts<'_>| {
         facts.path = b"/api/internal/dump";
