@@ -22,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 pub mod base64;
+pub(crate) mod bytes;
 pub mod clock;
 pub mod event;
 pub mod hex;

@@ -4,6 +4,7 @@
 use memchr::{memchr2, memchr3};
 
 use super::eight::Eight;
+use crate::bytes::table;
 
 /// Kinds of bytes that a value may have: what it is not said to have is not in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,32 +130,17 @@ impl Signs {
     }
 }
 
-static OF_BYTES: [Signs; 256] = {
-    let mut all = [Signs(0); 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let signs = match byte as u8 {
-            b'0'..=b'9' => Signs::DIGIT,
-            b'@' => Signs::AT,
-            b'=' | b':' => Signs::PAIR.or(Signs::WITHIN),
-            b'"' => Signs::STOP,
-            b'\\' => Signs::CODING.or(Signs::STOP),
-            b'%' | b'&' | 0x80.. => Signs::CODING,
-            b'+' => Signs::PLUS,
-            b'{' | b'[' | b'<' | b'.' | b'/' | b'?' | b'#' => Signs::WITHIN,
-            _ => Signs(0),
-        };
-        #[expect(
-            clippy::indexing_slicing,
-            reason = "a constant, whose bounds the compiler proves"
-        )]
-        {
-            all[byte] = signs;
-        }
-        byte += 1;
-    }
-    all
-};
+static OF_BYTES: [Signs; 256] = table!(Signs, {
+    b'0'..=b'9' => Signs::DIGIT,
+    b'@' => Signs::AT,
+    b'=' | b':' => Signs::PAIR.or(Signs::WITHIN),
+    b'"' => Signs::STOP,
+    b'\\' => Signs::CODING.or(Signs::STOP),
+    b'%' | b'&' | 0x80.. => Signs::CODING,
+    b'+' => Signs::PLUS,
+    b'{' | b'[' | b'<' | b'.' | b'/' | b'?' | b'#' => Signs::WITHIN,
+    _ => Signs(0),
+});
 
 #[cfg(test)]
 mod tests {

@@ -15,6 +15,7 @@ const LEVELS: &[&[&str]] = &[
         "memo",
         "base64",
         "hex",
+        "bytes",
     ],
     &["capture", "protocol", "content", "filter"],
     &["probe", "lookup", "stream"],

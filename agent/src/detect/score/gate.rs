@@ -8,6 +8,7 @@ use super::{
     code, directory, html, include, jndi, lines, nosql, path, prototype, serial, shell, sql,
     template, url, xml,
 };
+use crate::bytes::table;
 
 /// A grammar that the gate opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -285,29 +286,14 @@ const BRACE: u8 = 1 << 3;
 const QUOTE: u8 = 1 << 4;
 
 /// What each byte is of these.
-static MARKS: [u8; 256] = {
-    let mut marks = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let mark = match byte as u8 {
-            b';' | b'|' | b'`' | b'\n' | b'\\' | b'[' | b'?' | b'&' => SEPARATOR,
-            b'<' => TAG,
-            b'=' => EQUALS,
-            b'{' => BRACE,
-            b'\'' | b'"' | 0x80.. => QUOTE,
-            _ => 0,
-        };
-        #[expect(
-            clippy::indexing_slicing,
-            reason = "a constant, whose bounds the compiler proves"
-        )]
-        {
-            marks[byte] = mark;
-        }
-        byte += 1;
-    }
-    marks
-};
+static MARKS: [u8; 256] = table!(u8, {
+    b';' | b'|' | b'`' | b'\n' | b'\\' | b'[' | b'?' | b'&' => SEPARATOR,
+    b'<' => TAG,
+    b'=' => EQUALS,
+    b'{' => BRACE,
+    b'\'' | b'"' | 0x80.. => QUOTE,
+    _ => 0,
+});
 
 /// What `value` has of them.
 fn marks_of(value: &[u8]) -> u8 {

@@ -1,6 +1,7 @@
 //! E-mail addresses (RFC 5321 §4.1.2, without quoted local parts).
 
 use super::{Found, Text};
+use crate::bytes::table;
 use crate::exchange::Secret;
 
 /// Longest local part (RFC 5321 §4.5.3.1.1).
@@ -14,26 +15,11 @@ const IS_LOCAL: u8 = 1;
 const IS_DOMAIN: u8 = 2;
 
 /// Of each byte, those of the two it may stand in.
-static STANDS_IN: [u8; 256] = {
-    let mut all = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let stands_in = match byte as u8 {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | 0x80.. => IS_LOCAL | IS_DOMAIN,
-            b'_' | b'%' | b'+' | b'\'' => IS_LOCAL,
-            _ => 0,
-        };
-        #[expect(
-            clippy::indexing_slicing,
-            reason = "a constant, whose bounds the compiler proves"
-        )]
-        {
-            all[byte] = stands_in;
-        }
-        byte += 1;
-    }
-    all
-};
+static STANDS_IN: [u8; 256] = table!(u8, {
+    b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | 0x80.. => IS_LOCAL | IS_DOMAIN,
+    b'_' | b'%' | b'+' | b'\'' => IS_LOCAL,
+    _ => 0,
+});
 
 #[inline]
 fn is(byte: u8, what: u8) -> bool {

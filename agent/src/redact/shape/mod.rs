@@ -16,6 +16,7 @@ mod word;
 
 use std::ops::Range;
 
+use crate::bytes::table;
 use crate::content::Signs;
 use crate::exchange::Secret;
 
@@ -88,28 +89,12 @@ enum Class {
     Sign,
 }
 
-const CLASSES: [Class; 256] = {
-    let mut classes = [Class::Nothing; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let letter = byte as u8;
-        let class = match letter {
-            b'0'..=b'9' => Class::Digit,
-            b'a'..=b'z' | b'A'..=b'Z' => Class::Letter,
-            b'@' | b'+' | b'(' | b':' | b'-' => Class::Sign,
-            _ => Class::Nothing,
-        };
-        #[expect(
-            clippy::indexing_slicing,
-            reason = "a constant, whose bounds the compiler proves"
-        )]
-        {
-            classes[byte] = class;
-        }
-        byte += 1;
-    }
-    classes
-};
+const CLASSES: [Class; 256] = table!(Class, {
+    b'0'..=b'9' => Class::Digit,
+    b'a'..=b'z' | b'A'..=b'Z' => Class::Letter,
+    b'@' | b'+' | b'(' | b':' | b'-' => Class::Sign,
+    _ => Class::Nothing,
+});
 
 /// Shortest text that may hold what is neither a mail address nor a number: `Basic` and its pair.
 pub(super) const SHORTEST_WORDS: usize = 14;

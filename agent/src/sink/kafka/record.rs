@@ -15,6 +15,7 @@ use std::io::{self, Write as _};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use crate::bytes::table;
 use crate::sink::batch::{Item, Kind};
 
 /// Who sends: the broker passes over a sequence of its that it has already.
@@ -130,22 +131,16 @@ fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, next)
 }
 
-static CRC_TABLE: [u32; 256] = {
-    let mut table = [0; 256];
-    let mut rest: &mut [u32] = &mut table;
-    let mut byte = 0_u32;
-    while let Some((slot, behind)) = rest.split_first_mut() {
-        let (mut crc, mut bit) = (byte, 0);
-        while bit < 8 {
-            crc = crc >> 1 ^ (0x82f6_3b78 & (crc & 1).wrapping_neg());
-            bit += 1;
-        }
-        *slot = crc;
-        rest = behind;
-        byte += 1;
+static CRC_TABLE: [u32; 256] = table!(u32, { byte => crc_of(byte) });
+
+const fn crc_of(byte: u8) -> u32 {
+    let (mut crc, mut bit) = (byte as u32, 0);
+    while bit < 8 {
+        crc = crc >> 1 ^ (0x82f6_3b78 & (crc & 1).wrapping_neg());
+        bit += 1;
     }
-    table
-};
+    crc
+}
 
 /// The partition of a key, of so many: that in which Kafka's own clients put it (murmur2, Appleby 2008,
 /// with the seed of `org.apache.kafka.common.utils.Utils`).

@@ -3,14 +3,14 @@
 use eaves_common::{EndReason, Flow, Missing};
 use proptest::prelude::*;
 
-use super::super::inside::websocket::late::{PLAIN, framed};
+use super::super::inside::websocket::late::{PLAIN, check, framed};
 use super::super::inside::websocket::{TAKEOVER, Ways, recorded, socket};
 use super::super::random::fixed;
 use super::super::{Options, Outcome, Shard, run};
 use super::made::frame;
 use crate::capture::ConnBuilder;
 use crate::clock::Ktime;
-use crate::exchange::{Coded, Exchange, Opcode, Seen, To};
+use crate::exchange::{Exchange, Seen, To};
 
 const STREAM: u32 = 5;
 
@@ -46,27 +46,6 @@ fn told(transfers: &[(Flow, Vec<u8>)], beside: Beside, size: usize) -> Vec<Excha
     let (out, _) = run(&records);
     let of_stream = |one: &Exchange| one.stream == Some(STREAM);
     out.exchanges.into_iter().filter(of_stream).collect()
-}
-
-/// Holds an exchange against what was sent.
-#[track_caller]
-fn check(exchange: &Exchange, sent: &Ways<To>) -> usize {
-    let seen = [exchange.request_seen, exchange.response_seen];
-    assert_eq!(seen, [Seen::JoinedLate; 2]);
-    assert!(exchange.request.is_none() && exchange.response.is_none());
-    let heard = socket(exchange);
-    assert_eq!((heard.to_server.count, heard.to_client.count), (None, None));
-    let mut count = 0;
-    for to in [To::Server, To::Client] {
-        let mut sent = sent.iter().filter(|one| one.0 == to);
-        let samples = heard.samples.iter().filter(|one| one.to == to);
-        for sample in samples.filter(|one| one.coded == Coded::No && !one.is_cut) {
-            let is_it = |one: &(To, Vec<u8>)| one.1 == sample.content;
-            assert!(sample.opcode == Opcode::Close || sent.any(is_it));
-            count += 1;
-        }
-    }
-    count
 }
 
 /// The transfers of a recorded WebSocket behind its handshake, as DATA.

@@ -34,22 +34,25 @@ fn joined(ways: &[(Flow, Vec<u8>)], from: usize, cut: usize, turned: bool) -> Op
     out.exchanges.pop()
 }
 
-/// Holds an exchange against what was sent.
+/// Holds an exchange that was joined late against what was sent; how many samples of it are plain and whole.
 #[track_caller]
-fn check(exchange: &Exchange, sent: &Ways<To>) {
+pub(in super::super::super) fn check(exchange: &Exchange, sent: &Ways<To>) -> usize {
     let seen = [exchange.request_seen, exchange.response_seen];
     assert_eq!(seen, [Seen::JoinedLate; 2]);
     assert!(exchange.request.is_none() && exchange.response.is_none());
     let heard = socket(exchange);
     assert_eq!((heard.to_server.count, heard.to_client.count), (None, None));
+    let mut count = 0;
     for to in [To::Server, To::Client] {
         let mut sent = sent.iter().filter(|one| one.0 == to);
         let samples = heard.samples.iter().filter(|one| one.to == to);
         for sample in samples.filter(|one| one.coded == Coded::No && !one.is_cut) {
             let is_it = |one: &(To, Vec<u8>)| one.1 == sample.content;
             assert!(sample.opcode == Opcode::Close || sent.any(is_it));
+            count += 1;
         }
     }
+    count
 }
 
 #[test]
