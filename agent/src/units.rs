@@ -1,5 +1,6 @@
 //! Sizes like `16KiB` and periods like `5m`, as numbers that are checked when they are read.
 
+mod cores;
 mod network;
 
 use std::borrow::Cow;
@@ -11,6 +12,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
+pub use cores::Cores;
 pub use network::{Addresses, Network};
 
 /// Why a text is no size or period.

@@ -7,6 +7,7 @@
 mod asyncio;
 mod attacks;
 mod bounds;
+mod budget;
 mod doctor;
 mod drops;
 mod go_tls;
@@ -45,6 +46,7 @@ fn main() {
         drops::trials(),
         records::trials(),
         bounds::trials(),
+        budget::trials(),
         kernel_log::trials(),
         attacks::trials(),
         tools::trials(),

@@ -55,7 +55,7 @@ impl Output for People {
 
     fn notice(&mut self, notice: &Notice<'_>, _: &[u8]) -> io::Result<()> {
         // How it begins and ends standard error says.
-        if matches!(notice.detail, Detail::Loss { .. }) {
+        if matches!(notice.detail, Detail::Loss { .. } | Detail::Shed { .. }) {
             self.title();
             self.lines.notice(notice, &mut self.out);
         }

@@ -310,7 +310,7 @@ fn range(schema: &Value) -> String {
             .filter(|_| {
                 schema
                     .get("format")
-                    .is_none_or(|f| f != "size" && f != "period")
+                    .is_none_or(|f| f != "size" && f != "period" && f != "cores")
             })
             .map(Value::to_string),
     };

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::units::{Period, Size};
+use crate::units::{Cores, Period, Size};
 
 /// What Eaves may use at most.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -12,6 +12,11 @@ pub struct Limits {
     /// All memory of the agent: heap, ring and kernel maps.
     #[schemars(extend("x-min" = "32MiB", "x-max" = "64GiB"))]
     pub memory: Size,
+    /// Processor time of the agent, in cores; not that of the kernel programs, which is part of the
+    /// calls they hear. Above nine tenths of it, bodies are kept shorter, then static assets left out,
+    /// then repeats of plain answers; never who signs in, nor errors.
+    #[schemars(extend("x-min" = "0.01", "x-max" = "1024"))]
+    pub cpu: Cores,
     /// Connections followed at once. Beyond, the one that was silent longest is forgotten.
     #[schemars(range(min = 16, max = 4_000_000))]
     pub connections: u32,
@@ -39,6 +44,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             memory: Size::mebi(256),
+            cpu: Cores(1000),
             connections: 65_536,
             connection: Size::mebi(1),
             idle: Period::minutes(5),

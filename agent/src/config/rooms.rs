@@ -98,6 +98,7 @@ impl Config {
             servers: self.capture.roles.contains(&Role::Server),
             clients: self.capture.roles.contains(&Role::Client),
             schema: Arc::new(protobuf::read(&self.identity.protobuf)?),
+            login_routes: Arc::new(self.identity.login_routes.clone()),
             ..exchange::Options::default()
         })
     }

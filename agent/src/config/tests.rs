@@ -125,7 +125,7 @@ fn rooms_get_what_the_file_says() {
     let config = parse(
         "
 capture: { body: { request: 1KiB, response: 2KiB }, ring: 16MiB }
-limits: { memory: 64MiB, connections: 99, connection: 512KiB, idle: 2s, forget: 1h, head: 4KiB, fields: 77 }
+limits: { memory: 64MiB, cpu: 0.25, connections: 99, connection: 512KiB, idle: 2s, forget: 1h, head: 4KiB, fields: 77 }
 ",
     )
     .unwrap();
@@ -140,6 +140,7 @@ limits: { memory: 64MiB, connections: 99, connection: 512KiB, idle: 2s, forget: 
     assert_eq!(exchange.response_body_bytes, 2048);
     assert_eq!(exchange.limits.head_bytes, 4096);
     assert_eq!(exchange.limits.fields, 77);
+    assert_eq!(config.limits.cpu.thousandths(), 250);
 }
 
 #[test]
@@ -413,7 +414,7 @@ fn a_report_in_one_line_names_the_first_mistake_and_counts_the_rest() {
     };
     check(
         "limits: {  cup: 1 }",
-        "allowed: memory, connections, connection, idle, forget, head, fields",
+        "allowed: memory, cpu, connections, connection, idle, forget, head, fields",
     );
     check("limits: {  cup: 1, idel: 1 }", " (and one more mistake)");
     check(

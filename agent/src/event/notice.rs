@@ -83,6 +83,8 @@ pub enum NoticeName {
     Sink,
     /// The configuration was read again.
     Reload,
+    /// Less is told, to keep within `limits`.
+    Shed,
 }
 
 /// How much it matters.
@@ -197,6 +199,19 @@ pub enum Detail<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         events: Option<u64>,
     },
+    /// Of `shed`: the agent uses too much, and tells less to keep within `limits`.
+    Shed {
+        /// Whether it begins, becomes more, or is over.
+        state: ShedState,
+        /// What is shed.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        what: Vec<ShedWhat>,
+        /// Which limit was reached last.
+        cause: ShedCause,
+        /// What was shed since it began, by what counts it.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        counts: Vec<Count>,
+    },
     /// Of `reload`: the configuration was read again.
     Reload {
         /// What became of it.
@@ -221,6 +236,67 @@ pub enum ReloadState {
     Done,
     /// It is wrong: the one before stays in force.
     Refused,
+}
+
+/// How shedding goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ShedState {
+    /// It begins.
+    Begun,
+    /// It reaches another class.
+    More,
+    /// It is over: all is told again.
+    Ended,
+}
+
+/// What is shed, the cheapest first. Never who comes in, nor errors, as long as hearing is not too dear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ShedWhat {
+    /// Bodies are kept shorter, or not at all.
+    Bodies,
+    /// Exchanges that ask for static assets are left out.
+    StaticAssets,
+    /// Exchanges are left out that repeat one before: same client, same request, answered with success.
+    Repeats,
+    /// So are those that are like one before but for numbers in the path and values in the query.
+    Alike,
+    /// Hearing alone takes more than the limit: less is heard, whatever it is.
+    Hearing,
+}
+
+impl ShedWhat {
+    /// All, in order.
+    pub const ALL: [Self; 5] = [
+        Self::Bodies,
+        Self::StaticAssets,
+        Self::Repeats,
+        Self::Alike,
+        Self::Hearing,
+    ];
+
+    /// Its name, for people.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bodies => "bodies",
+            Self::StaticAssets => "static assets",
+            Self::Repeats => "repeats",
+            Self::Alike => "what is like what was told",
+            Self::Hearing => "what is heard, whatever it is",
+        }
+    }
+}
+
+/// A limit of section `limits`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ShedCause {
+    /// `limits.cpu`.
+    Cpu,
+    /// `limits.memory`.
+    Memory,
 }
 
 /// What became of a sink.
@@ -272,6 +348,7 @@ impl Detail<'_> {
             Self::Checkpoint { .. } | Self::Journal { .. } => NoticeName::Journal,
             Self::Sink { .. } => NoticeName::Sink,
             Self::Reload { .. } => NoticeName::Reload,
+            Self::Shed { .. } => NoticeName::Shed,
         }
     }
 }

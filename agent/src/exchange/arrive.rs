@@ -3,7 +3,7 @@
 use super::body::Arrival;
 use super::conn::Books;
 use super::pair::{Open, Pairs};
-use super::{Half, Options, Reason, Seen};
+use super::{Half, Reason, Seen};
 use crate::protocol::{Anomalies, Head};
 use crate::stream::Direction;
 
@@ -17,17 +17,9 @@ impl Open {
     }
 }
 
-/// Bytes kept of the bodies of a direction.
-const fn limit(direction: Direction, options: &Options) -> usize {
-    match direction {
-        Direction::ToServer => options.request_body_bytes,
-        Direction::ToClient => options.response_body_bytes,
-    }
-}
-
 impl Pairs {
     /// Bytes of a body came.
-    pub(super) fn body(&mut self, direction: Direction, bytes: &[u8], options: &Options) {
+    pub(super) fn body(&mut self, direction: Direction, bytes: &[u8]) {
         let Some(open) = self.arriving(direction) else {
             return;
         };
@@ -36,7 +28,7 @@ impl Pairs {
         let Some(half) = half else {
             return;
         };
-        let took = arrival.body(half, bytes, limit(direction, options));
+        let took = arrival.body(half, bytes);
         open.bytes += took;
         self.took(took);
     }
@@ -105,7 +97,7 @@ impl Pairs {
     }
 
     /// Whether more of the body under way would be kept.
-    pub(super) fn is_keeping(&self, direction: Direction, options: &Options) -> bool {
+    pub(super) fn is_keeping(&self, direction: Direction) -> bool {
         let Some(open) = self.arriving_now(direction) else {
             return false;
         };
@@ -114,7 +106,7 @@ impl Pairs {
             Direction::ToClient => (&open.response, &open.exchange.response),
         };
         let half = half.as_ref();
-        half.is_some_and(|half| arrival.is_keeping(half, limit(direction, options)))
+        half.is_some_and(|half| arrival.is_keeping(half))
     }
 
     /// Gives up the bodies kept so far.

@@ -1,5 +1,6 @@
 //! A half as it comes: its body up to the limit, and what of it is missing.
 
+use super::access::Keep;
 use super::{Body, Half, Reason, Seen};
 use crate::clock::Ktime;
 use crate::protocol::http1::{Framing, Message};
@@ -63,6 +64,9 @@ pub(super) struct Arrival {
     passed: u64,
     /// No more is kept: the limit is reached, or a byte is missing.
     stopped: bool,
+    keep: Keep,
+    /// Some of its body was let go of to keep within the agent's budget.
+    pub(super) shed: bool,
 }
 
 impl Arrival {
@@ -74,6 +78,11 @@ impl Arrival {
         missing_bytes: 0,
         passed: 0,
         stopped: false,
+        keep: Keep {
+            bytes: 0,
+            shed: false,
+        },
+        shed: false,
     };
 
     /// A half of which no head will come.
@@ -90,18 +99,15 @@ impl Arrival {
     };
 
     /// The head has come: the half it begins. What was missing before stays missing.
-    pub(super) fn begin(
-        &mut self,
-        message: Message,
-        began: Ktime,
-        now: Ktime,
-        limit: usize,
-    ) -> Half {
+    pub(super) fn begin(&mut self, message: Message, began: Ktime, now: Ktime, keep: Keep) -> Half {
         let expected = match message.framing {
-            Framing::Length(length) => usize::try_from(length).unwrap_or(usize::MAX).min(limit),
+            Framing::Length(length) => usize::try_from(length)
+                .unwrap_or(usize::MAX)
+                .min(keep.bytes),
             _ => 0,
         };
         self.progress = Progress::Arriving;
+        self.keep = keep;
         self.anomalies.absorb(message.anomalies);
         if self.seen == Seen::None {
             self.seen = Seen::Whole;
@@ -123,18 +129,18 @@ impl Arrival {
     }
 
     /// Bytes of body came: how many more bytes of memory it takes.
-    pub(super) fn body(&mut self, half: &mut Half, bytes: &[u8], limit: usize) -> usize {
+    pub(super) fn body(&mut self, half: &mut Half, bytes: &[u8]) -> usize {
         self.passed = self.passed.saturating_add(bytes.len() as u64);
         if self.stopped {
             return 0;
         }
         let before = half.body.content.capacity();
-        let room = limit.saturating_sub(half.body.content.len());
+        let room = self.keep.bytes.saturating_sub(half.body.content.len());
         let kept = bytes.get(..room.min(bytes.len())).unwrap_or_default();
         half.body.content.extend_from_slice(kept);
         if kept.len() < bytes.len() {
             self.stopped = true;
-            self.degrade(Seen::Truncated, Some(Reason::BodyLimit));
+            self.cut();
         }
         half.body.content.capacity().saturating_sub(before)
     }
@@ -145,8 +151,19 @@ impl Arrival {
         self.stopped = true;
         match reason {
             Some(_) => self.hide(n, reason),
-            None => self.degrade(Seen::Truncated, Some(Reason::BodyLimit)),
+            None => self.cut(),
         }
+    }
+
+    /// No more of its body is kept than it is now.
+    fn cut(&mut self) {
+        let reason = if self.keep.shed {
+            Reason::Shed
+        } else {
+            Reason::BodyLimit
+        };
+        self.shed |= self.keep.shed;
+        self.degrade(Seen::Truncated, Some(reason));
     }
 
     /// Bytes of it were never seen, some of them where its framing was.
@@ -162,6 +179,7 @@ impl Arrival {
         }
         let content = std::mem::take(&mut half.body.content);
         if content.capacity() > 0 {
+            self.shed = true;
             self.degrade(Seen::Truncated, Some(Reason::Shed));
         }
         content.capacity()
@@ -179,8 +197,8 @@ impl Arrival {
     }
 
     /// Whether more of the body would be kept.
-    pub(super) const fn is_keeping(&self, half: &Half, limit: usize) -> bool {
-        !self.stopped && half.body.content.len() < limit
+    pub(super) const fn is_keeping(&self, half: &Half) -> bool {
+        !self.stopped && half.body.content.len() < self.keep.bytes
     }
 
     /// No more of it comes; `exact` if its length is known.

@@ -47,6 +47,8 @@ pub struct Options {
     pub early_bytes: usize,
     /// What fields of gRPC's messages are called.
     pub schema: Arc<Schema>,
+    /// Templates of paths at which people sign in, beside those whose words say so.
+    pub login_routes: Arc<Vec<String>>,
 }
 
 impl Default for Options {
@@ -60,6 +62,7 @@ impl Default for Options {
             early_ns: 5_000_000,
             early_bytes: 64 * 1024,
             schema: Arc::default(),
+            login_routes: Arc::default(),
         }
     }
 }
@@ -79,6 +82,9 @@ impl Options {
 pub struct Context {
     /// What is kept.
     pub options: Options,
+    /// How often bodies are halved that begin now, to keep within the agent's budget; at most
+    /// [`SHORTEST`](super::SHORTEST).
+    pub shorter: u8,
     /// Exchanges that are over, for the caller to take.
     pub out: Vec<Exchange>,
 }
@@ -365,7 +371,7 @@ impl Conn {
         match step {
             Step::More => {}
             Step::Head(message) => self.head(direction, message, books),
-            Step::Body(bytes) => self.pairs.body(direction, bytes, &books.context.options),
+            Step::Body(bytes) => self.pairs.body(direction, bytes),
             Step::Missing(n) => self
                 .pairs
                 .missing(direction, n, lost.map(|(_, reason)| reason)),

@@ -81,6 +81,8 @@ pub(super) fn close(mut open: Open, closing: Closing, books: &mut Books<'_>) {
         socket.fill(exchange, [&mut *request, &mut *response]);
     }
     exchange.known.spoken.report = *reports;
+    let shed = u64::from(request.shed) + u64::from(response.shed);
+    books.counters.add(Counter::ExchangesBodiesShed, shed);
     let complete = [request.seen, response.seen]
         .iter()
         .all(|seen| matches!(seen, Seen::Whole | Seen::Truncated));

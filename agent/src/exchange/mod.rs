@@ -1,6 +1,7 @@
 //! `Chunk` → `Message` → [`Exchange`]: a request and its response. Holds raw bytes, so it is not
 //! `Serialize`: `redact::seal` alone turns it into an event.
 
+mod access;
 mod arrive;
 mod body;
 mod conn;
@@ -17,6 +18,7 @@ mod target;
 mod turns;
 mod websocket;
 
+pub use access::{SHORTEST, is_about_access};
 pub use conn::{Conn, Context, Options};
 pub use known::{
     AgentClass, Client, Content, Device, Grpc, GrpcMessages, Guess, Known, Mark, Marks, Novel,

@@ -256,11 +256,11 @@ impl Pairs {
         self.requests_seen = true;
         self.requests_adrift = false;
         self.request_loss = Loss::default();
-        let limit = books.context.options.request_body_bytes;
+        let keep = books.context.keeps_request(&message.head);
         let ordinal = self.push(info, books);
         self.requesting = Some(ordinal);
         if let Some(open) = self.open.back_mut() {
-            let half = open.request.begin(message, began, books.now, limit);
+            let half = open.request.begin(message, began, books.now, keep);
             let bytes = half.bytes();
             open.bytes = bytes;
             open.exchange.request = Some(half);
@@ -283,11 +283,12 @@ impl Pairs {
             Some(at) => self.answer(at, books),
             None => None,
         };
-        let limit = books.context.options.response_body_bytes;
         let ordinal = answered.unwrap_or_else(|| self.unasked(info, books));
         self.responding = Some(ordinal);
         if let Some(open) = self.by_ordinal(ordinal) {
-            let half = open.response.begin(message, began, books.now, limit);
+            let asked = open.exchange.request.as_ref();
+            let keep = books.context.keeps_response(message.status, asked);
+            let half = open.response.begin(message, began, books.now, keep);
             let bytes = half.bytes();
             open.bytes += bytes;
             if open.exchange.conn.open.transport.is_none() {

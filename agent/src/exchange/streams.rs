@@ -17,7 +17,7 @@ use super::body::{Arrival, Progress};
 use super::conn::Books;
 use super::expiry::{Closing, close};
 use super::pair::Open;
-use super::{ConnInfo, Options, Reason, Seen};
+use super::{ConnInfo, Reason, Seen};
 use crate::clock::Ktime;
 use crate::protocol::http1::{Framing, Message};
 use crate::protocol::http2::Block;
@@ -193,7 +193,6 @@ impl Streams {
             first,
             bytes,
         } = piece;
-        let limit = limit(direction, &books.context.options);
         let Some(open) = self.open.get_mut(&stream) else {
             return;
         };
@@ -209,7 +208,7 @@ impl Streams {
         let (arrival, half) = open.side(direction);
         match (arrival.progress, half) {
             (Progress::Arriving, Some(half)) => {
-                let took = arrival.body(half, bytes, limit);
+                let took = arrival.body(half, bytes);
                 open.bytes += took;
                 self.bytes += took;
             }
@@ -436,14 +435,14 @@ impl Streams {
         books.counters.add(Counter::ProtocolMessages, 1);
         books.counters.add(Counter::ProtocolRequests, 1);
         self.push(stream, info, books);
-        let limit = books.context.options.request_body_bytes;
+        let keep = books.context.keeps_request(&block.head);
         let Some(open) = self.open.get_mut(&stream) else {
             return;
         };
         let unknown = block.unknown;
         self.hides |= unknown && block.head.get(block.head.word).is_empty();
         let message = message(block, 0, bytes);
-        let half = open.request.begin(message, books.now, books.now, limit);
+        let half = open.request.begin(message, books.now, books.now, keep);
         if unknown {
             open.request.degrade(Seen::Gap, Some(Reason::HpackState));
         }
@@ -471,7 +470,6 @@ impl Streams {
             self.push(stream, info, books);
             self.unasked(stream);
         }
-        let limit = books.context.options.response_body_bytes;
         let Some(open) = self.open.get_mut(&stream) else {
             return;
         };
@@ -493,7 +491,9 @@ impl Streams {
         books.counters.add(counter, 1);
         let unknown = block.unknown;
         let message = message(block, status, bytes);
-        let half = open.response.begin(message, books.now, books.now, limit);
+        let asked = open.exchange.request.as_ref();
+        let keep = books.context.keeps_response(status, asked);
+        let half = open.response.begin(message, books.now, books.now, keep);
         if unknown {
             open.response.degrade(Seen::Gap, Some(Reason::HpackState));
         }
@@ -552,14 +552,6 @@ impl Streams {
 /// The earlier of two times.
 fn earlier(one: Option<Ktime>, other: Option<Ktime>) -> Option<Ktime> {
     one.into_iter().chain(other).min()
-}
-
-/// Bytes kept of the bodies of a direction.
-const fn limit(direction: Direction, options: &Options) -> usize {
-    match direction {
-        Direction::ToServer => options.request_body_bytes,
-        Direction::ToClient => options.response_body_bytes,
-    }
 }
 
 /// A block as a message. Where it ends its frames say; its length is only a word on memory.

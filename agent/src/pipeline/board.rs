@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::Counted;
 use crate::clock::WallTime;
 use crate::config::Config;
-use crate::event::{Detail, JournalWhat, SinkState, TapState};
+use crate::event::{Detail, JournalWhat, ShedCause, ShedState, SinkState, TapState};
 
 /// Without a beat for so long the taps are taken to be deaf: ten of them are missing.
 const DEAF_AFTER: Duration = Duration::from_secs(10);
@@ -214,6 +214,8 @@ struct Health {
     refused: Option<String>,
     /// What of it is not, as it needs a restart.
     restart: Option<String>,
+    /// What is shed to keep within the limits.
+    shed: Option<String>,
     /// Why a sink is not told anything.
     sinks: BTreeMap<String, Option<String>>,
 }
@@ -233,6 +235,19 @@ impl Health {
                 JournalWhat::Resumed => self.journal = None,
                 _ => {}
             },
+            Detail::Shed {
+                state, what, cause, ..
+            } => {
+                let shed = || {
+                    let limit = match cause {
+                        ShedCause::Cpu => "limits.cpu",
+                        ShedCause::Memory => "limits.memory",
+                    };
+                    let what: Vec<_> = what.iter().map(|what| what.name()).collect();
+                    format!("{limit} is reached; shed: {}", what.join(", "))
+                };
+                self.shed = (*state != ShedState::Ended).then(shed);
+            }
             Detail::Sink {
                 sink,
                 state,
@@ -271,6 +286,7 @@ impl Health {
             // It does as it should: somebody knows that a restart is to come.
             config.reason.clone_from(&self.restart);
         }
+        rooms.push(of("budget", self.shed.as_ref()));
         let sinks = self.sinks.iter();
         rooms.extend(sinks.map(|(name, down)| of(&format!("sink {name}"), down.as_ref())));
         rooms
@@ -339,7 +355,10 @@ mod tests {
             let own = board.standing().beats + 1;
             poster.counted(counted(own), now);
             let rooms = board.standing().rooms(now);
-            let rooms = rooms.iter().filter(|room| room.room != "config");
+            let others = ["config", "budget"];
+            let rooms = rooms
+                .iter()
+                .filter(|room| !others.contains(&room.room.as_str()));
             let states: Vec<_> = rooms.map(|room| room.state).collect();
             assert_eq!(states, expected, "{detail:?}");
         };

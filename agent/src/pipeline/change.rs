@@ -11,7 +11,7 @@ use super::sinks::Opened;
 use crate::config::{Config, DescriptorError, Live, OpenapiError, SinkEntry};
 use crate::detect;
 use crate::enrich::Identity;
-use crate::protocol::grpc;
+use crate::exchange;
 use crate::redact::Redactor;
 
 /// Why a configuration that is right in itself cannot be put in force.
@@ -38,7 +38,7 @@ pub struct Change {
     pub(super) changed: Vec<String>,
     pub(super) restart: Vec<String>,
     pub(super) done: SyncSender<()>,
-    schema: Arc<grpc::Schema>,
+    exchange: exchange::Options,
     redactor: Arc<Redactor>,
 }
 
@@ -79,7 +79,7 @@ impl Change {
             identity: config.identity()?,
             detect: config.detect()?,
             sinks: NewSinks::open(old, &config, host, is_stale)?,
-            schema: config.exchange()?.schema,
+            exchange: config.exchange()?,
             config: Arc::new(config),
             changed,
             restart,
@@ -89,8 +89,8 @@ impl Change {
         Ok((change, told))
     }
 
-    pub(super) const fn schema(&self) -> &Arc<grpc::Schema> {
-        &self.schema
+    pub(super) const fn exchange(&self) -> &exchange::Options {
+        &self.exchange
     }
 
     pub(super) const fn redactor(&self) -> &Arc<Redactor> {

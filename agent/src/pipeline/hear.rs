@@ -3,6 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use super::budget::Budget;
 use super::queue::QueueIn;
 use super::shard::{Outcome, Shard};
 use super::{Counted, Requests};
@@ -32,7 +33,7 @@ pub(super) fn hear(
     source: &mut dyn Source,
     mut shard: Shard,
     mut queue: QueueIn,
-    asking: Option<Asking>,
+    (asking, budget): (Option<Asking>, Option<Budget>),
     requests: &Requests,
 ) -> io::Result<Counted> {
     let mut side = Side {
@@ -40,6 +41,7 @@ pub(super) fn hear(
         shard: &mut shard,
         queue: &mut queue,
         asking,
+        budget,
         out: Outcome::default(),
         last: Ktime(0),
     };
@@ -59,6 +61,7 @@ struct Side<'a> {
     shard: &'a mut Shard,
     queue: &'a mut QueueIn,
     asking: Option<Asking>,
+    budget: Option<Budget>,
     out: Outcome,
     last: Ktime,
 }
@@ -68,12 +71,16 @@ impl Side<'_> {
         let mut ticked = Instant::now();
         let mut told = None::<Instant>;
         while !requests.stopping() {
+            let began = self.budget.as_ref().and_then(Budget::begins);
             if self.read(WAIT)?.is_none() {
                 break;
             }
             if let Some(change) = requests.take_change() {
                 // Behind all that was read before: each stage switches at this place in the order.
-                self.shard.set(change.schema());
+                self.shard.set(change.exchange());
+                if let Some(budget) = &mut self.budget {
+                    budget.set(&change.exchange().login_routes);
+                }
                 self.queue.change(change);
             }
             let now = Instant::now();
@@ -83,6 +90,7 @@ impl Side<'_> {
                 self.shard.tick(now, &mut self.out);
                 self.pass_on();
             }
+            self.keep_within(now, began);
             let due = told.is_none_or(|told| now.duration_since(told) >= COUNT_EVERY);
             if due && self.queue.wants_counted() {
                 told = Some(now);
@@ -91,6 +99,25 @@ impl Side<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Looks at what the agent uses, and sheds what is to be; rests, if it worked since `began` on what
+    /// it may not.
+    fn keep_within(&mut self, now: Instant, began: Option<Duration>) {
+        let Some(budget) = &mut self.budget else {
+            return;
+        };
+        let looked = budget.look(now, self.shard.counters());
+        self.shard.shorten_bodies(budget.shorter());
+        if let Some(news) = looked.news {
+            self.queue.shed(news);
+        }
+        if looked.memory_grows {
+            self.shard.give_up(&mut self.out);
+        }
+        if let Some(began) = began {
+            std::thread::sleep(budget.pause(began));
+        }
     }
 
     fn drain(&mut self) -> io::Result<()> {
@@ -137,6 +164,9 @@ impl Side<'_> {
             }
         }
         self.queue.acts(&mut self.out.acts);
+        if let Some(budget) = &mut self.budget {
+            budget.sift(&mut self.out.exchanges);
+        }
         self.queue.push(&mut self.out.exchanges);
     }
 
@@ -149,6 +179,9 @@ impl Side<'_> {
         counters.absorb(self.queue.counters());
         if let Some(asking) = &self.asking {
             counters.absorb(asking.counters());
+        }
+        if let Some(budget) = &self.budget {
+            counters.absorb(&budget.counters());
         }
         Counted {
             counters,

@@ -294,7 +294,7 @@ impl<'a> Host<'a> {
                             .add(Counter::SealUndelivered, exchanges.len() as u64);
                     }
                     Message::Counted(counted) => self.counted = *counted,
-                    Message::Acts(_) | Message::Change(_) => {}
+                    Message::Acts(_) | Message::Change(_) | Message::Shed(_) => {}
                 }
             }
         }
@@ -314,6 +314,7 @@ impl<'a> Host<'a> {
                 }
                 Ok(Message::Acts(_)) => {}
                 Ok(Message::Change(change)) => self.change(*change)?,
+                Ok(Message::Shed(news)) => self.notice(news.severity, news.detail)?,
                 Err(RecvTimeoutError::Timeout) => self.each(|output| output.flush())?,
                 Err(RecvTimeoutError::Disconnected) => return self.each(|output| output.flush()),
             }

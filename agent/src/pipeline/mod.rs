@@ -6,6 +6,7 @@
 //! up the ring.
 
 mod board;
+mod budget;
 mod change;
 mod detect;
 mod guessing;
@@ -27,15 +28,19 @@ mod standing;
 mod stop;
 
 use std::io;
+use std::sync::Arc;
 use std::thread;
+use std::time::Instant;
 
 use crate::capture::{KernelCounters, Source};
 use crate::clock::Ktime;
 use crate::config::{Config, DescriptorError};
 use crate::detect::score::ScorerError;
 use crate::telemetry::Counters;
+use budget::Budget;
 
 pub use board::{Board, RoomHealth, RoomState, Standing};
+pub use budget::Limits;
 pub use change::{Change, ChangeError, NewSinks, Refusal};
 pub use detect::{Detect, rule_files};
 pub use host::{Host, Output};
@@ -84,6 +89,8 @@ pub struct Options {
     pub shard: ShardOptions,
     /// Bytes of exchanges that may wait to be sealed.
     pub queue_bytes: u64,
+    /// What the agent may use, where it hears live.
+    pub limits: Limits,
 }
 
 impl Options {
@@ -98,6 +105,10 @@ impl Options {
                 exchange: config.exchange()?,
             },
             queue_bytes: config.queue_bytes(),
+            limits: Limits {
+                cpu: config.limits.cpu,
+                memory: config.limits.memory,
+            },
         })
     }
 }
@@ -132,11 +143,14 @@ pub fn run<S: Source + Send>(
 ) -> Result<(), RunError> {
     let (queue_in, through, queue_out) = queue::queue(options.queue_bytes);
     let shard = Shard::new(&options.shard);
-    let proving = proving::Proving::new(source.now().is_some());
+    let live = source.now().is_some();
+    let proving = proving::Proving::new(live);
     let mut proving = proving
         .guessing()
         .map_err(|_| RunError::Thread("could not be started"))?;
     let asking = host.take_asking();
+    let routes = Arc::clone(&options.shard.exchange.login_routes);
+    let budget = live.then(|| Budget::new(options.limits, routes, Instant::now()));
     let context = host.context().clone();
     thread::scope(|scope| {
         let named = |name: &str| thread::Builder::new().name(name.into());
@@ -150,7 +164,7 @@ pub fn run<S: Source + Send>(
             .map_err(|_| RunError::Thread("could not be started"))?;
         let capture = named("eaves-capture")
             .spawn_scoped(scope, move || {
-                hear::hear(source, shard, queue_in, asking, requests)
+                hear::hear(source, shard, queue_in, (asking, budget), requests)
             })
             .map_err(|_| RunError::Thread("could not be started"))?;
         let sealed = host.run(queue_out, requests).map_err(RunError::Output);

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
+use super::budget::News;
 use super::proving::Proving;
 use super::{Change, Reading};
 use crate::capture::Act;
@@ -26,6 +27,8 @@ pub(super) enum Message {
     Counted(Box<super::Counted>),
     /// Another configuration, for all that comes behind it.
     Change(Box<Change>),
+    /// What there is to tell of shedding.
+    Shed(Box<News>),
 }
 
 /// What is to be done where contents are read.
@@ -161,6 +164,11 @@ impl QueueIn {
         let _gone = self.to.send(Message::Change(change));
     }
 
+    /// Tells of shedding; of no use to anybody once the other end is gone.
+    pub(super) fn shed(&mut self, news: News) {
+        let _gone = self.to.send(Message::Shed(Box::new(news)));
+    }
+
     /// Whether what was counted before has been taken.
     pub(super) fn wants_counted(&self) -> bool {
         !self.counted.load(Ordering::Relaxed)
@@ -261,7 +269,7 @@ impl QueueOut {
                     .add(Counter::QueueTaken, exchanges.len() as u64);
             }
             Message::Counted(_) => self.counted.store(false, Ordering::Relaxed),
-            Message::Acts(_) | Message::Change(_) => {}
+            Message::Acts(_) | Message::Change(_) | Message::Shed(_) => {}
         }
         Ok(message)
     }

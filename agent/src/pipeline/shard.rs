@@ -7,7 +7,6 @@ use crate::clock::Ktime;
 use crate::enrich::process_key;
 use crate::exchange::{self, Conn, Context, Exchange};
 use crate::lookup::ProcessKey;
-use crate::protocol::grpc;
 use crate::stream::{self, Env, Table, Word};
 use crate::telemetry::{Counter, Counters};
 
@@ -48,15 +47,28 @@ impl Shard {
             table: Table::new(options.stream),
             context: Context {
                 options: options.exchange.clone(),
+                shorter: 0,
                 out: Vec::new(),
             },
             counters: Counters::default(),
         }
     }
 
-    /// Names the fields of gRPC's messages by `schema` from now on.
-    pub(super) fn set(&mut self, schema: &Arc<grpc::Schema>) {
-        self.context.options.schema = Arc::clone(schema);
+    /// Names the fields of gRPC's messages, and knows where people sign in, as `options` say from now on.
+    pub(super) fn set(&mut self, options: &exchange::Options) {
+        let own = &mut self.context.options;
+        own.schema = Arc::clone(&options.schema);
+        own.login_routes = Arc::clone(&options.login_routes);
+    }
+
+    /// Halves bodies so often, of messages that begin from now on.
+    pub(super) const fn shorten_bodies(&mut self, times: u8) {
+        self.context.shorter = times;
+    }
+
+    /// Gives up a quarter of what is held for conns.
+    pub(super) fn give_up(&mut self, out: &mut Outcome) {
+        self.with(out, |table, env| table.give_up(env));
     }
 
     /// Takes one record as it lay in the ring.

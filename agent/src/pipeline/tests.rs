@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::{Change, Counted, Host, Options, Output, Requests, RunError, ShardOptions, run};
+use super::{
+    Change, Counted, Host, Limits, Options, Output, Requests, RunError, ShardOptions, run,
+};
 use crate::capture::ConnBuilder;
 use crate::capture::{Origin, Source};
 use crate::clock::Moment;
@@ -119,6 +121,7 @@ fn hear(
     let options = Options {
         shard: ShardOptions::default(),
         queue_bytes,
+        limits: Limits::default(),
     };
     let mut source = Memory {
         records: records(count),
@@ -211,6 +214,7 @@ fn another_configuration_holds_from_one_exchange_on() {
     let options = Options {
         shard: ShardOptions::default(),
         queue_bytes: 1 << 20,
+        limits: Limits::default(),
     };
     run(&mut source, &mut host, &options, &requests).unwrap();
     done.try_recv().unwrap();

@@ -335,22 +335,32 @@ impl<C: Consumer> Table<C> {
             return;
         }
         // A little below, so that the next record does not search again.
-        let enough = self.options.bytes - self.options.bytes / 8;
-        for _ in 0..self.slots.len() * 2 {
-            if self.bytes <= enough {
-                return;
-            }
-            let at = self.advance();
-            let bare = size_of::<Conn<C>>() + 1024;
-            if self.slots.get(at).is_some_and(|slot| slot.bytes > bare) {
-                self.with(at, env, |conn, env| conn.shed(now, env));
-            }
-        }
+        self.shed_to(self.options.bytes - self.options.bytes / 8, env);
         // As many at once as make the search above worth its while: where bare conns fill the
         // table, each new one would come to search it all.
         let enough = self.options.bytes - self.options.bytes / 32;
         while self.bytes > enough && !self.is_empty() {
             self.evict(env);
+        }
+    }
+
+    /// Lets conns give up what they hold until all together hold a quarter less, as far as they can.
+    pub fn give_up(&mut self, env: &mut Env<'_, C>) {
+        self.shed_to(self.bytes - self.bytes / 4, env);
+    }
+
+    /// Lets conns give up what they hold until all together hold no more than `enough`, as far as they can.
+    fn shed_to(&mut self, enough: usize, env: &mut Env<'_, C>) {
+        let now = self.now;
+        let bare = size_of::<Conn<C>>() + 1024;
+        for _ in 0..self.slots.len() * 2 {
+            if self.bytes <= enough {
+                return;
+            }
+            let at = self.advance();
+            if self.slots.get(at).is_some_and(|slot| slot.bytes > bare) {
+                self.with(at, env, |conn, env| conn.shed(now, env));
+            }
         }
     }
 

@@ -155,6 +155,18 @@ counters! {
     ExchangesComplete = "exchange", "complete";
     /// Reported with a half that is not.
     ExchangesIncomplete = "exchange", "incomplete";
+    /// Bodies of which less was kept than is configured, to stay within `limits`.
+    ExchangesBodiesShed = "exchange", "bodies_shed";
+
+    /// Exchanges that asked for static assets, left out to stay within `limits`.
+    BudgetStaticAssets = "budget", "static_assets";
+    /// Exchanges left out that were as one before: same client, same request, answered with success.
+    BudgetRepeats = "budget", "repeats";
+    /// Exchanges left out that were like one before but for numbers in the path and values in the query.
+    BudgetAlike = "budget", "alike";
+    /// Times that what is heard was given up, since hearing itself took more than `limits.cpu`: what the
+    /// ring then had no room for counts as `ring_full`.
+    BudgetPauses = "budget", "pauses";
 
     /// Acts of servers that the queue had no room for: nothing is proven by them.
     QueueActsFull = "queue", "acts_full";

@@ -368,6 +368,7 @@ fn written(plants: &[Plant], limit: usize, dir: &Path) -> (Vec<u8>, usize) {
             ..ShardOptions::default()
         },
         queue_bytes: 1 << 24,
+        limits: pipeline::Limits::default(),
     };
     let mut source = Memory(records(plants).into_iter());
     pipeline::run(&mut source, &mut host, &options, &Requests::default()).unwrap();

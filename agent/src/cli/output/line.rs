@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use super::{safe, safe_text};
 use crate::event::{
-    Address, ApiEvent, Client, Detail, Endpoint, Extent, Finding, IncidentState, MissingReason,
-    Notice, Role, Severity, Signal, Text, stamp,
+    Address, ApiEvent, Client, Count, Detail, Endpoint, Extent, Finding, IncidentState,
+    MissingReason, Notice, ReloadState, Role, Severity, ShedCause, ShedState, ShedWhat, Signal,
+    Text, stamp,
 };
 
 /// Width of the columns that never grow.
@@ -410,26 +411,18 @@ fn describe(detail: &Detail<'_>, text: &mut String) {
             let reason = reason.as_deref().unwrap_or_default();
             write!(text, "sink {sink} {state}{events}: {reason}")
         }
+        Detail::Shed {
+            state,
+            what,
+            cause,
+            counts,
+        } => shed(text, *state, what, *cause, counts),
         Detail::Reload {
             state,
             changed,
             restart,
             reason,
-        } => {
-            let named = |word: &str, keys: &[String]| match keys {
-                [] => String::new(),
-                keys => format!("; {word}: {}", keys.join(", ")),
-            };
-            let state = format!("{state:?}").to_lowercase();
-            let changed = named("changed", changed);
-            let restart = named("needs a restart", restart);
-            let reason = reason.as_deref().map(|reason| format!(": {reason}"));
-            let reason = reason.unwrap_or_default();
-            write!(
-                text,
-                "configuration reload {state}{changed}{restart}{reason}"
-            )
-        }
+        } => reload(text, *state, changed, restart, reason.as_deref()),
         Detail::Checkpoint { sequence, .. } => write!(text, "journal signed up to link {sequence}"),
         Detail::Journal { what, reason, .. } => {
             let what = format!("{what:?}").to_lowercase();
@@ -439,6 +432,56 @@ fn describe(detail: &Detail<'_>, text: &mut String) {
             }
         }
     };
+}
+
+/// What a reload of the configuration came to.
+fn reload(
+    text: &mut String,
+    state: ReloadState,
+    changed: &[String],
+    restart: &[String],
+    reason: Option<&str>,
+) -> std::fmt::Result {
+    let named = |word: &str, keys: &[String]| match keys {
+        [] => String::new(),
+        keys => format!("; {word}: {}", keys.join(", ")),
+    };
+    let state = format!("{state:?}").to_lowercase();
+    let changed = named("changed", changed);
+    let restart = named("needs a restart", restart);
+    let reason = reason.map(|reason| format!(": {reason}"));
+    let reason = reason.unwrap_or_default();
+    write!(
+        text,
+        "configuration reload {state}{changed}{restart}{reason}"
+    )
+}
+
+/// What is left out, and for which limit.
+fn shed(
+    text: &mut String,
+    state: ShedState,
+    what: &[ShedWhat],
+    cause: ShedCause,
+    counts: &[Count],
+) -> std::fmt::Result {
+    let limit = match cause {
+        ShedCause::Cpu => "limits.cpu",
+        ShedCause::Memory => "limits.memory",
+    };
+    let what: Vec<&str> = what.iter().map(|what| what.name()).collect();
+    match state {
+        ShedState::Begun => write!(text, "{limit} is reached; left out: {}", what.join(", "))?,
+        ShedState::More => write!(
+            text,
+            "{limit} is still reached; left out: {}",
+            what.join(", ")
+        )?,
+        ShedState::Ended => text.push_str("all is told again"),
+    }
+    counts
+        .iter()
+        .try_for_each(|count| write!(text, "; {} {}", count.count, count.name))
 }
 
 /// Bytes in at most five columns.

@@ -9,7 +9,7 @@ use super::super::tree::{Node, Value};
 use super::words::{list, shown};
 use crate::sink::kafka_broker;
 use crate::spelling::meant;
-use crate::units::{Addresses, Period, Size};
+use crate::units::{Addresses, Cores, Period, Size};
 
 /// What is wrong with a value.
 enum Wrong {
@@ -72,6 +72,7 @@ fn judged(value: &Value, schema: &Map<String, Schema>) -> Result<Schema, Wrong> 
     match (format(schema), value) {
         ("size", _) => size(value, schema),
         ("period", _) => period(value, schema),
+        ("cores", _) => cores(value, schema),
         (_, Value::Int(number)) if is(schema, "integer") => integer(*number, schema),
         (_, Value::Bool(value)) if is(schema, "boolean") => Ok((*value).into()),
         (_, Value::Text(text)) if is(schema, "string") => {
@@ -159,6 +160,20 @@ fn period(value: &Value, schema: &Map<String, Schema>) -> Result<Schema, Wrong> 
     };
     in_range(period, schema)?;
     Ok(period.to_string().into())
+}
+
+fn cores(value: &Value, schema: &Map<String, Schema>) -> Result<Schema, Wrong> {
+    let cores = match value {
+        Value::Int(whole) => {
+            let whole = u64::try_from(*whole).map_err(|_| OUT_OF_RANGE)?;
+            Cores::whole(whole).map_err(|_| OUT_OF_RANGE)?
+        }
+        Value::Float(cores) if *cores < 0.0 => return Err(OUT_OF_RANGE),
+        Value::Float(cores) => cores.to_string().parse().map_err(form)?,
+        _ => return Err(form("is not a number")),
+    };
+    in_range(cores, schema)?;
+    Ok((f64::from(cores.thousandths()) / 1000.0).into())
 }
 
 /// A word that may stand in a period's place.
@@ -287,6 +302,7 @@ pub(super) fn allowed(schema: &Map<String, Schema>) -> String {
             let word = word_beside(schema).map_or(String::new(), |word| format!("{word}, or "));
             format!("{word}{}; {}", Period::ALLOWED, range(schema))
         }
+        ("cores", _) => format!("{}; {}", Cores::ALLOWED, range(schema)),
         (_, Some("integer")) => format!("a whole number {}", range(schema)),
         (_, Some("boolean")) => "true or false".to_owned(),
         (_, Some("array")) => "a list".to_owned(),

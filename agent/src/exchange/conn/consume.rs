@@ -68,7 +68,7 @@ impl Consumer for Conn {
         self.placing(books, Self::join_http2);
     }
 
-    fn unneeded(&self, direction: Direction, context: &Context) -> u64 {
+    fn unneeded(&self, direction: Direction, _: &Context) -> u64 {
         if self.http2.is_some() {
             // Frames are shorter than what is worth a word to the kernel.
             return 0;
@@ -82,7 +82,7 @@ impl Consumer for Conn {
         };
         match parser.body_left() {
             0 => 0,
-            _ if self.pairs.is_keeping(direction, &context.options) => 0,
+            _ if self.pairs.is_keeping(direction) => 0,
             left => left,
         }
     }

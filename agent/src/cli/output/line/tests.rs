@@ -3,8 +3,8 @@ use crate::clock::WallTime;
 use crate::event::{
     Address, ApiEvent, Client, Completeness, ConnName, Count, Detail, Endpoint, ExchangeKind,
     Extent, Host, Http, HttpVersion, Ids, Lower, MissingReason, Network, Notice, Process, Protocol,
-    ProtocolName, Request, Response, Role, SCHEMA, Severity, Signal, Signals, TapState, Text,
-    Transport, Url, User,
+    ProtocolName, Request, Response, Role, SCHEMA, Severity, ShedCause, ShedState, ShedWhat,
+    Signal, Signals, TapState, Text, Transport, Url, User,
 };
 
 const TIME: WallTime = WallTime(1_795_240_931_123_456_789);
@@ -372,6 +372,16 @@ fn notices_are_sentences() {
             counts: vec![count],
         },
         "lost: kernel.ring_full 3",
+    );
+    check(
+        Severity::Low,
+        Detail::Shed {
+            state: ShedState::More,
+            what: vec![ShedWhat::Bodies, ShedWhat::StaticAssets],
+            cause: ShedCause::Cpu,
+            counts: vec![count],
+        },
+        "limits.cpu is still reached; left out: bodies, static assets; 3 ring_full",
     );
     check(
         Severity::Info,

@@ -3,9 +3,13 @@
 
 use eaves_common::{Flow, Missing};
 
-use super::{AFTER_GAP, GET, OK, WHOLE, check, turn};
+use super::super::{Options, Outcome, Shard};
+use super::{AFTER_GAP, GET, OK, WHOLE, check, line, turn};
 use crate::capture::ConnBuilder;
+use crate::clock::Ktime;
+use crate::exchange::Exchange;
 use crate::stream::Word;
+use crate::telemetry::Counter;
 
 #[test]
 fn long_bodies_are_kept_to_the_limit_and_the_kernel_told_to_skip() {
@@ -116,4 +120,59 @@ fn what_tcp_does_not_count_passed_through_a_protocol_of_the_kernel() {
     };
     is_upper(encrypted, true);
     is_upper(ConnBuilder::unix(1, 2), false);
+}
+
+/// What is heard of a conn while bodies are halved so often.
+#[track_caller]
+fn shortened(records: &[Vec<u8>], times: u8, expected: &[&str], shed: u64) -> Vec<usize> {
+    let mut shard = Shard::new(&Options::default());
+    shard.shorten_bodies(times);
+    let mut out = Outcome::default();
+    for record in records {
+        shard.push(record, &mut out);
+    }
+    shard.finish(Ktime(5_000_000_000), &mut out);
+    assert_eq!(shard.counters().check(), []);
+    assert_eq!(shard.counters().get(Counter::ExchangesBodiesShed), shed);
+    let lines: Vec<_> = out.exchanges.iter().map(line).collect();
+    assert_eq!(lines, expected);
+    let kept = |one: &Exchange| one.response.as_ref().unwrap().body.content.len();
+    out.exchanges.iter().map(kept).collect()
+}
+
+#[test]
+fn bodies_are_shortened_but_for_who_comes_in_and_errors() {
+    let mut conn = ConnBuilder::tcp(1);
+    let body = vec![b'x'; 600];
+    let answer = |status: &str| {
+        let head = format!("HTTP/1.1 {status}\r\nContent-Length: 600\r\n\r\n");
+        [head.as_bytes(), &body].concat()
+    };
+    let login = b"POST /login HTTP/1.1\r\nContent-Length: 7\r\n\r\nuser=me";
+    let post = b"POST /items HTTP/1.1\r\nContent-Length: 7\r\n\r\nname=me";
+    let records = [
+        conn.open(),
+        conn.data(Flow::Received, GET),
+        conn.data(Flow::Sent, &answer("200 OK")),
+        conn.data(Flow::Received, GET),
+        conn.data(Flow::Sent, &answer("404 Not Found")),
+        conn.data(Flow::Received, login),
+        conn.data(Flow::Sent, &answer("200 OK")),
+        conn.data(Flow::Received, post),
+        conn.data(Flow::Sent, &answer("500 Oh")),
+    ];
+    let (whole, error) = (
+        "GET /a 0 whole | 200 600 whole",
+        "GET /a 0 whole | 404 600 whole",
+    );
+    let login = "POST /login 7 whole | 200 600 whole";
+    let failed = "POST /items 7 whole | 500 600 whole";
+    let kept = shortened(&records, 4, &[whole, error, login, failed], 0);
+    assert_eq!(kept, [600; 4], "all of these fit");
+    let cut = "GET /a 0 whole | 200 600 truncated shed";
+    let kept = shortened(&records, 6, &[cut, error, login, failed], 1);
+    assert_eq!(kept, [256, 600, 600, 600]);
+    let failed = "POST /items 7 truncated | 500 600 whole shed";
+    let kept = shortened(&records, 8, &[cut, error, login, failed], 2);
+    assert_eq!(kept, [0, 600, 600, 600]);
 }
