@@ -98,6 +98,7 @@ const SQL_WORDS: &[&str] = &[
     "truncate[",
     "drop[",
     "alter[",
+    "exec[",
     "/**/",
     "alter ",
     "create ",

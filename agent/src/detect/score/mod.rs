@@ -458,3 +458,5 @@ fn lower(value: &[u8], out: &mut Vec<u8>) {
 mod lookalikes;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod varied;

@@ -12,20 +12,14 @@ pub(super) fn expands(low: &[u8]) -> bool {
     let value = trim(low);
     match value {
         [b'~', b'+' | b'-', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
-        // `!-1!-2`: commands of before, one after the other.
-        [b'!', b'-', rest @ ..] if memchr::memchr(b'!', rest).is_some() => {
-            let mut numbers = rest.split(|byte| *byte == b'!');
-            let first = numbers.next().unwrap_or_default();
-            let number = |word: &[u8]| !word.is_empty() && word.iter().all(u8::is_ascii_digit);
-            number(first) && numbers.all(|word| word.strip_prefix(b"-").is_some_and(number))
-        }
+        [b'!', ..] => repeats_commands(value),
         [b'{', b',', first, rest @ .., b'}'] => {
             (first.is_ascii_alphabetic() || matches!(first, b'$' | b'/')) && !rest.contains(&b':')
         }
         [b'{', rest @ .., b',', b'}'] => {
             !rest.is_empty() && rest.iter().all(u8::is_ascii_alphabetic)
         }
-        _ => braced_command(value) || braced_name(value) || counted_name(value),
+        _ => braced_command(value) || counted_name(value),
     }
 }
 
@@ -46,27 +40,92 @@ fn braced_command(value: &[u8]) -> bool {
     option && first.first().is_some_and(u8::is_ascii_alphabetic) && first.iter().all(name)
 }
 
-/// `c{a,oun}t`: what it becomes first is a program.
-fn braced_name(value: &[u8]) -> bool {
-    let parts = memchr::memchr(b'{', value).zip(memchr::memchr(b'}', value));
-    let Some((open, close)) = parts.filter(|(open, close)| open < close && value.len() < 40) else {
-        return false;
-    };
-    let Some(comma) = memchr::memchr(b',', slice(value, open, close)) else {
-        return false;
-    };
-    let pieces = [
-        slice(value, 0, open),
-        slice(value, open + 1, open + comma),
-        from(value, close + 1),
-    ];
-    let mut name = [0_u8; 40];
-    let mut length = 0;
-    for (slot, byte) in name.iter_mut().zip(pieces.into_iter().flatten()) {
-        *slot = *byte;
-        length += 1;
+/// `!-1!-2`, `!-3 !!:0`: commands of before, two or more and nothing else, one of them by its number
+/// (HISTORY EXPANSION in bash's manual).
+fn repeats_commands(value: &[u8]) -> bool {
+    let (mut here, mut events, mut numbered) = (0, 0, false);
+    while here < value.len() {
+        let mark = skip_space(value, here);
+        if at(value, mark) != b'!' {
+            return false;
+        }
+        let number = mark + 1 + usize::from(at(value, mark + 1) == b'-');
+        let digits = run(value, number, |byte| byte.is_ascii_digit());
+        let named = usize::from(matches!(at(value, mark + 1), b'!' | b'$' | b'^' | b'*'));
+        let end = if digits > number {
+            digits
+        } else {
+            mark + 1 + named
+        };
+        if end == mark + 1 {
+            return false;
+        }
+        numbered |= digits > number;
+        events += 1;
+        here = if at(value, end) == b':' {
+            run(value, end, |byte| !is_space(byte) && byte != b'!')
+        } else {
+            end
+        };
     }
-    among(SURE, slice(&name, 0, length)) || among(WORDS, slice(&name, 0, length))
+    numbered && events >= 2
+}
+
+/// Pairs of braces that are looked at.
+const BRACES: usize = 8;
+
+/// Words in braces that become a program's name, whole or in part, or the name and its arguments:
+/// `c{a,oun}t`, `{l,-lh}s`, `{cat,/etc/passwd}`. Where the braces begin a command.
+pub(super) fn braced_program(low: &[u8]) -> Option<(usize, usize)> {
+    memchr::memchr_iter(b'{', low)
+        .take(BRACES)
+        .find_map(|open| {
+            let close = open + memchr::memchr(b'}', slice(low, open, open + BRACED_MAX))?;
+            let inside = slice(low, open + 1, close);
+            let comma = memchr::memchr(b',', inside)?;
+            let start = low
+                .get(..open)?
+                .iter()
+                .rposition(|byte| !byte.is_ascii_alphanumeric())
+                .map_or(0, |before| before + 1);
+            let end = run(low, close + 1, |byte| byte.is_ascii_alphanumeric());
+            let before = start.checked_sub(1).map_or(b';', |before| at(low, before));
+            let behind = at(low, end);
+            let whole = behind == 0 || is_space(behind) || b";|&`)<>'\"".contains(&behind);
+            let pieces = [
+                slice(low, start, open),
+                slice(inside, 0, comma),
+                slice(low, close + 1, end),
+            ];
+            let mut name = [0_u8; BRACED_MAX];
+            let mut length = 0;
+            for (slot, byte) in name.iter_mut().zip(pieces.into_iter().flatten()) {
+                *slot = *byte;
+                length += 1;
+            }
+            let name = slice(&name, 0, length);
+            let known = among(SURE, name) || among(WORDS, name);
+            // A list of names in braces is how many write a choice or fields: `{id,name}`.
+            let called = start < open
+                || close + 1 < end
+                || from(inside, comma + 1)
+                    .split(|byte| *byte == b',')
+                    .any(is_argument);
+            (b";|&`(\n\r".contains(&before) && whole && known && called).then_some((start, end))
+        })
+}
+
+/// Longest pair of braces that is looked at, and longest name that it makes.
+const BRACED_MAX: usize = 80;
+
+/// Whether a word in braces is one that only a command has behind it.
+fn is_argument(word: &[u8]) -> bool {
+    match word {
+        [b'-', letter, ..] => letter.is_ascii_alphanumeric() || *letter == b'-',
+        [b'/' | b'$' | b'~' | b'<' | b'>', ..] => true,
+        [b'.', b'.' | b'/', ..] => true,
+        _ => memchr::memmem::find(word, b"://").is_some(),
+    }
 }
 
 /// `$((7))z -x`: a number that begins a program's name.
@@ -174,12 +233,48 @@ pub(super) fn hidden_word(view: &View<'_>) -> u8 {
     }
 }
 
-/// Whether the program is one that runs another, and that is what stands behind: `time tar`.
-pub(super) fn runs_another(name: &[u8], rest: &[u8]) -> bool {
-    let called = super::program(rest, skip_space(rest, 0));
-    matches!(name, b"env" | b"exec" | b"nohup" | b"time" | b"xargs")
-        && called.length > 2
-        && among(SURE, slice(&called.name, 0, called.length))
+/// Programs that run another, which is named behind their options. In order.
+const RUNNERS: &[&str] = &[
+    "builtin", "busybox", "chroot", "command", "doas", "env", "exec", "ionice", "nice", "nohup",
+    "setsid", "stdbuf", "strace", "sudo", "time", "timeout", "unshare", "xargs",
+];
+
+/// Programs whose name a sentence has behind `time` or `nice`: an argument must follow them. In order.
+const NOUNS: &[&str] = &[
+    "cat", "curl", "cut", "dash", "dig", "groups", "head", "id", "jobs", "kill", "node", "perl",
+    "php", "ping", "python", "reg", "rev", "route", "ruby", "shutdown", "sleep", "su", "tail",
+    "tee", "timeout", "touch", "vi",
+];
+
+/// Options and assignments that may stand between.
+const OPTIONS: usize = 6;
+
+/// Whether the program is one that runs another, and that is what stands behind: `time bsdtar`,
+/// `nice -n 5 wget`, `env X=1 sh`.
+pub(super) fn runs_another(name: &[u8], rest: &[u8], prose: usize) -> bool {
+    if !among(RUNNERS, name) {
+        return false;
+    }
+    let mut here = skip_space(rest, 0);
+    for _ in 0..OPTIONS {
+        let end = run(rest, here, |byte| !is_space(byte));
+        let word = slice(rest, here, end);
+        let option = at(word, 0) == b'-' && word.len() > 1;
+        let number = !word.is_empty()
+            && word
+                .iter()
+                .all(|byte| byte.is_ascii_digit() || *byte == b'.');
+        let assigned = at(word, 0).is_ascii_alphabetic() && word.contains(&b'=');
+        let again = among(RUNNERS, word);
+        if !(option || number || assigned || again) {
+            break;
+        }
+        here = skip_space(rest, end);
+    }
+    let called = super::program(rest, here);
+    let called_name = slice(&called.name, 0, called.length);
+    let strong = super::argument(called_name, from(rest, called.end)) == super::Argument::Command;
+    among(SURE, called_name) && (strong || prose < 3 && !among(NOUNS, called_name))
 }
 
 /// Whether what it writes goes to what a variable or another command says: `echo | ${x}`.
@@ -198,6 +293,14 @@ pub(super) fn leaves_editor(rest: &[u8]) -> bool {
     })
 }
 
+/// Whether what follows a program begins with an IPv4 address: `| nc 203.0.113.9 4444`.
+pub(super) fn is_address(rest: &[u8]) -> bool {
+    let start = skip_space(rest, 0);
+    let word = slice(rest, start, run(rest, start, |byte| !is_space(byte)));
+    let number = |part: &[u8]| (1..=3).contains(&part.len()) && part.iter().all(u8::is_ascii_digit);
+    word.split(|byte| *byte == b'.').count() == 4 && word.split(|byte| *byte == b'.').all(number)
+}
+
 /// `name=value`, with a word for a name.
 pub(super) fn is_assignment(rest: &[u8]) -> bool {
     let start = run(rest, skip_space(rest, 0), |byte| {
@@ -208,4 +311,52 @@ pub(super) fn is_assignment(rest: &[u8]) -> bool {
     at(rest, start).is_ascii_alphabetic()
         && at(rest, equals) == b'='
         && !is_space(at(rest, equals + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NOUNS, RUNNERS, braced_program, repeats_commands};
+
+    #[test]
+    fn tables_are_in_order() {
+        for table in [NOUNS, RUNNERS] {
+            assert!(table.is_sorted());
+        }
+    }
+
+    #[test]
+    fn braces_become_a_program_where_a_command_begins() {
+        for value in [
+            "c{a,oun}t",
+            "{l,-lh}s",
+            "{cat,/etc/hosts}",
+            "x;{tail,-5,a}",
+            "{curl,http://h}",
+        ] {
+            assert!(braced_program(value.as_bytes()).is_some(), "{value}");
+        }
+        for value in [
+            "{id,name}",
+            "{date,time}",
+            "photo.{jpg,png}",
+            "x {cat,/a}",
+            "a{b,c}d",
+            "{cat",
+            "{,}",
+        ] {
+            assert_eq!(braced_program(value.as_bytes()), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn commands_of_before_are_told_from_exclamations() {
+        for value in ["!-1!-2", "!12 !!", "!-3:p !$", "!!:0!4"] {
+            assert!(repeats_commands(value.as_bytes()), "{value}");
+        }
+        for value in [
+            "!!", "!!!!", "!-1", "!1 wow", "!x!y", "! 1 ! 2", "!-", "!1a!2",
+        ] {
+            assert!(!repeats_commands(value.as_bytes()), "{value}");
+        }
+    }
 }

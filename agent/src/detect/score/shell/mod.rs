@@ -10,7 +10,8 @@ use aho_corasick::BuildError;
 use super::text::{among, at, from, is_space, is_word, run, skip_space, slice, starts, trim};
 use super::{Class, Found, Place, View};
 use forms::{
-    dot_command, expands, feeds_expansion, hidden_word, is_assignment, leaves_editor, runs_another,
+    braced_program, dot_command, expands, feeds_expansion, hidden_word, is_address, is_assignment,
+    leaves_editor, runs_another,
 };
 use telling::Telling;
 use words::{ALONE, SURE, WORDS};
@@ -68,8 +69,6 @@ pub(super) const GATE: &[&str] = &[
     "ruby -",
     "&&",
     "||",
-    "{cat,",
-    "{echo,",
     "<<<",
     "for /",
     "mshta",
@@ -78,6 +77,10 @@ pub(super) const GATE: &[&str] = &[
     "tasklist",
     "printf ",
     "time ",
+    "env ",
+    "command ",
+    "nice ",
+    "builtin ",
     "<(",
     ">(",
     "|rev",
@@ -91,7 +94,6 @@ pub(super) const GATE: &[&str] = &[
     "echo ",
     "base64 -",
     "(){",
-    "{l,",
     "/???/",
     "awk ",
     "dir ",
@@ -183,6 +185,9 @@ fn look(view: &View<'_>, telling: Option<(u8, &'static str, usize, usize)>, foun
     take(hidden_word(view), "hidden_word", 0, low.len().min(80));
     if expands(low) {
         take(5, "expansion_alone", 0, low.len().min(80));
+    }
+    if let Some((start, end)) = braced_program(low).filter(|_| view.prose < 6) {
+        take(5, "expansion_alone", start, end);
     }
     if let Some(place) = dot_command(low).filter(|_| view.prose < 6) {
         take(5, "command_of_sqlite", place, low.len().min(place + 40));
@@ -344,7 +349,10 @@ fn command(view: &View<'_>, start: usize, before: Before) -> (u8, usize) {
     {
         argument = Argument::Command;
     }
-    let runs = view.prose < 3 && runs_another(name, rest);
+    if !matches!(before, Before::Start | Before::Line) && is_address(rest) {
+        argument = Argument::Command;
+    }
+    let runs = runs_another(name, rest, view.prose);
     if runs {
         argument = Argument::Command;
     }

@@ -44,14 +44,10 @@ const TELLING: &[(&str, u8, &str)] = &[
     ("<<<\"", 3, "here_string"),
     ("\\033[", 5, "terminal_escape"),
     ("$shell ", 5, "shell_by_variable"),
-    ("{cat,", 6, "braces_as_space"),
-    ("{ls,", 6, "braces_as_space"),
-    ("{l,", 5, "braces_as_space"),
     ("${shell}", 6, "shell_by_variable"),
     ("iex (", 5, "windows_shell"),
     ("\n.databases", 5, "command_of_sqlite"),
     (";.databases", 5, "command_of_sqlite"),
-    (",echo,", 5, "braces_as_space"),
 ];
 
 /// The automaton of the words.

@@ -125,7 +125,7 @@ impl Bare<'_> {
         self.tokens.get(at).map(|token| token.kind)
     }
 
-    fn before(&self, at: usize) -> Option<Kind> {
+    pub(super) fn before(&self, at: usize) -> Option<Kind> {
         at.checked_sub(1).and_then(|at| self.kind(at))
     }
 
@@ -181,6 +181,9 @@ impl Bare<'_> {
             }
             Some(Kind::Key(Word::Having)) if self.condition(here + 1) >= 4 => {
                 self.tell(5, "having_condition", here, here + 3, sum);
+            }
+            Some(Kind::Key(Word::Case)) if self.is_case(here) => {
+                self.tell(5, "case_expression", here, here + 3, sum);
             }
             Some(Kind::Key(Word::Waitfor)) => {
                 let quoted = matches!(self.kind(here + 2), Some(Kind::Text | Kind::Open));
@@ -324,6 +327,7 @@ impl Bare<'_> {
         };
         while list.end < here + 64 {
             let text = self.text(list.end);
+            list.pairs += u8::from(self.is_pair(list.end));
             match self.kind(list.end) {
                 Some(Kind::Key(Word::From)) => {
                     list.from = Some(list.end);
@@ -342,7 +346,6 @@ impl Bare<'_> {
                     list.rich += 1 + u8::from(among(CALLS, text) || among(LOUD_CALLS, text));
                 }
                 Some(Kind::Sum) if text == b"*" => list.rich += 1,
-                Some(Kind::Name) if self.kind(list.end + 1) == Some(Kind::Name) => list.pairs += 1,
                 Some(
                     Kind::Key(
                         Word::Where | Word::Union | Word::Change | Word::Run | Word::Or | Word::And,
@@ -452,7 +455,11 @@ impl Bare<'_> {
             )
         };
         let same = !self.text(left).is_empty() && self.text(left) == self.text(right);
+        // Behind a condition no name stands: `2 > 1? Yes`.
+        let asked = usize::from(self.text(right + 1) == b"?");
+        let goes_on = self.kind(right + 1 + asked) == Some(Kind::Name);
         match (literal(self.kind(left)), literal(self.kind(right))) {
+            (true, true) if goes_on => 3,
             (true, true) if equal && same => 6,
             (true, true) if equal => 5,
             (true, true) => 4,

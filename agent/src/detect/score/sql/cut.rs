@@ -5,26 +5,7 @@ use super::super::text::{among, is_space, slice, trim};
 use super::bare::{Bare, Sum};
 use super::lex::{Kind, Token, lex};
 use super::walk::{End, walk};
-use super::words::Word;
-
-/// Functions that tell of a database or build strings for it, of which a value may be the beginning.
-/// In order.
-const CUT_CALLS: &[&str] = &[
-    "cast",
-    "char",
-    "chr",
-    "current_database",
-    "current_user",
-    "database",
-    "db_name",
-    "group_concat",
-    "load_file",
-    "pg_sleep",
-    "session_user",
-    "system_user",
-    "user_name",
-    "xmlelement",
-];
+use super::words::{CALLS, LOUD_CALLS, Word};
 
 /// Most bytes of a value that holds quotes and marks alone.
 const MARKS_MAX: usize = 8;
@@ -34,10 +15,16 @@ impl Bare<'_> {
     pub(super) fn cut(&self, sum: &mut Sum) {
         let last = self.tokens.len().saturating_sub(1);
         let kinds = [0, 1, 2, 3, 4].map(|at| self.kind(at));
-        let rule = match self.operator_first(kinds).or(self.clause_first(kinds)) {
+        let rule = match self
+            .operator_first(kinds)
+            .or_else(|| self.number_first(kinds))
+            .or_else(|| self.clause_first(kinds))
+        {
             Some(rule) => rule,
             None if self.ends_in_statement(last) => "statement",
             None if self.ends_in_tautology(last) => "tautology_listed",
+            None if self.ends_in_open_condition() => "condition_cut",
+            None if self.closes_condition() => "condition_closed",
             None => return,
         };
         self.tell(5, rule, 0, last.min(5), sum);
@@ -53,21 +40,6 @@ impl Bare<'_> {
                 Some(Kind::Left),
                 ..,
             ] => "closed_and_opened",
-            // `) when 234 then`, `case when a then b`.
-            [
-                Some(Kind::Right),
-                Some(Kind::Key(Word::Case)),
-                Some(Kind::Number | Kind::Text),
-                Some(Kind::Key(Word::Case)),
-                _,
-            ]
-            | [
-                Some(Kind::Key(Word::Case)),
-                Some(Kind::Key(Word::Case)),
-                Some(Kind::Number | Kind::Text | Kind::Name),
-                Some(Kind::Key(Word::Case)),
-                _,
-            ] if self.text(1) == b"when" && self.text(3) == b"then" => "case_expression",
             // `xor 2 <`: the query has the right side.
             [
                 Some(Kind::Key(Word::Or | Word::And | Word::Logic)),
@@ -105,6 +77,55 @@ impl Bare<'_> {
                 None,
                 _,
             ] if self.is_like(1) && trim(self.text(2)).len() <= 2 => "comparison_cut",
+            _ => return None,
+        })
+    }
+
+    /// A number in quotes behind an operator, which goes on behind what the query has.
+    fn number_first(&self, kinds: [Option<Kind>; 5]) -> Option<&'static str> {
+        if !self.is_number_in_quotes(1) {
+            return None;
+        }
+        Some(match kinds {
+            // `and '5'`: goes on behind a number.
+            [
+                Some(Kind::Key(Word::Or | Word::And | Word::Logic)),
+                Some(Kind::Text),
+                None
+                | Some(
+                    Kind::Comment
+                    | Kind::Right
+                    | Kind::Compare
+                    | Kind::Sum
+                    | Kind::Double
+                    | Kind::Semicolon
+                    | Kind::Open
+                    | Kind::Key(
+                        Word::Or
+                        | Word::And
+                        | Word::Logic
+                        | Word::Union
+                        | Word::Having
+                        | Word::Limit
+                        | Word::Sort,
+                    ),
+                ),
+                ..,
+            ] => "quoted_number",
+            // `and '5' like '5'`, `or '5' in (`.
+            [
+                Some(Kind::Key(Word::Or | Word::And | Word::Logic)),
+                Some(Kind::Text),
+                Some(Kind::Key(Word::Compare | Word::Div)),
+                Some(
+                    Kind::Number
+                    | Kind::Text
+                    | Kind::Open
+                    | Kind::Left
+                    | Kind::Key(Word::Literal | Word::Before | Word::Compare),
+                ),
+                _,
+            ] if (self.text(2) != b"in" || self.kind(3) == Some(Kind::Left)) => "quoted_number",
             _ => return None,
         })
     }
@@ -157,17 +178,13 @@ impl Bare<'_> {
                 Some(Kind::Key(Word::Case)),
                 ..,
             ] => "select_list",
-            // `@version/*`.
-            [Some(Kind::Variable), Some(Kind::Comment), None, ..] if self.is_tight(0, 1) => {
-                "variable_cut"
-            }
             // `database(`.
             [
                 Some(Kind::Call | Kind::Key(Word::Literal)),
                 Some(Kind::Left),
                 None,
                 ..,
-            ] if among(CUT_CALLS, self.text(0)) => "call_cut",
+            ] if among(CALLS, self.text(0)) || among(LOUD_CALLS, self.text(0)) => "call_cut",
             _ => return None,
         })
     }
@@ -182,6 +199,62 @@ impl Bare<'_> {
             self.text(here),
             b"like" | b"ilike" | b"rlike" | b"regexp" | b"glob"
         )
+    }
+
+    fn is_number_in_quotes(&self, here: usize) -> bool {
+        let text = self.text(here);
+        let inside = slice(text, 1, text.len().saturating_sub(1));
+        !inside.is_empty() && inside.iter().all(u8::is_ascii_digit)
+    }
+
+    fn is_logic(&self, here: usize) -> bool {
+        matches!(
+            self.kind(here),
+            Some(Kind::Key(Word::Or | Word::And | Word::Logic))
+        )
+    }
+
+    /// `and 7639=(`, `or 1 > (select`: the query has the rest of what is compared.
+    fn ends_in_open_condition(&self) -> bool {
+        let opens = |token: &Token| {
+            matches!(
+                token.kind,
+                Kind::Left | Kind::Sum | Kind::Key(Word::Select | Word::Before | Word::All)
+            )
+        };
+        let behind = self.tokens.iter().rev().take_while(|token| opens(token));
+        let left = |token: &Token| token.kind == Kind::Left;
+        if !behind.clone().any(left) {
+            return false;
+        }
+        let Some(compare) = self.tokens.len().checked_sub(behind.count() + 1) else {
+            return false;
+        };
+        compare >= 2
+            && self.kind(compare) == Some(Kind::Compare)
+            && matches!(self.kind(compare - 1), Some(Kind::Number | Kind::Text))
+            && self.is_logic(compare - 2)
+    }
+
+    /// `and deleted = 0)`, `a=or x < 5))`: closes what the query opened.
+    fn closes_condition(&self) -> bool {
+        let named = self.kind(0) == Some(Kind::Name) && self.text(1) == b"=";
+        let first = if named { 2 } else { 0 };
+        let rest = self.tokens.get(first + 4..).unwrap_or_default();
+        self.is_logic(first)
+            && matches!(
+                self.kind(first + 1),
+                Some(Kind::Name | Kind::Number | Kind::Text)
+            )
+            && self.kind(first + 2) == Some(Kind::Compare)
+            && matches!(
+                self.kind(first + 3),
+                Some(Kind::Number | Kind::Text | Kind::Key(Word::Literal))
+            )
+            && rest.first().is_some_and(|token| token.kind == Kind::Right)
+            && rest
+                .iter()
+                .all(|token| matches!(token.kind, Kind::Right | Kind::Comment))
     }
 
     /// `; insert into`, and no more.
@@ -209,8 +282,12 @@ impl Bare<'_> {
 /// A value of quotes and the marks that end a statement alone: `'"`, `';`, `')--`.
 pub(super) fn marks_alone(low: &[u8]) -> bool {
     let value = trim(low);
-    // `^'`: an operator, and the end of the string.
-    if let [b'^' | b')' | b'*' | b'%' | b',' | b'|' | b'&', b'\''] = value {
+    // `^'`, `*)'`: operators, and the end of the string.
+    let operator = |byte: &u8| b"^)*%,|&+-/=".contains(byte);
+    if let [before @ .., b'\''] = value
+        && (1..=2).contains(&before.len())
+        && before.iter().all(operator)
+    {
         return true;
     }
     let Some((first @ (b'\'' | b'"'), rest)) = value.split_first() else {

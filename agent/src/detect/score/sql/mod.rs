@@ -43,8 +43,10 @@ pub(super) fn look(
         let mut first = true;
         let mut read = 0;
         let mut weighed = false;
+        let mut even = false;
         let last = memchr::memrchr(quote, view.low);
         for place in memchr::memchr_iter(quote, view.low) {
+            even = !even;
             if read >= QUOTES && Some(place) != last {
                 continue;
             }
@@ -56,6 +58,7 @@ pub(super) fn look(
                 place,
                 double,
                 first,
+                even,
                 closes: closes(view.low, quote, tokens),
             };
             let told_of = if first && cut::goes_on(view.low, place, tokens) {
@@ -129,6 +132,8 @@ struct Context<'a> {
     place: usize,
     double: bool,
     first: bool,
+    /// As many quotes stand before as open and close strings of the value itself.
+    even: bool,
     /// The query's own quote closes the string that is left open.
     closes: bool,
 }
@@ -148,10 +153,14 @@ fn judge(told: &Walk, context: &Context<'_>) -> Option<(u8, &'static str)> {
     let cut = told.cut && told.hard && told.compare + told.logic + told.clause > 0;
     // `" or ""`: the string ends where the value begins.
     let at_once = context.first && context.place == 0;
+    // No quoted phrase begins with a space.
+    let spaced = at_once && is_space(at(context.low, 1));
     match told.end {
         End::Plain if cut && sure => Some((5, "cut_after_expression")),
         End::Open if told.sum > 0 && told.called && context.first => Some((5, "call_in_quotes")),
-        End::Broken if told.judged && told.hard => Some((5, "condition_after_quote")),
+        End::Broken if told.judged && told.hard => {
+            Some((if context.even { 5 } else { 2 }, "condition_after_quote"))
+        }
         End::Broken => None,
         End::Comment => comment(told, context),
         End::Open if told.judged => Some((6, "tautology_in_quotes")),
@@ -193,6 +202,7 @@ fn judge(told: &Walk, context: &Context<'_>) -> Option<(u8, &'static str)> {
             },
             "logic_after_quote",
         )),
+        End::Plain if told.logic > 0 && spaced => Some((5, "logic_after_quote")),
         End::Plain if told.compare > 0 && told.hard && sure => Some((3, "comparison_after_quote")),
         End::Open | End::Plain => None,
     }

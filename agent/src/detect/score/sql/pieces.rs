@@ -143,4 +143,32 @@ impl Bare<'_> {
             self.tell(5, "comparison_alone", 0, end, sum);
         }
     }
+
+    /// Whether WHEN stands here behind CASE or what the query's CASE had, then one operand or condition,
+    /// then THEN and an operand: `case when a then b`, `) when 234 then`.
+    pub(super) fn is_case(&self, here: usize) -> bool {
+        let opened = match self.before(here) {
+            Some(Kind::Key(Word::Case)) => here
+                .checked_sub(1)
+                .is_some_and(|at| self.text(at) == b"case"),
+            before => before == Some(Kind::Right) && self.kind(here + 1) != Some(Kind::Name),
+        };
+        let Some(then) = (here + 2..here + 10).find(|at| self.text(*at) == b"then") else {
+            return false;
+        };
+        let names = |at| self.kind(at) == Some(Kind::Name) && self.kind(at + 1) == Some(Kind::Name);
+        opened
+            && self.text(here) == b"when"
+            && !(here..then + 2).any(names)
+            && (here + 1..then).all(|at| !matches!(self.kind(at), Some(Kind::Other | Kind::Comma)))
+    }
+
+    /// Whether a name stands here beside another name or a string: no more than one does, an alias.
+    pub(super) fn is_pair(&self, here: usize) -> bool {
+        matches!(
+            (self.kind(here), self.kind(here + 1)),
+            (Some(Kind::Name), Some(Kind::Name | Kind::Text))
+                | (Some(Kind::Text), Some(Kind::Name))
+        )
+    }
 }

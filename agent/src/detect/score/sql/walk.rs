@@ -178,7 +178,10 @@ impl Walker<'_> {
                 Word::Having | Word::Limit | Word::Clause | Word::Where | Word::From | Word::Join,
             ) => self.told.clause += 1,
             Kind::Key(Word::As) => {}
-            Kind::Key(Word::Order | Word::Case) => return None,
+            Kind::Key(Word::Order) => return None,
+            // WHEN, THEN and ELSE want an operand; END is the end of one.
+            Kind::Key(Word::Case) if matches!(self.text(0), b"when" | b"then" | b"else") => {}
+            Kind::Key(Word::Case) => return None,
             Kind::Semicolon => return Some(self.statement()),
             Kind::Comment => return Some(End::Comment),
             Kind::Key(Word::Waitfor) => {
@@ -234,9 +237,9 @@ impl Walker<'_> {
             Kind::Key(Word::Compare) if self.text(0) == b"match" => {
                 (self.told.judged, self.told.hard) = (self.told.logic > 0, true);
             }
-            Kind::Left
-            | Kind::Sum
-            | Kind::Key(Word::Before | Word::All | Word::Case | Word::Compare) => {}
+            Kind::Left | Kind::Sum | Kind::Key(Word::Before | Word::All | Word::Compare) => {}
+            // An operand begins with CASE; `or else` is none, and WHEN stands right behind CASE.
+            Kind::Key(Word::Case) if self.text(0) == b"case" || self.follows_case() => {}
             // SELECT within an expression stands in parentheses.
             Kind::Key(Word::Select) if !self.opens_select() => return Some(End::Broken),
             Kind::Key(Word::Select) => self.told.nested = true,
@@ -258,6 +261,12 @@ impl Walker<'_> {
             _ => return Some(End::Broken),
         }
         None
+    }
+
+    fn follows_case(&self) -> bool {
+        let before = self.here.checked_sub(1).and_then(|at| self.tokens.get(at));
+        self.text(0) == b"when"
+            && before.is_some_and(|token| slice(self.low, token.start, token.end) == b"case")
     }
 
     fn opens_select(&self) -> bool {
