@@ -1,5 +1,6 @@
 //! The agent as a service: what it tells systemd, whom it answers, who else may run.
 
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use eaves_tests::agent::{Agent, Mode, command};
-use eaves_tests::process::Process;
+use eaves_tests::process::{Process, text};
 use eaves_tests::sandbox::Sandbox;
 use eaves_tests::trial::under_both_taps;
 use eaves_tests::wait;
@@ -44,6 +45,30 @@ pub(crate) fn ask(path: &Path, what: &str) -> Result<String> {
     Ok(answered)
 }
 
+/// Size of the ring by default.
+const RING_BYTES: f64 = (8 << 20) as f64;
+
+/// One of the `metrics`.
+fn figure(metrics: &str, name: &str) -> Result<f64> {
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+    let value = line.with_context(|| format!("no {name} in {metrics}"))?;
+    Ok(value.trim().parse()?)
+}
+
+/// How long the kernel programs ran is told where the kernel counts it.
+fn run_time(api: &Path) -> Result<()> {
+    let switch = Path::new("/proc/sys/kernel/bpf_stats_enabled");
+    let before = text(switch);
+    fs::write(switch, "1")?;
+    let told = wait::until("the programs' run time", || {
+        let metrics = ask(api, "/metrics")?;
+        Ok(figure(&metrics, "eaves_kernel_programs_runs_total").ok())
+    });
+    fs::write(switch, before)?;
+    ensure!(told? > 0.0, "no program ran");
+    Ok(())
+}
+
 fn told(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let (dir, api) = (sandbox.file("journal"), sandbox.file("eaves.sock"));
     let events = sandbox.file("events.jsonl");
@@ -76,6 +101,15 @@ fn told(sandbox: &Sandbox, mode: Mode) -> Result<()> {
         metrics.contains("\neaves_sink_lag_events{sink=\"out\"} "),
         "{metrics}"
     );
+    for of_the_kernel in ["eaves_ring_size_bytes", "eaves_kernel_memory_bytes"] {
+        let bytes = figure(&metrics, of_the_kernel)?;
+        ensure!(bytes >= RING_BYTES, "{of_the_kernel} {bytes}");
+    }
+    let filled = figure(&metrics, "eaves_ring_fill_bytes")?;
+    ensure!(filled <= RING_BYTES, "{filled} bytes in the ring");
+    let learnt = figure(&metrics, "eaves_detector_state_bytes{part=\"auth\"}")?;
+    ensure!(learnt > 0.0, "detectors have nothing");
+    run_time(&api)?;
     let output = command(["status", "--config", config])?.output()?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     ensure!(output.status.success(), "{said}");

@@ -18,6 +18,7 @@ use super::Subject;
 use super::answer::{About, of_kind};
 use super::figures::{Usage, bytes_in};
 use crate::pipeline::{RoomHealth, RoomState, SinkStanding, Standing};
+use crate::probe::Held;
 use crate::telemetry::Counter;
 
 /// What a sink's standing says as a number.
@@ -37,6 +38,7 @@ struct Told {
     rooms: Vec<RoomHealth>,
     hears: bool,
     usage: Usage,
+    held: Held,
     journal_bytes: Option<u64>,
     sinks: Vec<SinkStanding>,
 }
@@ -51,6 +53,7 @@ pub(super) fn answer(subject: &Subject) -> Response<Full<Bytes>> {
         hears: standing.hears(now),
         standing,
         usage: Usage::now(),
+        held: Held::now(),
         journal_bytes: subject.dir.as_deref().map(bytes_in),
         sinks: subject.sinks(),
     };
@@ -116,6 +119,15 @@ impl Told {
         ] {
             gauge(to, name, help, value)?;
         }
+        self.kernel_side(to)?;
+        let parts = self.standing.detectors.iter();
+        let parts = parts.map(|(part, bytes)| ([("part", *part)], *bytes as f64));
+        family(
+            to,
+            "eaves_detector_state_bytes",
+            "Bytes of what detectors have learnt, as kept last",
+            parts,
+        )?;
         if let Some(bytes) = self.journal_bytes {
             gauge(
                 to,
@@ -125,6 +137,43 @@ impl Told {
             )?;
         }
         Ok(())
+    }
+
+    /// What the agent has in the kernel.
+    fn kernel_side(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let Held {
+            bytes,
+            run_ns,
+            runs,
+        } = self.held;
+        gauge(
+            to,
+            "eaves_kernel_memory_bytes",
+            "Memory of its maps, programs and the ring in the kernel",
+            bytes as f64,
+        )?;
+        if runs > 0 {
+            let seconds = run_ns as f64 / 1e9;
+            let name = "eaves_kernel_programs_run_seconds";
+            counter(to, name, "Time its kernel programs ran", seconds)?;
+            let name = "eaves_kernel_programs_runs";
+            counter(to, name, "Times its kernel programs ran", runs as f64)?;
+        }
+        let Some(ring) = self.standing.counted.ring else {
+            return Ok(());
+        };
+        gauge(
+            to,
+            "eaves_ring_size_bytes",
+            "Size of the ring between kernel and agent",
+            ring.size_bytes as f64,
+        )?;
+        gauge(
+            to,
+            "eaves_ring_fill_bytes",
+            "Most that was found in it at once, in the last second",
+            ring.most_bytes as f64,
+        )
     }
 
     fn counters(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {

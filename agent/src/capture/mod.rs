@@ -23,6 +23,15 @@ pub use file::{FileError, Origin, RECORD_MAX_BYTES, Reader, Writer};
 pub use kernel::KernelCounters;
 pub use replay::Replay;
 
+/// How full the ring between kernel and agent was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RingFill {
+    /// Most bytes that were found in it at once since this was last asked, up to what one visit takes.
+    pub most_bytes: u64,
+    /// Its size, bytes.
+    pub size_bytes: u64,
+}
+
 /// Where records come from: the kernel's ring, or a capture file.
 pub trait Source {
     /// Waits at most `wait` for records, then hands each that is ready to `each`, in order.
@@ -49,6 +58,11 @@ pub trait Source {
 
     /// Hears no more from here on. What was heard before can still be read.
     fn close(&mut self) {}
+
+    /// How full the ring was, if there is one.
+    fn ring_fill(&mut self) -> Option<RingFill> {
+        None
+    }
 
     /// What the kernel side counted, if there is one.
     fn kernel_counters(&mut self) -> Option<KernelCounters> {

@@ -130,6 +130,47 @@ impl Learnt {
     pub const fn fits(&self) -> bool {
         self.version == LEARNT_VERSION
     }
+
+    /// Bytes that each part of it takes as it is kept.
+    #[must_use]
+    pub fn sizes(&self) -> Vec<(&'static str, u64)> {
+        vec![
+            ("incidents", written(&self.incidents)),
+            ("shared", written(&self.shared)),
+            ("endpoints", written(&self.endpoints)),
+            ("routes", written(&self.routes)),
+            ("auth", written(&self.auth)),
+            ("token", written(&self.tokens)),
+            ("access", written(&self.access)),
+            ("data", written(&self.data)),
+            ("abuse", written(&self.abuse)),
+            ("baseline", written(&self.baselines)),
+            ("probing", written(&self.probing)),
+            ("inventory", written(&self.inventory)),
+            ("place", written(&self.places)),
+            ("rule", written(&self.rules)),
+            ("injection", written(&self.usual)),
+            ("reports", written(&self.reports)),
+        ]
+    }
+}
+
+/// Bytes of `state` as JSON, none of which are kept.
+fn written(state: &impl Serialize) -> u64 {
+    struct Count(u64);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len() as u64;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // Our own types are written without fail; nothing else could.
+    let _ = serde_json::to_writer(&mut count, state);
+    count.0
 }
 
 /// What is known of an endpoint.

@@ -64,6 +64,8 @@ pub struct Standing {
     pub config: Option<Arc<Config>>,
     /// When it was put in force.
     pub reloaded: Option<WallTime>,
+    /// Bytes of what detectors have learnt, by part, as it was kept last.
+    pub detectors: Arc<[(&'static str, u64)]>,
     health: Health,
 }
 
@@ -126,6 +128,7 @@ pub(super) struct Poster {
     own: u64,
     config: Option<Arc<Config>>,
     reloaded: Option<WallTime>,
+    detectors: Arc<[(&'static str, u64)]>,
 }
 
 impl Poster {
@@ -143,6 +146,7 @@ impl Poster {
             own: 0,
             config: None,
             reloaded: None,
+            detectors: Arc::default(),
         }
     }
 
@@ -175,6 +179,11 @@ impl Poster {
         self.health.hear(detail);
     }
 
+    /// What detectors have learnt takes so many bytes.
+    pub(super) fn learnt(&mut self, sizes: &Arc<[(&'static str, u64)]>) {
+        self.detectors = Arc::clone(sizes);
+    }
+
     /// Says whether anything was lost of late.
     pub(super) fn lossy(&mut self, reason: Option<String>) {
         self.health.loss = reason;
@@ -196,6 +205,7 @@ impl Poster {
             beat: self.beat,
             config: self.config.clone(),
             reloaded: self.reloaded,
+            detectors: Arc::clone(&self.detectors),
             health: self.health.clone(),
         });
     }

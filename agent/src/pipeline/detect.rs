@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::clock::WallTime;
@@ -42,6 +43,8 @@ pub struct Detect {
     rule_dir: PathBuf,
     rules_seen: Vec<(PathBuf, Option<SystemTime>, u64)>,
     rules_looked: Instant,
+    /// Bytes of what was learnt, by part, as it was kept last.
+    sizes: Arc<[(&'static str, u64)]>,
 }
 
 impl Detect {
@@ -57,6 +60,7 @@ impl Detect {
             rule_dir: rule_dir.to_owned(),
             rules_seen: Vec::new(),
             rules_looked: Instant::now(),
+            sizes: Arc::default(),
         };
         detect.read_rules();
         detect
@@ -115,6 +119,7 @@ impl Detect {
             }
         };
         self.state = Some(state);
+        self.sizes = self.detectors.learnt().sizes().into();
         cursor
     }
 
@@ -267,12 +272,18 @@ impl Detect {
         }
     }
 
+    /// Bytes of what was learnt, by part, as it was kept last.
+    pub(super) const fn sizes(&self) -> &Arc<[(&'static str, u64)]> {
+        &self.sizes
+    }
+
     /// Keeps what was learnt.
     pub(super) fn save(&mut self, cursor: Cursor) {
         let Some(state) = &self.state else {
             return;
         };
         self.saved = Instant::now();
+        self.sizes = self.detectors.learnt().sizes().into();
         if let Err(error) = state.save(NAME, cursor, self.detectors.learnt()) {
             let error: JournalError = error;
             tracing::warn!(%error, "what detectors have learnt could not be kept");

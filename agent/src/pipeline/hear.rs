@@ -186,6 +186,7 @@ impl Side<'_> {
         Counted {
             counters,
             kernel: self.source.kernel_counters(),
+            ring: self.source.ring_fill(),
             conns: self.shard.conns() as u64,
             held_bytes: self.shard.bytes_held(),
             last: self.last,

@@ -358,6 +358,9 @@ impl<'a> Host<'a> {
         }
         let counted = self.counted();
         if let Some(poster) = &mut self.poster {
+            if let Some(detect) = &self.detect {
+                poster.learnt(detect.sizes());
+            }
             poster.counted(counted, Instant::now());
         }
     }

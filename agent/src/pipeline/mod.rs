@@ -33,7 +33,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use crate::capture::{KernelCounters, Source};
+use crate::capture::{KernelCounters, RingFill, Source};
 use crate::clock::Ktime;
 use crate::config::{Config, DescriptorError};
 use crate::detect::score::ScorerError;
@@ -64,6 +64,8 @@ pub struct Counted {
     pub counters: Counters,
     /// The kernel's, where there is one.
     pub kernel: Option<KernelCounters>,
+    /// How full the ring was, where there is one.
+    pub ring: Option<RingFill>,
     /// Conns known.
     pub conns: u64,
     /// Bytes held for conns.

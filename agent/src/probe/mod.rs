@@ -5,6 +5,7 @@
 
 mod btf;
 mod error;
+mod held;
 mod hooks;
 mod kernel;
 #[cfg(feature = "kernel-log")]
@@ -30,11 +31,12 @@ use eaves_common::{
     work_rows,
 };
 
-use crate::capture::{KernelCounters, Source};
+use crate::capture::{KernelCounters, RingFill, Source};
 use crate::clock::Ktime;
 
 pub use btf::{Absent, Btf, BtfError, Need, VMLINUX, offsets, read_vmlinux};
 pub use error::ProbeError;
+pub use held::Held;
 pub use hooks::{Note, State};
 pub use kernel::{Check, Ends, Group, Report, Status, Trial, examine};
 pub use object::is_embedded;
@@ -224,7 +226,7 @@ pub fn start(options: &Options) -> Result<Probe, ProbeError> {
     match (attached, refused) {
         (Some((tap, mut kernel, programs)), _) => {
             let maps = Maps::take(&mut kernel)?;
-            let ring = Ring::new(&maps)?;
+            let ring = Ring::new(&maps, ring_bytes(options.ring_bytes))?;
             #[cfg(feature = "kernel-log")]
             let log = kernel_log::KernelLog::of(&mut kernel);
             let (kernel, finder, unheard) = find(kernel, options)?;
@@ -448,6 +450,10 @@ impl Source for Probe {
 
     fn unknown(&mut self, conn: ConnId) {
         self.maps.unknown(conn);
+    }
+
+    fn ring_fill(&mut self) -> Option<RingFill> {
+        Some(self.ring.take_fill())
     }
 
     /// Detaches every program; the ring stays.

@@ -9,6 +9,7 @@ use rustix::event::{Timespec, epoll};
 use super::ProbeError;
 use super::maps::Maps;
 use super::pace::{BATCH_MAX, Pace, Word};
+use crate::capture::RingFill;
 
 /// The ring's only reader.
 pub(super) struct Ring {
@@ -17,13 +18,14 @@ pub(super) struct Ring {
     pace: Pace,
     /// When the queue of ends was looked at.
     looked: Instant,
+    fill: RingFill,
 }
 
 /// How often the queue of ends that the ring had no room for is looked at while records come.
 const ENDS_EVERY: Duration = Duration::from_millis(100);
 
 impl Ring {
-    pub(super) fn new(maps: &Maps) -> Result<Self, ProbeError> {
+    pub(super) fn new(maps: &Maps, size_bytes: u32) -> Result<Self, ProbeError> {
         let ring = |source: rustix::io::Errno| ProbeError::Map {
             name: "RECORDS",
             source: Box::new(io::Error::from(source)),
@@ -37,6 +39,10 @@ impl Ring {
             epoll,
             pace: Pace::new(),
             looked: Instant::now(),
+            fill: RingFill {
+                most_bytes: 0,
+                size_bytes: size_bytes.into(),
+            },
         })
     }
 
@@ -49,14 +55,14 @@ impl Ring {
     ) -> io::Result<u64> {
         let wait = wait.min(self.pace.wait());
         let woken = !wait.is_zero() && self.wait(wait)?;
-        let mut count = drain(maps, each);
+        let mut count = self.drain(maps, each);
         let now = Instant::now();
         match self.pace.visited(woken, count, now) {
             Word::None => {}
             Word::Tell(state) => maps.set_reader(state),
             Word::TellAndLook(state) => {
                 maps.set_reader(state);
-                count = drain(maps, each);
+                count = self.drain(maps, each);
                 if count > 0
                     && let Word::Tell(state) = self.pace.visited(false, count, now)
                 {
@@ -73,6 +79,27 @@ impl Ring {
             }
         }
         Ok(count)
+    }
+
+    /// How full it was since the last call.
+    pub(super) const fn take_fill(&mut self) -> RingFill {
+        let fill = self.fill;
+        self.fill.most_bytes = 0;
+        fill
+    }
+
+    fn drain(&mut self, maps: &mut Maps, each: &mut dyn FnMut(&[u8])) -> u64 {
+        let (mut count, mut bytes) = (0, 0);
+        while count < BATCH_MAX {
+            let Some(record) = maps.records.next() else {
+                break;
+            };
+            bytes += taken(record.len());
+            each(&record);
+            count += 1;
+        }
+        self.fill.most_bytes = self.fill.most_bytes.max(bytes);
+        count
     }
 
     /// Whether a tap woke it within `time`.
@@ -93,14 +120,17 @@ impl Ring {
     }
 }
 
-fn drain(maps: &mut Maps, each: &mut dyn FnMut(&[u8])) -> u64 {
-    let mut count = 0;
-    while count < BATCH_MAX {
-        let Some(record) = maps.records.next() else {
-            break;
-        };
-        each(&record);
-        count += 1;
+/// Bytes of the ring that a record of so many takes, with its header (`BPF_RINGBUF_HDR_SZ`).
+const fn taken(record_bytes: usize) -> u64 {
+    record_bytes.next_multiple_of(8) as u64 + 8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::taken;
+
+    #[test]
+    fn a_record_takes_whole_words_and_a_header() {
+        assert_eq!([1, 8, 9, 4_096].map(taken), [16, 16, 24, 4_104]);
     }
-    count
 }

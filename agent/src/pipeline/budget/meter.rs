@@ -1,7 +1,6 @@
 //! What the agent uses, as the kernel counts it: processor time of all its threads; memory of its own
 //! with that of its maps, programs and the ring in the kernel.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -9,15 +8,13 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::Limits;
 use super::governor::Used;
+use crate::probe::Held;
 
 /// How often memory is looked at; reading it takes some 20 µs.
 const MEMORY_EVERY: Duration = Duration::from_secs(1);
 
 /// How often that in the kernel is: it changes with what is attached, and reading takes half a millisecond.
 const KERNEL_EVERY: Duration = Duration::from_secs(10);
-
-/// Files of the agent's that are looked at in search of maps and programs.
-const FILES_MAX: usize = 4_096;
 
 /// Most thousandths of a limit that are told apart.
 const MOST: u128 = 1_000_000;
@@ -56,7 +53,7 @@ impl Meter {
 
     /// Bytes of memory, at most a second old; 0 if they cannot be read.
     fn memory(&mut self, now: Instant) -> u64 {
-        let kernel = fresh(&mut self.kernel, now, KERNEL_EVERY, kernel_bytes);
+        let kernel = fresh(&mut self.kernel, now, KERNEL_EVERY, || Held::now().bytes);
         let own = fresh(&mut self.memory, now, MEMORY_EVERY, own_bytes);
         own + kernel
     }
@@ -98,47 +95,13 @@ pub(super) fn own_bytes() -> u64 {
     kib.map_or(0, |kib| kib * 1024)
 }
 
-/// Memory of the maps, the ring among them, and programs that this process holds open, bytes.
-pub(super) fn kernel_bytes() -> u64 {
-    let files = fs::read_dir("/proc/self/fdinfo").into_iter().flatten();
-    let mut seen = BTreeSet::new();
-    let mut sum = 0_u64;
-    for file in files.flatten().take(FILES_MAX) {
-        let text = fs::read_to_string(file.path()).unwrap_or_default();
-        if let Some((id, bytes)) = held_by(&text)
-            && seen.insert(id.to_owned())
-        {
-            sum = sum.saturating_add(bytes);
-        }
-    }
-    sum
-}
-
-/// The map or program that a text of `/proc/self/fdinfo` is about, and its memory.
-fn held_by(text: &str) -> Option<(&str, u64)> {
-    let line = |name: &str| text.lines().find(|line| line.starts_with(name));
-    let id = line("map_id:").or_else(|| line("prog_id:"))?;
-    let bytes = line("memlock:")?.split_whitespace().nth(1)?;
-    Some((id, bytes.parse().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Meter, held_by, own_bytes, thousandths};
+    use super::{Meter, own_bytes, thousandths};
     use crate::pipeline::budget::Limits;
     use crate::units::{Cores, Size};
-
-    #[test]
-    fn what_maps_and_programs_take_is_read() {
-        let map = "pos:\t0\nmap_type:\t27\nmax_entries:\t8388608\nmemlock:\t8405216\nmap_id:\t7\n";
-        assert_eq!(held_by(map), Some(("map_id:\t7", 8_405_216)));
-        let program = "prog_type:\t2\nmemlock:\t4096\nprog_id:\t7\nrun_time_ns:\t0\n";
-        assert_eq!(held_by(program), Some(("prog_id:\t7", 4_096)));
-        assert_eq!(held_by("pos:\t0\nflags:\t02\n"), None);
-        assert_eq!(held_by("map_id:\t7\nmemlock:\tmuch\n"), None);
-    }
 
     #[test]
     fn shares_are_bounded() {
