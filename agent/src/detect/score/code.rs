@@ -91,6 +91,18 @@ pub(super) const GATE: &[&str] = &[
     "commons.",
     "new date",
     "while(",
+    "for(",
+    "for (",
+    "redirect 3",
+    "redirect permanent",
+    "redirectmatch ",
+    "rewriterule ",
+    "sethandler ",
+    "addhandler ",
+    "addtype ",
+    "php_value ",
+    "php_flag ",
+    "+execcgi",
     "() ->",
     "@(",
     "$a(",
@@ -256,6 +268,19 @@ const RULES: &[Rule] = &[
         5,
         r#"^\s*while\s*\(\s*(?:[+-]?(?:true|[1-9]\d{0,10})|!!\s*(?:true|[1-9]\d{0,10}|["'`]\w+["'`])|["'`]\w{1,12}["'`]|!\s*[+-]?\s*(?:false|0|null|undefined|nan|""|''|``))\s*\)\s*;?\s*$"#,
     ),
+    // `for (i=0;i<9;i++) {`: the head of a loop of JavaScript, C or PHP, as a whole value.
+    rule(
+        "loop_alone",
+        5,
+        r"^\s*for\s*\(\s*(?:(?:var|let|int)\s+)?\$?[a-z_]\w{0,15}\s*=[^;]{1,40};\s*\$?[a-z_][^;]{0,40}[<>=][^;]{0,40};\s*[^;)]{1,40}\)\s*\{?\s*$",
+    ),
+    // `AddType application/x-httpd-php .jpg`: a line of `.htaccess` that hands files over to a program, or
+    // visitors to another site (Apache's core, mod_alias, mod_mime, mod_rewrite).
+    rule(
+        "server_directive",
+        5,
+        r"^\s*(?:redirect(?:match)?\s+(?:30[1-8]|permanent|temp|seeother)\s+\S+\s+https?://\S|redirectmatch\s+\S*[\^$*(]\S*\s+https?://\S|rewriterule\s+\S+\s+\S|(?:sethandler|addhandler)\s+(?:[\w-]+/|cgi-script|php|server-|application)|addtype\s+application/\S+\s+\.|php_(?:admin_)?(?:value|flag)\s+\w+\s+\S|options\s+\+execcgi)",
+    ),
     rule(
         "windows_loop",
         5,
@@ -357,6 +382,13 @@ mod tests {
             "opcache.enable=1",
             "while(!0);",
             "while(\"x\")",
+            "for (let n = 0; n < 4; n += 1) {",
+            "for($k=9;$k>0;$k--)",
+            "AddType application/x-httpd-php .gif",
+            "SetHandler cgi-script",
+            "Redirect 301 /login https://evil.example/",
+            "php_value auto_prepend_file /tmp/x",
+            "RewriteRule ^a$ /b [L]",
         ] {
             assert!(score(Class::Shell, value) >= 5, "{value}");
         }
@@ -384,6 +416,13 @@ mod tests {
             "system (new)",
             "exec (retired)",
             "chr(x)",
+            "for (at least; two) or three",
+            "for(a;b;c)",
+            "for (k in list)",
+            "Redirect 301 visitors to the desk",
+            "Redirect 3 people to https://example.com",
+            "addtype is a word of Apache",
+            "SetHandler for the form",
         ] {
             quiet(value);
         }

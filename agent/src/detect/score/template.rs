@@ -52,6 +52,12 @@ const RULES: &[Rule] = &[
         5,
         r#"\{\{\s*(?:config|self|request|settings|lipsum|cycler|joiner|namespace|url_for|get_flashed_messages|app|session|g|handler|_self|dump|range|source|constructor|process|global|root|this|\(\)|\[\]|''|"")\s*(?:[.\[|(}]|\))"#,
     ),
+    // `{{user.password}}`: no template of a letter asks for that.
+    rule(
+        "secret_in_braces",
+        5,
+        r"(?:\{\{=?|\$\{|#\{)\s*\w+(?:\.\w+){0,4}\.(?:secret|secret_?key|passwd|password|password_?hash|private_?key|api_?key|access_?token|env)\s*\}",
+    ),
     rule(
         "call_in_braces",
         5,
@@ -162,6 +168,8 @@ mod tests {
             "{% if True %}49{% endif %}",
             "#set($x='')",
             "{{['id']|filter('system')}}",
+            "{{ account.owner.password }}",
+            "${app.secret_key}",
             "${\"freemarker.template.utility.Execute\"?new()(\"id\")}",
         ] {
             assert!(score(Class::Template, value) >= 5, "{value}");
@@ -175,6 +183,9 @@ mod tests {
             "{% $NUM_VIEWS|STRING_FORMAT:\"%D\" %} views",
             "{% if user.active %}Hello{% endif %}",
             "${HOME}/bin",
+            "{{ account.owner.name }}",
+            "{{ secret }}",
+            "{{ secretary.phone }}",
             "$\\frac{{x}^2}{2}$ and \\begin{align} x &= {y}_{1} \\end{align}",
             "{\"a\": {\"b\": 1}}",
             "#{tag}",

@@ -62,7 +62,12 @@ const RULES: &[Rule] = &[
         5,
         r#"xsi:(?:nonamespace)?schemalocation\s*=\s*["'][^"']{0,200}(?:https?|ftp|file)://[^"'\s]{1,200}\.xsd"#,
     ),
-    rule("pingback", 4, r"<methodname>\s*pingback\.ping"),
+    // A server that takes pingbacks fetches what the caller names (CWE-918).
+    rule(
+        "pingback",
+        5,
+        r"<methodname>\s*pingback\.ping\s*</methodname>.{0,200}?https?://",
+    ),
     rule("attribute_list", 5, r"<!attlist\s+\S"),
     rule(
         "data_island",
@@ -152,6 +157,7 @@ mod tests {
             "<![CDATA[<user>1</user>]]>",
             "<order><note>&internalConfig;</note></order>",
             "<?xml version='1.0'?><a><b>x &read_the_file;</b></a>",
+            "<methodCall><methodName>pingback.ping</methodName><params><value>http://10.0.0.8/</value></params></methodCall>",
         ] {
             assert!(body(value) >= 5, "{value}");
         }
@@ -159,6 +165,7 @@ mod tests {
             "<note><![CDATA[<b>x</b>]]></note>",
             "<a><b>x &amp; y&nbsp;&thetasym;</b></a>",
             "<a>/?x=1&amp;description=2;</a>",
+            "<methodCall><methodName>pingback.count</methodName><value>http://a.example/</value></methodCall>",
         ] {
             assert_eq!(body(value), 0, "{value}");
         }
