@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::asset::names_asset;
 use crate::clock::Moment;
 use crate::config::{Bodies, Journal as Section};
 use crate::event::{
@@ -172,12 +173,6 @@ impl Keep {
     }
 }
 
-/// Ends of the names of static files.
-const ASSETS: [&[u8]; 20] = [
-    b"avif", b"bmp", b"css", b"eot", b"gif", b"ico", b"jpeg", b"jpg", b"js", b"map", b"mjs",
-    b"mp4", b"otf", b"png", b"svg", b"ttf", b"webm", b"webp", b"woff", b"woff2",
-];
-
 /// What an exchange is worth when there is not room for all.
 fn worth(event: &ApiEvent<'_>, about_finding: bool) -> Worth {
     let status = event.http.response.as_ref().and_then(|r| r.status_code);
@@ -189,20 +184,12 @@ fn worth(event: &ApiEvent<'_>, about_finding: bool) -> Worth {
     let method = request.and_then(|request| request.method);
     let fetched = method.is_some_and(|Text(method)| matches!(method, b"GET" | b"HEAD"));
     let path = event.url.and_then(|url| url.path);
-    let is_asset = path.is_some_and(|Text(path)| is_asset(path));
+    let is_asset = path.is_some_and(|Text(path)| names_asset(path));
     if fetched && is_asset {
         Worth::Asset
     } else {
         Worth::Common
     }
-}
-
-/// Whether a path names a static file.
-fn is_asset(path: &[u8]) -> bool {
-    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-    let mut parts = name.rsplitn(2, |byte| *byte == b'.');
-    let (end, stem) = (parts.next().unwrap_or_default(), parts.next());
-    stem.is_some() && ASSETS.iter().any(|asset| end.eq_ignore_ascii_case(asset))
 }
 
 /// What happened, as it is reported, and how much it matters.
@@ -307,31 +294,5 @@ fn signed(checkpoint: &Checkpoint) -> Detail<'static> {
         seal,
         signature: hex::encode(&checkpoint.signature),
         key,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_asset;
-
-    #[test]
-    fn static_files_are_known_by_the_ends_of_their_names() {
-        let check =
-            |path: &str, expected| assert_eq!(is_asset(path.as_bytes()), expected, "{path}");
-        check("/static/app.min.JS", true);
-        check("/logo.svg", true);
-        check("/fonts/x.woff2", true);
-        for other in [
-            "",
-            "/",
-            "/js",
-            "/a.png/b",
-            "/api/users.json",
-            "/download.php",
-            "/css.",
-            "/x.pngx",
-        ] {
-            check(other, false);
-        }
     }
 }

@@ -5,6 +5,7 @@
 //! them, which drops the newest and counts it, so that neither a long body nor a slow output holds
 //! up the ring.
 
+mod asset;
 mod board;
 mod budget;
 mod change;

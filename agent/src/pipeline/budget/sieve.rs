@@ -11,6 +11,7 @@ use super::governor::{Governor, STEPS};
 use crate::clock::Ktime;
 use crate::event::ShedWhat;
 use crate::exchange::{Exchange, Half, Seen, is_about_access};
+use crate::pipeline::asset::names_asset;
 use crate::telemetry::{Counter, Counters};
 use eaves_common::Role;
 
@@ -19,34 +20,6 @@ const REMEMBERED: usize = 16_384;
 
 /// One like another is a repeat for so long; then it is told again.
 const REPEAT_NS: u64 = 10_000_000_000;
-
-/// Endings of paths of static assets.
-const ASSETS: &[&[u8]] = &[
-    b"avif",
-    b"bmp",
-    b"css",
-    b"eot",
-    b"gif",
-    b"ico",
-    b"jpeg",
-    b"jpg",
-    b"js",
-    b"map",
-    b"mjs",
-    b"mp3",
-    b"mp4",
-    b"ogg",
-    b"otf",
-    b"png",
-    b"svg",
-    b"ttf",
-    b"wasm",
-    b"webm",
-    b"webmanifest",
-    b"webp",
-    b"woff",
-    b"woff2",
-];
 
 /// Fields that say who asks.
 const CREDENTIALS: [&str; 3] = ["authorization", "x-api-key", "cookie"];
@@ -260,16 +233,11 @@ fn is_asset(request: &Half, response: &Half) -> bool {
     }
     let target = head.get(head.target);
     let path = target.split(|byte| *byte == b'?').next().unwrap_or(target);
-    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
-    let Some(dot) = name.iter().rposition(|byte| *byte == b'.') else {
-        return false;
-    };
-    let ending = name.get(dot + 1..).unwrap_or_default().to_ascii_lowercase();
     let made = response.head.field("content-type").is_some_and(|media| {
         let media = media.to_ascii_lowercase();
         media.starts_with(b"text/html") || media.windows(4).any(|four| four == b"json")
     });
-    !made && ASSETS.contains(&ending.as_slice())
+    !made && names_asset(path)
 }
 
 #[cfg(test)]
