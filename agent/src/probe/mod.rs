@@ -40,7 +40,7 @@ pub use held::Held;
 pub use hooks::{Note, State};
 pub use kernel::{Check, Ends, Group, Report, Status, Trial, examine};
 pub use object::is_embedded;
-pub use uprobe::{Speakers, Speaks, Unheard, Verdict};
+pub use uprobe::{FINDER_THREAD, Speakers, Speaks, Unheard, Verdict};
 
 use error::load_error;
 use hooks::{Hook, Refusal};

@@ -1,20 +1,27 @@
-//! What the agent uses, as the kernel counts it: processor time of all its threads; memory of its own
-//! with that of its maps, programs and the ring in the kernel.
+//! What the agent uses, as the kernel counts it: processor time of its threads, but for the one that looks
+//! for TLS libraries; memory of its own with that of its maps, programs and the ring in the kernel.
+//!
+//! That one works for a second or two at the start, and as programs start that were not seen before,
+//! whatever is heard: shedding would not make it less.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
 use super::Limits;
 use super::governor::Used;
-use crate::probe::Held;
+use crate::probe::{FINDER_THREAD, Held};
 
 /// How often memory is looked at; reading it takes some 20 µs.
 const MEMORY_EVERY: Duration = Duration::from_secs(1);
 
 /// How often that in the kernel is: it changes with what is attached, and reading takes half a millisecond.
 const KERNEL_EVERY: Duration = Duration::from_secs(10);
+
+/// Looks at which the thread that looks for TLS libraries is searched for: without TLS there is none.
+const SEARCHES: u8 = 20;
 
 /// Most thousandths of a limit that are told apart.
 const MOST: u128 = 1_000_000;
@@ -24,6 +31,7 @@ const MOST: u128 = 1_000_000;
 pub(super) struct Meter {
     looked: Instant,
     cpu: Duration,
+    finder: Finder,
     memory: Option<(Instant, u64)>,
     kernel: Option<(Instant, u64)>,
 }
@@ -33,6 +41,7 @@ impl Meter {
         Self {
             looked: now,
             cpu: cpu(ClockId::ProcessCPUTime),
+            finder: Finder::default(),
             memory: None,
             kernel: None,
         }
@@ -43,6 +52,7 @@ impl Meter {
         let cpu = cpu(ClockId::ProcessCPUTime);
         let since = now.duration_since(std::mem::replace(&mut self.looked, now));
         let spent = cpu.saturating_sub(std::mem::replace(&mut self.cpu, cpu));
+        let spent = spent.saturating_sub(self.finder.spent());
         let allowed = since.as_nanos() * u128::from(limits.cpu.thousandths()) / 1_000;
         Used {
             since_ms: u32::try_from(since.as_millis()).unwrap_or(u32::MAX),
@@ -57,6 +67,47 @@ impl Meter {
         let own = fresh(&mut self.memory, now, MEMORY_EVERY, own_bytes);
         own + kernel
     }
+}
+
+/// The thread that looks for TLS libraries.
+#[derive(Debug, Default)]
+struct Finder {
+    /// Where the kernel tells of it, once it was found.
+    file: Option<PathBuf>,
+    searches: u8,
+    cpu: Duration,
+}
+
+impl Finder {
+    /// Processor time that it took since the last call.
+    fn spent(&mut self) -> Duration {
+        if self.file.is_none() && self.searches < SEARCHES {
+            self.searches += 1;
+            self.file = thread_named(FINDER_THREAD);
+        }
+        let text = self
+            .file
+            .as_ref()
+            .and_then(|file| fs::read_to_string(file).ok());
+        let cpu = text.and_then(|text| ran(&text)).unwrap_or(self.cpu);
+        cpu.saturating_sub(std::mem::replace(&mut self.cpu, cpu))
+    }
+}
+
+/// Where the kernel tells how long the thread of this name ran.
+fn thread_named(name: &str) -> Option<PathBuf> {
+    let mut threads = fs::read_dir("/proc/self/task").ok()?.flatten();
+    let is_it = |path: &PathBuf| {
+        fs::read_to_string(path.join("comm")).is_ok_and(|comm| comm.trim_end() == name)
+    };
+    let path = threads.find_map(|thread| Some(thread.path()).filter(is_it))?;
+    Some(path.join("schedstat"))
+}
+
+/// The time on a processor of a text of `/proc/PID/task/TID/schedstat`, whose first number is that, in ns.
+fn ran(text: &str) -> Option<Duration> {
+    let ns = text.split_whitespace().next()?.parse().ok()?;
+    Some(Duration::from_nanos(ns))
 }
 
 /// What was read no longer than `every` ago, or else is read now.
@@ -102,6 +153,39 @@ mod tests {
     use super::{Meter, own_bytes, thousandths};
     use crate::pipeline::budget::Limits;
     use crate::units::{Cores, Size};
+
+    #[test]
+    fn the_time_of_one_thread_is_seen_by_its_name() {
+        let (told, ready) = std::sync::mpsc::channel();
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let work = move || {
+            let clock = rustix::time::ClockId::ThreadCPUTime;
+            while super::cpu(clock) < Duration::from_millis(20) {}
+            told.send(()).unwrap();
+            let _ = stopped.recv();
+        };
+        let thread = std::thread::Builder::new().name("eaves-of-a-test".into());
+        let thread = thread.spawn(work).unwrap();
+        ready.recv().unwrap();
+        let mut finder = super::Finder {
+            file: super::thread_named("eaves-of-a-test"),
+            ..super::Finder::default()
+        };
+        let first = finder.spent();
+        assert!(
+            (Duration::from_millis(15)..Duration::from_secs(1)).contains(&first),
+            "{first:?}"
+        );
+        assert!(finder.spent() < Duration::from_millis(10));
+        drop(stop);
+        thread.join().unwrap();
+        assert_eq!(super::thread_named("nobody"), None);
+        assert_eq!(
+            super::ran("123456 7 8\n"),
+            Some(Duration::from_nanos(123_456))
+        );
+        assert_eq!(super::ran(""), None);
+    }
 
     #[test]
     fn shares_are_bounded() {

@@ -51,6 +51,9 @@ const FILES_MAX: usize = 16_384;
 /// The programs of all taps; the thread that attaches and the one that detaches share them.
 pub(super) type Kernel = Arc<Mutex<Option<Ebpf>>>;
 
+/// Name of the thread that looks for TLS libraries.
+pub const FINDER_THREAD: &str = "eaves-tls";
+
 /// The thread that looks for libraries. Dropped, it ends; what it attached stays with the programs.
 pub(super) struct Finder {
     stop: Arc<AtomicBool>,
@@ -66,7 +69,7 @@ impl Finder {
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
         let thread = thread::Builder::new()
-            .name("eaves-tls".into())
+            .name(FINDER_THREAD.into())
             .spawn(move || Files::new(kernel, ciphers, told).run())?;
         Ok(Self {
             stop,
