@@ -59,11 +59,12 @@ fn named(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let checks = found["checks"].as_array().context("no checks")?;
     let of_process = |pid: u32| {
         let ends = format!("({pid})");
-        let mut checks = checks.iter().filter(|check| check["group"] == "processes");
-        checks.find(|check| {
-            check["name"]
-                .as_str()
-                .is_some_and(|name| name.ends_with(&ends))
+        let text = |check: &'_ Value, key: &str| check[key].as_str().unwrap_or_default().to_owned();
+        // Whether it speaks TLS too is another check.
+        checks.iter().find(|check| {
+            check["group"] == "processes"
+                && text(check, "name").ends_with(&ends)
+                && text(check, "found").contains("UDP port")
         })
     };
     let check = of_process(quic.pid()).context("doctor does not name it")?;
