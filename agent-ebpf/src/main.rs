@@ -24,7 +24,6 @@
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 mod arch;
-mod cipher;
 mod conn;
 mod emit;
 mod end;

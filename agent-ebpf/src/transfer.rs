@@ -6,7 +6,6 @@ use eaves_common::{
     Sniff, data_flag, is_masked_frame, names_path, open_flag, sniff,
 };
 
-use crate::cipher;
 use crate::conn::{SERVES_SHIFT, eaves_announce};
 use crate::emit::{self, Moved, Place};
 use crate::filter::{self, setting};
@@ -305,12 +304,6 @@ fn look<const SESSION: bool>(
         if state.verdict == OPEN {
             return Ok(());
         }
-        if !SESSION && seen & cipher::RECORD != 0 {
-            // Where the sock is typed, its address becomes a number on the way through the map.
-            state.sock = transfer.sk;
-            let sock = anew(&state.sock);
-            state.cipher = cipher::eaves_cipher(sock, state.cipher, seen, u64::from(sends));
-        }
         state.looks += 1;
         return Err(if state.looks >= LOOKS_MAX {
             state.drop_for(DropReason::NotHttp)
@@ -370,7 +363,7 @@ pub(crate) extern "C" fn eaves_guess(at: u64, len: u64, bytes: u64) -> u64 {
         Sniff::Open => u64::from(OPEN),
         // A WebSocket whose handshake is long over.
         Sniff::Other if is_masked_frame(&head, bytes) => u64::from(FRAMED),
-        Sniff::Other => u64::from(UNDECIDED) | cipher::guess(&head, len as usize),
+        Sniff::Other => u64::from(UNDECIDED),
     }
 }
 

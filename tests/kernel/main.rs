@@ -27,7 +27,6 @@ mod service;
 mod sinks;
 mod tls;
 mod tools;
-mod unheard;
 mod websocket;
 
 fn main() {
@@ -51,7 +50,6 @@ fn main() {
         kernel_log::trials(),
         attacks::trials(),
         tools::trials(),
-        unheard::trials(),
         place::trials(),
         identity::trials(),
         websocket::trials(),

@@ -27,7 +27,6 @@ mod shard;
 mod sinks;
 mod standing;
 mod stop;
-mod unheard;
 
 use std::io;
 use std::sync::Arc;

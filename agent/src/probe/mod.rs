@@ -4,7 +4,6 @@
 //! can hear and why not. It does not read what is in the records.
 
 mod btf;
-mod error;
 mod held;
 mod hooks;
 mod kernel;
@@ -22,10 +21,11 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
-use aya::{Ebpf, EbpfLoader};
+use aya::maps::MapError;
+use aya::{Ebpf, EbpfError, EbpfLoader};
+use aya_obj::ParseError;
 use eaves_common::{
     ABI_VERSION, CAPTURE_MAX_BYTES, COPIES_MAX, ConnId, Flow, NEAR_BYTES, Offsets, Role, Settings,
     work_rows,
@@ -35,20 +35,18 @@ use crate::capture::{KernelCounters, RingFill, Source};
 use crate::clock::Ktime;
 
 pub use btf::{Absent, Btf, BtfError, Need, VMLINUX, offsets, read_vmlinux};
-pub use error::ProbeError;
 pub use held::Held;
 pub use hooks::{Note, State};
 pub use kernel::{Check, Ends, Group, Report, Status, Trial, examine};
 pub use object::is_embedded;
-pub use uprobe::{FINDER_THREAD, Speakers, Speaks, Unheard, Verdict};
+pub use uprobe::FINDER_THREAD;
 
-use error::load_error;
 use hooks::{Hook, Refusal};
 use maps::Maps;
 use misses::Misses;
 use pulse::Pulse;
 use ring::Ring;
-use uprobe::{Ciphers, Finder, Kernel};
+use uprobe::{Finder, Kernel};
 
 /// Which tap is to be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -131,13 +129,114 @@ impl Default for Options {
     }
 }
 
+/// Why the kernel cannot be heard.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// The process may not.
+    #[error(
+        "the kernel does not let this process load programs: run it as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE"
+    )]
+    NotPermitted {
+        /// What it says.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The kernel's structures are not known.
+    #[error("the kernel's structures cannot be read")]
+    Btf(#[from] BtfError),
+    /// This binary has no kernel object in it.
+    #[error(
+        "this binary was built without the kernel object: build it with `cargo xtask build`, or name one with --ebpf-object"
+    )]
+    NoObject,
+    /// The object's file cannot be read.
+    #[error("cannot read the kernel object {path}")]
+    Object {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// The object belongs to another version of the agent.
+    #[error(
+        "the kernel object does not fit this agent, which speaks version {ABI_VERSION}: build both together"
+    )]
+    Abi,
+    /// The object's file holds something else.
+    #[error("the kernel object is none, or damaged")]
+    NotObject {
+        /// What is wrong with it.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The object cannot be loaded.
+    #[error("the kernel object cannot be loaded")]
+    Load {
+        /// The cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The object has no such map.
+    #[error("the kernel object has no map {name}")]
+    NoMap {
+        /// The map.
+        name: &'static str,
+    },
+    /// A map cannot be used.
+    #[error("map {name} of the kernel object cannot be used")]
+    Map {
+        /// The map.
+        name: &'static str,
+        /// The cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// More is excluded than there is room for.
+    #[error("{have} entries in one exclusion list, at most {max} are possible")]
+    TooManyExcludes {
+        /// How many there are.
+        have: usize,
+        /// How many there may be.
+        max: u32,
+    },
+    /// The kernel refuses every tap that was asked for.
+    #[error("the kernel refuses the {tap} tap: {reason}")]
+    Refused {
+        /// The last tap that was tried.
+        tap: &'static str,
+        /// What the kernel says of the first program it refused.
+        reason: String,
+        /// What became of every hook.
+        notes: Vec<Note>,
+    },
+}
+
+impl ProbeError {
+    /// Whether what was asked for is wrong, rather than the host.
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        match self {
+            Self::NoObject
+            | Self::Object { .. }
+            | Self::NotObject { .. }
+            | Self::Abi
+            | Self::TooManyExcludes { .. } => true,
+            Self::NotPermitted { .. }
+            | Self::Btf(_)
+            | Self::Load { .. }
+            | Self::NoMap { .. }
+            | Self::Map { .. }
+            | Self::Refused { .. } => false,
+        }
+    }
+}
+
 /// Programs in the kernel, and the ring they write. Dropped, it hears no more.
 pub struct Probe {
     kernel: Kernel,
     /// Looks for TLS libraries.
     finder: Option<Finder>,
-    /// Ciphertext that is not heard.
-    unheard: Option<Receiver<Unheard>>,
     /// Goes after the programs: it reads what they logged last.
     #[cfg(feature = "kernel-log")]
     _log: Option<kernel_log::KernelLog>,
@@ -161,8 +260,6 @@ impl std::fmt::Debug for Probe {
 
 /// By default a busy reader is woken at so many bytes: `cargo xtask hits` compares.
 const WAKE_BYTES: u32 = 256 << 10;
-/// Processes whose ciphertext is not heard that wait to be told of.
-const UNHEARD_MAX: usize = 256;
 /// Bytes moved one way in a row after which the kernel looks for the agent's word: two or three
 /// small messages pass without that look-up.
 const REACH_AFTER_BYTES: u32 = 16 << 10;
@@ -229,13 +326,19 @@ pub fn start(options: &Options) -> Result<Probe, ProbeError> {
             let ring = Ring::new(&maps, ring_bytes(options.ring_bytes))?;
             #[cfg(feature = "kernel-log")]
             let log = kernel_log::KernelLog::of(&mut kernel);
-            let (kernel, finder, unheard) = find(kernel, options)?;
+            let kernel = Kernel::new(Mutex::new(Some(kernel)));
+            let finder = options
+                .tls
+                .then(|| Finder::start(Kernel::clone(&kernel)))
+                .transpose()
+                .map_err(|error| ProbeError::Load {
+                    source: error.into(),
+                })?;
             Ok(Probe {
                 #[cfg(feature = "kernel-log")]
                 _log: log,
                 kernel,
                 finder,
-                unheard,
                 maps,
                 misses: Misses::of(programs),
                 ring,
@@ -256,30 +359,6 @@ pub fn start(options: &Options) -> Result<Probe, ProbeError> {
             notes,
         }),
     }
-}
-
-/// Where it is said whose ciphertext is not heard.
-type Told = Option<Receiver<Unheard>>;
-
-/// Begins to look for TLS libraries, where TLS is to be heard.
-///
-/// # Errors
-/// There is no such map, or no thread to be had.
-fn find(mut kernel: Ebpf, options: &Options) -> Result<(Kernel, Option<Finder>, Told), ProbeError> {
-    let ciphers = options
-        .tls
-        .then(|| maps::take(&mut kernel, "CIPHERS"))
-        .transpose()?;
-    let kernel = Kernel::new(Mutex::new(Some(kernel)));
-    let Some(ciphers) = ciphers else {
-        return Ok((kernel, None, None));
-    };
-    let (to, unheard) = sync_channel(UNHEARD_MAX);
-    let finder = Finder::start(Kernel::clone(&kernel), Ciphers::new(ciphers, to));
-    let finder = finder.map_err(|error| ProbeError::Load {
-        source: error.into(),
-    })?;
-    Ok((kernel, Some(finder), Some(unheard)))
 }
 
 /// Why `tap` cannot be, if a member that its programs read without asking is not in this kernel.
@@ -406,6 +485,31 @@ fn ring_bytes(wanted: u32) -> u32 {
         .next_power_of_two()
 }
 
+/// Sorts an error of the loader by what the user can do about it.
+fn load_error(error: EbpfError) -> ProbeError {
+    let denied = match &error {
+        EbpfError::MapError(MapError::CreateError { io_error, .. }) => Some(io_error),
+        EbpfError::MapError(MapError::SyscallError(error)) => Some(&error.io_error),
+        _ => None,
+    };
+    if denied.is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
+        return ProbeError::NotPermitted {
+            source: error.into(),
+        };
+    }
+    match error {
+        EbpfError::ParseError(
+            ParseError::SymbolNotFound { .. } | ParseError::InvalidGlobalData { .. },
+        ) => ProbeError::Abi,
+        EbpfError::ParseError(error) => ProbeError::NotObject {
+            source: error.into(),
+        },
+        error => ProbeError::Load {
+            source: error.into(),
+        },
+    }
+}
+
 impl Probe {
     /// The tap that hears.
     #[must_use]
@@ -417,11 +521,6 @@ impl Probe {
     #[must_use]
     pub const fn copies(&self) -> u32 {
         self.copies
-    }
-
-    /// Where it says whose ciphertext is not heard; once.
-    pub const fn take_unheard(&mut self) -> Option<Receiver<Unheard>> {
-        self.unheard.take()
     }
 
     /// What became of every hook that was thought of.
