@@ -30,35 +30,39 @@ impl Eight {
         Self(self.0 & ((1 << (8 * count)) - 1))
     }
 
-    /// What they have, if all are letters, digits, blanks, `-`, `+` or zero.
+    /// What they have.
+    #[inline(always)]
+    pub(super) fn signs(self) -> Signs {
+        if self.is_words() {
+            return Signs::NONE;
+        }
+        Signs::of_each(&self.bytes())
+    }
+
+    /// Whether all are letters, blanks or zeros: most are.
     #[inline]
-    pub(super) const fn plain_signs(self) -> Option<Signs> {
+    const fn is_words(self) -> bool {
         if self.0 & HIGHS != 0 {
-            return None;
+            return false;
         }
         // Capitals, and a zero of a blank.
         let large = self.0 & (ONES * 0xdf);
         let words = between(large, b'A', b'Z') | is_zero(large);
-        if words & HIGHS == HIGHS {
-            return Some(Signs::NONE);
+        words & HIGHS == HIGHS
+    }
+
+    /// Whether they are those of `form`, in which `0` stands for any digit.
+    #[inline]
+    pub(super) const fn is_like(self, form: [u8; 8]) -> bool {
+        if self.0 & HIGHS != 0 {
+            return false;
         }
-        let digits = between(self.0, b'0', b'9');
-        let dashes = is_zero(self.0 ^ (ONES * b'-' as u64));
-        let pluses = is_zero(self.0 ^ (ONES * b'+' as u64));
-        if (words | digits | dashes | pluses) & HIGHS != HIGHS {
-            return None;
-        }
-        let digit = if digits & HIGHS == 0 {
-            Signs::NONE
-        } else {
-            Signs::DIGIT
-        };
-        let plus = if pluses & HIGHS == 0 {
-            Signs::NONE
-        } else {
-            Signs::PLUS
-        };
-        Some(digit.or(plus))
+        let form = u64::from_le_bytes(form);
+        let digits = is_zero(form ^ (ONES * b'0' as u64)) & HIGHS;
+        // All of each byte that is a digit.
+        let any = (digits >> 7) * 0xff;
+        let is_digit = between(self.0, b'0', b'9') & digits == digits;
+        (self.0 ^ form) & !any == 0 && is_digit
     }
 
     /// The bytes.
@@ -116,12 +120,7 @@ mod tests {
                 let eight = Eight::first(bytes).unwrap();
                 let quote = bytes.iter().position(|byte| matches!(byte, b'"' | b'\\'));
                 prop_assert_eq!(eight.before_quote(), quote.unwrap_or(8));
-                let is_plain = |byte: &u8| {
-                    byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'-' | b'+' | 0)
-                };
-                let all = bytes.iter().all(is_plain);
-                let signs = Signs::of_each(bytes);
-                prop_assert_eq!(eight.plain_signs(), all.then_some(signs));
+                prop_assert_eq!(eight.signs(), Signs::of_each(bytes));
                 for count in 0..8 {
                     let cut = eight.cut(count).bytes();
                     prop_assert_eq!(&cut[..count], &bytes[..count]);
@@ -139,8 +138,19 @@ mod tests {
         }
 
         #[test]
-        fn words_are_plain(text in "[A-Za-z0-9 +-]{8}") {
-            prop_assert!(Eight::first(text.as_bytes()).unwrap().plain_signs().is_some());
+        fn eight_are_like_a_form_by_each_of_them(text in "[01a -]{8}|.{2,4}", form in "[0 a-]{8}") {
+            let form = *form.as_bytes().first_chunk().unwrap();
+            if let Some(eight) = Eight::first(text.as_bytes()) {
+                let is = |(byte, form): (u8, u8)| match form {
+                    b'0' => byte.is_ascii_digit(),
+                    _ => byte == form,
+                };
+                prop_assert_eq!(eight.is_like(form), text.bytes().zip(form).all(is));
+                let of_it = text.bytes().map(|byte| if byte == b'1' { b'0' } else { byte });
+                let own: Vec<u8> = of_it.take(8).collect();
+                let is_ascii = own.is_ascii();
+                prop_assert_eq!(eight.is_like(*own.first_chunk().unwrap()), is_ascii);
+            }
         }
     }
 }

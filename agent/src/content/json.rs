@@ -342,6 +342,7 @@ impl Json<'_, '_, '_, '_> {
             let (range, coding, closed, signs) = self.string();
             self.at = (range.end + 1).min(self.source.bytes.len());
             let value = Value::text(name, self.place, coding).cut(!closed);
+            let signs = signs.or_time(self.source.get(range.clone()));
             self.walk.add_read(&self.source, range, value, signs);
             return true;
         }

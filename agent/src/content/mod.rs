@@ -30,6 +30,7 @@ mod part;
 mod place;
 mod signs;
 mod target;
+mod timestamp;
 mod walk;
 mod xml;
 

@@ -34,7 +34,11 @@ enum Form {
 /// Whether anything may lie in a value of `len` bytes that has `signs`.
 #[inline]
 pub(super) const fn may_hold(len: usize, signs: Signs) -> bool {
-    len >= coding::SHORTEST_BASE64 || len >= SHORTEST && signs.may_have(Signs::WITHIN)
+    let has_form = len >= SHORTEST && signs.may_have(Signs::WITHIN);
+    // A token has a dot and no `@`, base64 neither.
+    let is_token = len >= SHORTEST && signs.may_have(Signs::DOT);
+    let is_coded = len >= coding::SHORTEST_BASE64 && !signs.is_time();
+    has_form || (is_token || is_coded) && !signs.may_have(Signs::AT)
 }
 
 /// Looks into the value of the part `index`, which lies in `depth` others.
@@ -286,17 +290,32 @@ fn decoded<'a>(
 mod tests {
     use super::super::coding;
     use super::super::signs::Signs;
-    use super::form_of;
+    use super::{Form, form_of, may_hold};
     use proptest::prelude::*;
 
     proptest! {
         #[test]
         fn what_is_passed_over_by_its_signs_holds_nothing(
-            value in "(ey|query |fragment |[a-z_0-9 +%@;&\"'()}\\]-]){0,5}",
+            value in "(ey|query |fragment |YWJj|[a-z_0-9 +%@.;&\"'()}\\]-]){0,9}@?",
         ) {
             let value = value.as_bytes();
-            prop_assume!(value.len() < coding::SHORTEST_BASE64);
-            if !Signs::of(value).may_have(Signs::WITHIN) {
+            if !may_hold(value.len(), Signs::of(value)) {
+                // What an `@` far behind is in begins as base64 does, and is none.
+                let is_none = match form_of(value) {
+                    Some(Form::Base64) => !coding::base64(value, &mut Vec::new()),
+                    Some(_) => false,
+                    None => true,
+                };
+                prop_assert!(is_none);
+            }
+        }
+
+        #[test]
+        fn nothing_lies_in_a_time(
+            value in "(19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2})?([.][0-9]{1,4})?(Z|[-+][0-9]{2}:[0-9]{2})?)?",
+        ) {
+            let value = value.as_bytes();
+            if Signs::of(value).or_time(value).is_time() {
                 prop_assert!(form_of(value).is_none());
             }
         }

@@ -4,11 +4,12 @@
 use memchr::{memchr2, memchr3};
 
 use super::eight::Eight;
+use super::timestamp::is_timestamp;
 use crate::bytes::table;
 
 /// Kinds of bytes that a value may have: what it is not said to have is not in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Signs(u8);
+pub struct Signs(u16);
 
 /// Longest value whose bytes are looked at one by one: longer ones are searched faster.
 pub(super) const SHORT: usize = 48;
@@ -30,10 +31,14 @@ impl Signs {
     pub(super) const PLUS: Self = Self(1 << 5);
     /// A quote, a backslash.
     const STOP: Self = Self(1 << 6);
+    /// A dot: without one a short value is no token either.
+    pub(super) const DOT: Self = Self(1 << 7);
+    /// None of them but in a date or a time, which is all of the value: nothing begins in it.
+    const TIME: Self = Self(1 << 8);
     /// None of them.
     pub(super) const NONE: Self = Self(0);
     /// Any of them.
-    pub(super) const ANY: Self = Self(u8::MAX);
+    pub(super) const ANY: Self = Self(!Self::TIME.0);
 
     /// What `value` has. A long one may have any, but for those of pairs and codings.
     #[inline]
@@ -43,13 +48,13 @@ impl Signs {
         }
         let (mut signs, mut rest) = (Self::NONE, value);
         while let Some(eight) = Eight::first(rest) {
-            signs = signs.or(Self::of_eight(eight));
+            signs = signs.or(eight.signs());
             rest = rest.get(8..).unwrap_or_default();
         }
         // Those looked at twice do no harm.
         match value.len().checked_sub(8).and_then(|at| value.get(at..)) {
             Some(last) if !rest.is_empty() => {
-                signs.or(Eight::first(last).map_or(Self::ANY, Self::of_eight))
+                signs.or(Eight::first(last).map_or(Self::ANY, Eight::signs))
             }
             _ => signs.or(Self::of_each(rest)),
         }
@@ -66,9 +71,9 @@ impl Signs {
             let before = eight.before_quote();
             at += before;
             if before < 8 {
-                return (at, signs.or(Self::of_eight(eight.cut(before))));
+                return (at, signs.or(eight.cut(before).signs()));
             }
-            signs = signs.or(Self::of_eight(eight));
+            signs = signs.or(eight.signs());
         }
         for byte in bytes.iter().take(SHORT).skip(at) {
             let one = Self::of_byte(*byte);
@@ -81,10 +86,27 @@ impl Signs {
         (at, signs)
     }
 
+    /// Those of `value`, or that it is a date or a time.
     #[inline]
-    fn of_eight(eight: Eight) -> Self {
-        let each = || Self::of_each(&eight.bytes());
-        eight.plain_signs().unwrap_or_else(each)
+    pub(super) fn or_time(self, value: &[u8]) -> Self {
+        let may_be = Self::DIGIT
+            .or(Self::PAIR)
+            .or(Self::WITHIN)
+            .or(Self::PLUS)
+            .or(Self::DOT);
+        let is_time = self.may_have(Self::DIGIT) && !self.may_have(Self(!may_be.0));
+        if is_time && is_timestamp(value) {
+            Self::TIME
+        } else {
+            self
+        }
+    }
+
+    /// Whether the value is a date or a time and nothing else.
+    #[inline]
+    #[must_use]
+    pub const fn is_time(self) -> bool {
+        self.0 == Self::TIME.0
     }
 
     #[inline]
@@ -94,7 +116,11 @@ impl Signs {
     }
 
     fn of_long(value: &[u8]) -> Self {
-        let mut signs = Self::DIGIT.or(Self::AT).or(Self::WITHIN).or(Self::PLUS);
+        let mut signs = Self::DIGIT
+            .or(Self::AT)
+            .or(Self::WITHIN)
+            .or(Self::PLUS)
+            .or(Self::DOT);
         if memchr2(b'=', b':', value).is_some() {
             signs = signs.or(Self::PAIR);
         }
@@ -117,8 +143,10 @@ impl Signs {
         Self(self.0 & !other.0)
     }
 
+    /// These, and `other`.
     #[inline]
-    pub(super) const fn or(self, other: Self) -> Self {
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
@@ -138,7 +166,8 @@ static OF_BYTES: [Signs; 256] = table!(Signs, {
     b'\\' => Signs::CODING.or(Signs::STOP),
     b'%' | b'&' | 0x80.. => Signs::CODING,
     b'+' => Signs::PLUS,
-    b'{' | b'[' | b'<' | b'.' | b'/' | b'?' | b'#' => Signs::WITHIN,
+    b'.' => Signs::DOT,
+    b'{' | b'[' | b'<' | b'/' | b'?' | b'#' => Signs::WITHIN,
     _ => Signs(0),
 });
 

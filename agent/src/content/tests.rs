@@ -70,7 +70,9 @@ fn told(parts: &Parts<'_>, target: &str, fields: Fields<'_>, content: &[u8]) -> 
 }
 
 fn have_the_signs_of_their_values(parts: &Parts<'_>) {
-    for part in parts.iter().filter(|part| part.kind() == Kind::Text) {
+    let is_other =
+        |part: &super::Part<'_, '_>| part.kind() == Kind::Text && !part.signs().is_time();
+    for part in parts.iter().filter(is_other) {
         let has = |is: fn(&u8) -> bool| part.value().iter().any(is);
         for (sign, has) in [
             (Signs::DIGIT, has(u8::is_ascii_digit)),
@@ -80,7 +82,8 @@ fn have_the_signs_of_their_values(parts: &Parts<'_>) {
                 Signs::CODING,
                 has(|byte| b"%&\\".contains(byte) || !byte.is_ascii()),
             ),
-            (Signs::WITHIN, has(|byte| b"{[<./?#=:".contains(byte))),
+            (Signs::WITHIN, has(|byte| b"{[</?#=:".contains(byte))),
+            (Signs::DOT, has(|byte| *byte == b'.')),
         ] {
             assert!(!has || part.signs().may_have(sign), "{part:?}");
         }

@@ -397,7 +397,10 @@ impl<'p, 'a> Walk<'p, 'a> {
         value: Value,
     ) -> u32 {
         let signs = match value.kind {
-            Kind::Text => Signs::of(source.get(range.clone())),
+            Kind::Text => {
+                let text = source.get(range.clone());
+                Signs::of(text).or_time(text)
+            }
             _ => Signs::ANY,
         };
         self.push_read(source, range, value, signs)
