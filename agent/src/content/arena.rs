@@ -207,7 +207,16 @@ impl<'a> Parts<'a> {
     }
 
     /// Where in the message the bytes `range` of the value at `at` come from.
+    #[inline]
     pub(super) fn span(&self, at: &At<'a>, range: Range<usize>) -> (Container, Range<usize>) {
+        if at.outer == NONE && at.coding == Coding::None {
+            let start = at.start as usize;
+            return (at.container, start + range.start..start + range.end);
+        }
+        self.coded_span(at, range)
+    }
+
+    fn coded_span(&self, at: &At<'a>, range: Range<usize>) -> (Container, Range<usize>) {
         let (mut at, mut range) = (*at, range);
         loop {
             let raw = at.coding.raw_range(self.get(at.raw), range);

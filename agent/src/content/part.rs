@@ -388,8 +388,18 @@ impl<'p, 'a> Name<'p, 'a> {
 
     /// Whether `other` is another of its kind: of the same words, numbers aside. Its spelling without
     /// numbers is the same then.
+    #[inline]
     #[must_use]
     pub fn is_like(self, other: Self) -> bool {
+        // Elements have no words.
+        let are_elements = matches!(
+            (self.entry.step, other.entry.step),
+            (Step::Index(_), Step::Index(_))
+        );
+        are_elements && self.entry.parent == other.entry.parent || self.is_like_above(other)
+    }
+
+    fn is_like_above(self, other: Self) -> bool {
         let (mut one, mut other) = (self, other);
         loop {
             let same_step = match (one.entry.step, other.entry.step) {

@@ -1,10 +1,12 @@
 //! Finds what is sensitive in the parts of an exchange: by name, by the configuration, by shape.
 
 mod further;
+mod merge;
 mod quiet;
 
 use std::ops::Range;
 
+use self::merge::merge;
 use super::Redactor;
 use super::field::{credentials, is_credentials, names_client, names_user};
 use super::known::{Known, Seen};
@@ -29,8 +31,8 @@ pub struct Marker {
     found: Vec<Found>,
     /// What each name says.
     names: Vec<Said>,
-    /// Names that have something sensitive in their words.
-    hidden: Vec<bool>,
+    /// The numbers of names that have something sensitive in their words, in order.
+    hidden: Vec<usize>,
     meanings: Meanings,
     decoder: Decoder,
     line: String,
@@ -264,30 +266,6 @@ impl Marker {
     }
 }
 
-/// Puts finds in order and takes out those that lie in others; two that overlap become one.
-fn merge(found: &mut Vec<Found>) {
-    let key = |found: &Found| {
-        let mark = &found.mark;
-        (mark.side, mark.container, mark.start, u32::MAX - mark.end)
-    };
-    if !found.is_sorted_by_key(key) {
-        found.sort_by_key(key);
-    }
-    found.dedup_by(|later, earlier| {
-        let (mark, next) = (&mut earlier.mark, later.mark);
-        let is_in =
-            (mark.side, mark.container) == (next.side, next.container) && next.start < mark.end;
-        if is_in && later.rule == Rule::Name && (mark.start, mark.end) == (next.start, next.end) {
-            // A part within another has the more telling name.
-            std::mem::swap(earlier, later);
-        } else if is_in {
-            mark.is_bare &= next.end <= mark.end;
-            mark.end = mark.end.max(next.end);
-        }
-        is_in
-    });
-}
-
 struct Work<'w> {
     /// Nothing is looked for but by names and shapes, as they come.
     is_quick: bool,
@@ -296,7 +274,7 @@ struct Work<'w> {
     hits: &'w mut Vec<Hit>,
     found: &'w mut Vec<Found>,
     names: &'w mut Vec<Said>,
-    hidden: &'w mut Vec<bool>,
+    hidden: &'w mut Vec<usize>,
     meanings: &'w mut Meanings,
     decoder: &'w mut Decoder,
     known: &'w mut Known,
@@ -315,7 +293,6 @@ impl Work<'_> {
                 seen,
                 ..Said::default()
             });
-            self.hidden.push(false);
             return;
         }
         let word = name.word();
@@ -349,8 +326,9 @@ impl Work<'_> {
             };
         }
         self.names.push(said);
-        let is_hidden = may_hold && self.name_is_sensitive(name);
-        self.hidden.push(is_hidden);
+        if may_hold && self.name_is_sensitive(name) {
+            self.hidden.push(name.number());
+        }
     }
 
     /// Looks at a name by its shape: an e-mail address may be a key.
@@ -393,7 +371,7 @@ impl Work<'_> {
         let parent = parts.name(name + 1).and_then(Name::parent_number);
         let next = parts.part(at + 1);
         let holds_parts = parent == Some(name) || next.is_some_and(Part::is_nested);
-        let is_hidden = self.hidden.get(name).copied().unwrap_or(true);
+        let is_hidden = self.hidden.binary_search(&name).is_ok();
         // What lies in it may have its meaning from its name.
         let is_alone = !holds_parts || said.means.is_none();
         if is_alone && !is_hidden && !self.rules.says_something() {
@@ -502,8 +480,8 @@ impl Work<'_> {
         if value.len() < SHORTEST || is_uuid(value) {
             return;
         }
-        let text = self.text(value, part.is_cut());
         let signs = part.signs();
+        let text = self.text(value, part.is_cut());
         self.hits.clear();
         if text.may_hold(signs) {
             shape::scan(text, self.hits);
@@ -561,11 +539,11 @@ impl Work<'_> {
 
     fn add_part(&mut self, part: Part<'_, '_>, range: Range<usize>, secret: Secret, rule: Rule) {
         let value = part.value().get(range.clone()).unwrap_or_default();
-        let is_whole = range == (0..part.value().len());
+        let is_whole = value.len() == part.value().len();
         let span = part.span_of(range);
         self.add(part.side(), span, secret, value, part.name_number(), rule);
-        if is_whole
-            && part.kind() == Kind::Number
+        if part.kind() == Kind::Number
+            && is_whole
             && !part.is_nested()
             && part.place() == Place::Json
             && let Some(found) = self.found.last_mut()

@@ -118,10 +118,14 @@ impl Redactor {
     }
 
     /// Whether values of this type are masked.
+    #[inline]
     pub(super) fn masks(&self, secret: Secret) -> bool {
-        let name = secret.as_str();
+        let leaves = || {
+            let name = secret.as_str();
+            self.options.leave.iter().any(|leave| leave == name)
+        };
         (secret != Secret::IpAddress || self.masks_addresses())
-            && !self.options.leave.iter().any(|leave| leave == name)
+            && (self.options.leave.is_empty() || !leaves())
     }
 
     pub(super) const fn masks_addresses(&self) -> bool {

@@ -3,13 +3,21 @@
 use crate::content::{Name, Parts};
 
 /// The number of the name that a find under this one is told under: the nearest above it that has
-/// nothing sensitive in its words, if there is one.
-pub(super) fn told_name(parts: &Parts<'_>, number: usize, hidden: &[bool]) -> Option<usize> {
+/// nothing sensitive in its words, if there is one. `hidden` are those that have, in order.
+#[inline]
+pub(super) fn told_name(parts: &Parts<'_>, number: usize, hidden: &[usize]) -> Option<usize> {
+    match hidden {
+        [] => parts.name(number).map(Name::number),
+        _ => above_hidden(parts, number, hidden),
+    }
+}
+
+fn above_hidden(parts: &Parts<'_>, number: usize, hidden: &[usize]) -> Option<usize> {
     let mut name = parts.name(number);
     let mut above = name;
     // The highest one that is hidden hides all below it.
     while let Some(one) = above {
-        if hidden.get(one.number()).copied().unwrap_or(false) {
+        if hidden.binary_search(&one.number()).is_ok() {
             name = one.parent();
         }
         above = one.parent();
@@ -18,6 +26,7 @@ pub(super) fn told_name(parts: &Parts<'_>, number: usize, hidden: &[bool]) -> Op
 }
 
 /// Whether two names are spelled alike.
+#[inline]
 pub(super) fn is_like(parts: &Parts<'_>, one: Option<usize>, other: Option<usize>) -> bool {
     let name = |number: Option<usize>| number.and_then(|number| parts.name(number));
     match (name(one), name(other)) {
