@@ -481,6 +481,13 @@ impl Work<'_> {
             return;
         }
         let signs = part.signs();
+        let more = Signs::PAIR.or(Signs::CODING);
+        if signs.may_have(Signs::AT) && !signs.may_have(more) && shape::is_address(value) {
+            if self.redactor.masks(Secret::Email) {
+                self.add_part(part, 0..value.len(), Secret::Email, Rule::Shape);
+            }
+            return;
+        }
         let text = self.text(value, part.is_cut());
         self.hits.clear();
         if text.may_hold(signs) {

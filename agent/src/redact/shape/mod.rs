@@ -20,6 +20,7 @@ use crate::bytes::table;
 use crate::content::Signs;
 use crate::exchange::Secret;
 
+pub(super) use mail::is_address;
 pub(super) use pair::pairs;
 #[cfg(test)]
 pub(super) use vendor::prefixes;
