@@ -87,7 +87,7 @@ fn agent(sandbox: &Sandbox, mode: Mode, cores: f64, events: &Path) -> Result<Age
         mode.name(),
         events.display()
     );
-    Agent::run(sandbox, &yaml, events)
+    Agent::run_limited(sandbox, &yaml, events)
 }
 
 /// Cores that the agent uses while the flood lasts, once it has settled.

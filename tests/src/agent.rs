@@ -121,9 +121,25 @@ pub fn command<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<Comma
     Ok(command)
 }
 
+/// The variable that says how many cores an agent may use, and a number that sheds nothing however
+/// slow the machine.
+const CORES: (&str, &str) = ("EAVES_LIMITS__CPU", "1000");
+
 fn watch(mode: Mode, more: &[&str]) -> Result<Command> {
     let arguments = ["watch", "--json", "--mode", mode.name()];
-    command(arguments.into_iter().chain(more.iter().copied()))
+    let mut command = command(arguments.into_iter().chain(more.iter().copied()))?;
+    command.env(CORES.0, CORES.1);
+    Ok(command)
+}
+
+/// `eaves run --config FILE` with this configuration.
+fn run(sandbox: &Sandbox, yaml: &str) -> Result<Command> {
+    let config = sandbox.write("eaves.yaml", yaml)?;
+    command([
+        "run",
+        "--config",
+        config.to_str().context("path is not UTF-8")?,
+    ])
 }
 
 /// Functions of the kernel on whose exits the agent would hang and the kernel does not let it: of
@@ -178,14 +194,24 @@ impl Agent {
         Self::hearing(process, sandbox.file("agent.out"))
     }
 
-    /// `eaves run --config FILE` with a configuration whose one file sink writes to `events`.
+    /// `eaves run --config FILE` with a configuration whose one file sink writes to `events`. It
+    /// may use as many cores as it likes.
     ///
     /// # Errors
     /// As [`Agent::watch`].
     pub fn run(sandbox: &Sandbox, yaml: &str, events: &Path) -> Result<Self> {
-        let config = sandbox.write("eaves.yaml", yaml)?;
-        let config = config.to_str().context("path is not UTF-8")?;
-        let process = Process::start(sandbox, "agent", command(["run", "--config", config])?)?;
+        let mut command = run(sandbox, yaml)?;
+        command.env(CORES.0, CORES.1);
+        let process = Process::start(sandbox, "agent", command)?;
+        Self::hearing(process, events.to_owned())
+    }
+
+    /// As [`Agent::run`], but on the cores that its configuration grants.
+    ///
+    /// # Errors
+    /// As [`Agent::watch`].
+    pub fn run_limited(sandbox: &Sandbox, yaml: &str, events: &Path) -> Result<Self> {
+        let process = Process::start(sandbox, "agent", run(sandbox, yaml)?)?;
         Self::hearing(process, events.to_owned())
     }
 

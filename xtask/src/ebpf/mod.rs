@@ -25,6 +25,15 @@ pub(crate) struct Options {
     pub(crate) kernel_log: bool,
 }
 
+/// Where the object lies once it is built: a file of its own for each variant.
+pub(crate) fn object(project: &Project, options: Options) -> PathBuf {
+    project.target.join("ebpf").join(if options.kernel_log {
+        "eaves-kernel-log.o"
+    } else {
+        "eaves.o"
+    })
+}
+
 /// Builds the object and says where it lies. Sets up what is missing first.
 ///
 /// # Errors
@@ -44,13 +53,8 @@ pub(crate) fn build(project: &Project, options: Options) -> Result<PathBuf> {
     let built = target.join(TARGET).join("release/eaves-ebpf");
     let bytes = fs::read(&built)
         .with_context(|| format!("the build left no object at {}", built.display()))?;
-    // A file of its own for each variant, written when it changes: the agent's build script looks
-    // at its time.
-    let object = target.join(if options.kernel_log {
-        "eaves-kernel-log.o"
-    } else {
-        "eaves.o"
-    });
+    // Written when it changes: the agent's build script looks at its time.
+    let object = object(project, options);
     if fs::read(&object).ok().as_ref() != Some(&bytes) {
         fs::write(&object, bytes).with_context(|| format!("cannot write {}", object.display()))?;
     }

@@ -1,21 +1,22 @@
 //! Every check by name, in order: `cargo xtask test`, which `.ci/run` calls.
 
+mod ahead;
 mod steps;
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::sync::{Mutex, OnceLock, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::command::{TAIL_LINES, run_watched, say};
 use crate::project::Project;
 use crate::setup::packages;
 use crate::{build, ebpf};
+use ahead::Ahead;
 use steps::{STEPS, Step};
 
 /// How many checks passed and failed.
@@ -72,35 +73,10 @@ struct Context<'a> {
     project: &'a Project,
     logs: PathBuf,
     binary: OnceLock<PathBuf>,
-    /// The build of the fuzz targets, while other checks wait for servers more than they compute.
-    fuzz_build: Mutex<Option<JoinHandle<Result<Tally>>>>,
+    ahead: Ahead,
 }
 
 impl Context<'_> {
-    /// Begins to build the fuzz targets, after all others that want the processor.
-    fn build_fuzz_targets_ahead(&self) -> Result<()> {
-        packages(steps::FUZZ, "the fuzz targets are built with them")?;
-        let mut build = steps::fuzz_build(self, Command::new("nice"))?;
-        let logs = self.logs.clone();
-        let run = move || unseen(&logs, "fuzz-build", &mut build);
-        *self
-            .fuzz_build
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(thread::spawn(run));
-        Ok(())
-    }
-
-    /// What became of that build; nothing if it was not begun.
-    fn fuzz_targets_built_ahead(&self) -> Option<Result<Tally>> {
-        let build = self
-            .fuzz_build
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()?;
-        let panicked = |_| Err(anyhow!("the build of the fuzz targets panicked"));
-        Some(build.join().unwrap_or_else(panicked))
-    }
-
     /// The release binary with the kernel object, built at the first call.
     fn binary(&self) -> Result<PathBuf> {
         if let Some(binary) = self.binary.get() {
@@ -193,17 +169,17 @@ pub(crate) fn test(project: &Project, options: &Options) -> Result<ExitCode> {
         project,
         logs,
         binary: OnceLock::new(),
-        fuzz_build: Mutex::new(None),
+        ahead: Ahead::default(),
     };
     let mut rows = Vec::new();
     let mut total = Tally::default();
-    let fuzzes = steps.iter().any(|step| step.name == "fuzz");
+    // What would stop at once must not leave builds behind.
+    if !options.fail_fast {
+        context.ahead.begin(&context, &steps)?;
+    }
     for step in &steps {
         say(format!("── {}: {}", step.name, step.what));
         let began = Instant::now();
-        if fuzzes && step.name == "e2e" {
-            context.build_fuzz_targets_ahead()?;
-        }
         let tally = perform(&context, step);
         total.add(&tally);
         let failed = tally.failed > 0;

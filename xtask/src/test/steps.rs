@@ -103,6 +103,20 @@ pub(super) const FUZZ: &[Package] = &[Package {
     programs: &["g++", "c++"],
 }];
 
+/// What builds ahead for a step: its name, that of its log, and the command that `runner` begins.
+type Build = (
+    &'static str,
+    &'static str,
+    fn(&Context<'_>, Command) -> Result<Command>,
+);
+
+/// In the order they are built in: each needs those before.
+pub(super) const BUILDS: &[Build] = &[
+    ("build", "build", release_build),
+    ("fuzz", "fuzz-build", fuzz_build),
+    ("bench", "bench-build", bench_build),
+];
+
 /// One check.
 pub(super) struct Step {
     pub(super) name: &'static str,
@@ -279,7 +293,18 @@ fn unit(context: &Context<'_>) -> Result<Tally> {
     Ok(tally)
 }
 
+/// What `cargo xtask build` does, by a program of its own.
+fn release_build(_: &Context<'_>, mut runner: Command) -> Result<Command> {
+    runner.arg(std::env::current_exe()?).arg("build");
+    Ok(runner)
+}
+
 fn build(context: &Context<'_>) -> Result<Tally> {
+    if let Some(built) = context.ahead.take("build").transpose()?
+        && built.failed > 0
+    {
+        return Ok(built);
+    }
     context.binary().map(|_| Tally::one())
 }
 
@@ -351,17 +376,33 @@ fn matrix(context: &Context<'_>) -> Result<Tally> {
     kernel::matrix(context.project, &context.binary()?)
 }
 
-fn benches(context: &Context<'_>) -> Result<Tally> {
-    context.binary()?;
-    let mut command = at_root(context);
-    // With the object that the release binary was built with, the library is not built again.
-    command
+fn bench_command(context: &Context<'_>, mut runner: Command) -> Command {
+    runner
+        .arg(cargo())
+        .current_dir(&context.project.root)
         .args(["bench", "--package", "eaves", "--bench", "all"])
+        // With the object that the release binary was built with, the library is not built again.
         .env(
             "AGENT_EBPF_OBJECT",
-            ebpf::build(context.project, ebpf::Options::default())?,
+            ebpf::object(context.project, ebpf::Options::default()),
         );
-    context.tests("bench", &mut command)
+    runner
+}
+
+fn bench_build(context: &Context<'_>, runner: Command) -> Result<Command> {
+    let mut command = bench_command(context, runner);
+    command.arg("--no-run");
+    Ok(command)
+}
+
+fn benches(context: &Context<'_>) -> Result<Tally> {
+    context.binary()?;
+    if let Some(built) = context.ahead.take("bench").transpose()?
+        && built.failed > 0
+    {
+        return Ok(built);
+    }
+    context.tests("bench", &mut bench_command(context, Command::new("env")))
 }
 
 fn fuzz_folder(context: &Context<'_>) -> PathBuf {
@@ -369,7 +410,7 @@ fn fuzz_folder(context: &Context<'_>) -> PathBuf {
 }
 
 /// What builds the fuzz targets, run by `runner`.
-pub(super) fn fuzz_build(context: &Context<'_>, mut runner: Command) -> Result<Command> {
+fn fuzz_build(context: &Context<'_>, mut runner: Command) -> Result<Command> {
     runner
         .arg(cargo())
         .current_dir(&context.project.root)
@@ -391,8 +432,8 @@ fn fuzz(context: &Context<'_>) -> Result<Tally> {
     if targets.is_empty() {
         bail!("{} names no target", manifest.display());
     }
-    let built = match context.fuzz_targets_built_ahead() {
-        Some(built) => built?,
+    let built = match context.ahead.take("fuzz").transpose()? {
+        Some(built) => built,
         None => context.tests("fuzz-build", &mut fuzz_build(context, Command::new("env"))?)?,
     };
     if built.failed > 0 {
