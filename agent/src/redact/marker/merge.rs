@@ -10,13 +10,14 @@ pub(super) fn merge(found: &mut Vec<Found>) {
     }
 }
 
-/// Whether the second of two begins behind the first, as most do.
+/// Whether the second of two begins behind the first, as most do. One that is empty may belong behind a
+/// longer one.
 #[inline]
 fn are_apart(two: &[Found]) -> bool {
     let [one, next] = two else { return true };
     let (one, next) = (&one.mark, &next.mark);
     if (one.side, one.container) == (next.side, next.container) {
-        return one.start <= one.end && one.end <= next.start;
+        return one.start < one.end && one.end <= next.start;
     }
     (one.side, one.container) < (next.side, next.container)
 }
