@@ -22,6 +22,21 @@ macro_rules! table {
 
 pub(crate) use table;
 
+/// Longest name that anybody chooses, bytes.
+const CHOSEN_MAX_BYTES: usize = 40;
+
+/// Most digits of such a name.
+const CHOSEN_MAX_DIGITS: usize = 4;
+
+/// Whether `name` is one that somebody chose for a field: values stand in the place of names too, an
+/// address or a number by which a map is kept.
+#[must_use]
+pub(crate) fn is_chosen(name: &[u8]) -> bool {
+    let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.".contains(byte);
+    let digits = name.iter().filter(|byte| byte.is_ascii_digit()).count();
+    name.len() <= CHOSEN_MAX_BYTES && digits <= CHOSEN_MAX_DIGITS && name.iter().all(fits)
+}
+
 #[cfg(test)]
 mod tests {
     static HALVES: [u8; 256] = table!(u8, { 0..128 => 1, b'\xff' => 3, _ => 2 });

@@ -109,7 +109,8 @@ impl Catalog {
             beyond: kept.beyond,
             ..Self::default()
         };
-        for endpoint in kept.endpoints.into_iter().take(ENDPOINTS_MAX) {
+        for mut endpoint in kept.endpoints.into_iter().take(ENDPOINTS_MAX) {
+            endpoint.parameters = Parameters::of_kept(endpoint.parameters);
             catalog.endpoints.insert(endpoint.number(), endpoint);
         }
         catalog

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
+use crate::bytes::is_chosen;
 use crate::content::{self, Side};
 use crate::exchange::{Half, Novel, Novelty};
 
@@ -57,6 +58,8 @@ impl Parameters {
         self.note(place, name, Kind::of(value), novelty);
     }
 
+    /// What stands in a name's place and is none is not taken note of: it would be kept and listed in
+    /// clear.
     fn note(&mut self, place: Place, name: &[u8], kind: Kind, novelty: &mut Novelty) {
         let found = self
             .0
@@ -70,7 +73,7 @@ impl Parameters {
                     parameter.kinds.push(kind);
                 }
             }
-            Err(at) => {
+            Err(at) if place == Place::Path || are_chosen(name) => {
                 novelty.add(Novel::Parameter);
                 let name = str::from_utf8(name).ok();
                 let name = name.filter(|name| !name.is_empty() && name.len() <= NAME_MAX_BYTES);
@@ -83,6 +86,7 @@ impl Parameters {
                     self.0.insert(at, parameter);
                 }
             }
+            Err(_) => {}
         }
     }
 
@@ -132,6 +136,13 @@ impl Parameters {
         }
     }
 
+    /// Those of what was kept, by an older Eaves too.
+    pub(super) fn of_kept(kept: Self) -> Self {
+        let mut all = Self::default();
+        all.absorb(kept);
+        all
+    }
+
     /// Takes in those of another.
     pub(super) fn absorb(&mut self, other: Self) {
         for parameter in other.0 {
@@ -141,6 +152,27 @@ impl Parameters {
             }
         }
     }
+}
+
+/// Whether somebody chose all the words of a name, as it is spelled or sent.
+fn are_chosen(name: &[u8]) -> bool {
+    let mut numbers = 0;
+    let mut is_word = |word: &[u8]| {
+        // Of an attribute, and of JSON-LD.
+        let word = word.strip_prefix(b"@").unwrap_or(word);
+        if !word.is_empty() && word.iter().all(u8::is_ascii_digit) {
+            // An element, as in `a[7]`; two are an address.
+            numbers += 1;
+            return word.len() <= 2 && numbers == 1;
+        }
+        is_chosen(word)
+    };
+    // Brackets in a query may be encoded.
+    let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+    let name = name.replace("%5b", "[").replace("%5d", "]");
+    name.as_bytes()
+        .split(|byte| b"$.[]':/".contains(byte))
+        .all(&mut is_word)
 }
 
 /// `name` with `[]` in place of each `[7]`.
@@ -159,7 +191,47 @@ fn without_indices(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::without_indices;
+    use super::{are_chosen, without_indices};
+
+    #[test]
+    fn values_in_the_place_of_names_are_told_from_names() {
+        for name in [
+            "page",
+            "user[name]",
+            "user%5Bname%5D",
+            "ids[]",
+            "a[7]",
+            "$filter",
+            "utf8",
+            "v1.2",
+            "$.user.first_name",
+            "$.a[].b[]",
+            "$['@type']",
+            "/order/@id",
+            "/s:Body/item",
+            "x-api-key",
+        ] {
+            assert!(are_chosen(name.as_bytes()), "{name}");
+        }
+        for value in [
+            "ada@example.com",
+            "ada%40example.com",
+            "$['ada@example.com'].name",
+            "$.users['12345']",
+            "4111111111111111",
+            "+49 30 1234567",
+            "Ada Lovelace",
+            "10.1.2.3",
+            "$['192.0.2.7']",
+            "$['550e8400-e29b-41d4-a716-446655440000']",
+            "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+            "DE89370400440532013000",
+            "$.a['2026-11-21']",
+            "\u{e4}rger",
+        ] {
+            assert!(!are_chosen(value.as_bytes()), "{value}");
+        }
+    }
 
     #[test]
     fn elements_of_an_array_are_one() {

@@ -147,3 +147,28 @@ fn what_is_kept_is_known_again() {
     assert_eq!(again.kept(), catalog.kept());
     check(see(again, "/users/{id}", "/users/7?sort=asc", 3, 200), &[]);
 }
+
+#[test]
+fn addresses_in_the_place_of_names_are_not_kept() {
+    let catalog = &mut Catalog::default();
+    see(catalog, "/find", "/find?ada@example.com=1&page=2", 10, 200);
+    let again = see(
+        catalog,
+        "/find",
+        "/find?bob%40example.com=1&page=2",
+        20,
+        200,
+    );
+    check(again, &[]);
+    let mut kept = catalog.kept();
+    let names = |kept: &super::Kept| -> Vec<String> {
+        let all = kept.endpoints.iter().flat_map(|one| one.parameters.iter());
+        all.map(|one| one.name.clone()).collect()
+    };
+    assert_eq!(names(&kept), ["page"]);
+    // What an older one kept is let go of.
+    let text = serde_json::to_string(&kept).unwrap();
+    kept = serde_json::from_str(&text.replace("page", "eve@example.com")).unwrap();
+    assert_eq!(names(&kept), ["eve@example.com"]);
+    assert!(names(&Catalog::of(kept).kept()).is_empty());
+}

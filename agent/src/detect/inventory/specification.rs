@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use crate::bytes::is_chosen;
 use crate::detect::facts::Facts;
 use crate::detect::incident::mix;
 use crate::detect::value_hash;
@@ -136,12 +137,8 @@ impl Difference<'_> {
 
 /// A name, if it is one that somebody chose: a value that stands in a name's place is not shown.
 pub(super) fn shown(name: &[u8]) -> String {
-    let letter = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.".contains(byte);
-    let digits = name.iter().filter(|byte| byte.is_ascii_digit()).count();
     match str::from_utf8(name) {
-        Ok(text) if name.len() <= 40 && name.iter().all(letter) && digits <= 4 => {
-            format!("`{text}`")
-        }
+        Ok(text) if is_chosen(name) => format!("`{text}`"),
         _ => "[not shown]".to_owned(),
     }
 }
