@@ -63,8 +63,9 @@ struct Reader {
     known: Recent,
     refused: u32,
     answered: u32,
-    /// The last id that is a number, and how many followed on the one before.
-    last: i64,
+    /// How the last id that is a number ends, in 16 bits, and how many followed on the one before. No more
+    /// of it is kept: it may be the number of a card.
+    tail: u16,
     steps: u32,
     /// Ids that an answer had given to the account before.
     given: u32,
@@ -239,10 +240,11 @@ impl Reader {
             self.slow.see(hash, now_s, SLOW_S);
             self.given += u32::from(foreign.was_given(id.value, scene));
             if let Some(number) = number(id.value) {
-                if (number - self.last).abs() == 1 {
+                let tail = (number & 0xffff) as u16;
+                if matches!(tail.wrapping_sub(self.tail), 1 | u16::MAX) {
                     self.steps = self.steps.saturating_add(1);
                 }
-                self.last = number;
+                self.tail = tail;
             }
         }
         if new {

@@ -170,6 +170,21 @@ fn counting_up_where_others_ask_for_what_they_were_given_is_told_as_low() {
 }
 
 #[test]
+fn what_is_kept_of_an_account_has_no_id_in_clear() {
+    let mut trial = Trial::new(Options::default());
+    let ids: [&'static [u8]; 3] = [b"4111111111111111", b"-9223372036854775808", b"7"];
+    for (second, id) in (1..).zip(ids) {
+        trial.look(second, |facts| {
+            object(facts, b"eve", 0, 200);
+            facts.ids[0].value = id;
+        });
+    }
+    let text = serde_json::to_string(trial.detectors.learnt()).unwrap();
+    assert!(text.contains("\"tail\":7"), "it is kept: {text}");
+    assert!(!text.contains("4111111111111111"), "{text}");
+}
+
+#[test]
 fn what_was_not_seen_lowers_confidence_and_is_said() {
     let confidence = |seen: Extent| {
         let mut trial = Trial::new(Options::default());
