@@ -386,16 +386,17 @@ impl Parser {
         };
         counters.add(counter, bytes.len() as u64);
         frame.left -= bytes.len() as u32;
-        if heads && frame.left == 0 && self.buffer.is_empty() && !frame.holes && !frame.cut {
-            let frame = *frame;
-            self.state = State::Header;
-            return self.fragment(&frame, bytes, limits);
-        }
         let most = match frame.header.kind {
             _ if heads => limits.head_bytes + 256,
             kind::RST_STREAM | kind::GOAWAY => FRONT_BYTES,
             _ => 0,
         };
+        let at_once = heads && frame.left == 0 && self.buffer.is_empty() && bytes.len() <= most;
+        if at_once && !frame.holes && !frame.cut {
+            let frame = *frame;
+            self.state = State::Header;
+            return self.fragment(&frame, bytes, limits);
+        }
         if !frame.holes && !frame.cut {
             let room = most.saturating_sub(self.buffer.len()).min(bytes.len());
             let kept = bytes.get(..room).unwrap_or_default();
@@ -441,4 +442,58 @@ fn take<'a>(input: &mut &'a [u8], most: usize) -> &'a [u8] {
         .unwrap_or((input, &[]));
     *input = rest;
     taken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Parser, Step};
+    use crate::protocol::http1::Limits;
+    use crate::telemetry::Counters;
+
+    const LIMITS: Limits = Limits {
+        head_bytes: 256,
+        fields: 32,
+    };
+
+    fn found(pieces: &[&[u8]]) -> Vec<String> {
+        let mut parser = Parser::server();
+        let mut counters = Counters::default();
+        let mut found = Vec::new();
+        for piece in pieces {
+            let mut input = *piece;
+            loop {
+                let first = input.len() == piece.len();
+                match parser.step(&mut input, first, &LIMITS, &mut counters) {
+                    Step::More => break,
+                    other => found.push(format!("{other:?}")),
+                }
+            }
+        }
+        found
+    }
+
+    /// A HEADERS frame (RFC 9113 §6.2) of `fields` fields with values of 100 bytes (RFC 7541 §6.2.2), and
+    /// behind them `end`.
+    fn headers(fields: usize, end: &[u8]) -> Vec<u8> {
+        let field = [&[0, 1, b'a', 100], [b'v'; 100].as_slice()].concat();
+        let block = [&[0x88], field.repeat(fields).as_slice(), end].concat();
+        let len = u32::try_from(block.len()).unwrap().to_be_bytes();
+        [&len[1..], &[1, 4, 0, 0, 0, 1], &block].concat()
+    }
+
+    #[test]
+    fn a_block_of_any_length_says_the_same_whole_and_cut() {
+        // Nothing, or a field of the place 0, which there is not (RFC 7541 §6.1).
+        let ends: [&[u8]; 2] = [&[], &[0x80]];
+        let all = [1, 2, 3, 4, 5, 8, 40].into_iter();
+        for (fields, end) in all.flat_map(|fields| ends.map(|end| (fields, end))) {
+            let frame = headers(fields, end);
+            let whole = found(&[&frame]);
+            assert_eq!(whole.len(), 1, "{whole:?}");
+            for at in 0..frame.len() {
+                let (front, back) = frame.split_at(at);
+                assert_eq!(found(&[front, back]), whole, "{fields} fields, cut at {at}");
+            }
+        }
+    }
 }
