@@ -19,6 +19,9 @@ use crate::{build, ebpf};
 use ahead::Ahead;
 use steps::{STEPS, Step};
 
+/// What a whole run from nothing takes on disk.
+const ROOM_BYTES: u64 = 7_000_000_000;
+
 /// How many checks passed and failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
@@ -165,6 +168,14 @@ pub(crate) fn test(project: &Project, options: &Options) -> Result<ExitCode> {
     let steps = choose(&options.names)?;
     let logs = project.target.join("test-logs");
     fs::create_dir_all(&logs)?;
+    if let Some(free) = free_bytes(&project.target).filter(|free| *free < ROOM_BYTES) {
+        say(format!(
+            "{:.1} GB are free in {}: a whole run from nothing takes {}; what fails may fail for that",
+            free as f64 / 1e9,
+            project.target.display(),
+            ROOM_BYTES / 1_000_000_000
+        ));
+    }
     let context = Context {
         project,
         logs,
@@ -194,6 +205,20 @@ pub(crate) fn test(project: &Project, options: &Options) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Bytes that may still be written into `folder`, as `df` tells; nothing where it does not.
+fn free_bytes(folder: &Path) -> Option<u64> {
+    let told = Command::new("df").arg("-Pk").arg(folder).output().ok()?;
+    let told = String::from_utf8(told.stdout).ok()?;
+    let kibibytes: u64 = told
+        .lines()
+        .nth(1)?
+        .split_whitespace()
+        .nth(3)?
+        .parse()
+        .ok()?;
+    Some(kibibytes * 1024)
 }
 
 /// The steps of these names in the order they are run in; all if there are none.
@@ -257,7 +282,7 @@ fn summarise(rows: &[(&str, Tally, Duration)], total: &Tally) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Tally, choose, steps::STEPS};
+    use super::{Tally, choose, free_bytes, steps::STEPS};
 
     #[track_caller]
     fn check(lines: &[&str], passed: u64, failed: u64, skipped: usize) {
@@ -284,6 +309,12 @@ mod tests {
             0,
         );
         check(&["tls ... skipped: no OpenSSL here"], 0, 0, 1);
+    }
+
+    #[test]
+    fn room_is_told_where_there_is_a_folder() {
+        assert!(free_bytes(std::path::Path::new("/")).is_some());
+        assert_eq!(free_bytes(std::path::Path::new("/no/such/folder")), None);
     }
 
     #[test]
