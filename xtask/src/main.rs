@@ -4,6 +4,7 @@
 mod bench;
 mod build;
 mod command;
+mod dist;
 mod docs;
 mod ebpf;
 mod far;
@@ -43,6 +44,8 @@ enum Task {
     Build(Variant),
     /// Build the kernel object alone.
     Ebpf(Variant),
+    /// Pack `target/dist`: tarball, Debian package and their checksums.
+    Dist,
     /// Run every check, or those named; installs what they need.
     Test(test::Options),
     /// Measure what Eaves costs a host: nginx and wrk, with and without it in turn.
@@ -111,6 +114,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         }
         Task::Build(variant) => build::command(&project, variant.options())?,
         Task::Ebpf(variant) => ebpf::command(&project, variant.options())?,
+        Task::Dist => dist::command(&project)?,
         Task::Test(options) => return test::test(&project, &options),
         Task::Overhead { arguments } => bench::measure(&project, Measure::Overhead, &arguments)?,
         Task::Hits { arguments } => bench::measure(&project, Measure::Hits, &arguments)?,

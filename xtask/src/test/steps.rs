@@ -14,7 +14,7 @@ use crate::bench::{self, Measure};
 use crate::command::say;
 use crate::project::{cargo, which};
 use crate::setup::{Package, is_root};
-use crate::{docs, ebpf, far, kernel, tidy};
+use crate::{dist, docs, ebpf, far, kernel, tidy};
 
 /// Seconds each fuzz target runs.
 const FUZZ_S: u32 = 12;
@@ -171,6 +171,12 @@ pub(super) const STEPS: &[Step] = &[
         run: build,
     },
     Step {
+        name: "dist",
+        what: "packages: what is in them, installed and purged in a root of their own",
+        needs: &[dist::PACKAGES],
+        run: packages,
+    },
+    Step {
         name: "e2e",
         what: "the whole agent without root",
         needs: &[PEERS, far::PACKAGES],
@@ -306,6 +312,14 @@ fn build(context: &Context<'_>) -> Result<Tally> {
         return Ok(built);
     }
     context.binary().map(|_| Tally::one())
+}
+
+/// Packs the release binary, looks at the packages, and installs the Debian one.
+fn packages(context: &Context<'_>) -> Result<Tally> {
+    let mut tally = dist::check(context.project, &context.binary()?)?;
+    let mut trial = dist::trial(context.project)?;
+    tally.add(&context.tests("dist", &mut trial)?);
+    Ok(tally)
 }
 
 fn e2e(context: &Context<'_>) -> Result<Tally> {
