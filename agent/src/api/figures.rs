@@ -14,6 +14,8 @@ pub(super) struct Usage {
     pub cpu_s: f64,
     /// Memory that is resident, bytes; kernel maps and the ring are not in it.
     pub resident_bytes: u64,
+    /// What of it is no file's, bytes: with kernel maps and the ring it is held against `limits.memory`.
+    pub anonymous_bytes: u64,
     /// Files and sockets that are open.
     pub open_files: u64,
 }
@@ -30,15 +32,16 @@ impl Usage {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         Self {
             cpu_s: cpu.as_secs_f64(),
-            resident_bytes: resident(&status),
+            resident_bytes: bytes_of("VmRSS:", &status),
+            anonymous_bytes: bytes_of("RssAnon:", &status),
             open_files: files as u64,
         }
     }
 }
 
-/// Resident bytes by the text of `/proc/self/status`.
-fn resident(status: &str) -> u64 {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+/// Bytes on the line `name` of the text of `/proc/self/status`.
+fn bytes_of(name: &str, status: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let number = line.and_then(|line| line.split_whitespace().next());
     number
         .and_then(|kib| kib.parse::<u64>().ok())
@@ -57,13 +60,16 @@ pub(super) fn bytes_in(dir: &Path) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Usage, resident};
+    use super::{Usage, bytes_of};
 
     #[test]
     fn resident_memory_is_read_in_kibibytes() {
-        assert_eq!(resident("VmHWM:\t  9 kB\nVmRSS:\t   2048 kB\n"), 2 << 20);
-        assert_eq!(resident("VmRSS:\tmuch\n"), 0);
+        let status = "VmHWM:\t  9 kB\nVmRSS:\t   2048 kB\nRssAnon:\t 1024 kB\n";
+        assert_eq!(bytes_of("VmRSS:", status), 2 << 20);
+        assert_eq!(bytes_of("RssAnon:", status), 1 << 20);
+        assert_eq!(bytes_of("VmRSS:", "VmRSS:\tmuch\n"), 0);
         let now = Usage::now();
+        assert!(now.anonymous_bytes > 0 && now.anonymous_bytes <= now.resident_bytes);
         assert!(now.resident_bytes > 1 << 20 && now.open_files > 2 && now.cpu_s > 0.0);
     }
 }

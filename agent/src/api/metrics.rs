@@ -17,6 +17,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::Subject;
 use super::answer::{About, of_kind};
 use super::figures::{Usage, bytes_in};
+use crate::config::Limits;
 use crate::pipeline::{RoomHealth, RoomState, SinkStanding, Standing};
 use crate::probe::Held;
 use crate::telemetry::Counter;
@@ -38,6 +39,7 @@ struct Told {
     rooms: Vec<RoomHealth>,
     hears: bool,
     usage: Usage,
+    limits: Limits,
     held: Held,
     journal_bytes: Option<u64>,
     sinks: Vec<SinkStanding>,
@@ -53,15 +55,13 @@ pub(super) fn answer(subject: &Subject) -> Response<Full<Bytes>> {
         hears: standing.hears(now),
         standing,
         usage: Usage::now(),
+        limits: subject.config.limits.clone(),
         held: Held::now(),
         journal_bytes: subject.dir.as_deref().map(bytes_in),
         sinks: subject.sinks(),
     };
-    let mut registry = Registry::default();
-    registry.register_collector(Box::new(told));
-    let mut out = String::new();
-    match text::encode(&mut out, &registry) {
-        Ok(()) => of_kind(StatusCode::OK, MEDIA_TYPE, out.into_bytes()),
+    match told.text() {
+        Ok(out) => of_kind(StatusCode::OK, MEDIA_TYPE, out.into_bytes()),
         Err(fmt::Error) => of_kind(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", Vec::new()),
     }
 }
@@ -76,6 +76,15 @@ impl Collector for Told {
 }
 
 impl Told {
+    /// All of it as OpenMetrics.
+    fn text(self) -> Result<String, fmt::Error> {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(self));
+        let mut out = String::new();
+        text::encode(&mut out, &registry)?;
+        Ok(out)
+    }
+
     fn agent(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let About {
             version,
@@ -119,6 +128,7 @@ impl Told {
         ] {
             gauge(to, name, help, value)?;
         }
+        self.limits(to)?;
         self.kernel_side(to)?;
         let parts = self.standing.detectors.iter();
         let parts = parts.map(|(part, bytes)| ([("part", *part)], *bytes as f64));
@@ -137,6 +147,25 @@ impl Told {
             )?;
         }
         Ok(())
+    }
+
+    /// What it may use, and in the same measure what it does.
+    fn limits(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let used = self.usage.anonymous_bytes.saturating_add(self.held.bytes);
+        gauge(
+            to,
+            "eaves_memory_bytes",
+            "Memory held against limits.memory: its own and that in the kernel",
+            used as f64,
+        )?;
+        gauge(
+            to,
+            "eaves_memory_limit_bytes",
+            "limits.memory",
+            self.limits.memory.bytes() as f64,
+        )?;
+        let cores = f64::from(self.limits.cpu.thousandths()) / 1e3;
+        gauge(to, "eaves_cpu_limit_cores", "limits.cpu", cores)
     }
 
     /// What the agent has in the kernel.
@@ -288,3 +317,6 @@ fn family<'l, const N: usize>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,6 +49,8 @@ const PACKED: &[(&str, &str)] = &[
     ),
     ("-rw-r--r--", "./usr/share/doc/eaves/copyright"),
     ("-rw-r--r--", "./usr/share/doc/eaves/docs/install.md"),
+    ("-rw-r--r--", "./usr/share/eaves/alerts.yaml"),
+    ("-rw-r--r--", "./usr/share/eaves/dashboard.json"),
     ("-rw-r--r--", "./usr/share/eaves/sbom.cdx.json"),
 ];
 
@@ -63,6 +65,8 @@ const LOOSE: &[&str] = &[
     "README.md",
     "completions/_eaves",
     "docs/install.md",
+    "alerts.yaml",
+    "dashboard.json",
     "sbom.cdx.json",
 ];
 

@@ -35,6 +35,12 @@ const GIVEN: &[(&str, &str, &str)] = &[
         "sysusers.conf",
     ),
     ("eaves.yaml", "etc/eaves/eaves.yaml", "eaves.yaml"),
+    ("alerts.yaml", "usr/share/eaves/alerts.yaml", "alerts.yaml"),
+    (
+        "dashboard.json",
+        "usr/share/eaves/dashboard.json",
+        "dashboard.json",
+    ),
 ];
 
 /// What the binary prints of itself, where that is installed, and its place in the tarball.
