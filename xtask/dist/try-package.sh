@@ -60,7 +60,7 @@ make_root() {
     done
     # What every Debian has, and what the package and these need.
     names=$(dpkg-query -W -f '${Essential} ${Package}\n' | sed -n 's/^yes //p')
-    names="$names passwd libc6 libgcc-s1"
+    names="$names passwd procps libc6 libgcc-s1"
     for name in $names; do
         dpkg-query -L "$name"
     done | grep -v -e '^/usr/share/' -e '^/etc' -e '^/var' -e '^/run' -e '^/\.$' | sort -u |
@@ -88,7 +88,7 @@ group: files' >"$root/etc/nsswitch.conf"
     mv "$root/$systemctl" "$root/usr/bin/systemctl.real"
     mknod -m 666 "$root/dev/null" c 1 3
     chmod 1777 "$root/tmp"
-    for name in passwd libc6 libgcc-s1 init-system-helpers; do
+    for name in passwd procps libc6 libgcc-s1 init-system-helpers; do
         dpkg-query -s "$name"
         echo
         cp "/var/lib/dpkg/info/$name"*.list "$root/var/lib/dpkg/info/"
@@ -146,6 +146,9 @@ without_systemd() {
     check '… with its group' group
     check '… with files as they were packed' within dpkg --verify eaves
     check 'the configuration is right' within eaves config check
+    for program in $(sed -n 's/^Exec[A-Za-z]*=\([^ ]*\).*/\1/p' "$root/usr/lib/systemd/system/eaves.service"); do
+        check "the unit's $program is there" within test -x "$program"
+    done
     check 'a second installation finds all there' dpkg_in -i /tmp/eaves.deb
     check 'purged' dpkg_in --purge eaves
     check '… with its configuration' gone etc/eaves

@@ -23,6 +23,10 @@ pub(crate) const PACKAGES: &[Package] = &[
         name: "binutils",
         programs: &["readelf"],
     },
+    Package {
+        name: "procps",
+        programs: &[],
+    },
 ];
 
 /// Most exposure that `systemd-analyze security` may see in the unit, of 100: it runs as root, for
@@ -290,6 +294,12 @@ fn configured(packed: &Packed<'_>) -> Result<()> {
     // What stands there as a comment is to be right once it is let in.
     let text = fs::read_to_string(&file)?;
     let all: Vec<_> = text.lines().map(uncommented).collect();
+    for example in ["capture:", "identity:", "redact:", "  siem:", "  local:"] {
+        ensure!(
+            all.iter().any(|line| line.starts_with(example)),
+            "no example of {example}"
+        );
+    }
     let whole = packed.aside().join("eaves.yaml");
     fs::write(
         &whole,
