@@ -27,6 +27,19 @@ pub(crate) const PACKAGES: &[Package] = &[
         name: "procps",
         programs: &[],
     },
+    Package {
+        name: "openssl",
+        programs: &["openssl"],
+    },
+    Package {
+        name: "curl",
+        programs: &["curl"],
+    },
+    // Debian's own, which every user may run.
+    Package {
+        name: "python3",
+        programs: &[],
+    },
 ];
 
 /// Most exposure that `systemd-analyze security` may see in the unit, of 100: it runs as root, for
@@ -140,6 +153,20 @@ pub(crate) fn check(project: &Project, binary: &Path) -> Result<Tally> {
     }
     fs::remove_dir_all(packed.aside())?;
     Ok(tally)
+}
+
+/// What hears HTTPS with the capabilities that the unit gives, as root.
+///
+/// # Errors
+/// If root cannot be had.
+pub(crate) fn capabilities(project: &Project, binary: &Path) -> Result<Command> {
+    let given = project.root.join("xtask/dist");
+    let script = given.join("try-unit.sh");
+    let what = format!("sh {} …", script.display());
+    let mut command = as_root("sh", &what)?;
+    let unit = given.join("eaves.service");
+    command.args([script.as_path(), binary, unit.as_path()]);
+    Ok(command)
 }
 
 /// What installs the package into a small Debian below the target folder, as root.

@@ -20,7 +20,7 @@ use crate::command::{output, probe, run, say};
 use crate::project::Project;
 use crate::{build, ebpf};
 
-pub(crate) use check::{PACKAGES, check, trial};
+pub(crate) use check::{PACKAGES, capabilities, check, trial};
 
 /// The version of everything in the workspace.
 const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -319,6 +319,8 @@ fn packages(context: &Context<'_>) -> Result<Tally> {
     let mut tally = dist::check(context.project, &context.binary()?)?;
     let mut trial = dist::trial(context.project)?;
     tally.add(&context.tests("dist", &mut trial)?);
+    let mut unit = dist::capabilities(context.project, &context.binary()?)?;
+    tally.add(&context.tests("dist-unit", &mut unit)?);
     Ok(tally)
 }
 
