@@ -3,6 +3,7 @@
 //! It is built in an invocation and target folder of its own, since Cargo would else unify
 //! features across targets and link two panic handlers.
 
+mod stack;
 mod toolchain;
 
 use std::fs;
@@ -53,6 +54,7 @@ pub(crate) fn build(project: &Project, options: Options) -> Result<PathBuf> {
     let built = target.join(TARGET).join("release/eaves-ebpf");
     let bytes = fs::read(&built)
         .with_context(|| format!("the build left no object at {}", built.display()))?;
+    stack::check(&bytes)?;
     // Written when it changes: the agent's build script looks at its time.
     let object = object(project, options);
     if fs::read(&object).ok().as_ref() != Some(&bytes) {
