@@ -99,6 +99,34 @@ pub struct ReaderState {
 
 const _: () = assert!(size_of::<ReaderState>() == 8 && align_of::<ReaderState>() == 4);
 
+/// Where ciphertext flows that no session is tied to: an end of conns, by its process.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CipherKey {
+    /// The process.
+    pub tgid: u32,
+    /// The server's port.
+    pub port: u16,
+    /// A [`Role`](crate::Role) as its number.
+    pub role: u16,
+}
+
+const _: () = assert!(size_of::<CipherKey>() == 8 && align_of::<CipherKey>() == 4);
+
+/// How much of it there was since the agent asked last.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CipherValue {
+    /// Conns on which records of application data went both ways: also those of which no more
+    /// than the handshake is over.
+    pub conns: u32,
+    /// Conns on which [`CIPHER_BUSY_RECORDS`](crate::CIPHER_BUSY_RECORDS) of them were seen: by then a
+    /// session that is heard is tied to its socket.
+    pub busy: u32,
+}
+
+const _: () = assert!(size_of::<CipherValue>() == 8 && align_of::<CipherValue>() == 4);
+
 // SAFETY: `repr(C)`, no padding (asserted above or a single field), every bit pattern is a value.
 #[cfg(feature = "user")]
 unsafe impl aya::Pod for ConnId {}
@@ -111,6 +139,13 @@ unsafe impl aya::Pod for ReachValue {}
 // SAFETY: as above.
 #[cfg(feature = "user")]
 unsafe impl aya::Pod for ReaderState {}
+
+// SAFETY: as above.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for CipherKey {}
+// SAFETY: as above.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for CipherValue {}
 
 #[cfg(test)]
 mod tests {

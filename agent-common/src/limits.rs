@@ -44,6 +44,13 @@ pub const EXCLUDES_MAX: u32 = 256;
 /// Ends of conns that are kept while the ring has no room for them.
 pub const ENDS_MAX: u32 = 4096;
 
+/// Records of application data after which a conn's session would be tied to it if it were heard: a
+/// handshake has up to four, and the first call of a library that is probed ties.
+pub const CIPHER_BUSY_RECORDS: u64 = 8;
+
+/// Ends of conns with unheard ciphertext that are counted apart.
+pub const CIPHERS_MAX: u32 = 1024;
+
 /// Copies of one program that may stand behind each other at a tracepoint.
 pub const COPIES_MAX: u32 = 3;
 

@@ -71,6 +71,36 @@ pub const fn is_masked_frame(head: &[u8; SNIFF_BYTES], transfer_bytes: u64) -> b
     is_one && second & 0x80 != 0 && short != 127 && length == transfer_bytes
 }
 
+/// What a record of TLS holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cipher {
+    /// A message of the handshake, in clear.
+    Handshake,
+    /// Application data; in TLS 1.3 whatever is encrypted.
+    Application,
+}
+
+/// The record of TLS whose header (RFC 8446 §5.1) the first `len` bytes begin with; of alerts and the
+/// change of ciphers nothing is to be learnt.
+///
+/// Other bytes are that once in a hundred million.
+#[inline(always)]
+#[must_use]
+pub const fn cipher(head: &[u8; SNIFF_BYTES], len: usize) -> Option<Cipher> {
+    // 2^14, and 2048 for what TLS 1.2 adds to it (RFC 5246 §6.2.3).
+    const MOST_BYTES: u32 = 18_432;
+    let [kind, major, minor, high, low, ..] = *head;
+    let bytes = (high as u32) << 8 | low as u32;
+    if len < 5 || major != 3 || minor > 4 || bytes == 0 || bytes > MOST_BYTES {
+        return None;
+    }
+    match kind {
+        22 => Some(Cipher::Handshake),
+        23 => Some(Cipher::Application),
+        _ => None,
+    }
+}
+
 /// Whether a space and a slash follow each other in the first `len` bytes: of what [`sniff`] takes
 /// for a request, hardly anything but HTTP names a path right behind its first word.
 #[inline(always)]
@@ -297,7 +327,32 @@ const fn bits(from: u8, symbols: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{SNIFF_BYTES, Sniff, is_masked_frame, is_tchar, names_path, sniff};
+    use super::{Cipher, SNIFF_BYTES, Sniff, cipher, is_masked_frame, is_tchar, names_path, sniff};
+
+    #[test]
+    fn a_record_of_tls_is_known_by_its_header() {
+        let of = |front: &[u8]| {
+            let mut head = [0; SNIFF_BYTES];
+            head[..front.len()].copy_from_slice(front);
+            let found = cipher(&head, front.len());
+            // Nothing else takes it for its own.
+            assert!(found.is_none() || sniff(&head, front.len()) == Sniff::Other);
+            assert!(found.is_none() || !is_masked_frame(&head, front.len() as u64));
+            found
+        };
+        assert_eq!(of(b"\x16\x03\x01\x02\x00\x01"), Some(Cipher::Handshake));
+        assert_eq!(of(b"\x16\x03\x03\x00\x7a"), Some(Cipher::Handshake));
+        assert_eq!(of(b"\x17\x03\x03\x40\x11"), Some(Cipher::Application));
+        assert_eq!(of(b"\x17\x03\x03\x48\x00"), Some(Cipher::Application));
+        // Each wrong in one way: too short, version, empty, too long, alert, change of ciphers.
+        assert_eq!(of(b"\x17\x03\x03\x40"), None);
+        assert_eq!(of(b"\x17\x02\x03\x00\x20"), None);
+        assert_eq!(of(b"\x17\x03\x05\x00\x20"), None);
+        assert_eq!(of(b"\x17\x03\x03\x00\x00"), None);
+        assert_eq!(of(b"\x17\x03\x03\x48\x01"), None);
+        assert_eq!(of(b"\x15\x03\x03\x00\x02"), None);
+        assert_eq!(of(b"\x14\x03\x03\x00\x01"), None);
+    }
 
     #[test]
     fn a_frame_of_a_client_is_known_by_its_header_and_length() {

@@ -175,26 +175,27 @@ pub(crate) unsafe fn head(
     captured: u64,
     missing: u64,
 ) {
-    let data = DataRecord {
-        header: RecordHeader {
+    let data = record.cast::<DataRecord>();
+    // One after the other: all at once they would lie on the stack, of which there is little here.
+    // SAFETY: the caller vouches for `record`; ring and map memory is aligned to 8.
+    unsafe {
+        (&raw mut (*data).header).write(RecordHeader {
             kind: RecordKind::Data as u16,
             flags: moved.flags as u16,
             size_bytes: (HEAD + captured) as u32,
             ktime_ns: moved.time,
             conn: moved.conn,
-        },
-        end: moved.end,
-        transfer_bytes: moved.bytes,
-        offset_bytes: part.offset,
-        span_bytes: part.span,
-        captured_bytes: captured as u32,
-        flow: moved.flow as u16,
-        missing: missing as u16,
-        tgid: (moved.pid_tgid >> 32) as u32,
-        tid: moved.pid_tgid as u32,
-    };
-    // SAFETY: the caller vouches for `record`; ring and map memory is aligned to 8.
-    unsafe { record.cast::<DataRecord>().write(data) }
+        });
+        (&raw mut (*data).end).write(moved.end);
+        (&raw mut (*data).transfer_bytes).write(moved.bytes);
+        (&raw mut (*data).offset_bytes).write(part.offset);
+        (&raw mut (*data).span_bytes).write(part.span);
+        (&raw mut (*data).captured_bytes).write(captured as u32);
+        (&raw mut (*data).flow).write(moved.flow as u16);
+        (&raw mut (*data).missing).write(missing as u16);
+        (&raw mut (*data).tgid).write((moved.pid_tgid >> 32) as u32);
+        (&raw mut (*data).tid).write(moved.pid_tgid as u32);
+    }
 }
 
 /// Counts a record that went.

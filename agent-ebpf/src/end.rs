@@ -109,19 +109,20 @@ pub(crate) fn end_now(sk: u64, state: &ConnState, reason: u16) -> End {
 
 /// A read moved nothing: tells what has ended with that.
 ///
-/// The two are called from here, not one by the other: older kernels count the stack of all
-/// functions under way, and leave the tap of all calls no room for both.
+/// They are called from here, not one by the other: older kernels count the stack of all
+/// functions under way, and leave the tap of all calls no room for more.
 #[inline(always)]
 pub(crate) fn received_nothing(sk: u64, state: &mut ConnState, counters: Counters) {
     if state.parting == 0 {
-        received_all(sk, state, counters);
+        if received_all(sk, state, counters) != 0 && state.transport == Transport::Unix as u32 {
+            left(sk, counters);
+        }
     } else if sock::receives_no_more(sk) {
         parted(sk, state, counters);
     }
 }
 
-/// A read found the end of the other's stream: tells it once, and for a Unix socket that the
-/// other end is gone or sends no more. The socket tap has no hook for either.
+/// A read found the end of the other's stream: tells it once. 0 if it was told, or there is no end.
 #[inline(never)]
 fn received_all(sk: u64, state: &mut ConnState, counters: Counters) -> u32 {
     let heard = state.announced != 0;
@@ -142,32 +143,34 @@ fn received_all(sk: u64, state: &mut ConnState, counters: Counters) -> u32 {
         }
     }
     state.ended |= bit(Flow::Received);
-    if is_unix {
-        let peer = sock::unix_peer(sk);
-        let reason = if peer == 0 {
-            0
-        } else if sock::unix_is_closed(peer) {
-            EndReason::PeerGone as u16
-        } else if sock::sends_no_more(peer) {
-            EndReason::PeerFinished as u16
-        } else {
-            0
-        };
-        if reason != 0 {
-            let told = End {
-                conn: ConnId {
-                    sock: peer,
-                    inode: 0,
-                },
-                sent: 0,
-                received: 0,
-                reason,
-                flags: 0,
-            };
-            end(&told, counters);
-        }
-    }
     1
+}
+
+/// Tells that the other end of a Unix socket is gone or sends no more, if it is so. The socket tap has no
+/// hook for either.
+#[inline(never)]
+fn left(sk: u64, counters: Counters) -> u32 {
+    let peer = sock::unix_peer(sk);
+    let reason = if peer == 0 {
+        return 0;
+    } else if sock::unix_is_closed(peer) {
+        EndReason::PeerGone as u16
+    } else if sock::sends_no_more(peer) {
+        EndReason::PeerFinished as u16
+    } else {
+        return 0;
+    };
+    let told = End {
+        conn: ConnId {
+            sock: peer,
+            inode: 0,
+        },
+        sent: 0,
+        received: 0,
+        reason,
+        flags: 0,
+    };
+    u32::from(end(&told, counters))
 }
 
 /// Nothing will move any more on a conn: tells its end, unless it was told.

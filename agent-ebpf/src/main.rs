@@ -24,6 +24,7 @@
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 mod arch;
+mod cipher;
 mod conn;
 mod emit;
 mod end;

@@ -19,6 +19,7 @@
 //! | `TLS_CONNS` | `Session` → `ConnState` | by option | TLS tap | the session's end; least recently used |
 //! | `TLS_WIRE` | `Mark` → `Wire` | 4 096 | TLS tap, with a record that a session wrote | the socket that sends it; least recently used |
 //! | `TLS_SOCKS` | sock address → `Carrier` | by option | TLS tap, with a session of Go's | least recently used |
+//! | `CIPHERS` | `CipherKey` → `CipherValue` | 1 024 | taps, with ciphertext that no session is tied to | the agent's reading; least recently used |
 //! | `SERVERS` | tgid → start of the process | 1 024 | taps, with a conn of the end that answers | least recently used |
 //! | `ACTS` | hash of process and target → time | 4 096 | `process.rs` | least recently used |
 //! | `TURNS` | `Point` → words | 4 a CPU | each program its own word (`turn.rs`) | never |
@@ -31,8 +32,8 @@ use aya_ebpf::helpers::bpf_sk_storage_get;
 use aya_ebpf::macros::{btf_map, map};
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, Queue, RingBuf};
 use eaves_common::{
-    COMM_BYTES, COPIES_MAX, COUNTER_ROWS, Counter, DropReason, ENDS_MAX, EXCLUDES_MAX, EndRecord,
-    ReachKey, ReachValue, ReaderState, SERVERS_MAX, work_rows,
+    CIPHERS_MAX, COMM_BYTES, COPIES_MAX, COUNTER_ROWS, CipherKey, CipherValue, Counter, DropReason,
+    ENDS_MAX, EXCLUDES_MAX, EndRecord, ReachKey, ReachValue, ReaderState, SERVERS_MAX, work_rows,
 };
 
 use crate::log::log;
@@ -98,6 +99,11 @@ pub(crate) static TLS_WIRE: LruHashMap<Mark, Wire> = LruHashMap::with_max_entrie
 /// Sockets that carry sessions of Go's.
 #[map]
 pub(crate) static TLS_SOCKS: LruHashMap<u64, Carrier> = LruHashMap::with_max_entries(65_536, 0);
+
+/// Where ciphertext flows that is not heard.
+#[map]
+pub(crate) static CIPHERS: LruHashMap<CipherKey, CipherValue> =
+    LruHashMap::with_max_entries(CIPHERS_MAX, 0);
 
 /// Processes that serve HTTP, and when each started: ids come back.
 #[map]

@@ -90,6 +90,8 @@ pub(crate) struct ConnState {
     pub(crate) tied: u64,
     /// Of a session: inode number of that sock's socket.
     pub(crate) tied_inode: u64,
+    /// Of a socket that no session is tied to: what was seen of ciphertext (`cipher.rs`).
+    pub(crate) cipher: u64,
 }
 
 impl ConnState {
@@ -118,6 +120,7 @@ impl ConnState {
         serves: 0,
         tied: 0,
         tied_inode: 0,
+        cipher: 0,
     };
 
     /// Whether whatever a call moves on it may be frames.

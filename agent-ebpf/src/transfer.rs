@@ -1,11 +1,14 @@
 //! One transfer, whichever tap it came from: is it heard, where does it lie, and off it goes.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use eaves_common::{
     Counter, DropReason, Flow, Missing, REACH_MAX_BYTES, ReachKey, ReachValue, Role, SNIFF_BYTES,
     Sniff, data_flag, is_masked_frame, names_path, open_flag, sniff,
 };
 
+use crate::cipher;
 use crate::conn::{SERVES_SHIFT, eaves_announce};
 use crate::emit::{self, Moved, Place};
 use crate::filter::{self, setting};
@@ -304,6 +307,12 @@ fn look<const SESSION: bool>(
         if state.verdict == OPEN {
             return Ok(());
         }
+        if !SESSION && seen & cipher::RECORD != 0 {
+            // Where the sock is typed, its address becomes a number on the way through the map.
+            state.sock = transfer.sk;
+            let sock = anew(&state.sock);
+            state.cipher = cipher::eaves_cipher(sock, state.cipher, seen, u64::from(sends));
+        }
         state.looks += 1;
         return Err(if state.looks >= LOOKS_MAX {
             state.drop_for(DropReason::NotHttp)
@@ -344,14 +353,25 @@ const PREFACE: u64 = 16;
 #[inline(never)]
 pub(crate) extern "C" fn eaves_guess(at: u64, len: u64, bytes: u64) -> u64 {
     let len = clamp::<{ SNIFF_BYTES as u64 }>(len);
-    // As words: bytes would be made zero by a call.
-    let mut head = [0_u64; 2];
-    // SAFETY: `head` has room for `len` bytes.
-    if !unsafe { user_bytes(head.as_mut_ptr().cast(), len, at) } {
+    let mut words = MaybeUninit::<[u64; SNIFF_BYTES / 8]>::uninit();
+    // One by one and in plain sight of the compiler: it would else call a function that makes bytes
+    // zero, for which the stack has no room (512 bytes with all callers, Linux 6.12).
+    for place in 0..SNIFF_BYTES / 8 {
+        // SAFETY: within `words`.
+        unsafe {
+            words
+                .as_mut_ptr()
+                .cast::<u64>()
+                .add(place)
+                .write_volatile(0)
+        };
+    }
+    // SAFETY: `words` has room for `len` bytes.
+    if !unsafe { user_bytes(words.as_mut_ptr().cast(), len, at) } {
         return u64::from(UNDECIDED);
     }
-    // SAFETY: of one size, and any bytes are a value of either.
-    let head: [u8; SNIFF_BYTES] = unsafe { core::mem::transmute(head) };
+    // SAFETY: written above; of one size, and any bytes are a value of either.
+    let head: [u8; SNIFF_BYTES] = unsafe { words.as_ptr().cast::<[u8; SNIFF_BYTES]>().read() };
     let certain = names_path(&head, len as usize);
     match sniff(&head, len as usize) {
         Sniff::Request if certain => u64::from(CERTAIN) | REQUESTS,
@@ -363,7 +383,7 @@ pub(crate) extern "C" fn eaves_guess(at: u64, len: u64, bytes: u64) -> u64 {
         Sniff::Open => u64::from(OPEN),
         // A WebSocket whose handshake is long over.
         Sniff::Other if is_masked_frame(&head, bytes) => u64::from(FRAMED),
-        Sniff::Other => u64::from(UNDECIDED),
+        Sniff::Other => u64::from(UNDECIDED) | cipher::guess(&head, len as usize),
     }
 }
 

@@ -312,6 +312,8 @@ extern "C" fn eaves_piece(row: u64) -> u64 {
         if work.vectors.len == 0 && work.vectors.advance() == 0 {
             return 0;
         }
+        // Read again: kept over the call they would lie on the stack.
+        let (bytes, budget) = (anew(&work.moved.bytes), anew(&work.budget));
         let rest = if skipped {
             work.skip_end - offset
         } else if offset < work.skip {

@@ -27,6 +27,7 @@ mod service;
 mod sinks;
 mod tls;
 mod tools;
+mod unheard;
 mod websocket;
 
 fn main() {
@@ -50,6 +51,7 @@ fn main() {
         kernel_log::trials(),
         attacks::trials(),
         tools::trials(),
+        unheard::trials(),
         place::trials(),
         identity::trials(),
         websocket::trials(),

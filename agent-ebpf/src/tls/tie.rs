@@ -82,7 +82,7 @@ pub(crate) fn carries(sk: u64, state: &mut ConnState, pid_tgid: u64) -> bool {
 const OUTSIDE: u64 = 1;
 
 /// Sees by what was sent, `bytes` bytes at `buffer`, whether a session wrote it that works on memory.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn carried(state: &mut ConnState, buffer: u64, bytes: u64) -> u64 {
     let at = eaves_wire(
         anew(&state.sock),

@@ -11,11 +11,14 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::{Exit, Globals, output};
-use crate::lookup::{QuicServer, quic_servers};
-use crate::probe::{Check, Ends, Group, Report, Status, Trial, examine};
+use crate::lookup::{QuicServer, quic_servers, tcp_processes};
+use crate::probe::{Check, Ends, Group, Report, Speakers, Speaks, Status, Trial, Verdict, examine};
 
 /// How long one step of the trial exchange may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Processes that are named for their TLS.
+const PROCESSES_MAX: usize = 1024;
 
 /// Characters of what was found that people are shown.
 const FOUND_CHARS: usize = 240;
@@ -55,6 +58,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         object: args.ebpf_object.clone(),
         exchange: &mut exchange_of_child,
     });
+    report.checks.extend(tls());
     report.checks.extend(quic());
     let text = if args.json {
         serde_json::to_string(&report)? + "\n"
@@ -66,6 +70,41 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         Exit::Host
     } else {
         Exit::Done
+    })
+}
+
+/// The processes that hold a TCP socket and have something in memory that speaks TLS: whether that is
+/// heard.
+fn tls() -> Vec<Check> {
+    let mut speakers = Speakers::default();
+    let own = std::process::id();
+    let processes = tcp_processes(Path::new("/proc")).into_iter();
+    let checks = processes
+        .filter(|(pid, _)| *pid != own)
+        .filter_map(|(pid, name)| {
+            let speaks = speakers.of(pid)?;
+            tls_of(format!("{name} ({pid})"), &speaks)
+        });
+    checks.take(PROCESSES_MAX).collect()
+}
+
+/// What is said of one; `None` if nothing in it is known to speak TLS.
+fn tls_of(name: String, speaks: &Speaks) -> Option<Check> {
+    let heard = speaks.is_heard();
+    let said = match speaks.verdict {
+        Verdict::Unknown => return None,
+        Verdict::Refused(_) if speaks.library.is_none() => return None,
+        Verdict::Heard => format!("TLS by {}: its plaintext is heard", speaks.library_words()),
+        _ => format!("TLS is not heard: {}", speaks.reason()),
+    };
+    let unless = |text: &str| (!heard).then(|| text.to_owned());
+    Some(Check {
+        group: Group::Processes,
+        name,
+        status: if heard { Status::Good } else { Status::Less },
+        found: said,
+        lost: unless("what it sends and receives over TLS"),
+        advice: unless(speaks.advice()),
     })
 }
 

@@ -122,6 +122,7 @@ fn of_file(file: &Path, args: &Args) -> anyhow::Result<Catalog> {
         lookup: None,
         board: None,
         detect: None,
+        unheard: None,
         redactor: session::redactor(&config, session::Secret::Origin(reader.origin()))?,
         dir: None,
         reload: None,

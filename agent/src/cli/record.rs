@@ -72,6 +72,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
             identity: config.identity().context(Exit::Usage)?,
             outputs: Vec::new(),
             lookup: None,
+            unheard: None,
             redactor: session::redactor(&config, session::Secret::Run)?,
             recorded: false,
             keep: None,

@@ -66,6 +66,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         identity: config.identity().context(Exit::Usage)?,
         outputs: vec![watch::to_stdout(args.json, args.filter.as_ref(), globals)],
         lookup: None,
+        unheard: None,
         redactor: session::redactor(&config, session::Secret::Origin(reader.origin()))?,
         recorded: true,
         keep: None,

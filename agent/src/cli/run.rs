@@ -55,6 +55,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         identity: config.identity().context(Exit::Usage)?,
         outputs,
         lookup: session::look_up(&config, &redactor)?,
+        unheard: probe.take_unheard(),
         redactor,
         recorded: false,
         keep,

@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 
 use anyhow::Context as _;
 
@@ -23,7 +24,7 @@ use crate::journal::KeyPlace;
 use crate::keyed::HashKey;
 use crate::lookup::{Lookup, Sources};
 use crate::pipeline::{self, Board, Detect, Host, Keep, Masks, Output, Requests, RunError};
-use crate::probe::{self, Note, Probe, State};
+use crate::probe::{self, Note, Probe, State, Unheard};
 use crate::redact::{KEY_FILE, Redactor, SealContext, load_or_make_key, random_key};
 
 /// What every command that hears takes.
@@ -238,6 +239,8 @@ pub(super) struct Session<'a> {
     pub(super) outputs: Vec<Box<dyn Output + 'a>>,
     /// What is known of processes of this host, where the records are its own.
     pub(super) lookup: Option<Lookup>,
+    /// Where the taps say whose TLS is not heard.
+    pub(super) unheard: Option<Receiver<Unheard>>,
     /// What is masked.
     pub(super) redactor: Arc<Redactor>,
     /// Whether its records come from a file.
@@ -302,7 +305,8 @@ impl Session<'_> {
             .keeping(self.keep)
             .learning(self.dir.as_deref())
             .detecting(detect)
-            .looking_up(self.lookup);
+            .looking_up(self.lookup)
+            .told_of(self.unheard);
         if self.recorded {
             host = host.of_recording();
         }

@@ -69,6 +69,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         identity: config.identity().context(Exit::Usage)?,
         outputs: vec![to_stdout(args.json, args.filter.as_ref(), globals)],
         lookup: session::look_up(&config, &redactor)?,
+        unheard: probe.take_unheard(),
         redactor,
         recorded: false,
         keep: None,

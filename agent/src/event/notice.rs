@@ -1,10 +1,12 @@
 //! What the agent says of itself.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::id::EventId;
-use super::party::Host;
+use super::party::{Host, Role};
 use super::time;
 use crate::clock::WallTime;
 
@@ -136,16 +138,30 @@ pub enum Detail<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<&'a str>,
     },
-    /// Of `tls`: a process that serves HTTP also speaks what cannot be heard.
+    /// Of `tls`: a process speaks TLS or QUIC that is not heard.
     Tls {
         /// Name of the process.
         process: String,
         /// Its id.
         pid: u32,
-        /// Port of the UDP socket.
+        /// Port of the server, which is the process or what it asks.
         port: u16,
-        /// What it is, and what is missed for it.
-        reason: &'static str,
+        /// What the port is one of.
+        transport: PortKind,
+        /// Which end the process is, where that is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        role: Option<Role>,
+        /// What it speaks TLS with, where that is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        library: Option<&'static str>,
+        /// The library's version, where that is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        library_version: Option<String>,
+        /// Why it is not heard, or what is missed for it.
+        reason: Cow<'static, str>,
+        /// What can be done about it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        advice: Option<&'static str>,
     },
     /// Of `loss`.
     Loss {
@@ -226,6 +242,16 @@ pub enum Detail<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+}
+
+/// What a port is one of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PortKind {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
 }
 
 /// What became of a configuration that was read again.

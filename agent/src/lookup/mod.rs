@@ -21,6 +21,7 @@ mod process;
 mod quic;
 mod runtime;
 mod table;
+mod tcp;
 mod users;
 
 use std::io;
@@ -36,6 +37,7 @@ pub use places::{Asking, Places};
 pub use pods::PodsOptions;
 pub use process::{Answer, Ask, Mask, Sources};
 pub use quic::{QuicServer, QuicWatch, quic_servers};
+pub use tcp::tcp_processes;
 
 /// What is looked up, and how long is waited.
 #[derive(Clone, Debug, PartialEq, Eq)]

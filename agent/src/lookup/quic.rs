@@ -20,10 +20,10 @@ const EVERY: Duration = Duration::from_secs(60);
 const LINES_MAX: usize = 16_384;
 
 /// Open files that are looked at of one process.
-const FILES_MAX: usize = 8_192;
+pub(super) const FILES_MAX: usize = 8_192;
 
 /// Network namespaces whose tables are read.
-const NAMESPACES_MAX: usize = 256;
+pub(super) const NAMESPACES_MAX: usize = 256;
 
 /// Processes that are named at a time, and servers that are told of.
 const NAMED_MAX: usize = 64;
@@ -157,7 +157,7 @@ pub fn quic_servers(proc: &Path) -> Vec<QuicServer> {
     found
 }
 
-fn processes(proc: &Path) -> Vec<u32> {
+pub(super) fn processes(proc: &Path) -> Vec<u32> {
     let number = |entry: io::Result<fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
     let entries = fs::read_dir(proc).into_iter().flatten();
     let mut all: Vec<u32> = entries.filter_map(number).collect();
@@ -220,7 +220,7 @@ impl Sockets {
 }
 
 /// The lines of a table of sockets without its heading; one that cannot be read is `None`.
-fn table(path: &Path) -> impl Iterator<Item = Option<String>> + use<> {
+pub(super) fn table(path: &Path) -> impl Iterator<Item = Option<String>> + use<> {
     let lines = File::open(path)
         .ok()
         .map(|file| BufReader::new(file).lines());
@@ -239,7 +239,7 @@ fn socket(line: &str, state: &str) -> Option<(u64, u16)> {
 }
 
 /// The inode that a link `socket:[N]` names.
-fn inode(link: &Path) -> Option<u64> {
+pub(super) fn inode(link: &Path) -> Option<u64> {
     let number = link.to_str()?.strip_prefix("socket:[")?;
     number.strip_suffix(']')?.parse().ok()
 }

@@ -5,20 +5,24 @@ mod change;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::RecvTimeoutError;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::board::{Board, Poster};
 use super::learnt::Learnt;
 use super::queue::{Message, QueueOut};
+use super::unheard::UnheardWatch;
 use super::{Counted, Detect, Keep, Ledger, NewSinks, Requests};
 use crate::catalog::Catalog;
 use crate::clock::WallTime;
 use crate::detect::Told;
 use crate::enrich::{Enrich, Joined, locate, place};
-use crate::event::{ApiEvent, Count, Detail, Finding, Notice, Severity, write_line};
+use crate::event::{
+    self, ApiEvent, Count, Detail, Finding, Notice, PortKind, Severity, write_line,
+};
 use crate::exchange::Exchange;
 use crate::lookup::{Asking, Atlas, Lookup, Places, QuicWatch};
+use crate::probe::Unheard;
 use crate::redact::{Masked, SealContext, seal};
 use crate::telemetry::{Counter, Counters};
 use eaves_common::Role;
@@ -91,6 +95,7 @@ pub struct Host<'a> {
     places: Option<Places>,
     atlas: Option<Atlas>,
     quic: Option<QuicWatch>,
+    unheard: Option<UnheardWatch>,
     asking: Option<Asking>,
     context: SealContext,
     masked: Masked,
@@ -121,6 +126,7 @@ impl<'a> Host<'a> {
             places: None,
             atlas: None,
             quic: None,
+            unheard: None,
             asking: None,
             context: context.clone(),
             masked: Masked::new(),
@@ -179,6 +185,13 @@ impl<'a> Host<'a> {
             (self.places, self.asking, self.atlas) = (Some(places), Some(asking), atlas);
             self.quic = Some(quic);
         }
+        self
+    }
+
+    /// Tells of the TLS that `unheard` says is not heard.
+    #[must_use]
+    pub fn told_of(mut self, unheard: Option<Receiver<Unheard>>) -> Self {
+        self.unheard = unheard.map(UnheardWatch::new);
         self
     }
 
@@ -319,6 +332,11 @@ impl<'a> Host<'a> {
                 Err(RecvTimeoutError::Disconnected) => return self.each(|output| output.flush()),
             }
             self.keep_on()?;
+            if let Some(unheard) = &mut self.unheard {
+                let told = unheard.take(Instant::now());
+                told.into_iter()
+                    .try_for_each(|(severity, detail)| self.notice(severity, detail))?;
+            }
             if requests.take_reopen() {
                 self.outputs.iter_mut().for_each(|output| output.reopen());
             }
@@ -356,7 +374,10 @@ impl<'a> Host<'a> {
         let may_be_quic = self.quic.as_mut().is_some_and(QuicWatch::take);
         for mut exchange in exchanges {
             if may_be_quic {
-                self.unheard(&exchange)?;
+                self.quic_beside(&exchange)?;
+            }
+            if let Some(unheard) = &mut self.unheard {
+                unheard.heard(&exchange.conn.open, exchange.conn.role, now);
             }
             self.enrich(&mut exchange);
             if let Some(places) = &mut self.places {
@@ -376,7 +397,7 @@ impl<'a> Host<'a> {
     }
 
     /// Tells of the QUIC that the server of an exchange may speak beside it.
-    fn unheard(&mut self, exchange: &Exchange) -> io::Result<()> {
+    fn quic_beside(&mut self, exchange: &Exchange) -> io::Result<()> {
         if exchange.conn.role != Role::Server {
             return Ok(());
         }
@@ -388,7 +409,13 @@ impl<'a> Host<'a> {
             process: found.name,
             pid: found.pid,
             port: found.port,
-            reason: "open beside its TCP listener: if it is QUIC, HTTP/3 over it is not heard",
+            transport: PortKind::Udp,
+            role: Some(event::Role::Server),
+            library: None,
+            library_version: None,
+            reason: "open beside its TCP listener: if it is QUIC, HTTP/3 over it is not heard"
+                .into(),
+            advice: None,
         };
         self.notice(Severity::Low, detail)
     }

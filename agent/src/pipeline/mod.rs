@@ -27,6 +27,7 @@ mod shard;
 mod sinks;
 mod standing;
 mod stop;
+mod unheard;
 
 use std::io;
 use std::sync::Arc;

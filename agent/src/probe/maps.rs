@@ -109,7 +109,7 @@ impl Maps {
     }
 }
 
-fn take<T>(kernel: &mut Ebpf, name: &'static str) -> Result<T, ProbeError>
+pub(super) fn take<T>(kernel: &mut Ebpf, name: &'static str) -> Result<T, ProbeError>
 where
     T: TryFrom<Map, Error = MapError>,
 {

@@ -22,6 +22,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use aya::{Ebpf, EbpfLoader};
@@ -39,7 +40,7 @@ pub use held::Held;
 pub use hooks::{Note, State};
 pub use kernel::{Check, Ends, Group, Report, Status, Trial, examine};
 pub use object::is_embedded;
-pub use uprobe::FINDER_THREAD;
+pub use uprobe::{FINDER_THREAD, Speakers, Speaks, Unheard, Verdict};
 
 use error::load_error;
 use hooks::{Hook, Refusal};
@@ -47,7 +48,7 @@ use maps::Maps;
 use misses::Misses;
 use pulse::Pulse;
 use ring::Ring;
-use uprobe::{Finder, Kernel};
+use uprobe::{Ciphers, Finder, Kernel};
 
 /// Which tap is to be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -135,6 +136,8 @@ pub struct Probe {
     kernel: Kernel,
     /// Looks for TLS libraries.
     finder: Option<Finder>,
+    /// Ciphertext that is not heard.
+    unheard: Option<Receiver<Unheard>>,
     /// Goes after the programs: it reads what they logged last.
     #[cfg(feature = "kernel-log")]
     _log: Option<kernel_log::KernelLog>,
@@ -158,6 +161,8 @@ impl std::fmt::Debug for Probe {
 
 /// By default a busy reader is woken at so many bytes: `cargo xtask hits` compares.
 const WAKE_BYTES: u32 = 256 << 10;
+/// Processes whose ciphertext is not heard that wait to be told of.
+const UNHEARD_MAX: usize = 256;
 /// Bytes moved one way in a row after which the kernel looks for the agent's word: two or three
 /// small messages pass without that look-up.
 const REACH_AFTER_BYTES: u32 = 16 << 10;
@@ -224,19 +229,13 @@ pub fn start(options: &Options) -> Result<Probe, ProbeError> {
             let ring = Ring::new(&maps, ring_bytes(options.ring_bytes))?;
             #[cfg(feature = "kernel-log")]
             let log = kernel_log::KernelLog::of(&mut kernel);
-            let kernel = Kernel::new(Mutex::new(Some(kernel)));
-            let finder = options
-                .tls
-                .then(|| Finder::start(Kernel::clone(&kernel)))
-                .transpose()
-                .map_err(|error| ProbeError::Load {
-                    source: error.into(),
-                })?;
+            let (kernel, finder, unheard) = find(kernel, options)?;
             Ok(Probe {
                 #[cfg(feature = "kernel-log")]
                 _log: log,
                 kernel,
                 finder,
+                unheard,
                 maps,
                 misses: Misses::of(programs),
                 ring,
@@ -257,6 +256,30 @@ pub fn start(options: &Options) -> Result<Probe, ProbeError> {
             notes,
         }),
     }
+}
+
+/// Where it is said whose ciphertext is not heard.
+type Told = Option<Receiver<Unheard>>;
+
+/// Begins to look for TLS libraries, where TLS is to be heard.
+///
+/// # Errors
+/// There is no such map, or no thread to be had.
+fn find(mut kernel: Ebpf, options: &Options) -> Result<(Kernel, Option<Finder>, Told), ProbeError> {
+    let ciphers = options
+        .tls
+        .then(|| maps::take(&mut kernel, "CIPHERS"))
+        .transpose()?;
+    let kernel = Kernel::new(Mutex::new(Some(kernel)));
+    let Some(ciphers) = ciphers else {
+        return Ok((kernel, None, None));
+    };
+    let (to, unheard) = sync_channel(UNHEARD_MAX);
+    let finder = Finder::start(Kernel::clone(&kernel), Ciphers::new(ciphers, to));
+    let finder = finder.map_err(|error| ProbeError::Load {
+        source: error.into(),
+    })?;
+    Ok((kernel, Some(finder), Some(unheard)))
 }
 
 /// Why `tap` cannot be, if a member that its programs read without asking is not in this kernel.
@@ -394,6 +417,11 @@ impl Probe {
     #[must_use]
     pub const fn copies(&self) -> u32 {
         self.copies
+    }
+
+    /// Where it says whose ciphertext is not heard; once.
+    pub const fn take_unheard(&mut self) -> Option<Receiver<Unheard>> {
+        self.unheard.take()
     }
 
     /// What became of every hook that was thought of.

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::{safe, safe_text};
 use crate::event::{
     Address, ApiEvent, Client, Count, Detail, Endpoint, Extent, Finding, IncidentState,
-    MissingReason, Notice, ReloadState, Role, Severity, ShedCause, ShedState, ShedWhat, Signal,
-    Text, stamp,
+    MissingReason, Notice, PortKind, ReloadState, Role, Severity, ShedCause, ShedState, ShedWhat,
+    Signal, Text, stamp,
 };
 
 /// Width of the columns that never grow.
@@ -388,12 +388,7 @@ fn describe(detail: &Detail<'_>, text: &mut String) {
                 None => write!(text, "tap {tap} {state}"),
             }
         }
-        Detail::Tls {
-            process,
-            pid,
-            port,
-            reason,
-        } => write!(text, "{process} ({pid}), UDP port {port}: {reason}"),
+        Detail::Tls { .. } => tls(detail, text),
         Detail::Loss { counts, .. } => {
             text.push_str("lost:");
             counts.iter().try_for_each(|count| {
@@ -482,6 +477,36 @@ fn shed(
     counts
         .iter()
         .try_for_each(|count| write!(text, "; {} {}", count.count, count.name))
+}
+
+/// TLS or QUIC that is not heard.
+fn tls(detail: &Detail<'_>, text: &mut String) -> std::fmt::Result {
+    let Detail::Tls {
+        process,
+        pid,
+        port,
+        transport,
+        role,
+        reason,
+        advice,
+        ..
+    } = detail
+    else {
+        return Ok(());
+    };
+    if *transport == PortKind::Udp {
+        return write!(text, "{process} ({pid}), UDP port {port}: {reason}");
+    }
+    let to = if *role == Some(Role::Client) {
+        "to "
+    } else {
+        ""
+    };
+    write!(
+        text,
+        "{process} ({pid}), TLS {to}port {port} is not heard: {reason}"
+    )?;
+    advice.map_or(Ok(()), |advice| write!(text, "; {advice}"))
 }
 
 /// Bytes in at most five columns.

@@ -161,6 +161,8 @@ pub(super) struct Plan {
     pub(super) points: Vec<Point>,
     /// Functions that are not probed, and why.
     pub(super) refused: Vec<(&'static str, Refusal)>,
+    /// Why Go's functions could not be looked for, in a program that Go built.
+    pub(super) damaged: Option<String>,
     /// The version of Go that built it, if that is known.
     pub(super) go: Option<String>,
 }
@@ -169,6 +171,12 @@ impl Plan {
     /// Whether what is read and what is written can both be had.
     pub(super) fn hears(&self) -> bool {
         !self.points.is_empty()
+    }
+
+    /// Why not; `None` if no library was found.
+    pub(super) fn why_not(&self) -> Option<String> {
+        let (function, why) = self.refused.first()?;
+        Some(format!("{function}: {why}"))
     }
 }
 
@@ -225,6 +233,7 @@ fn go_too(file: &File, code: &elf::Code<'_>, plan: &mut Plan) {
         Err(error) => {
             let error: &dyn std::error::Error = &error;
             debug!(error, "Go's functions are not found");
+            plan.damaged = Some(error.to_string());
         }
     }
 }

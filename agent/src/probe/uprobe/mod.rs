@@ -4,11 +4,14 @@
 //! later too. What remains to be found are files that nobody had before: processes are looked at as
 //! they come, and again in turn, since libraries are loaded late too.
 
+mod ciphers;
 mod elf;
 mod go;
 mod library;
+mod marks;
 mod place;
 mod scan;
+mod verdict;
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -23,8 +26,16 @@ use aya::programs::uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLinkI
 use aya::programs::{ProgramError, UProbe};
 use tracing::{debug, info, warn};
 
+use ciphers::Marks;
+use eaves_common::{CipherKey, CipherValue};
+use elf::ElfError;
 use library::{PROGRAMS, Plan};
 use scan::{FileId, Mapped};
+use verdict::{Inside, judge};
+
+pub(super) use ciphers::Ciphers;
+pub use ciphers::{Speakers, Unheard};
+pub use verdict::{Speaks, Verdict};
 
 /// How often processes are looked for.
 const EVERY: Duration = Duration::from_millis(500);
@@ -32,6 +43,8 @@ const EVERY: Duration = Duration::from_millis(500);
 const AGAIN: usize = 32;
 /// Rounds without a user after which a file is forgotten.
 const UNUSED_ROUNDS: u32 = 120;
+/// Rounds after which it is told whose ciphertext is not heard: five seconds.
+const TELL_ROUNDS: u32 = 10;
 /// Most files that are kept in mind.
 const FILES_MAX: usize = 16_384;
 
@@ -52,12 +65,12 @@ impl Finder {
     ///
     /// # Errors
     /// If there is no thread to be had.
-    pub(super) fn start(kernel: Kernel) -> std::io::Result<Self> {
+    pub(super) fn start(kernel: Kernel, ciphers: Ciphers) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
         let thread = thread::Builder::new()
             .name(FINDER_THREAD.into())
-            .spawn(move || Files::new(kernel, told).run())?;
+            .spawn(move || Files::new(kernel, ciphers, told).run())?;
         Ok(Self {
             stop,
             thread: Some(thread),
@@ -81,16 +94,25 @@ impl Drop for Finder {
     }
 }
 
+/// Probes on a file, and the program of each.
+type Links = Vec<(&'static str, UProbeLinkId)>;
+
 /// A file that was looked at.
 #[derive(Default)]
 struct Known {
-    links: Vec<(&'static str, UProbeLinkId)>,
+    links: Links,
+    /// What is in it.
+    inside: Inside,
+    /// The round in which it was looked into.
+    since: u32,
     /// The last round in which a process had it.
     used: u32,
 }
 
 struct Files {
     kernel: Kernel,
+    ciphers: Ciphers,
+    marks: Marks,
     stop: Arc<AtomicBool>,
     files: HashMap<FileId, Known>,
     /// Processes that were looked at, and those of them that have a file that is probed.
@@ -100,9 +122,11 @@ struct Files {
 }
 
 impl Files {
-    fn new(kernel: Kernel, stop: Arc<AtomicBool>) -> Self {
+    fn new(kernel: Kernel, ciphers: Ciphers, stop: Arc<AtomicBool>) -> Self {
         Self {
             kernel,
+            ciphers,
+            marks: Marks::default(),
             stop,
             files: HashMap::new(),
             seen: HashSet::new(),
@@ -112,16 +136,22 @@ impl Files {
     }
 
     fn run(mut self) {
-        if let Err(error) = self.load() {
-            let error: &dyn std::error::Error = &error;
+        let loaded = self.load();
+        if let Err(error) = &loaded {
+            let error: &dyn std::error::Error = error;
             warn!(
                 error,
                 "the kernel takes no probes in processes: TLS is not heard"
             );
-            return;
         }
         while !self.is_stopped() {
-            self.look();
+            self.round = self.round.wrapping_add(1);
+            if loaded.is_ok() {
+                self.look();
+            }
+            if self.round.is_multiple_of(TELL_ROUNDS) {
+                self.tell(loaded.is_ok());
+            }
             thread::park_timeout(EVERY);
         }
     }
@@ -159,7 +189,6 @@ impl Files {
 
     /// One round: new processes, and some of those that were there before.
     fn look(&mut self) {
-        self.round += 1;
         let Ok(mut processes) = scan::processes() else {
             return;
         };
@@ -184,15 +213,65 @@ impl Files {
             if self.is_stopped() {
                 return;
             }
-            if self.files.len() < FILES_MAX && !self.files.contains_key(&file.id) {
-                // The process may be gone, and the way to the file with it.
-                if let Some(links) = self.file(pid, &file) {
-                    let used = self.round;
-                    self.files.insert(file.id, Known { links, used });
-                }
-            }
+            self.know(pid, &file);
         }
         self.forget();
+    }
+
+    /// Looks into a file, if that was not done yet.
+    fn know(&mut self, pid: u32, file: &Mapped) {
+        if self.files.len() >= FILES_MAX || self.files.contains_key(&file.id) {
+            return;
+        }
+        // The process may be gone, and the way to the file with it.
+        if let Some((links, inside)) = self.file(pid, file) {
+            let known = Known {
+                links,
+                inside,
+                since: self.round,
+                used: self.round,
+            };
+            self.files.insert(file.id, known);
+        }
+    }
+
+    /// Tells of ciphertext that flowed and was not heard.
+    fn tell(&mut self, probes: bool) {
+        for (key, value) in self.ciphers.take() {
+            if self.is_stopped() {
+                return;
+            }
+            if let Some(unheard) = self.unheard(key, value, probes) {
+                self.ciphers.tell(unheard);
+            }
+        }
+    }
+
+    /// What there is to tell of the process of `key`. Its files are looked into first: it may have
+    /// taken in its library just now.
+    fn unheard(&mut self, key: CipherKey, value: CipherValue, probes: bool) -> Option<Unheard> {
+        let pid = key.tgid;
+        if !probes {
+            let name = ciphers::name(pid)?;
+            return ciphers::unheard(key, value, name, Speaks::without_probes());
+        }
+        let mapped = scan::mapped(pid).unwrap_or_default();
+        // After its files: one that is gone by now may have none.
+        let name = ciphers::name(pid)?;
+        let mut files = Vec::new();
+        for file in mapped {
+            self.know(pid, &file);
+            let known = self.files.get(&file.id);
+            // What went before it was probed says nothing.
+            let is_new = |known: &&Known| self.round.wrapping_sub(known.since) < TELL_ROUNDS;
+            if known.filter(is_new).is_some_and(|known| known.inside.heard) {
+                return None;
+            }
+            let inside = known.map(|known| known.inside.clone());
+            files.push((file, inside.unwrap_or_default()));
+        }
+        let speaks = judge(&files, |file| self.marks.of(file));
+        ciphers::unheard(key, value, name, speaks)
     }
 
     /// Files with code in a process's memory that were not looked at yet.
@@ -210,7 +289,7 @@ impl Files {
 
     /// Looks into a file, and probes the library that is in it; `None` if it cannot be reached by
     /// this process.
-    fn file(&self, pid: u32, file: &Mapped) -> Option<Vec<(&'static str, UProbeLinkId)>> {
+    fn file(&self, pid: u32, file: &Mapped) -> Option<(Links, Inside)> {
         let path = file.path.display();
         let open = File::open(&file.link).ok()?;
         let plan = match library::plan(&open) {
@@ -218,11 +297,12 @@ impl Files {
             Err(error) => {
                 let error: &dyn std::error::Error = &error;
                 debug!(pid, %path, error, "not looked into");
-                return Some(Vec::new());
+                return Some((Links::new(), Inside::unreadable(error)));
             }
         };
+        let inside = Inside::of(&plan);
         let Some(library) = plan.library else {
-            return Some(Vec::new());
+            return Some((Links::new(), inside));
         };
         for (function, why) in &plan.refused {
             debug!(%path, function, %why, "not probed");
@@ -231,7 +311,7 @@ impl Files {
             let go = plan.go.as_deref();
             let why = plan.refused.first().map(|(_, why)| why.to_string());
             warn!(pid, %path, library = library.name(), go, why, "its TLS cannot be heard");
-            return Some(Vec::new());
+            return Some((Links::new(), inside));
         }
         match self.attach(&file.link, &plan) {
             Ok(links) => {
@@ -240,23 +320,24 @@ impl Files {
                     debug!(pid, %path, go, "built by Go");
                 }
                 info!(pid, %path, library = library.name(), probes, "TLS is heard");
-                Some(links)
+                Some((links, inside))
             }
             Err(_) if !file.link.exists() => None,
             Err(error) => {
                 let error: &dyn std::error::Error = &error;
                 warn!(pid, %path, library = library.name(), error, "its TLS cannot be heard");
-                Some(Vec::new())
+                let refused = Inside {
+                    heard: false,
+                    why: Some(error.to_string()),
+                    ..inside
+                };
+                Some((Links::new(), refused))
             }
         }
     }
 
     /// Attaches the programs at a file's places; all of them or none.
-    fn attach(
-        &self,
-        link: &Path,
-        plan: &Plan,
-    ) -> Result<Vec<(&'static str, UProbeLinkId)>, ProgramError> {
+    fn attach(&self, link: &Path, plan: &Plan) -> Result<Links, ProgramError> {
         let mut kernel = lock(&self.kernel);
         let Some(kernel) = kernel.as_mut() else {
             return Ok(Vec::new());
@@ -302,7 +383,7 @@ impl Files {
     }
 }
 
-fn detach(kernel: &mut Ebpf, links: Vec<(&'static str, UProbeLinkId)>) {
+fn detach(kernel: &mut Ebpf, links: Links) {
     for (name, link) in links {
         if let Some(Ok(program)) = kernel.program_mut(name).map(<&mut UProbe>::try_from) {
             // What fails here goes with the object.

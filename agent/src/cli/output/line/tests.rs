@@ -2,9 +2,9 @@ use super::{Lines, duration, size};
 use crate::clock::WallTime;
 use crate::event::{
     Address, ApiEvent, Client, Completeness, ConnName, Count, Detail, Endpoint, ExchangeKind,
-    Extent, Host, Http, HttpVersion, Ids, Lower, MissingReason, Network, Notice, Process, Protocol,
-    ProtocolName, Request, Response, Role, SCHEMA, Severity, ShedCause, ShedState, ShedWhat,
-    Signal, Signals, TapState, Text, Transport, Url, User,
+    Extent, Host, Http, HttpVersion, Ids, Lower, MissingReason, Network, Notice, PortKind, Process,
+    Protocol, ProtocolName, Request, Response, Role, SCHEMA, Severity, ShedCause, ShedState,
+    ShedWhat, Signal, Signals, TapState, Text, Transport, Url, User,
 };
 
 const TIME: WallTime = WallTime(1_795_240_931_123_456_789);
@@ -324,15 +324,37 @@ fn sizes_and_durations_keep_to_their_columns() {
     }
 }
 
+#[track_caller]
+fn check_notice(severity: Severity, detail: Detail<'_>, expected: &str) {
+    let id = Ids::new("", 1).notice(TIME, 0);
+    let mut out = String::new();
+    let notice = Notice::new(id, TIME, HOST, severity, detail);
+    Lines::new(false, None).notice(&notice, &mut out);
+    assert_eq!(out, format!("06:02:11.123 · {expected}\n"));
+}
+
+#[test]
+fn tls_that_is_not_heard_is_a_sentence() {
+    check_notice(
+        Severity::Medium,
+        Detail::Tls {
+            process: "java".to_owned(),
+            pid: 812,
+            port: 443,
+            transport: PortKind::Tcp,
+            role: Some(Role::Client),
+            library: Some("jsse"),
+            library_version: None,
+            reason: "it is Java's own".into(),
+            advice: Some("use another"),
+        },
+        "java (812), TLS to port 443 is not heard: it is Java's own; use another",
+    );
+}
+
 #[test]
 fn notices_are_sentences() {
-    let check = |severity, detail, expected: &str| {
-        let id = Ids::new("", 1).notice(TIME, 0);
-        let mut out = String::new();
-        let notice = Notice::new(id, TIME, HOST, severity, detail);
-        Lines::new(false, None).notice(&notice, &mut out);
-        assert_eq!(out, format!("06:02:11.123 · {expected}\n"));
-    };
+    let check = check_notice;
     check(
         Severity::Info,
         Detail::Start {
@@ -356,7 +378,12 @@ fn notices_are_sentences() {
             process: "nginx".to_owned(),
             pid: 812,
             port: 443,
-            reason: "open beside its TCP listener",
+            transport: PortKind::Udp,
+            role: None,
+            library: None,
+            library_version: None,
+            reason: "open beside its TCP listener".into(),
+            advice: None,
         },
         "nginx (812), UDP port 443: open beside its TCP listener",
     );
