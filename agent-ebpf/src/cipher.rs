@@ -96,6 +96,6 @@ fn tell(sk: u64, known: u64, conns: u32, busy: u32) {
         }
         return;
     }
-    // Its name is read by the agent: the stack is short here (512 bytes with all callers, Linux 6.12).
+    // Its name is read by the agent: the stack is short here (512 bytes with all callers).
     let _ = CIPHERS.insert(key, CipherValue { conns, busy }, 0);
 }

@@ -355,7 +355,7 @@ pub(crate) extern "C" fn eaves_guess(at: u64, len: u64, bytes: u64) -> u64 {
     let len = clamp::<{ SNIFF_BYTES as u64 }>(len);
     let mut words = MaybeUninit::<[u64; SNIFF_BYTES / 8]>::uninit();
     // One by one and in plain sight of the compiler: it would else call a function that makes bytes
-    // zero, for which the stack has no room (512 bytes with all callers, Linux 6.12).
+    // zero, for which the stack has no room (512 bytes with all callers).
     for place in 0..SNIFF_BYTES / 8 {
         // SAFETY: within `words`.
         unsafe {

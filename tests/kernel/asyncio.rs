@@ -52,6 +52,16 @@ fn http2_over_tls(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let known = ours(&report.exchanges, "client").into_iter();
     let known = known.filter(|one| one.client_port.is_some()).count();
     ensure!(known >= REQUESTS, "{known} have addresses");
+    let all = report.exchanges.iter();
+    let untied = all.filter(|one| one.client_port.is_none() && one.server_port.is_none());
+    let (untied, counted) = (
+        untied.count() as u64,
+        report.ledger()?.get("seal", "untied")?,
+    );
+    ensure!(
+        untied > 0 && untied == counted,
+        "{untied} without addresses, {counted} counted"
+    );
     report.balanced()
 }
 

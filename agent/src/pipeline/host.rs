@@ -379,6 +379,10 @@ impl<'a> Host<'a> {
             if let Some(unheard) = &mut self.unheard {
                 unheard.heard(&exchange.conn.open, exchange.conn.role, now);
             }
+            let open = &exchange.conn.open;
+            if open.library.is_some() && open.transport.is_none() {
+                self.counters.add(Counter::SealUntied, 1);
+            }
             self.enrich(&mut exchange);
             if let Some(places) = &mut self.places {
                 place(&mut exchange, places, now);

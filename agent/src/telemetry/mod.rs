@@ -200,6 +200,9 @@ counters! {
     Sealed = "seal", "sealed";
     /// Exchanges that no output took any more.
     SealUndelivered = "seal", "undelivered";
+    /// Exchanges of TLS sessions that could not be tied to their socket: without `client`, `peer` and
+    /// `server`.
+    SealUntied = "seal", "untied";
 
     /// Tokens whose secret was not tried with those that everybody knows: too many came at once.
     SecretsRefused = "detect", "secrets_refused";
