@@ -28,11 +28,12 @@ for mode in "$@"; do
     esac
     /eaves watch --json "$@" >"/out/$mode.jsonl" 2>"/out/$mode.err" &
     agent=$!
-    for _ in $(seq 300); do
+    for _ in $(seq 1200); do
         grep -q hearing "/out/$mode.err" && break
         kill -0 "$agent" 2>/dev/null || break
         sleep 0.1
     done
+    grep -q hearing "/out/$mode.err" || echo "eaves watch --mode $mode did not hear within two minutes"
     for round in 1 2 3; do
         wget -q -O - "http://127.0.0.1:8080/cgi-bin/hello?round=$round"
         wget -q -O - "http://127.0.0.1:8080/page.txt?round=$round"

@@ -178,6 +178,9 @@ fn over(conn: u64, pid_tgid: u64) {
     }
 }
 
+/// What is not found yet.
+const NONE: fd::Socket = fd::Socket { sk: 0, inode: 0 };
+
 /// Why a session's socket is not known.
 enum Unknown {
     /// Its connection is of another type.
@@ -189,8 +192,10 @@ enum Unknown {
 }
 
 /// The socket behind the `Conn` at `conn` of the current process.
+///
+/// It is left in `found`: of a result the compiler moves what is not there, which the kernel refuses.
 #[inline(always)]
-fn socket(conn: u64) -> Result<fd::Socket, Unknown> {
+fn socket(conn: u64, found: &mut fd::Socket) -> Result<(), Unknown> {
     let [itab, value] = user::<[u64; 2]>(conn).ok_or(Unknown::Memory)?;
     let kind = user::<u64>(itab.wrapping_add(ITAB_TYPE)).ok_or(Unknown::Memory)?;
     let hash = user::<u32>(kind.wrapping_add(TYPE_HASH)).ok_or(Unknown::Memory)?;
@@ -208,14 +213,15 @@ fn socket(conn: u64) -> Result<fd::Socket, Unknown> {
     if number >> 31 != 0 {
         return Err(Unknown::Type);
     }
-    let Ok(found) = fd::socket(number) else {
+    let Ok(socket) = fd::socket(number) else {
         return Err(Unknown::Memory);
     };
+    *found = socket;
     let lock = user::<u64>(owner).ok_or(Unknown::Memory)?;
     if lock & CLOSED != 0 {
         return Err(Unknown::Closed);
     }
-    Ok(found)
+    Ok(())
 }
 
 /// What [`eaves_go_tie`] says of a session whose socket is being closed.
@@ -229,8 +235,9 @@ const GONE: u64 = 1;
 #[inline(never)]
 extern "C" fn eaves_go_tie(at: u64, pid_tgid: u64) -> u64 {
     let session = Session::of(at, pid_tgid);
-    let found = socket(at);
-    if let Err(Unknown::Closed) = found {
+    let mut found = NONE;
+    let known = socket(at, &mut found);
+    if let Err(Unknown::Closed) = known {
         return GONE;
     }
     let state = match TLS_CONNS.get_ptr_mut(session) {
@@ -242,18 +249,22 @@ extern "C" fn eaves_go_tie(at: u64, pid_tgid: u64) -> u64 {
     };
     // SAFETY: a value of the map.
     let state = unsafe { &mut *state };
-    let found = match found {
-        Ok(found) => found,
+    match known {
+        Ok(()) => {}
         Err(Unknown::Type) => {
             state.tied = CONTRADICTED;
             return 0;
         }
         Err(_) => return 0,
-    };
+    }
     let Ok(Some(transport)) = sock::transport_of(found.sk) else {
         state.tied = CONTRADICTED;
         return 0;
     };
+    // One thread reads while another writes: the other may have been first.
+    if tie::is_tied(state, found.sk, found.inode) {
+        return 0;
+    }
     if tie::to(state, found.sk, found.inode, transport as u64) {
         let carrier = Carrier {
             inode: found.inode,
@@ -273,10 +284,9 @@ extern "C" fn eaves_go_is_same(at: u64, pid_tgid: u64) -> u64 {
     };
     // SAFETY: a value of the map.
     let (tied, inode) = unsafe { ((*state).tied, (*state).tied_inode) };
-    match socket(at) {
-        Ok(found) => u64::from(tied == found.sk && inode == found.inode),
-        Err(_) => 0,
-    }
+    let mut found = NONE;
+    let known = socket(at, &mut found).is_ok();
+    u64::from(known && tied == found.sk && inode == found.inode)
 }
 
 /// The session that the socket of this sock and inode carries, if it is of the current process; or 0.

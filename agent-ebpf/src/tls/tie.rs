@@ -43,12 +43,15 @@ impl Session {
 /// A state of which nothing is known, in read-only memory: on the stack there is no room for it.
 static NEW: ConnState = ConnState::NEW;
 
-/// A new state for `session`.
+/// A new state for `session`, or that which another thread has made meanwhile.
 #[inline(always)]
 pub(crate) fn begin(session: Session) -> Option<*mut ConnState> {
     let new: &ConnState = &NEW;
-    TLS_CONNS.insert(session, new, 0).ok()?;
+    let is_new = TLS_CONNS.insert(session, new, NO_EXIST).is_ok();
     let state = TLS_CONNS.get_ptr_mut(session)?;
+    if !is_new {
+        return Some(state);
+    }
     // Addresses come back, within one process too: the time tells sessions apart.
     // SAFETY: no arguments.
     let time = unsafe { bpf_ktime_get_boot_ns() };
@@ -56,6 +59,9 @@ pub(crate) fn begin(session: Session) -> Option<*mut ConnState> {
     unsafe { (*state).inode = ConnId::SESSION | time ^ (session.process & 0xffff) << 46 };
     Some(state)
 }
+
+/// `BPF_NOEXIST`: what is there stays.
+const NO_EXIST: u64 = 1;
 
 /// Of so many transfers of a conn that is not HTTP one is asked about; a power of two.
 const LOOK_EVERY: u32 = 16;
@@ -147,14 +153,17 @@ extern "C" fn eaves_tie(sk: u64, inode: u64, transport: u64, pid_tgid: u64) -> u
     };
     // SAFETY: a value of the map.
     let state = unsafe { &mut *state };
-    if state.tied == sk && state.tied_inode == inode {
-        return at;
-    }
-    if to(state, sk, inode, transport) {
+    if is_tied(state, sk, inode) || to(state, sk, inode, transport) {
         at
     } else {
         0
     }
+}
+
+/// Whether a session is tied to this socket.
+#[inline(always)]
+pub(super) const fn is_tied(state: &ConnState, sk: u64, inode: u64) -> bool {
+    state.tied == sk && state.tied_inode == inode
 }
 
 /// Ties a session to a socket that it is not tied to; false where nothing is to be tied: the kernel
@@ -182,9 +191,10 @@ pub(super) fn to(state: &mut ConnState, sk: u64, inode: u64, transport: u64) -> 
         {
             state.drop_for(reason);
         }
-        state.tied = sk;
+        // The sock last: by it others see that all is known.
         state.tied_inode = inode;
         state.transport = transport as u32;
+        state.tied = sk;
     }
     // What was announced without addresses is announced again, with them.
     if state.announced != 0 {
