@@ -205,6 +205,12 @@ func ask(client *http.Client, place, line string, keep bool) error {
 	if err != nil {
 		return err
 	}
+	if size > 0 && request.GetBody == nil {
+		// Another request may have closed the connection meanwhile: over HTTP/2 it is asked again.
+		request.GetBody = func() (io.ReadCloser, error) {
+			return io.NopCloser(io.MultiReader(bytes.NewReader(body(size)))), nil
+		}
+	}
 	request.Close = !keep
 	if fields[4] == "1" {
 		request.Header.Set("If-None-Match", "*")
