@@ -92,7 +92,7 @@ pub(super) fn unheard(
     } else {
         Role::Server
     };
-    (conns > 0).then(|| Unheard {
+    (conns > 0).then_some(Unheard {
         pid: key.tgid,
         process,
         role,
