@@ -13,6 +13,7 @@ mod describe;
 mod geo;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
+mod net;
 mod place;
 mod places;
 mod pods;

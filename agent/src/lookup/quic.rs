@@ -5,25 +5,16 @@
 //! which other services use both are left out. Whether it serves HTTP, what is heard of it tells.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, BufRead as _, BufReader};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
+use super::net::{self, Process, table};
+
 /// How often the host is looked through.
 const EVERY: Duration = Duration::from_secs(60);
-
-/// Lines that are read of one table of sockets.
-const LINES_MAX: usize = 16_384;
-
-/// Open files that are looked at of one process.
-pub(super) const FILES_MAX: usize = 8_192;
-
-/// Network namespaces whose tables are read.
-pub(super) const NAMESPACES_MAX: usize = 256;
 
 /// Processes that are named at a time, and servers that are told of.
 const NAMED_MAX: usize = 64;
@@ -120,49 +111,20 @@ fn watch(proc: &Path, to: &SyncSender<Vec<QuicServer>>, ended: &Receiver<()>) {
 /// The processes below `proc` that may speak QUIC beside TCP.
 #[must_use]
 pub fn quic_servers(proc: &Path) -> Vec<QuicServer> {
-    let mut namespaces: BTreeMap<OsString, Sockets> = BTreeMap::new();
     let mut found = Vec::new();
-    for pid in processes(proc) {
-        let folder = proc.join(pid.to_string());
-        // Kernel threads, and processes that are gone, have none.
-        let Ok(namespace) = fs::read_link(folder.join("ns/net")) else {
-            continue;
-        };
-        let namespace = namespace.into_os_string();
-        if !namespaces.contains_key(&namespace) {
-            if namespaces.len() >= NAMESPACES_MAX {
-                continue;
-            }
-            namespaces.insert(namespace.clone(), Sockets::read(&folder.join("net")));
-        }
-        if let Some(sockets) = namespaces.get(&namespace)
-            && sockets.may_be_quic
-        {
-            let ports = sockets.quic_of(&folder);
-            let name = || {
-                let name = fs::read_to_string(folder.join("comm")).unwrap_or_default();
-                name.trim_end().to_owned()
-            };
+    net::each(proc, Sockets::read, |process, sockets: &Sockets| {
+        if sockets.may_be_quic {
+            let ports = sockets.quic_of(process);
             found.extend(ports.into_iter().map(|port| QuicServer {
-                pid,
-                name: name(),
+                pid: process.pid,
+                name: process.name(),
                 port,
             }));
         }
-        if found.len() >= NAMED_MAX {
-            found.truncate(NAMED_MAX);
-            break;
-        }
-    }
+        found.len() < NAMED_MAX
+    });
+    found.truncate(NAMED_MAX);
     found
-}
-
-pub(super) fn processes(proc: &Path) -> Vec<u32> {
-    let number = |entry: io::Result<fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
-    let entries = fs::read_dir(proc).into_iter().flatten();
-    let mut all: Vec<u32> = entries.filter_map(number).collect();
-    all.sort_unstable();
-    all
 }
 
 /// The sockets of a network namespace by inode: their ports.
@@ -198,17 +160,10 @@ impl Sockets {
         sockets
     }
 
-    /// The ports where the process of `folder` may speak QUIC.
-    fn quic_of(&self, folder: &Path) -> BTreeSet<u16> {
+    /// The ports where the process may speak QUIC.
+    fn quic_of(&self, process: &Process) -> BTreeSet<u16> {
         let (mut listens, mut bound) = (BTreeSet::<u16>::new(), BTreeSet::<u16>::new());
-        let files = fs::read_dir(folder.join("fd")).into_iter().flatten();
-        for file in files.take(FILES_MAX).flatten() {
-            let Ok(link) = fs::read_link(file.path()) else {
-                continue;
-            };
-            let Some(inode) = inode(&link) else {
-                continue;
-            };
+        for inode in process.sockets() {
             listens.extend(self.listeners.get(&inode));
             bound.extend(self.bound.get(&inode));
         }
@@ -219,15 +174,6 @@ impl Sockets {
     }
 }
 
-/// The lines of a table of sockets without its heading; one that cannot be read is `None`.
-pub(super) fn table(path: &Path) -> impl Iterator<Item = Option<String>> + use<> {
-    let lines = File::open(path)
-        .ok()
-        .map(|file| BufReader::new(file).lines());
-    let lines = lines.into_iter().flatten().skip(1);
-    lines.take(LINES_MAX).map(Result::ok)
-}
-
 /// Inode and local port of a socket's line in `/proc/net` (proc(5)), if it is in `state`.
 fn socket(line: &str, state: &str) -> Option<(u64, u16)> {
     let mut fields = line.split_ascii_whitespace();
@@ -236,12 +182,6 @@ fn socket(line: &str, state: &str) -> Option<(u64, u16)> {
     let is_in = fields.nth(1)? == state;
     let inode = fields.nth(5)?.parse().ok()?;
     (is_in && port != 0).then_some((inode, port))
-}
-
-/// The inode that a link `socket:[N]` names.
-pub(super) fn inode(link: &Path) -> Option<u64> {
-    let number = link.to_str()?.strip_prefix("socket:[")?;
-    number.strip_suffix(']')?.parse().ok()
 }
 
 #[cfg(test)]

@@ -1,43 +1,20 @@
 //! Processes that hold a TCP socket: those that may speak TLS.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
-use std::fs;
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::quic::{FILES_MAX, NAMESPACES_MAX, inode, processes, table};
+use super::net::{self, table};
 
 /// The processes below `proc` that hold a TCP socket, with their names.
 #[must_use]
 pub fn tcp_processes(proc: &Path) -> Vec<(u32, String)> {
-    let mut namespaces: BTreeMap<OsString, BTreeSet<u64>> = BTreeMap::new();
     let mut found = Vec::new();
-    for pid in processes(proc) {
-        let folder = proc.join(pid.to_string());
-        // Kernel threads, and processes that are gone, have none.
-        let Ok(namespace) = fs::read_link(folder.join("ns/net")) else {
-            continue;
-        };
-        let namespace = namespace.into_os_string();
-        if !namespaces.contains_key(&namespace) {
-            if namespaces.len() >= NAMESPACES_MAX {
-                continue;
-            }
-            namespaces.insert(namespace.clone(), sockets(&folder.join("net")));
+    net::each(proc, sockets, |process, of| {
+        if process.sockets().any(|inode| of.contains(&inode)) {
+            found.push((process.pid, process.name()));
         }
-        let holds = |sockets: &BTreeSet<u64>| {
-            let files = fs::read_dir(folder.join("fd")).into_iter().flatten();
-            files.take(FILES_MAX).flatten().any(|file| {
-                let link = fs::read_link(file.path()).ok();
-                let inode = link.and_then(|link| inode(&link));
-                inode.is_some_and(|inode| sockets.contains(&inode))
-            })
-        };
-        if namespaces.get(&namespace).is_some_and(holds) {
-            let name = fs::read_to_string(folder.join("comm")).unwrap_or_default();
-            found.push((pid, name.trim_end().to_owned()));
-        }
-    }
+        true
+    });
     found
 }
 
