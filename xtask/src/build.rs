@@ -12,20 +12,49 @@ use crate::ebpf;
 use crate::project::{Project, cargo};
 use crate::setup::{as_root, is_root};
 
+/// What the agent is built with beside what it always has.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Parts {
+    /// Kernel programs that log.
+    pub(crate) kernel_log: bool,
+    /// The Kubernetes API is asked for pods.
+    pub(crate) kubernetes: bool,
+}
+
+impl Parts {
+    /// Of the kernel object.
+    pub(crate) fn object(self) -> ebpf::Options {
+        ebpf::Options {
+            kernel_log: self.kernel_log,
+        }
+    }
+
+    /// Cargo's features of the agent for them, by comma.
+    pub(crate) fn features(self) -> String {
+        let all = [
+            ("kernel-log", self.kernel_log),
+            ("kubernetes", self.kubernetes),
+        ];
+        let wanted: Vec<_> = all
+            .into_iter()
+            .filter_map(|(name, wanted)| wanted.then_some(name))
+            .collect();
+        wanted.join(",")
+    }
+}
+
 /// Builds `target/release/eaves` and says where it lies.
 ///
 /// # Errors
 /// If the object or the binary cannot be built.
-pub(crate) fn build(project: &Project, options: ebpf::Options) -> Result<PathBuf> {
-    let object = ebpf::build(project, options)?;
+pub(crate) fn build(project: &Project, parts: Parts) -> Result<PathBuf> {
+    let object = ebpf::build(project, parts.object())?;
     let mut command = Command::new(cargo());
     command
         .current_dir(&project.root)
         .args(["build", "--release", "--package", "eaves", "--bin", "eaves"])
+        .args(["--features", &parts.features()])
         .env("AGENT_EBPF_OBJECT", &object);
-    if options.kernel_log {
-        command.args(["--features", "kernel-log"]);
-    }
     run(&mut command).context("the agent does not build")?;
     let binary = project.release_binary();
     if !binary.is_file() {
@@ -38,8 +67,8 @@ pub(crate) fn build(project: &Project, options: ebpf::Options) -> Result<PathBuf
 ///
 /// # Errors
 /// As [`build`].
-pub(crate) fn command(project: &Project, options: ebpf::Options) -> Result<()> {
-    let binary = build(project, options)?;
+pub(crate) fn command(project: &Project, parts: Parts) -> Result<()> {
+    let binary = build(project, parts)?;
     say(format!("built {}", binary.display()));
     Ok(())
 }
@@ -48,12 +77,8 @@ pub(crate) fn command(project: &Project, options: ebpf::Options) -> Result<()> {
 ///
 /// # Errors
 /// If the build fails or root cannot be had.
-pub(crate) fn run_agent(
-    project: &Project,
-    options: ebpf::Options,
-    arguments: &[String],
-) -> Result<()> {
-    let binary = build(project, options)?;
+pub(crate) fn run_agent(project: &Project, parts: Parts, arguments: &[String]) -> Result<()> {
+    let binary = build(project, parts)?;
     let watch = ["watch".to_owned()];
     let arguments = if arguments.is_empty() {
         &watch
@@ -104,7 +129,18 @@ fn needs_root(arguments: &[String]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::needs_root;
+    use super::{Parts, needs_root};
+
+    #[test]
+    fn parts_are_features_of_the_agent() {
+        let all = Parts {
+            kernel_log: true,
+            kubernetes: true,
+        };
+        assert_eq!(all.features(), "kernel-log,kubernetes");
+        assert_eq!(Parts::default().features(), "");
+        assert!(all.object().kernel_log && !Parts::default().object().kernel_log);
+    }
 
     #[test]
     fn only_what_loads_programs_asks_for_root() {

@@ -86,12 +86,15 @@ struct Variant {
 enum Feature {
     /// Kernel programs log through aya-log into the agent's log.
     KernelLog,
+    /// The Kubernetes API is asked for pods; packages have it.
+    Kubernetes,
 }
 
 impl Variant {
-    fn options(&self) -> ebpf::Options {
-        ebpf::Options {
+    fn parts(&self) -> build::Parts {
+        build::Parts {
             kernel_log: self.features.contains(&Feature::KernelLog),
+            kubernetes: self.features.contains(&Feature::Kubernetes),
         }
     }
 }
@@ -110,10 +113,10 @@ fn perform(task: Task) -> Result<ExitCode> {
     let project = Project::find()?;
     match task {
         Task::Run { variant, arguments } => {
-            build::run_agent(&project, variant.options(), &arguments)?;
+            build::run_agent(&project, variant.parts(), &arguments)?;
         }
-        Task::Build(variant) => build::command(&project, variant.options())?,
-        Task::Ebpf(variant) => ebpf::command(&project, variant.options())?,
+        Task::Build(variant) => build::command(&project, variant.parts())?,
+        Task::Ebpf(variant) => ebpf::command(&project, variant.parts().object())?,
         Task::Dist => dist::command(&project)?,
         Task::Test(options) => return test::test(&project, &options),
         Task::Overhead { arguments } => bench::measure(&project, Measure::Overhead, &arguments)?,

@@ -117,7 +117,7 @@ pub(crate) fn measurement(
         }
         Measure::Hits => "eaves-hits",
     };
-    let agent = build::build(project, ebpf::Options::default())?;
+    let agent = build::build(project, build::Parts::default())?;
     let object = ebpf::build(project, ebpf::Options::default())?;
     let mut build = Command::new(cargo());
     build

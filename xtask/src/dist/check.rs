@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use super::{SUMS, TARBALL, deb, pack};
+use crate::build::Parts;
 use crate::command::{output, run, say};
 use crate::ebpf;
 use crate::project::Project;
@@ -134,7 +135,7 @@ impl Packed<'_> {
 /// If it cannot be packed at all.
 pub(crate) fn check(project: &Project, binary: &Path) -> Result<Tally> {
     let to = project.target.join("dist");
-    pack(project, binary, &to)?;
+    pack(project, binary, Parts::default(), &to)?;
     let packed = Packed {
         project,
         binary,
@@ -185,7 +186,7 @@ pub(crate) fn trial(project: &Project) -> Result<Command> {
 
 fn same_bytes(packed: &Packed<'_>) -> Result<()> {
     let again = packed.aside().join("again");
-    pack(packed.project, packed.binary, &again)?;
+    pack(packed.project, packed.binary, Parts::default(), &again)?;
     let sums = |folder: &Path| fs::read_to_string(folder.join(SUMS));
     let (first, second) = (sums(packed.to)?, sums(&again)?);
     ensure!(first == second, "{first} is not {second}");
@@ -204,7 +205,7 @@ fn refused(packed: &Packed<'_>) -> Result<()> {
     let deaf = packed.aside().join("deaf");
     fs::write(&deaf, bytes)?;
     let to = packed.aside().join("refused");
-    let Err(error) = pack(packed.project, &deaf, &to) else {
+    let Err(error) = pack(packed.project, &deaf, Parts::default(), &to) else {
         anyhow::bail!("it was packed");
     };
     ensure!(format!("{error}").contains("kernel object"), "{error}");

@@ -16,9 +16,10 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::build::{self, Parts};
 use crate::command::{output, probe, run, say};
+use crate::ebpf;
 use crate::project::Project;
-use crate::{build, ebpf};
 
 pub(crate) use check::{PACKAGES, capabilities, check, trial};
 
@@ -29,10 +30,18 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 const TARBALL: &str = concat!("eaves-", env!("CARGO_PKG_VERSION"), "-x86_64");
 const SUMS: &str = "SHA256SUMS";
 
+/// What is shipped is built with: what a host does not configure costs it a few megabytes.
+const SHIPPED: Parts = Parts {
+    kernel_log: false,
+    kubernetes: true,
+};
+
 /// What something is made of, and where.
 struct Job<'a> {
     project: &'a Project,
     binary: &'a Path,
+    /// What it was built with.
+    parts: Parts,
     /// Seconds since 1970 that every file of a package is dated.
     dated: u64,
 }
@@ -42,9 +51,9 @@ struct Job<'a> {
 /// # Errors
 /// If anything cannot be built, or the binary must not be shipped.
 pub(crate) fn command(project: &Project) -> Result<()> {
-    let binary = build::build(project, ebpf::Options::default())?;
+    let binary = build::build(project, SHIPPED)?;
     let to = project.target.join("dist");
-    pack(project, &binary, &to)?;
+    pack(project, &binary, SHIPPED, &to)?;
     for name in [format!("{TARBALL}.tar.gz"), deb::name(), SUMS.to_owned()] {
         say(format!("packed {}", to.join(name).display()));
     }
@@ -56,7 +65,7 @@ pub(crate) fn command(project: &Project) -> Result<()> {
 /// # Errors
 /// If the binary has no kernel object in it, is for another machine, or needs libraries that the
 /// package does not name; if a file is missing or a tool fails.
-fn pack(project: &Project, binary: &Path, to: &Path) -> Result<()> {
+fn pack(project: &Project, binary: &Path, parts: Parts, to: &Path) -> Result<()> {
     if env::consts::ARCH != "x86_64" {
         bail!("packages are for x86-64, and this machine is not");
     }
@@ -66,6 +75,7 @@ fn pack(project: &Project, binary: &Path, to: &Path) -> Result<()> {
     let job = Job {
         project,
         binary,
+        parts,
         dated: dated(project)?,
     };
     let files = files::files(&job)?;

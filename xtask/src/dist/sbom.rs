@@ -18,10 +18,12 @@ const ROOTS: &[&str] = &["eaves", "eaves-ebpf"];
 /// # Errors
 /// If Cargo cannot tell what depends on what.
 pub(super) fn document(job: &Job<'_>) -> Result<String> {
+    let features = job.parts.features();
     let mut metadata = Command::new(cargo());
     metadata
-        .current_dir(&job.project.root)
+        .current_dir(job.project.root.join("agent"))
         .args(["metadata", "--format-version=1", "--locked"])
+        .args(["--features", &features])
         .args(["--filter-platform", "x86_64-unknown-linux-gnu"]);
     let metadata: Value = serde_json::from_str(&output(&mut metadata)?)?;
     let mut date = Command::new("date");

@@ -85,7 +85,7 @@ impl Context<'_> {
         if let Some(binary) = self.binary.get() {
             return Ok(binary.clone());
         }
-        let binary = build::build(self.project, ebpf::Options::default())?;
+        let binary = build::build(self.project, build::Parts::default())?;
         Ok(self.binary.get_or_init(|| binary).clone())
     }
 
