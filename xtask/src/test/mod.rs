@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::build;
 use crate::command::{TAIL_LINES, run_watched, say};
 use crate::project::Project;
 use crate::setup::packages;
-use crate::{build, ebpf};
 use ahead::Ahead;
 use steps::{STEPS, Step};
 
