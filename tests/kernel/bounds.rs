@@ -31,8 +31,10 @@ pub(crate) fn trials() -> Vec<Trial> {
     .collect()
 }
 
-/// `limits.memory` of both tests, MiB.
+/// `limits.memory` of the test that exceeds what it follows, MiB.
 const MEMORY_MIB: u64 = 64;
+/// That of ten thousand connections, each of them followed: some 55 are the agent's own at rest.
+const IDLE_MEMORY_MIB: u64 = 80;
 
 /// What the agent has of its own and the ring's default size, MiB. The ring is not part of what
 /// it has of its own, but of its limit.
@@ -65,7 +67,7 @@ fn idle_connections(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let server = nginx(sandbox, "nginx", &Nginx::default())?;
     let port = server.place().port()?;
     let events = sandbox.file("events.jsonl");
-    let limits = format!("limits:\n  memory: {MEMORY_MIB}MiB");
+    let limits = format!("limits:\n  memory: {IDLE_MEMORY_MIB}MiB");
     let mut agent = Agent::run(sandbox, &to_file(mode, "", &limits, &events), &events)?;
     let mut streams = Vec::with_capacity(CONNECTIONS);
     for number in 0..CONNECTIONS {
@@ -83,8 +85,8 @@ fn idle_connections(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let report = agent.stop()?;
     compare(&at(&report.exchanges, port), &log, Expect::Whole)?;
     ensure!(
-        used <= MEMORY_MIB,
-        "{used} MiB used, the limit is {MEMORY_MIB}"
+        used <= IDLE_MEMORY_MIB,
+        "{used} MiB used, the limit is {IDLE_MEMORY_MIB}"
     );
     report.balanced()
 }
