@@ -14,6 +14,9 @@ use eaves_common::{CAPTURE_MAX_BYTES, ConnId, EndReason, PAYLOAD_CLASSES, VECTOR
 /// Conns compared when one must go. A sample of sixteen picks among the oldest tenth in four of
 /// five cases, and a list in exact order would cost each record two cache misses.
 const SAMPLE: usize = 16;
+/// What a conn holds at least, bytes, for what is under way on it to be worth giving up where memory
+/// runs short: below are heads alone, and conns that are bare.
+const MUCH: usize = 16 * 1024;
 /// The whole table is looked over this many times in an idle time.
 const SWEEPS: u64 = 8;
 
@@ -335,7 +338,8 @@ impl<C: Consumer> Table<C> {
             return;
         }
         // A little below, so that the next record does not search again.
-        self.shed_to(self.options.bytes - self.options.bytes / 8, env);
+        let bare = size_of::<Conn<C>>() + 1024;
+        self.shed_to(self.options.bytes - self.options.bytes / 8, bare, env);
         // As many at once as make the search above worth its while: where bare conns fill the
         // table, each new one would come to search it all.
         let enough = self.options.bytes - self.options.bytes / 32;
@@ -344,21 +348,21 @@ impl<C: Consumer> Table<C> {
         }
     }
 
-    /// Lets conns give up what they hold until all together hold a quarter less, as far as they can.
+    /// Lets conns that hold much give it up until all together hold a quarter less, as far as they can.
     pub fn give_up(&mut self, env: &mut Env<'_, C>) {
-        self.shed_to(self.bytes - self.bytes / 4, env);
+        self.shed_to(self.bytes - self.bytes / 4, MUCH, env);
     }
 
-    /// Lets conns give up what they hold until all together hold no more than `enough`, as far as they can.
-    fn shed_to(&mut self, enough: usize, env: &mut Env<'_, C>) {
+    /// Lets conns of more than `least` bytes give up what they hold until all together hold no more than
+    /// `enough`, as far as they can.
+    fn shed_to(&mut self, enough: usize, least: usize, env: &mut Env<'_, C>) {
         let now = self.now;
-        let bare = size_of::<Conn<C>>() + 1024;
         for _ in 0..self.slots.len() * 2 {
             if self.bytes <= enough {
                 return;
             }
             let at = self.advance();
-            if self.slots.get(at).is_some_and(|slot| slot.bytes > bare) {
+            if self.slots.get(at).is_some_and(|slot| slot.bytes > least) {
                 self.with(at, env, |conn, env| conn.shed(now, env));
             }
         }

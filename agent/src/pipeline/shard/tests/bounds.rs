@@ -126,6 +126,30 @@ fn one_conn_gives_up_what_is_beyond_its_share_and_goes_on() {
 }
 
 #[test]
+fn what_holds_little_goes_on_where_memory_runs_short() {
+    let mut shard = Shard::new(&Options::default());
+    let mut out = Outcome::default();
+    let mut small = ConnBuilder::tcp(1);
+    let mut large = ConnBuilder::tcp(2);
+    let head: &[u8] = b"POST / HTTP/1.1\r\nContent-Length: 40000\r\n\r\n";
+    let records = [
+        small.open(),
+        small.data(Flow::Received, GET),
+        large.open(),
+        large.data(Flow::Received, head),
+        large.data(Flow::Received, &[b'x'; 30_000]),
+    ];
+    assert!(push(&mut shard, &mut out, &records).is_empty());
+    let held = shard.bytes_held();
+    shard.give_up(&mut out);
+    assert!(shard.bytes_held() < held - 15_000, "{held}");
+    assert_eq!(shard.counters().get(Counter::StreamSheds), 1);
+    let answered = [small.data(Flow::Sent, OK)];
+    assert_eq!(push(&mut shard, &mut out, &answered), [WHOLE]);
+    finish(shard, &mut out);
+}
+
+#[test]
 fn the_conn_quiet_longest_makes_room_and_rather_one_with_nothing_under_way() {
     let mut options = Options::default();
     options.stream.conns = 3;
