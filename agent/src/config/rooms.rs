@@ -135,7 +135,7 @@ impl Config {
     /// Bytes of exchanges that may wait to be sealed.
     #[must_use]
     pub fn queue_bytes(&self) -> u64 {
-        self.limits.memory.bytes() / 8
+        self.limits.memory.bytes() / 4
     }
 }
 

@@ -222,7 +222,7 @@ pub enum Detail<'a> {
         /// What is shed.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         what: Vec<ShedWhat>,
-        /// Which limit was reached last.
+        /// Why, at last.
         cause: ShedCause,
         /// What was shed since it began, by what counts it.
         #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -315,7 +315,7 @@ impl ShedWhat {
     }
 }
 
-/// A limit of section `limits`.
+/// Why something is shed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ShedCause {
@@ -323,6 +323,20 @@ pub enum ShedCause {
     Cpu,
     /// `limits.memory`.
     Memory,
+    /// The room for what waits to be worked on, a part of `limits.memory`.
+    Backlog,
+}
+
+impl ShedCause {
+    /// What is the matter, for people.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Cpu => "limits.cpu is reached",
+            Self::Memory => "limits.memory is reached",
+            Self::Backlog => "more is heard than is worked on in time",
+        }
+    }
 }
 
 /// What became of a sink.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::Counted;
 use crate::clock::WallTime;
 use crate::config::Config;
-use crate::event::{Detail, JournalWhat, ShedCause, ShedState, SinkState, TapState};
+use crate::event::{Detail, JournalWhat, ShedState, SinkState, TapState};
 
 /// Without a beat for so long the taps are taken to be deaf: ten of them are missing.
 const DEAF_AFTER: Duration = Duration::from_secs(10);
@@ -249,12 +249,8 @@ impl Health {
                 state, what, cause, ..
             } => {
                 let shed = || {
-                    let limit = match cause {
-                        ShedCause::Cpu => "limits.cpu",
-                        ShedCause::Memory => "limits.memory",
-                    };
                     let what: Vec<_> = what.iter().map(|what| what.name()).collect();
-                    format!("{limit} is reached; shed: {}", what.join(", "))
+                    format!("{}; shed: {}", cause.text(), what.join(", "))
                 };
                 self.shed = (*state != ShedState::Ended).then(shed);
             }

@@ -7,7 +7,7 @@ use super::budget::Budget;
 use super::queue::QueueIn;
 use super::shard::{Outcome, Shard};
 use super::{Counted, Requests};
-use crate::capture::Source;
+use crate::capture::{RingFill, Source};
 use crate::clock::Ktime;
 use crate::lookup::Asking;
 use crate::stream::Word;
@@ -44,6 +44,8 @@ pub(super) fn hear(
         budget,
         out: Outcome::default(),
         last: Ktime(0),
+        ring: None,
+        ring_before: 0,
     };
     let ended = side.run(requests);
     side.source.close();
@@ -64,6 +66,10 @@ struct Side<'a> {
     budget: Option<Budget>,
     out: Outcome,
     last: Ktime,
+    /// How full the ring was since it was last told.
+    ring: Option<RingFill>,
+    /// Most bytes it held before the last look at it.
+    ring_before: u64,
 }
 
 impl Side<'_> {
@@ -104,10 +110,28 @@ impl Side<'_> {
     /// Looks at what the agent uses, and sheds what is to be; rests, if it worked since `began` on what
     /// it may not.
     fn keep_within(&mut self, now: Instant, began: Option<Duration>) {
+        if self
+            .budget
+            .as_ref()
+            .is_some_and(|budget| budget.is_due(now))
+        {
+            self.look(now);
+        }
+        if let (Some(budget), Some(began)) = (&mut self.budget, began) {
+            std::thread::sleep(budget.pause(began));
+        }
+    }
+
+    fn look(&mut self, now: Instant) {
+        let ring = self.look_at_ring().unwrap_or_default();
+        // Full once is a pause of the host's, full twice in a row is too much.
+        let before = std::mem::replace(&mut self.ring_before, ring.most_bytes);
+        let ring = (ring.most_bytes.min(before), ring.size_bytes.max(1));
+        let waiting = [ring, self.queue.fill()];
         let Some(budget) = &mut self.budget else {
             return;
         };
-        let looked = budget.look(now, self.shard.counters());
+        let looked = budget.look(now, self.shard.counters(), &waiting);
         self.shard.shorten_bodies(budget.shorter());
         if let Some(news) = looked.news {
             self.queue.shed(news);
@@ -115,9 +139,14 @@ impl Side<'_> {
         if looked.memory_grows {
             self.shard.give_up(&mut self.out);
         }
-        if let Some(began) = began {
-            std::thread::sleep(budget.pause(began));
-        }
+    }
+
+    /// How full the ring was since it was last looked at.
+    fn look_at_ring(&mut self) -> Option<RingFill> {
+        let fill = self.source.ring_fill()?;
+        let told = self.ring.get_or_insert(fill);
+        told.most_bytes = told.most_bytes.max(fill.most_bytes);
+        Some(fill)
     }
 
     fn drain(&mut self) -> io::Result<()> {
@@ -167,7 +196,9 @@ impl Side<'_> {
         if let Some(budget) = &mut self.budget {
             budget.sift(&mut self.out.exchanges);
         }
-        self.queue.push(&mut self.out.exchanges);
+        let budget = self.budget.as_ref();
+        let matters = |one: &_| budget.is_none_or(|budget| budget.keeps(one));
+        self.queue.push(&mut self.out.exchanges, matters);
     }
 
     fn now(&self) -> Ktime {
@@ -175,6 +206,7 @@ impl Side<'_> {
     }
 
     fn counted(&mut self) -> Counted {
+        self.look_at_ring();
         let mut counters = self.shard.counters().clone();
         counters.absorb(self.queue.counters());
         if let Some(asking) = &self.asking {
@@ -186,7 +218,7 @@ impl Side<'_> {
         Counted {
             counters,
             kernel: self.source.kernel_counters(),
-            ring: self.source.ring_fill(),
+            ring: self.ring.take(),
             conns: self.shard.conns() as u64,
             held_bytes: self.shard.bytes_held(),
             last: self.last,

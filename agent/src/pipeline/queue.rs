@@ -16,6 +16,9 @@ use crate::telemetry::{Counter, Counters};
 /// Acts that wait at most, of some hundred bytes each.
 const ACTS_MAX: u64 = 16_384;
 
+/// The part of the room that anything may take; the rest is for what matters.
+const RESERVE: u64 = 2;
+
 /// What goes through.
 #[derive(Debug)]
 pub(super) enum Message {
@@ -111,29 +114,35 @@ pub(super) fn queue(limit_bytes: u64) -> (QueueIn, QueueThrough, QueueOut) {
 }
 
 impl QueueIn {
-    /// Passes on those of `exchanges` that there is room for; the newest are dropped and counted.
-    pub(super) fn push(&mut self, exchanges: &mut Vec<Exchange>) {
+    /// Passes on those of `exchanges` that there is room for; the newest are dropped and counted. Half
+    /// of the room is for those that `matter`.
+    pub(super) fn push(
+        &mut self,
+        exchanges: &mut Vec<Exchange>,
+        matters: impl Fn(&Exchange) -> bool,
+    ) {
         if exchanges.is_empty() {
             return;
         }
         let offered = exchanges.len();
         self.counters.add(Counter::QueueOffered, offered as u64);
-        let room = self
-            .limit_bytes
-            .saturating_sub(self.held.load(Ordering::Relaxed));
+        let held = self.held.load(Ordering::Relaxed);
         let mut bytes = 0;
-        let fit = exchanges.iter().take_while(|exchange| {
-            bytes += exchange.held_bytes() as u64;
-            bytes <= room
+        exchanges.retain(|exchange| {
+            let more = bytes + exchange.held_bytes() as u64;
+            let fits = match held + more {
+                all if all <= self.limit_bytes / RESERVE => true,
+                all => all <= self.limit_bytes && matters(exchange),
+            };
+            bytes = if fits { more } else { bytes };
+            fits
         });
-        let fit = fit.count();
+        let fit = exchanges.len();
         self.counters
             .add(Counter::QueueFull, (offered - fit) as u64);
-        exchanges.truncate(fit);
         if exchanges.is_empty() {
             return;
         }
-        let bytes = held_bytes(exchanges);
         self.held.fetch_add(bytes, Ordering::Relaxed);
         let batch = Message::Exchanges(std::mem::take(exchanges), bytes);
         if self.to.send(batch).is_err() {
@@ -167,6 +176,14 @@ impl QueueIn {
     /// Tells of shedding; of no use to anybody once the other end is gone.
     pub(super) fn shed(&mut self, news: News) {
         let _gone = self.to.send(Message::Shed(Box::new(news)));
+    }
+
+    /// Bytes that wait, and those for which there is room whether they matter or not.
+    pub(super) fn fill(&self) -> (u64, u64) {
+        (
+            self.held.load(Ordering::Relaxed),
+            self.limit_bytes / RESERVE,
+        )
     }
 
     /// Whether what was counted before has been taken.
@@ -287,6 +304,7 @@ mod tests {
 
     use super::{Message, Proving, Work, queue};
     use crate::clock::Ktime;
+    use crate::exchange::Exchange;
     use crate::pipeline::Counted;
     use crate::pipeline::recorded::requests;
     use crate::telemetry::Counter;
@@ -330,7 +348,7 @@ mod tests {
         };
         let bytes = one().held_bytes() as u64;
         let (mut to, through, mut from) = queue(bytes * 2);
-        to.push(&mut vec![one(), one(), one()]);
+        to.push(&mut vec![one(), one(), one()], |_| true);
         assert_eq!(to.counters().get(Counter::QueueFull), 1, "the newest");
         let held = || to.held.load(Ordering::Relaxed);
         assert_eq!(held(), bytes * 2);
@@ -347,5 +365,28 @@ mod tests {
         from.next(Duration::ZERO).unwrap();
         assert_eq!(held(), 0);
         assert_eq!(from.counters().get(Counter::QueueTaken), 2);
+    }
+
+    #[test]
+    fn half_the_room_is_for_what_matters() {
+        let one = |path: &str| {
+            let line = format!("{{\"method\":\"GET\",\"path\":\"{path}\"}}");
+            requests(line.as_bytes(), 0).unwrap().exchange
+        };
+        let bytes = one("/login").held_bytes() as u64;
+        let (mut to, _through, _from) = queue(bytes * 4);
+        let target = |exchange: &Exchange| {
+            let head = &exchange.request.as_ref().unwrap().head;
+            head.get(head.target).to_vec()
+        };
+        let mut push = |paths: &[&str]| {
+            let mut some: Vec<_> = paths.iter().map(|path| one(path)).collect();
+            to.push(&mut some, |exchange| target(exchange) == b"/login");
+            let full = to.counters().get(Counter::QueueFull);
+            (full, to.fill().0 / bytes, to.fill().1 / bytes)
+        };
+        assert_eq!(push(&["/plain", "/plain", "/plain"]), (1, 2, 2));
+        assert_eq!(push(&["/plain", "/login", "/plain"]), (3, 3, 2));
+        assert_eq!(push(&["/login", "/login", "/plain"]), (5, 4, 2));
     }
 }

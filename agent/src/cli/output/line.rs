@@ -452,7 +452,7 @@ fn reload(
     )
 }
 
-/// What is left out, and for which limit.
+/// What is left out, and why.
 fn shed(
     text: &mut String,
     state: ShedState,
@@ -460,18 +460,11 @@ fn shed(
     cause: ShedCause,
     counts: &[Count],
 ) -> std::fmt::Result {
-    let limit = match cause {
-        ShedCause::Cpu => "limits.cpu",
-        ShedCause::Memory => "limits.memory",
-    };
     let what: Vec<&str> = what.iter().map(|what| what.name()).collect();
+    let (cause, what) = (cause.text(), what.join(", "));
     match state {
-        ShedState::Begun => write!(text, "{limit} is reached; left out: {}", what.join(", "))?,
-        ShedState::More => write!(
-            text,
-            "{limit} is still reached; left out: {}",
-            what.join(", ")
-        )?,
+        ShedState::Begun => write!(text, "{cause}; left out: {what}")?,
+        ShedState::More => write!(text, "{cause}; left out by now: {what}")?,
         ShedState::Ended => text.push_str("all is told again"),
     }
     counts

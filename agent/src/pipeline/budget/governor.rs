@@ -23,6 +23,10 @@ const LOW: u32 = 600;
 /// the last class.
 const STEP: u32 = 200;
 
+/// Thousandths of the room for what waits above which more is shed: before it is full, and what comes is
+/// lost whatever it is.
+const BEHIND: u32 = 750;
+
 /// Most steps up at one look.
 const RISE_MAX: u32 = STEPS as u32;
 
@@ -49,14 +53,18 @@ pub(super) struct Used {
     pub(super) cpu: u32,
     /// Memory; 0 if it is not known.
     pub(super) memory: u32,
+    /// Room for what waits to be worked on, where it is fullest.
+    pub(super) waiting: u32,
 }
 
-/// Which limit is reached.
+/// Why more is shed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Cause {
     #[default]
     Cpu,
     Memory,
+    /// Too much waits.
+    Backlog,
 }
 
 /// The dial, and what moves it.
@@ -100,6 +108,7 @@ impl Governor {
             since_ms,
             cpu,
             memory,
+            waiting,
         } = used;
         let weight = since_ms.min(1_000);
         self.mean = mean(self.mean, cpu, weight);
@@ -113,8 +122,13 @@ impl Governor {
                 Cause::Memory
             };
             // By what is used now: the mean is of before the last step.
-            self.rise(cpu.saturating_sub(HIGH).min(RISE_MAX * STEP) / STEP);
-        } else if cpu < LOW && self.mean < LOW && self.memory_is_low(memory) {
+            self.rise(cpu.saturating_sub(HIGH).min(RISE_MAX * STEP) / STEP, TOP);
+        } else if waiting > BEHIND {
+            self.cause = Cause::Backlog;
+            // As it fills up to what is left. To rest would let more wait.
+            let behind = (waiting - BEHIND) * RISE_MAX / (1_000 - BEHIND);
+            self.rise(behind, TOP - STEPS);
+        } else if cpu < LOW && self.mean < LOW && waiting < LOW && self.memory_is_low(memory) {
             self.low_ms = self.low_ms.saturating_add(since_ms);
             if self.low_ms >= self.hold_ms {
                 self.fall();
@@ -144,13 +158,15 @@ impl Governor {
         memory < LOW || self.grew_ms >= GROWTH_MS
     }
 
-    fn rise(&mut self, more: u32) {
+    /// So many steps up, as far as `top`.
+    fn rise(&mut self, more: u32, top: u8) {
         if self.fell_ms < TAKEN_BACK_MS {
             self.hold_ms = (self.hold_ms * 2).min(HOLD_MAX_MS);
             self.fell_ms = HOLD_MAX_MS;
         }
         let steps = u8::try_from(more.clamp(1, RISE_MAX)).unwrap_or(1);
-        self.dial = self.dial.saturating_add(steps).min(TOP);
+        let risen = self.dial.saturating_add(steps).min(top);
+        self.dial = self.dial.max(risen);
         self.low_ms = 0;
         self.falls = 0;
     }
@@ -185,7 +201,7 @@ impl Governor {
         self.dial.saturating_sub(below * STEPS).min(STEPS)
     }
 
-    /// Which limit was reached last.
+    /// Why it rose last.
     pub(super) const fn cause(&self) -> Cause {
         self.cause
     }

@@ -47,8 +47,8 @@ impl Meter {
         }
     }
 
-    /// What was used since the last call.
-    pub(super) fn used(&mut self, limits: &Limits, now: Instant) -> Used {
+    /// What was used since the last call, and how much of the room is taken where most waits.
+    pub(super) fn used(&mut self, limits: &Limits, waiting: &[(u64, u64)], now: Instant) -> Used {
         let cpu = cpu(ClockId::ProcessCPUTime);
         let since = now.duration_since(std::mem::replace(&mut self.looked, now));
         let spent = cpu.saturating_sub(std::mem::replace(&mut self.cpu, cpu));
@@ -58,6 +58,7 @@ impl Meter {
             since_ms: u32::try_from(since.as_millis()).unwrap_or(u32::MAX),
             cpu: thousandths(spent.as_nanos(), allowed),
             memory: thousandths(self.memory(now).into(), limits.memory.bytes().into()),
+            waiting: waiting.iter().copied().map(share).max().unwrap_or(0),
         }
     }
 
@@ -121,6 +122,10 @@ fn fresh(
         Some((at, value)) if now.duration_since(*at) < every => *value,
         _ => held.insert((now, read())).1,
     }
+}
+
+fn share((part, whole): (u64, u64)) -> u32 {
+    thousandths(part.into(), whole.into())
 }
 
 fn thousandths(part: u128, whole: u128) -> u32 {
@@ -205,8 +210,9 @@ mod tests {
         // Until the clock of processor time has moved, however long that takes here.
         let work = super::cpu(rustix::time::ClockId::ProcessCPUTime);
         while super::cpu(rustix::time::ClockId::ProcessCPUTime) == work {}
-        let used = meter.used(&limits, begin + Duration::from_secs(1));
+        let used = meter.used(&limits, &[(1, 4), (1, 2)], begin + Duration::from_secs(1));
         assert!(used.since_ms == 1_000 && used.cpu < 100_000, "{used:?}");
         assert!(used.memory > 500, "{used:?}");
+        assert_eq!(used.waiting, 500, "the fullest");
     }
 }

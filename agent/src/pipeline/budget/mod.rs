@@ -1,4 +1,5 @@
-//! `limits.cpu` and `limits.memory`: what the agent uses goes in, what it sheds to use less comes out.
+//! `limits.cpu`, `limits.memory`, and the room for what waits: what the agent uses goes in, what it sheds
+//! to use less comes out.
 //!
 //! By value: bodies first, then static assets, then repeats of plain answers, then what is like them;
 //! never who comes in, nor errors. Where hearing itself is too dear it hears less: the host comes before
@@ -101,13 +102,21 @@ impl Budget {
         self.sieve.set(routes);
     }
 
-    /// Looks at what is used, if it is time; `counted` gives what the shard has counted.
-    pub(super) fn look(&mut self, now: Instant, counted: &Counters) -> Looked {
-        if now.duration_since(self.looked) < LOOK_EVERY {
-            return Looked::default();
-        }
+    /// Whether it is time to look at what is used.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        now.duration_since(self.looked) >= LOOK_EVERY
+    }
+
+    /// Looks at what is used; `counted` gives what the shard has counted, `waiting` how many bytes wait to
+    /// be worked on at each place, and for how many there is room.
+    pub(super) fn look(
+        &mut self,
+        now: Instant,
+        counted: &Counters,
+        waiting: &[(u64, u64)],
+    ) -> Looked {
         self.looked = now;
-        let used = self.meter.used(&self.limits, now);
+        let used = self.meter.used(&self.limits, waiting, now);
         let memory_grows = self.governor.look(used);
         let shed = SHED.map(|counter| counted.get(counter) + self.counters().get(counter));
         Looked {
@@ -149,6 +158,7 @@ impl Budget {
                 cause: match self.governor.cause() {
                     Cause::Cpu => ShedCause::Cpu,
                     Cause::Memory => ShedCause::Memory,
+                    Cause::Backlog => ShedCause::Backlog,
                 },
                 counts: counts.filter(|count| count.count > 0).collect(),
             },
@@ -164,6 +174,11 @@ impl Budget {
     /// Leaves out those of `exchanges` that are to be shed.
     pub(super) fn sift(&mut self, exchanges: &mut Vec<Exchange>) {
         self.sieve.sift(exchanges, &self.governor);
+    }
+
+    /// Whether `exchange` is one that is never shed by value.
+    pub(super) fn keeps(&self, exchange: &Exchange) -> bool {
+        self.sieve.keeps(exchange)
     }
 
     /// Processor time of this thread, if what it does now is to be paid for by a pause.

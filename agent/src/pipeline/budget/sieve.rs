@@ -63,6 +63,12 @@ impl Sieve {
         self.routes = Arc::clone(routes);
     }
 
+    /// Whether `exchange` stays whatever is shed.
+    pub(super) fn keeps(&self, exchange: &Exchange) -> bool {
+        let request = exchange.request.as_ref();
+        request.is_none_or(|request| worth(exchange, request, &self.routes) == Worth::Much)
+    }
+
     /// Leaves out those of `exchanges` that `governor` wants to be shed.
     pub(super) fn sift(&mut self, exchanges: &mut Vec<Exchange>, governor: &Governor) {
         if governor.share(ShedWhat::StaticAssets) == 0 {

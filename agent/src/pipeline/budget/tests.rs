@@ -14,6 +14,7 @@ fn with_dial(budget: &mut Budget, cpu: u32, looks: u32) {
             since_ms: 1_000,
             cpu,
             memory: 0,
+            waiting: 0,
         });
     }
 }

@@ -408,7 +408,7 @@ fn notices_are_sentences() {
             cause: ShedCause::Cpu,
             counts: vec![count],
         },
-        "limits.cpu is still reached; left out: bodies, static assets; 3 ring_full",
+        "limits.cpu is reached; left out by now: bodies, static assets; 3 ring_full",
     );
     check(
         Severity::Info,

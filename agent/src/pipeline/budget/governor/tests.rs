@@ -1,6 +1,6 @@
 //! Loads that were made up: what shedding saves of them, and where the dial comes to rest.
 
-use super::{Governor, HOLD_MIN_MS, STEPS, TOP, Used};
+use super::{Cause, Governor, HOLD_MIN_MS, STEPS, TOP, Used};
 use crate::event::ShedWhat;
 
 const LOOK_MS: u32 = 250;
@@ -36,6 +36,7 @@ fn last(governor: &mut Governor, load: Load, seconds: u32) -> Vec<(u32, u8)> {
             since_ms: LOOK_MS,
             cpu,
             memory: 0,
+            waiting: 0,
         });
         (cpu, governor.dial)
     };
@@ -90,6 +91,7 @@ fn a_short_peak_sheds_nothing() {
             since_ms: LOOK_MS,
             cpu: 2_500,
             memory: 0,
+            waiting: 0,
         });
         assert_eq!(governor.dial, 0);
     }
@@ -135,6 +137,7 @@ fn memory_sheds_while_it_grows_and_no_longer() {
             since_ms: 1_000,
             cpu: 10,
             memory,
+            waiting: 0,
         });
         (grows, governor.dial)
     };
@@ -150,4 +153,33 @@ fn memory_sheds_while_it_grows_and_no_longer() {
     }
     assert_eq!(at(960), (false, 0));
     assert_eq!(at(970), (true, 1), "it grows again");
+}
+
+#[test]
+fn what_waits_is_shed_before_there_is_no_room_and_never_rested_on() {
+    let mut governor = Governor::new();
+    let mut at = |waiting| {
+        governor.look(Used {
+            since_ms: LOOK_MS,
+            cpu: 10,
+            waiting,
+            ..Used::default()
+        });
+        (governor.dial, governor.cause())
+    };
+    assert_eq!(at(750).0, 0);
+    assert_eq!(at(760), (1, Cause::Backlog));
+    assert_eq!(at(1_000).0, 1 + STEPS);
+    assert_eq!(at(2_000).0, 1 + 2 * STEPS);
+    for _ in 0..10 {
+        at(2_000);
+    }
+    assert_eq!(at(2_000).0, TOP - STEPS, "not by hearing less");
+    for _ in 0..100 {
+        assert_eq!(at(700).0, TOP - STEPS, "it goes on while much waits");
+    }
+    for _ in 0..60 {
+        at(100);
+    }
+    assert_eq!(at(100).0, 0);
 }

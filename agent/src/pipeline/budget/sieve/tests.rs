@@ -17,6 +17,7 @@ fn full() -> Governor {
             since_ms: 1_000,
             cpu: 100_000,
             memory: 0,
+            waiting: 0,
         });
     }
     governor
@@ -145,6 +146,7 @@ fn nothing_is_left_out_where_bodies_are_enough() {
         since_ms: 1_000,
         cpu: 1_000,
         memory: 0,
+        waiting: 0,
     });
     assert_eq!(governor.worst(), Some(ShedWhat::Bodies));
     let mut some: Vec<_> = (0..9)
