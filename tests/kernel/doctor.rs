@@ -23,7 +23,9 @@ pub(crate) fn trials() -> Vec<Trial> {
     };
     let unprivileged = "doctor::missing_privileges_are_named";
     let nobody = under(unprivileged, Mode::Syscall, |sandbox, _| nobody(sandbox));
-    Mode::ALL.map(hears).into_iter().chain([nobody]).collect()
+    let without = under("doctor::probes_are_tried", Mode::Socket, |_, _| probes());
+    let others = [nobody, without];
+    Mode::ALL.map(hears).into_iter().chain(others).collect()
 }
 
 /// The tap is among those that heard, nothing is said to be lost by it, and the command says so.
@@ -100,6 +102,32 @@ fn nobody(sandbox: &Sandbox) -> Result<()> {
             "it does not say what to do: {found}"
         );
     }
+    Ok(())
+}
+
+/// A probe in a process is tried: root has it, and lacks it without the capability that this kernel wants.
+fn probes() -> Result<()> {
+    let tried = |mut command: Command| -> Result<Value> {
+        let output = command.output()?;
+        ensure!(output.status.code() == Some(0), "{}", output.status);
+        let report: Value = serde_json::from_slice(&output.stdout)?;
+        let mut all = checks(&report)?.iter();
+        let check = all.find(|check| check["group"] == "tls_tap");
+        check.cloned().context("no probe was tried")
+    };
+    let with = tried(command(["doctor", "--json"])?)?;
+    ensure!(with["status"] == "good", "{with:#}");
+    let mut without = Command::new("setpriv");
+    without
+        .args(["--bounding-set", "-sys_admin", "--inh-caps", "-all"])
+        .arg(binary()?)
+        .args(["doctor", "--json"]);
+    let without = tried(without)?;
+    let advice = without["advice"].as_str().unwrap_or_default();
+    ensure!(
+        without["status"] == "less" && advice.contains("CAP_SYS_ADMIN"),
+        "{without:#}"
+    );
     Ok(())
 }
 

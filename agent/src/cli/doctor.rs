@@ -195,6 +195,7 @@ const fn heading(group: Group) -> &'static str {
         Group::Structures => "The kernel's structures",
         Group::SocketTap => "Socket tap",
         Group::SyscallTap => "Syscall tap",
+        Group::TlsTap => "TLS tap",
         Group::Processes => "Processes",
     }
 }

@@ -344,6 +344,12 @@ impl Refusal {
         }
     }
 
+    /// Whether something was denied for want of a privilege, by another number.
+    pub(super) fn is_denied(&self) -> bool {
+        self.is_permission()
+            || self.code == Some(rustix::io::Errno::ACCESS.raw_os_error()) && !self.verifier_spoke
+    }
+
     /// Whether the process may not load programs, rather than not these. What the verifier or a
     /// policy refuses can have the same number, but then has words.
     pub(super) fn is_permission(&self) -> bool {

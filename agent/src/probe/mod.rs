@@ -424,6 +424,17 @@ impl Probe {
         self.unheard.take()
     }
 
+    /// Whether probes can be hung in processes, tried on this one; what the kernel has against the
+    /// programs for Go.
+    ///
+    /// # Errors
+    /// They cannot.
+    fn try_probes(&self) -> Result<Option<Refusal>, Refusal> {
+        let tried = uprobe::probing(&self.kernel);
+        let words = |error| Refusal::from(&error);
+        tried.map(|refused| refused.map(words)).map_err(words)
+    }
+
     /// What became of every hook that was thought of.
     #[must_use]
     pub fn notes(&self) -> &[Note] {

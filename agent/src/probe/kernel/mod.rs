@@ -44,6 +44,8 @@ pub enum Group {
     SocketTap,
     /// The syscall tap.
     SyscallTap,
+    /// The TLS tap.
+    TlsTap,
     /// Processes that speak what no tap hears.
     Processes,
 }
@@ -130,19 +132,23 @@ impl Trial<'_> {
     pub const TARGET: &'static str = "/eaves-doctor";
 }
 
-/// Looks and tries; takes a second or two.
+/// Looks and tries; takes some seconds.
 #[must_use]
 pub fn examine(mut trial: Trial<'_>) -> Report {
     let mut checks = facts::kernel();
     checks.extend(facts::privileges());
     checks.extend(facts::structures());
-    let mut hears = Vec::new();
+    let (mut hears, mut hearing) = (Vec::new(), None);
     for (tap, mode) in [(Tap::Socket, Mode::Socket), (Tap::Syscall, Mode::Syscall)] {
         let (heard, tried) = tap::try_tap(tap, mode, &mut trial);
         if heard {
             hears.push(tap.name());
+            hearing.get_or_insert(mode);
         }
         checks.extend(tried);
+    }
+    if let Some(mode) = hearing {
+        checks.extend(tap::try_tls(mode, &trial));
     }
     settle(&hears, &mut checks);
     Report { hears, checks }

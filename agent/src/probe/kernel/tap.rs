@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use eaves_common::{ConnId, Counter, Flow, Role};
 
+use super::super::hooks::Refusal;
 use super::super::{Mode, Note, Options, Probe, ProbeError, State, Tap, start};
 use super::{Check, Ends, Group, Status, Trial};
 use crate::capture::{ConnOpen, Data, Record, Source as _, decode};
@@ -32,6 +33,8 @@ pub(super) fn try_tap(tap: Tap, mode: Mode, trial: &mut Trial<'_>) -> (bool, Vec
         mode,
         roles: vec![Role::Server, Role::Client],
         object: trial.object.clone(),
+        // Tried apart: it takes the kernel seconds.
+        tls: false,
         ..Options::default()
     };
     match start(&options) {
@@ -49,6 +52,45 @@ pub(super) fn try_tap(tap: Tap, mode: Mode, trial: &mut Trial<'_>) -> (bool, Vec
             (heard.is_ok(), checks)
         }
         Err(error) => (false, refused(group, &error)),
+    }
+}
+
+/// Tries whether TLS libraries can be probed, beside a tap that hears.
+pub(super) fn try_tls(mode: Mode, trial: &Trial<'_>) -> Vec<Check> {
+    let options = Options {
+        mode,
+        object: trial.object.clone(),
+        tls: false,
+        ..Options::default()
+    };
+    match start(&options) {
+        Ok(probe) => probing(&probe.try_probes()),
+        Err(error) => refused(Group::TlsTap, &error),
+    }
+}
+
+/// What is said of probes in processes.
+pub(super) fn probing(tried: &Result<Option<Refusal>, Refusal>) -> Vec<Check> {
+    let check = |name: &str, found: &str| Check::new(Group::TlsTap, name, found);
+    let less = |name: &str, why: &Refusal, lost: &str| {
+        let check = check(name, &format!("refused: {}", why.reason));
+        check.status(Status::Less).lost(lost)
+    };
+    match tried {
+        Ok(None) => vec![check("a probe in a process", "attached")],
+        Ok(Some(why)) => vec![
+            check("a probe in a process", "attached"),
+            less("programs for Go's TLS", why, "HTTPS of programs in Go")
+                .advice("report this with the output of eaves doctor --json"),
+        ],
+        // perf_event_open has this number for it; CVE-2025-38466.
+        Err(why) if why.is_denied() => vec![less("a probe in a process", why, "HTTPS").advice(
+            "run it as root, or with CAP_SYS_ADMIN, which kernels since July 2025 want for this",
+        )],
+        Err(why) => vec![
+            less("a probe in a process", why, "HTTPS")
+                .advice("report this with the output of eaves doctor --json"),
+        ],
     }
 }
 

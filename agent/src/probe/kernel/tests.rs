@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
+use super::super::hooks::Refusal;
 use super::facts::{hidden_processes, lockdown, mounted, rights};
-use super::tap::Heard;
+use super::tap::{Heard, probing};
 use super::*;
 
 const MOUNTS: &str = "\
@@ -67,6 +68,36 @@ fn a_refused_tap_costs_nothing_where_the_other_hears() {
     let mut checks = [bad];
     settle(&[], &mut checks);
     assert_eq!(checks[0].status, Status::Bad);
+}
+
+#[test]
+fn a_privilege_that_probes_lack_is_named() {
+    let io_error = |number| {
+        aya::programs::ProgramError::SyscallError(aya::sys::SyscallError {
+            call: "perf_event_open",
+            io_error: io::Error::from_raw_os_error(number),
+        })
+    };
+    let check = |number, expected: &str| {
+        let [check] = &probing(&Err(Refusal::from(&io_error(number))))[..] else {
+            panic!("one check");
+        };
+        assert_eq!(
+            (check.status, check.lost.as_deref()),
+            (Status::Less, Some("HTTPS"))
+        );
+        assert!(
+            check.advice.as_ref().unwrap().contains(expected),
+            "{check:?}"
+        );
+    };
+    check(13, "CAP_SYS_ADMIN");
+    check(1, "CAP_SYS_ADMIN");
+    check(22, "report this");
+    let go = Refusal::from(&io_error(22));
+    let all = probing(&Ok(Some(go)));
+    assert_eq!(status(&all, "a probe in a process"), Status::Good);
+    assert_eq!(status(&all, "programs for Go's TLS"), Status::Less);
 }
 
 #[test]

@@ -133,6 +133,19 @@ pub(super) fn functions<'a>(
     Ok((text, found))
 }
 
+/// Where in the file the instruction lies that a program begins with.
+///
+/// # Errors
+/// [`ElfError`]; also if there is none.
+pub(super) fn entry(file: &File) -> Result<u64, ElfError> {
+    let header = header(file)?;
+    let segments = segments(file, &header)?;
+    let offset = Code { file, segments }.offset(header.e_entry.get(Le));
+    offset.ok_or(ElfError::Damaged {
+        what: "its first instruction",
+    })
+}
+
 fn header(file: &File) -> Result<FileHeader64<Le>, ElfError> {
     let header: FileHeader64<Le> = read(file, 0, "the header")?;
     let ident = &header.e_ident;

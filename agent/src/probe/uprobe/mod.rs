@@ -26,6 +26,7 @@ use aya::programs::uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLinkI
 use aya::programs::{ProgramError, UProbe};
 use tracing::{debug, info, warn};
 
+use super::hooks::Refusal;
 use ciphers::Marks;
 use eaves_common::{CipherKey, CipherValue};
 use elf::ElfError;
@@ -162,29 +163,14 @@ impl Files {
 
     /// Loads the programs, all at once.
     fn load(&mut self) -> Result<(), ProgramError> {
-        let mut kernel = lock(&self.kernel);
-        let Some(kernel) = kernel.as_mut() else {
-            return Ok(());
-        };
-        for name in PROGRAMS {
-            if let Some(program) = kernel.program_mut(name) {
-                let program: &mut UProbe = program.try_into()?;
-                let loaded = program.load();
-                // The other libraries do without them; a program that is not loaded is not attached.
-                if name.starts_with(library::OF_GO) {
-                    if let Err(error) = loaded {
-                        let error: &dyn std::error::Error = &error;
-                        warn!(
-                            name,
-                            error, "the kernel does not take it: Go's TLS is not heard"
-                        );
-                    }
-                    continue;
-                }
-                loaded?;
+        match lock(&self.kernel).as_mut().map(load).transpose()? {
+            Some(Some(error)) => {
+                let error: &dyn std::error::Error = &error;
+                warn!(error, "the kernel does not take it: Go's TLS is not heard");
+                Ok(())
             }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// One round: new processes, and some of those that were there before.
@@ -324,11 +310,13 @@ impl Files {
             }
             Err(_) if !file.link.exists() => None,
             Err(error) => {
-                let error: &dyn std::error::Error = &error;
-                warn!(pid, %path, library = library.name(), error, "its TLS cannot be heard");
+                let refusal = Refusal::from(&error);
+                let why = &refusal.reason;
+                warn!(pid, %path, library = library.name(), why, "its TLS cannot be heard");
                 let refused = Inside {
                     heard: false,
-                    why: Some(error.to_string()),
+                    denied: refusal.is_denied(),
+                    why: Some(refusal.reason),
                     ..inside
                 };
                 Some((Links::new(), refused))
@@ -390,6 +378,53 @@ fn detach(kernel: &mut Ebpf, links: Links) {
             let _ = program.detach(link);
         }
     }
+}
+
+/// Loads the programs; what the kernel has against those for Go, if anything: the other libraries do
+/// without them, and what is not loaded is not attached.
+///
+/// # Errors
+/// It takes none of the rest.
+fn load(kernel: &mut Ebpf) -> Result<Option<ProgramError>, ProgramError> {
+    let mut refused = None;
+    for name in PROGRAMS {
+        let Some(program) = kernel.program_mut(name) else {
+            continue;
+        };
+        let program: &mut UProbe = program.try_into()?;
+        match program.load() {
+            Err(error) if name.starts_with(library::OF_GO) => refused = Some(error),
+            loaded => loaded?,
+        }
+    }
+    Ok(refused)
+}
+
+/// Loads the programs, and hangs one for a moment on the first instruction of this process's own
+/// executable, which is over: whether TLS can be heard. What the kernel has against the programs for Go.
+///
+/// # Errors
+/// The kernel takes no probes in processes.
+pub(super) fn probing(kernel: &Kernel) -> Result<Option<ProgramError>, ProgramError> {
+    const NAME: &str = "tls_free";
+    const OWN: &str = "/proc/self/exe";
+    let mut kernel = lock(kernel);
+    let Some(kernel) = kernel.as_mut() else {
+        return Ok(None);
+    };
+    let refused = load(kernel)?;
+    let entry = File::open(OWN).map_err(ElfError::from);
+    let entry = entry.and_then(|file| elf::entry(&file));
+    if let (Ok(offset), Some(program)) = (entry, kernel.program_mut(NAME)) {
+        let program: &mut UProbe = program.try_into()?;
+        let at = UProbeAttachPoint {
+            location: UProbeAttachLocation::AbsoluteOffset(offset),
+            cookie: None,
+        };
+        let link = program.attach(at, OWN, UProbeScope::AllProcesses)?;
+        program.detach(link)?;
+    }
+    Ok(refused)
 }
 
 /// A thread that panicked with the programs left them as they were.

@@ -17,6 +17,8 @@ pub(super) struct Inside {
     pub(super) heard: bool,
     /// Why it is not.
     pub(super) why: Option<String>,
+    /// That is for want of a privilege.
+    pub(super) denied: bool,
 }
 
 impl Inside {
@@ -28,6 +30,7 @@ impl Inside {
             version: go.map(|go| go.trim_start_matches("go").to_owned()),
             heard: plan.hears(),
             why: plan.why_not().or_else(|| plan.damaged.clone()),
+            denied: false,
         }
     }
 
@@ -47,6 +50,8 @@ pub enum Verdict {
     Heard,
     /// The library's functions are not as they must be, or its file is not.
     Refused(String),
+    /// The kernel does not let the agent probe it.
+    Denied(String),
     /// Java, which compiles its own TLS as it runs.
     Java,
     /// A library of another make, in a file of its own.
@@ -110,6 +115,7 @@ impl Speaks {
                  another library of the process speaks on them"
             ),
             Verdict::Refused(why) => format!("{library} cannot be probed: {why}"),
+            Verdict::Denied(why) => format!("the kernel does not let {library} be probed: {why}"),
             Verdict::Java => {
                 "Java's own TLS (JSSE) is compiled as it runs: no function of it can be \
                               probed"
@@ -138,6 +144,9 @@ impl Speaks {
             Verdict::Refused(_) | Verdict::LinkedIn => {
                 "use a build with its symbols or a shared library, or end TLS in a proxy in front of it \
                  (nginx, HAProxy)"
+            }
+            Verdict::Denied(_) => {
+                "run the agent as root, or with CAP_SYS_ADMIN, which kernels since July 2025 want for this"
             }
             Verdict::OtherLibrary | Verdict::Unknown => {
                 "end TLS in a proxy in front of it (nginx, HAProxy)"
@@ -189,7 +198,12 @@ pub(super) fn judge(
     if let Some((file, inside)) = with_library().next() {
         let why = inside.why.clone();
         let why = why.unwrap_or_else(|| "functions of it are missing".to_owned());
-        return of_library(file, inside, Verdict::Refused(why));
+        let verdict = if inside.denied {
+            Verdict::Denied(why)
+        } else {
+            Verdict::Refused(why)
+        };
+        return of_library(file, inside, verdict);
     }
     if files.is_empty() {
         return Speaks::of(None, Verdict::Unreadable);
@@ -287,7 +301,15 @@ mod tests {
         );
         check(&[program.clone(), ssl(true)], "openssl", &Verdict::Heard);
         let why = Verdict::Refused("it never returns".to_owned());
-        check(&[program, ssl(false), crypto], "openssl 3.0.19", &why);
+        check(
+            &[program.clone(), ssl(false), crypto.clone()],
+            "openssl 3.0.19",
+            &why,
+        );
+        let mut denied = ssl(false);
+        denied.1.denied = true;
+        let why = Verdict::Denied("it never returns".to_owned());
+        check(&[program, denied, crypto], "openssl 3.0.19", &why);
     }
 
     #[test]
