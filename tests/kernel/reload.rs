@@ -257,6 +257,25 @@ fn asked(agent: &mut Agent, port: u16, id: &str) -> Result<String> {
     found(agent.reported()?).context("the exchange is missing")
 }
 
+/// It is told to people too, though nothing can be read in the file that would say where to ask.
+fn status_tells(api: &Path, config: &str) -> Result<()> {
+    let place = format!("unix:{}", api.display());
+    let output = command(["status", "--listen", &place])?.output()?;
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    let room = |line: &str| line.trim_start().starts_with("config ") && line.contains(" degraded ");
+    ensure!(
+        output.status.success() && shown.lines().any(room),
+        "{shown}"
+    );
+    let output = command(["status", "--config", config])?.output()?;
+    let why = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(
+        output.status.code() == Some(2) && why.contains("redact.nmaes"),
+        "{why}"
+    );
+    Ok(())
+}
+
 fn told(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let server = nginx(sandbox, "nginx", &Nginx::default())?;
     let port = server.place().port()?;
@@ -303,6 +322,7 @@ sinks: {{ out: {{ file: {{ path: {} }} }} }}
         ensure!(metrics.lines().any(|one| one == line), "{metrics}");
     }
     ensure!(ask(&api, "/readyz")?.starts_with("HTTP/1.0 200 "));
+    status_tells(&api, config)?;
     let log = agent.process().stderr();
     ensure!(log.contains("is refused, the one before stays"), "{log}");
     ensure!(

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::output::{self, safe_text};
 use super::{Exit, config};
-use crate::config::Listen;
+use crate::config::{Api, Listen};
 
 /// How long the agent may take to answer.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -25,17 +25,23 @@ const REASON_COLUMNS: usize = 200;
 
 /// Show how the running agent does, room by room
 ///
-/// Asks the agent where section `api` of its configuration says. Exit code 0 if it hears, 1 if it
-/// runs and hears nothing, 4 if none can be asked.
+/// Asks the agent where section `api` of its configuration says; while that has mistakes, where an
+/// agent answers by default. Exit code 0 if it hears, 1 if it runs and hears nothing, 4 if none can be
+/// asked.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
   eaves status
-  eaves status --json | jq '.rooms[] | select(.state != \"ok\")'")]
+  eaves status --json | jq '.rooms[] | select(.state != \"ok\")'
+  eaves status --listen tcp://127.0.0.1:9180")]
 pub struct Args {
     /// Configuration file; by default /etc/eaves/eaves.yaml
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
+
+    /// Ask there: `unix:/PATH` or `tcp://127.0.0.1:PORT`; no configuration is read
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "config")]
+    listen: Option<String>,
 
     /// Print a JSON object
     #[arg(long)]
@@ -47,21 +53,29 @@ pub struct Args {
 /// # Errors
 /// The agent cannot be asked.
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
-    let api = config::load(args.config.as_deref())?.api;
-    let Some(api) = api else {
-        bail!(
-            anyhow::anyhow!(
-                "the configuration has no section api: add `api: {{}}` and restart the agent"
-            )
-            .context(Exit::Usage)
-        );
-    };
-    let listen = Listen::parse(&api.listen)
-        .context("api.listen")
+    let (place, wrong) = place(args)?;
+    let listen = Listen::parse(&place)
+        .with_context(|| {
+            format!("{place} is neither unix:/PATH nor tcp:// and a port of this host")
+        })
         .context(Exit::Usage)?;
-    let answered = ask(&listen)
-        .with_context(|| format!("no agent answers at {}: is it running?", api.listen))
-        .context(Exit::Failed)?;
+    let answered = match (ask(&listen), wrong) {
+        (Ok(answered), None) => answered,
+        (Ok(answered), Some(_)) => {
+            output::to_stderr(format_args!(
+                "eaves: the configuration has mistakes (`eaves config check` names them): this is the \
+                 agent at {place}"
+            ));
+            answered
+        }
+        // Where it would be asked is among what cannot be read.
+        (Err(_), Some(wrong)) => return Err(wrong),
+        (Err(error), None) => {
+            return Err(error
+                .context(format!("no agent answers at {place}: is it running?"))
+                .context(Exit::Failed));
+        }
+    };
     let status: Value = serde_json::from_slice(&answered)
         .context("its answer is no JSON")
         .context(Exit::Failed)?;
@@ -76,6 +90,22 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     } else {
         Exit::Done
     })
+}
+
+/// Where to ask, and what is wrong with the configuration, if that is why it is asked there.
+fn place(args: &Args) -> anyhow::Result<(String, Option<anyhow::Error>)> {
+    if let Some(listen) = &args.listen {
+        return Ok((listen.clone(), None));
+    }
+    match config::load(args.config.as_deref()) {
+        Ok(config) => {
+            let api = config.api.context(
+                "the configuration has no section api: add `api: {}` and restart the agent",
+            );
+            Ok((api.context(Exit::Usage)?.listen, None))
+        }
+        Err(wrong) => Ok((Api::default().listen, Some(wrong))),
+    }
 }
 
 /// The body of the answer.
@@ -175,7 +205,21 @@ fn shown(status: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{exchange, shown};
+    use super::{Args, exchange, place, shown};
+
+    #[test]
+    fn while_the_configuration_is_wrong_it_is_asked_where_agents_answer_by_default() {
+        let args = |config: Option<&str>, listen: Option<&str>| Args {
+            config: config.map(Into::into),
+            listen: listen.map(str::to_owned),
+            json: false,
+        };
+        let (at, wrong) = place(&args(Some("/no/such/file.yaml"), None)).unwrap();
+        assert_eq!(at, "unix:/run/eaves/eaves.sock");
+        assert!(wrong.is_some());
+        let (at, wrong) = place(&args(None, Some("unix:/x"))).unwrap();
+        assert_eq!((at.as_str(), wrong.is_none()), ("unix:/x", true));
+    }
 
     #[test]
     fn a_status_is_shown_room_by_room() {
