@@ -376,10 +376,9 @@ mod tests {
 
     #[test]
     fn a_known_secret_is_guessed_once_while_others_pass() {
-        for live in [false, true] {
+        let take = |proving: &mut Proving, tokens: &[&str]| {
             let mut reading = Reading::new().unwrap().leaving_guesses();
-            let mut proving = Proving::new(live).guessing().unwrap();
-            for token in [WEAK, STRONG, WEAK] {
+            for token in tokens {
                 let line = format!(
                     r#"{{"method":"GET","path":"/me","headers":{{"Authorization":"Bearer {token}"}},"status":200}}"#
                 );
@@ -387,6 +386,17 @@ mod tests {
                 reading.read(&mut exchange);
                 proving.take(exchange);
             }
+        };
+        for live in [false, true] {
+            let mut proving = Proving::new(live).guessing().unwrap();
+            // The list is unpacked with the first token, which takes its time where nothing is optimised.
+            take(&mut proving, &[WEAK]);
+            while proving.settled().is_empty() {
+                std::thread::yield_now();
+                proving.look();
+            }
+            proving.take_refused();
+            take(&mut proving, &[WEAK, STRONG, WEAK]);
             let mut settled = proving.settled();
             assert_eq!(settled.len(), if live { 1 } else { 3 });
             while settled.len() < 3 {
