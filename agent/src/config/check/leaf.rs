@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::str::FromStr;
 
+use hyper::header::HeaderName;
 use serde_json::{Map, Value as Schema};
 
 use super::super::tree::{Node, Value};
@@ -239,6 +240,9 @@ pub(super) fn by_name(check: &str, text: &str) -> Option<Cow<'static, str>> {
         "node_name" if !super::super::lookup::is_node_name(text) => {
             Some("is not the name of a node: small letters, digits, - and .")
         }
+        "field_name" if HeaderName::from_bytes(text.as_bytes()).is_err() => {
+            Some("is not the name of a header field (RFC 9110 §5.1)")
+        }
         "http_url" if !text.starts_with("http://") && !text.starts_with("https://") => {
             Some("is not a URL that begins with http:// or https://")
         }
@@ -317,6 +321,9 @@ pub(super) fn allowed(schema: &Map<String, Schema>) -> String {
         _ if check == Some("addresses") => Addresses::ALLOWED.to_owned(),
         _ if check == Some("route") => "a path template such as /users/{id}".to_owned(),
         _ if check == Some("absolute_path") => "a path such as /var/log/x".to_owned(),
+        _ if check == Some("field_name") => {
+            "the name of a header field, such as X-Api-Key".to_owned()
+        }
         _ if check == Some("process") => "the name of a process, such as sshd".to_owned(),
         _ => "a text".to_owned(),
     }

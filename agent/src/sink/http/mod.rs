@@ -104,6 +104,7 @@ pub struct BasicOptions {
 #[serde(deny_unknown_fields)]
 pub struct HeaderOptions {
     /// Its name.
+    #[schemars(extend("x-check" = "field_name"))]
     pub name: String,
     /// Its value.
     pub value: SecretText,
