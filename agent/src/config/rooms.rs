@@ -16,10 +16,13 @@ use crate::{exchange, journal, probe, stream};
 const CGROUP_MOUNTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
 
 /// What the agent takes before it hears anything, bytes.
-const OWN_BYTES: u64 = 16 << 20;
+const OWN_BYTES: u64 = 24 << 20;
 
 /// Least that conns have together, bytes.
 const CONNS_MIN_BYTES: u64 = 4 << 20;
+
+/// Least that exchanges on their way out have together, bytes.
+const QUEUE_MIN_BYTES: u64 = 2 << 20;
 
 /// An excluded cgroup that is not there.
 #[derive(Debug, thiserror::Error)]
@@ -63,16 +66,11 @@ impl Config {
 
     /// Bounds of the conns, all shards together.
     ///
-    /// The ring and what the agent has of its own go off `limits.memory` first. Half of the rest is
-    /// for conns: the other half is for exchanges on their way out, and for what an allocator wastes.
+    /// Five eighths of what is left for traffic.
     #[must_use]
     pub fn stream(&self) -> stream::Options {
         let limits = &self.limits;
-        let rest = limits
-            .memory
-            .bytes()
-            .saturating_sub(self.capture.ring.bytes());
-        let conns = rest.saturating_sub(OWN_BYTES) / 2;
+        let conns = self.traffic_bytes() / 8 * 5;
         stream::Options {
             conns: limits.connections as usize,
             conn_bytes: limits.connection.to_usize(),
@@ -132,10 +130,18 @@ impl Config {
         Ok(Some((options, self.detect.rules.clone())))
     }
 
-    /// Bytes of exchanges that may wait to be sealed.
+    /// Bytes of exchanges that may wait to be sealed: a quarter of what is left for traffic.
     #[must_use]
     pub fn queue_bytes(&self) -> u64 {
-        self.limits.memory.bytes() / 4
+        (self.traffic_bytes() / 4).max(QUEUE_MIN_BYTES)
+    }
+
+    /// What `limits.memory` leaves for traffic, bytes: the ring and what the agent has of its own go off
+    /// first. What neither conns nor exchanges on their way out may have is for what grows while it is
+    /// read, and for what an allocator wastes.
+    fn traffic_bytes(&self) -> u64 {
+        let memory = self.limits.memory.bytes();
+        memory.saturating_sub(self.capture.ring.bytes() + OWN_BYTES)
     }
 }
 

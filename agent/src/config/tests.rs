@@ -131,7 +131,8 @@ limits: { memory: 64MiB, cpu: 0.25, connections: 99, connection: 512KiB, idle: 2
     .unwrap();
     let (stream, exchange) = (config.stream(), config.exchange().unwrap());
     assert_eq!((stream.conns, stream.conn_bytes), (99, 512 * 1024));
-    assert_eq!(stream.bytes, 16 << 20);
+    // 24 MiB are left.
+    assert_eq!((stream.bytes, config.queue_bytes()), (15 << 20, 6 << 20));
     assert_eq!(
         (stream.idle_ns, stream.forget_ns),
         (2_000_000_000, 3_600_000_000_000)
