@@ -16,7 +16,7 @@ use crate::api::About;
 use crate::capture::{Origin, Source};
 use crate::catalog::Catalog;
 use crate::clock::{BootTime, WallTime};
-use crate::config::Config;
+use crate::config::{Config, node_name};
 use crate::detect;
 use crate::enrich::{Enrich, Identity};
 use crate::event::{Detail, Severity, TapState};
@@ -81,9 +81,10 @@ pub(super) fn options(config: &Config) -> anyhow::Result<pipeline::Options> {
     pipeline::Options::of(config).context(Exit::Usage)
 }
 
-/// Name of this host.
+/// Name of this host. In a pod that is its node's: the pod has a name of its own, which says nothing
+/// of where it runs.
 pub(super) fn host_name() -> String {
-    read("/proc/sys/kernel/hostname")
+    node_name().unwrap_or_else(|| read("/proc/sys/kernel/hostname"))
 }
 
 fn read(path: &str) -> String {

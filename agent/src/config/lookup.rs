@@ -101,17 +101,32 @@ impl Config {
 
 /// The name by which the kubelet has most likely registered this node.
 fn node() -> String {
-    let name = std::env::var(NODE_VARIABLE).ok();
-    name.filter(|name| is_node_name(name)).unwrap_or_else(|| {
+    node_name().unwrap_or_else(|| {
         let name = std::fs::read_to_string("/proc/sys/kernel/hostname");
         name.unwrap_or_default().trim().to_ascii_lowercase()
     })
 }
 
+/// What `NODE_NAME` in the environment calls this node; nothing where it is not set, or no name.
+#[must_use]
+pub fn node_name() -> Option<String> {
+    named(std::env::var(NODE_VARIABLE).ok())
+}
+
+fn named(told: Option<String>) -> Option<String> {
+    told.filter(|name| is_node_name(name))
+}
+
 /// Whether a node can be called so: a DNS subdomain (RFC 1123).
 pub(super) fn is_node_name(name: &str) -> bool {
-    let letter = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
-    !name.is_empty() && name.len() <= 253 && name.bytes().all(letter)
+    let letter = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9');
+    let label = |label: &str| {
+        let bytes = label.as_bytes();
+        bytes.first().is_some_and(|byte| letter(*byte))
+            && bytes.last().is_some_and(|byte| letter(*byte))
+            && bytes.iter().all(|byte| letter(*byte) || *byte == b'-')
+    };
+    name.len() <= 253 && name.split('.').all(label)
 }
 
 /// What the configuration asks for and this build cannot do.
@@ -121,5 +136,36 @@ pub(super) fn contradictions(lookup: &Lookup, found: &mut Vec<(Vec<String>, Stri
             ["lookup", "kubernetes"].map(str::to_owned).to_vec(),
             "is not in this build: it was made without the feature `kubernetes`".to_owned(),
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::named;
+
+    #[track_caller]
+    fn check(told: &str, expected: bool) {
+        let expected = expected.then(|| told.to_owned());
+        assert_eq!(named(Some(told.to_owned())), expected, "{told:?}");
+    }
+
+    #[test]
+    fn a_node_is_called_by_a_name_of_dns() {
+        for name in [
+            "node-1",
+            "ip-10-0-0-1.eu-west-1.compute.internal",
+            "7",
+            "a.b",
+        ] {
+            check(name, true);
+        }
+        for no_name in [
+            "", "Node", "-a", "a-", "a..b", ".a", "a.", "a_b", "a b", "a\n", "ä",
+        ] {
+            check(no_name, false);
+        }
+        check(&"a".repeat(253), true);
+        check(&"a".repeat(254), false);
+        assert_eq!(named(None), None);
     }
 }

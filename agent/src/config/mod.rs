@@ -36,7 +36,7 @@ pub use layers::FILE_MAX_BYTES;
 pub use limits::Limits;
 pub use live::{Live, NeedsRestart};
 pub use load::{ConfigError, Loaded, load, parse};
-pub use lookup::Lookup;
+pub use lookup::{Lookup, node_name};
 pub use openapi::OpenapiError;
 pub use protobuf::DescriptorError;
 pub use redact::{Allow, Pseudonymise, Redact, RouteRules};

@@ -184,7 +184,7 @@ impl JsonSchema for Address<'_> {
 /// This host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Host<'a> {
-    /// Its name.
+    /// Its name; in a pod that is told `NODE_NAME`, the name of its node.
     pub name: &'a str,
     /// Its machine id.
     #[serde(skip_serializing_if = "str::is_empty")]
