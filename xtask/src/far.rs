@@ -1,7 +1,7 @@
 //! Real far ends of sinks, and peers of the kernel tests, that Debian does not package: a Kafka broker
 //! out of its jars, Python's libraries that speak for ClickHouse, OpenTelemetry and librdkafka, those that
-//! speak WebSocket, gRPC and HTTP/2; and the published schemas that projections are held against. Each is fetched
-//! once, by the ordinary client of its registry, into a folder of the target folder.
+//! speak WebSocket, gRPC and HTTP/2; and what packages and projections are held against: published schemas, and
+//! Helm as a library. Each is fetched once, by the ordinary client of its registry, into a folder of the target folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ use crate::command::{run, run_with_progress};
 use crate::project::Project;
 use crate::setup::Package;
 
-/// What fetches and runs them, and the far ends that Debian has.
-pub(crate) const PACKAGES: &[Package] = &[
+/// What fetches from Maven Central and PyPI.
+pub(crate) const FETCHERS: &[Package] = &[
     Package {
         name: "default-jre-headless",
         programs: &["java"],
@@ -24,12 +24,16 @@ pub(crate) const PACKAGES: &[Package] = &[
         programs: &["mvn"],
     },
     Package {
-        name: "npm",
-        programs: &["npm"],
-    },
-    Package {
         name: "python3-venv",
         programs: &["pip3"],
+    },
+];
+
+/// What else fetches, and the far ends that Debian has.
+pub(crate) const PACKAGES: &[Package] = &[
+    Package {
+        name: "npm",
+        programs: &["npm"],
     },
     Package {
         name: "openssl",
@@ -82,6 +86,20 @@ const PYTHON: &[&str] = &[
     "idna==3.20",
 ];
 
+/// PyPI: Kubernetes' published schemas, and what holds objects against them.
+const SCHEMAS: &[&str] = &[
+    "kubernetes-validate==1.37.0",
+    "PyYAML==6.0.4",
+    "packaging==26.4",
+    "importlib_resources==7.1.0",
+    "typing_extensions==4.16.0",
+    "jsonschema==4.26.0",
+    "jsonschema-specifications==2025.9.1",
+    "referencing==0.37.0",
+    "rpds-py==2026.9.1",
+    "attrs==26.1.0",
+];
+
 /// npm: Elastic's own list of the fields of ECS.
 const ECS: &str = "@elastic/ecs@9.4.0";
 
@@ -90,6 +108,9 @@ const WS: &str = "ws@8.23.0";
 
 /// Maven Central: the broker, with all that it needs.
 const KAFKA: &str = "4.1.1";
+
+/// Maven Central: Helm's own code as a library, which is Helm 3.21.0.
+const HELM: &str = "0.0.21";
 
 /// Where they are; fetched if they are not there, or others are wanted by now.
 ///
@@ -102,6 +123,29 @@ pub(crate) fn prepare(project: &Project) -> Result<PathBuf> {
     once(&folder.join("ecs"), ECS, |folder| npm(folder, ECS))?;
     once(&folder.join("ws"), WS, |folder| npm(folder, WS))?;
     Ok(folder)
+}
+
+/// What judges manifest and chart: a Python that has the schemas, and Helm's library.
+pub(crate) struct Judges {
+    /// The Python.
+    pub(crate) python: PathBuf,
+    /// The library.
+    pub(crate) helm: PathBuf,
+}
+
+/// Where they are; fetched if they are not there, or others are wanted by now.
+///
+/// # Errors
+/// If a registry does not answer, or the folder cannot be written.
+pub(crate) fn judges(project: &Project) -> Result<Judges> {
+    let folder = project.target.join("far-ends");
+    let (schemas, library) = (folder.join("kubernetes"), folder.join("helm"));
+    once(&schemas, &SCHEMAS.join(" "), |folder| pip(folder, SCHEMAS))?;
+    once(&library, HELM, helm)?;
+    Ok(Judges {
+        python: schemas.join("bin/python"),
+        helm: library.join("helm-linux-amd64.so"),
+    })
 }
 
 /// Calls `fetch` for a new `folder`, unless it was made for `what` before.
@@ -119,6 +163,10 @@ fn once(folder: &Path, what: &str, fetch: fn(&Path) -> Result<()>) -> Result<()>
 }
 
 fn python(folder: &Path) -> Result<()> {
+    pip(folder, PYTHON)
+}
+
+fn pip(folder: &Path, packages: &[&str]) -> Result<()> {
     run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
     let mut pip = Command::new(folder.join("bin/pip"));
     // Of what the engine names as needed it loads pyarrow alone.
@@ -128,7 +176,7 @@ fn python(folder: &Path) -> Result<()> {
         "--no-deps",
         "--disable-pip-version-check",
     ]);
-    run_with_progress("pip install (far ends)", pip.args(PYTHON))
+    run_with_progress("pip install (far ends)", pip.args(packages))
 }
 
 fn npm(folder: &Path, package: &str) -> Result<()> {
@@ -145,15 +193,31 @@ fn npm(folder: &Path, package: &str) -> Result<()> {
 }
 
 fn kafka(folder: &Path) -> Result<()> {
+    maven(folder, "org.apache.kafka", "kafka_2.13", KAFKA)
+}
+
+/// The library out of its jar.
+fn helm(folder: &Path) -> Result<()> {
+    maven(folder, "com.marcnuri.helm-java", "linux-amd64", HELM)?;
+    let libs = folder.join("libs");
+    let jar = libs.join(format!("linux-amd64-{HELM}.jar"));
+    let mut unpack = Command::new("python3");
+    unpack.args(["-m", "zipfile", "-e"]).arg(jar).arg(folder);
+    run(&mut unpack)?;
+    fs::remove_dir_all(&libs).with_context(|| format!("cannot remove {}", libs.display()))
+}
+
+/// Fetches an artifact and all that it needs into `libs` of a folder.
+fn maven(folder: &Path, group: &str, artifact: &str, version: &str) -> Result<()> {
     let pom = folder.join("pom.xml");
     fs::write(
         &pom,
         format!(
             r#"<project xmlns="http://maven.apache.org/POM/4.0.0">
 <modelVersion>4.0.0</modelVersion>
-<groupId>far-ends</groupId><artifactId>kafka</artifactId><version>1</version><packaging>pom</packaging>
+<groupId>far-ends</groupId><artifactId>fetched</artifactId><version>1</version><packaging>pom</packaging>
 <dependencies><dependency>
-<groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>{KAFKA}</version>
+<groupId>{group}</groupId><artifactId>{artifact}</artifactId><version>{version}</version>
 </dependency></dependencies>
 </project>
 "#
@@ -166,7 +230,10 @@ fn kafka(folder: &Path) -> Result<()> {
         "-DoutputDirectory={}",
         folder.join("libs").display()
     ));
-    run_with_progress("mvn dependency:copy-dependencies (Kafka)", &mut mvn)
+    run_with_progress(
+        &format!("mvn dependency:copy-dependencies ({artifact})"),
+        &mut mvn,
+    )
 }
 
 #[cfg(test)]

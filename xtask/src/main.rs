@@ -44,7 +44,7 @@ enum Task {
     Build(Variant),
     /// Build the kernel object alone.
     Ebpf(Variant),
-    /// Pack `target/dist`: tarball, Debian package and their checksums.
+    /// Pack `target/dist`: tarball, packages, image, chart and their checksums.
     Dist,
     /// Run every check, or those named; installs what they need.
     Test(test::Options),

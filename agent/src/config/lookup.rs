@@ -168,4 +168,18 @@ mod tests {
         check(&"a".repeat(254), false);
         assert_eq!(named(None), None);
     }
+
+    /// What the DaemonSet is told, out of the manifest that is shipped.
+    #[cfg(feature = "kubernetes")]
+    #[test]
+    fn the_manifest_asks_for_the_pods_of_this_node() {
+        let manifest = include_str!("../../../xtask/dist/kubernetes/eaves.yaml");
+        let (_, rest) = manifest.split_once("  eaves.yaml: |\n").unwrap();
+        let lines = rest.lines().map_while(|line| line.strip_prefix("    "));
+        let text: String = lines.map(|line| format!("{line}\n")).collect();
+        let config = crate::config::parse(&text).unwrap();
+        let pods = config.lookup().others.pods.unwrap();
+        assert_eq!((pods.node, pods.kubeconfig), (super::node(), None));
+        assert_eq!(config.api.unwrap().listen, "tcp://127.0.0.1:9180");
+    }
 }

@@ -1,4 +1,4 @@
-//! The check `dist`: what is packed is as promised, and can be installed, upgraded and purged.
+//! The check `dist`: what is packed is as promised.
 
 use std::fs;
 use std::path::Path;
@@ -6,42 +6,19 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{SUMS, TARBALL, deb, pack};
+use super::{SUMS, TARBALL, deb, pack, rpm, shipped};
 use crate::build::Parts;
 use crate::command::{output, run, say};
 use crate::ebpf;
 use crate::project::Project;
-use crate::setup::{Package, as_root};
+use crate::setup::Package;
 use crate::test::Tally;
 
-/// What the check needs beside what is on every Debian.
-pub(crate) const PACKAGES: &[Package] = &[
-    Package {
-        name: "systemd",
-        programs: &["systemd-analyze"],
-    },
-    Package {
-        name: "binutils",
-        programs: &["readelf"],
-    },
-    Package {
-        name: "procps",
-        programs: &[],
-    },
-    Package {
-        name: "openssl",
-        programs: &["openssl"],
-    },
-    Package {
-        name: "curl",
-        programs: &["curl"],
-    },
-    // Debian's own, which every user may run.
-    Package {
-        name: "python3",
-        programs: &[],
-    },
-];
+/// What the check needs beside what packs.
+pub(crate) const CHECKED: &[Package] = &[Package {
+    name: "systemd",
+    programs: &["systemd-analyze"],
+}];
 
 /// Most exposure that `systemd-analyze security` may see in the unit, of 100: it runs as root, for
 /// which alone that counts much.
@@ -99,6 +76,14 @@ const FACTS: &[Fact] = &[
         listed,
     ),
     ("the package says what it needs", described),
+    (
+        "the package for rpm holds the same, and all is root's",
+        listed_by_rpm,
+    ),
+    (
+        "rpm is told what it needs, and what is configuration",
+        described_by_rpm,
+    ),
     ("the tarball holds what it should, and all is root's", loose),
     ("the sums are those of the files", summed),
     ("systemd takes the unit", verified),
@@ -156,41 +141,19 @@ pub(crate) fn check(project: &Project, binary: &Path) -> Result<Tally> {
     Ok(tally)
 }
 
-/// What hears HTTPS with the capabilities that the unit gives, as root.
-///
-/// # Errors
-/// If root cannot be had.
-pub(crate) fn capabilities(project: &Project, binary: &Path) -> Result<Command> {
-    let given = project.root.join("xtask/dist");
-    let script = given.join("try-unit.sh");
-    let what = format!("sh {} …", script.display());
-    let mut command = as_root("sh", &what)?;
-    let unit = given.join("eaves.service");
-    command.args([script.as_path(), binary, unit.as_path()]);
-    Ok(command)
-}
-
-/// What installs the package into a small Debian below the target folder, as root.
-///
-/// # Errors
-/// If root cannot be had.
-pub(crate) fn trial(project: &Project) -> Result<Command> {
-    let script = project.root.join("xtask/dist/try-package.sh");
-    let package = project.target.join("dist").join(deb::name());
-    let root = project.target.join("dist-root");
-    let what = format!("sh {} {}", script.display(), package.display());
-    let mut command = as_root("sh", &what)?;
-    command.args([script, package, root]);
-    Ok(command)
-}
-
 fn same_bytes(packed: &Packed<'_>) -> Result<()> {
     let again = packed.aside().join("again");
     pack(packed.project, packed.binary, Parts::default(), &again)?;
     let sums = |folder: &Path| fs::read_to_string(folder.join(SUMS));
     let (first, second) = (sums(packed.to)?, sums(&again)?);
     ensure!(first == second, "{first} is not {second}");
-    ensure!(first.lines().count() == 2, "two files are packed: {first}");
+    let (wanted, summed) = (shipped().len(), first.lines().count());
+    ensure!(summed == wanted, "{wanted} files are packed: {first}");
+    let there = fs::read_dir(packed.to)?.count();
+    ensure!(
+        there == wanted + 1,
+        "{there} files are there, the sums among them"
+    );
     Ok(())
 }
 
@@ -251,6 +214,50 @@ fn described(packed: &Packed<'_>) -> Result<()> {
     has(" Depends: libc6 (>= 2.")?;
     for script in ["conffiles", "md5sums", "postinst", "postrm", "prerm"] {
         has(&format!(" {script} "))?;
+    }
+    Ok(())
+}
+
+/// What rpm prints of the package.
+fn asked(packed: &Packed<'_>, question: &[&str]) -> Result<String> {
+    let mut ask = Command::new("rpm");
+    ask.args(["--query", "--package"])
+        .args(question)
+        .arg(packed.to.join(rpm::name()))
+        .env("LC_ALL", "C");
+    output(&mut ask)
+}
+
+fn listed_by_rpm(packed: &Packed<'_>) -> Result<()> {
+    let format = "[%{FILEMODES:perms} %{FILEUSERNAME}/%{FILEGROUPNAME} .%{FILENAMES}\n]";
+    let list = asked(packed, &["--queryformat", format])?;
+    owned(&list)?;
+    for (mode, path) in PACKED {
+        let path = match *path {
+            // Debian's own.
+            "./usr/share/doc/eaves/copyright" => "./usr/share/licenses/eaves/LICENSE",
+            "./usr/share/zsh/vendor-completions/_eaves" => "./usr/share/zsh/site-functions/_eaves",
+            path => path.trim_end_matches('/'),
+        };
+        let is_it = |line: &str| line.starts_with(mode) && line.ends_with(&format!(" {path}"));
+        ensure!(list.lines().any(is_it), "no {mode} {path} in\n{list}");
+    }
+    Ok(())
+}
+
+fn described_by_rpm(packed: &Packed<'_>) -> Result<()> {
+    let is = |question: &[&str], expected: &str| {
+        let told = asked(packed, question)?;
+        ensure!(told.trim() == expected, "{question:?}: {told}");
+        Ok(())
+    };
+    is(&["--configfiles"], "/etc/eaves/eaves.yaml")?;
+    is(&["--licensefiles"], "/usr/share/licenses/eaves/LICENSE")?;
+    is(&["--queryformat", "%{BUILDHOST}"], "eaves.invalid")?;
+    is(&["--queryformat", "%{ARCH}"], "x86_64")?;
+    let needs = asked(packed, &["--requires"])?;
+    for need in ["libc.so.6(GLIBC_2.", "/usr/sbin/groupadd", "/bin/sh"] {
+        ensure!(needs.contains(need), "no {need:?} in\n{needs}");
     }
     Ok(())
 }

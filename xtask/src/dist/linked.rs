@@ -1,5 +1,6 @@
 //! What the binary is linked with, and so which packages it needs.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
@@ -20,32 +21,67 @@ const LIBRARIES: &[(&str, &str, &str)] = &[
 /// # Errors
 /// If it needs a library that is in no package we know, or readelf cannot be run.
 pub(super) fn depends(binary: &Path) -> Result<String> {
+    packages(&read(binary)?)
+}
+
+/// Names of the libraries that `binary` needs, and those need of which `folder` has the files.
+///
+/// # Errors
+/// As [`depends`].
+pub(super) fn libraries(binary: &Path, folder: &Path) -> Result<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    let mut waiting = vec![binary.to_path_buf()];
+    while let Some(file) = waiting.pop() {
+        for library in needed(&read(&file)?)? {
+            known(library)?;
+            if found.insert(library.to_owned()) {
+                waiting.push(folder.join(library));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// What readelf prints of a file.
+fn read(file: &Path) -> Result<String> {
     let mut readelf = Command::new("readelf");
     readelf
         .args(["--wide", "--dynamic", "--version-info"])
-        .arg(binary)
+        .arg(file)
         .env("LC_ALL", "C");
-    packages(&output(&mut readelf)?)
+    output(&mut readelf)
+}
+
+/// The libraries named as needed in what readelf printed.
+fn needed(said: &str) -> Result<Vec<&str>> {
+    let lines = said.lines().filter(|line| line.contains("(NEEDED)"));
+    lines
+        .map(|line| between(line, "[", "]").context("readelf names no library"))
+        .collect()
+}
+
+/// The package of a library, and the name of its symbol versions.
+fn known(library: &str) -> Result<(&'static str, &'static str)> {
+    let Some((_, package, versions)) = LIBRARIES.iter().find(|(name, ..)| *name == library) else {
+        bail!("the binary needs {library}, which no package of ours is known to bring");
+    };
+    Ok((package, versions))
 }
 
 /// The same, from what readelf printed.
 fn packages(said: &str) -> Result<String> {
-    let mut needed: Vec<(&str, &str)> = Vec::new();
-    for line in said.lines().filter(|line| line.contains("(NEEDED)")) {
-        let library = between(line, "[", "]").context("readelf names no library")?;
-        let Some((_, package, versions)) = LIBRARIES.iter().find(|(name, ..)| *name == library)
-        else {
-            bail!("the binary needs {library}, which no package of ours is known to bring");
-        };
-        if !needed.contains(&(package, versions)) {
-            needed.push((package, versions));
+    let mut packages: Vec<(&str, &str)> = Vec::new();
+    for library in needed(said)? {
+        let package = known(library)?;
+        if !packages.contains(&package) {
+            packages.push(package);
         }
     }
-    if needed.is_empty() {
+    if packages.is_empty() {
         bail!("readelf names no library that the binary needs");
     }
-    needed.sort_unstable();
-    let each = needed.iter().map(|(package, versions)| {
+    packages.sort_unstable();
+    let each = packages.iter().map(|(package, versions)| {
         let newest = newest(said, versions);
         newest.map_or_else(
             || (*package).to_owned(),

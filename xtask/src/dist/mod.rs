@@ -1,4 +1,5 @@
-//! What is shipped: `cargo xtask dist` leaves a tarball, a Debian package and their checksums.
+//! What is shipped: `cargo xtask dist` leaves a tarball, packages for Debian and rpm, an image for
+//! containers, a manifest and a chart for Kubernetes, and their checksums.
 //!
 //! In: the release binary, the pages of `docs/`, the files of `xtask/dist/`. Out: the same bytes
 //! from the same in, whenever and by whomever it is run. It signs and uploads nothing.
@@ -6,8 +7,12 @@
 mod check;
 mod deb;
 mod files;
+mod image;
+mod kubernetes;
 mod linked;
+mod rpm;
 mod sbom;
+mod trials;
 
 use std::env;
 use std::fs;
@@ -20,13 +25,30 @@ use crate::build::{self, Parts};
 use crate::command::{output, probe, run, say};
 use crate::ebpf;
 use crate::project::Project;
+use crate::setup::{Package, packages};
 
-pub(crate) use check::{PACKAGES, capabilities, check, trial};
+pub(crate) use check::{CHECKED, check};
+pub(crate) use trials::{TRIED, trials};
+
+/// What packs, beside what is on every Debian.
+pub(crate) const PACKERS: &[Package] = &[
+    Package {
+        name: "binutils",
+        programs: &["readelf"],
+    },
+    Package {
+        name: "rpm",
+        programs: &["rpmbuild"],
+    },
+];
+
+/// What is packed itself.
+pub(crate) const PACKED: &[Package] = image::PACKAGES;
 
 /// The version of everything in the workspace.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Names of what is shipped; the first two are in the third.
+/// The tarball's folder, and the sums of all other files.
 const TARBALL: &str = concat!("eaves-", env!("CARGO_PKG_VERSION"), "-x86_64");
 const SUMS: &str = "SHA256SUMS";
 
@@ -51,13 +73,28 @@ struct Job<'a> {
 /// # Errors
 /// If anything cannot be built, or the binary must not be shipped.
 pub(crate) fn command(project: &Project) -> Result<()> {
+    for needed in [PACKERS, PACKED] {
+        packages(needed, "packages are made with them")?;
+    }
     let binary = build::build(project, SHIPPED)?;
     let to = project.target.join("dist");
     pack(project, &binary, SHIPPED, &to)?;
-    for name in [format!("{TARBALL}.tar.gz"), deb::name(), SUMS.to_owned()] {
+    for name in shipped().into_iter().chain([SUMS.to_owned()]) {
         say(format!("packed {}", to.join(name).display()));
     }
     Ok(())
+}
+
+/// Names of the files that are shipped, beside their sums.
+fn shipped() -> Vec<String> {
+    vec![
+        format!("{TARBALL}.tar.gz"),
+        deb::name(),
+        rpm::name(),
+        image::name(),
+        kubernetes::manifest_name(),
+        kubernetes::chart_name(),
+    ]
 }
 
 /// Packs `binary` into the folder `to`, which afterwards holds nothing else.
@@ -82,12 +119,12 @@ fn pack(project: &Project, binary: &Path, parts: Parts, to: &Path) -> Result<()>
     let work = to.join("work");
     tarball(&job, &files, &work, to)?;
     deb::package(&job, &files, &work.join("deb"), &to.join(deb::name()))?;
+    rpm::package(&job, &files, &work.join("rpm"), &to.join(rpm::name()))?;
+    image::archive(&job, &files, &work.join("image"), &to.join(image::name()))?;
+    kubernetes::pack(&job, &files, &work.join("kubernetes"), to)?;
     fs::remove_dir_all(&work)?;
-    let sums = output(Command::new("sha256sum").current_dir(to).args([
-        "--",
-        &format!("{TARBALL}.tar.gz"),
-        &deb::name(),
-    ]))?;
+    let mut sums = Command::new("sha256sum");
+    let sums = output(sums.current_dir(to).arg("--").args(shipped()))?;
     fs::write(to.join(SUMS), sums)?;
     Ok(())
 }
@@ -144,15 +181,25 @@ fn tarball(job: &Job<'_>, files: &[files::Entry], work: &Path, to: &Path) -> Res
         }
     }
     settle(&folder, job.dated)?;
+    archive(
+        work,
+        TARBALL,
+        job.dated,
+        &to.join(format!("{TARBALL}.tar.gz")),
+    )
+}
+
+/// Packs a folder of `work` with its name.
+fn archive(work: &Path, folder: &str, dated: u64, to: &Path) -> Result<()> {
     let mut tar = Command::new("tar");
     tar.current_dir(work)
         .args(["--sort=name", "--owner=0", "--group=0", "--numeric-owner"])
         .args(["--format=gnu", "--use-compress-program=gzip -6n"])
-        .arg(format!("--mtime=@{}", job.dated))
+        .arg(format!("--mtime=@{dated}"))
         .arg("--create")
         .arg("--file")
-        .arg(to.join(format!("{TARBALL}.tar.gz")))
-        .arg(TARBALL);
+        .arg(to)
+        .arg(folder);
     run(&mut tar)
 }
 

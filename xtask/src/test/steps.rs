@@ -172,20 +172,26 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         name: "dist",
-        what: "packages: what is in them, installed and purged in a root of their own",
-        needs: &[dist::PACKAGES],
+        what: "packages, image and chart: what is in them, installed, run and rendered",
+        needs: &[
+            dist::PACKERS,
+            dist::PACKED,
+            dist::CHECKED,
+            dist::TRIED,
+            far::FETCHERS,
+        ],
         run: packages,
     },
     Step {
         name: "e2e",
         what: "the whole agent without root",
-        needs: &[PEERS, far::PACKAGES],
+        needs: &[PEERS, far::FETCHERS, far::PACKAGES],
         run: e2e,
     },
     Step {
         name: "kernel",
         what: "real servers and clients on this kernel, as root",
-        needs: &[PEERS, far::PACKAGES],
+        needs: &[PEERS, far::FETCHERS, far::PACKAGES],
         run: native,
     },
     Step {
@@ -314,13 +320,13 @@ fn build(context: &Context<'_>) -> Result<Tally> {
     context.binary().map(|_| Tally::one())
 }
 
-/// Packs the release binary, looks at the packages, and installs the Debian one.
+/// Packs the release binary, looks at the packages, and tries each as it is used.
 fn packages(context: &Context<'_>) -> Result<Tally> {
-    let mut tally = dist::check(context.project, &context.binary()?)?;
-    let mut trial = dist::trial(context.project)?;
-    tally.add(&context.tests("dist", &mut trial)?);
-    let mut unit = dist::capabilities(context.project, &context.binary()?)?;
-    tally.add(&context.tests("dist-unit", &mut unit)?);
+    let binary = context.binary()?;
+    let mut tally = dist::check(context.project, &binary)?;
+    for (name, mut trial) in dist::trials(context.project, &binary)? {
+        tally.add(&context.tests(name, &mut trial)?);
+    }
     Ok(tally)
 }
 
