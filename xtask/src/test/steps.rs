@@ -339,11 +339,11 @@ fn e2e(context: &Context<'_>) -> Result<Tally> {
     context.tests("e2e", &mut command)
 }
 
-/// Runs the kernel tests as root: by sudo if we are not. Where that cannot be had they are
-/// skipped, which is a failure in CI.
 /// What measures what a flood costs begins with this; beside a build the agent would be starved.
 const ALONE: &str = "budget::";
 
+/// Runs the kernel tests as root: by sudo if we are not. Where that cannot be had they are
+/// skipped, which is a failure in CI.
 fn native(context: &Context<'_>) -> Result<Tally> {
     if !is_root() && which("sudo").is_none() {
         let why = "kernel tests: they need root, and there is no sudo".to_owned();
