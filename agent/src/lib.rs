@@ -7,6 +7,7 @@
 //! 0  event telemetry clock      the words everyone uses
 //!    units spelling             how numbers are written, what a misspelt word was meant to be
 //!    keyed base64 memo          what stands for a secret; bytes as text; answers for bytes that come again
+//!    guard                      what a thread may do
 //! 1  capture protocol content   ring bytes → Record; bytes → Message; a body or value → named parts
 //!    filter                     filter text → predicate
 //! 2  probe lookup stream        kernel → Record; what the host knows; Record → Chunk
@@ -25,6 +26,7 @@ pub mod base64;
 pub(crate) mod bytes;
 pub mod clock;
 pub mod event;
+pub mod guard;
 pub mod hex;
 pub mod keyed;
 pub mod memo;

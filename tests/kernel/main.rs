@@ -19,6 +19,7 @@ mod lifecycle;
 mod memory;
 mod place;
 mod plaintext;
+mod privileges;
 mod quic;
 mod records;
 mod reload;
@@ -39,6 +40,7 @@ fn main() {
         servers::trials(),
         service::trials(),
         reload::trials(),
+        privileges::trials(),
         sinks::trials(),
         tls::trials(),
         go_tls::trials(),

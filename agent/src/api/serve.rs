@@ -20,6 +20,7 @@ use tokio::task::LocalSet;
 use super::Subject;
 use super::answer::answer;
 use crate::config::Listen;
+use crate::guard::{Need, keeping};
 
 /// Connections at once; others wait.
 const CONNECTIONS_MAX: usize = 16;
@@ -92,10 +93,10 @@ impl Api {
         let listener = runtime.block_on(open(listen))?;
         let (stop, stopped) = watch::channel(false);
         let thread = thread::Builder::new().name("eaves-api".into());
-        let thread = thread.spawn(move || {
+        let thread = thread.spawn(keeping(&[Need::Write], move || {
             let serving = serve(listener, Arc::new(subject), stopped);
             LocalSet::new().block_on(&runtime, serving);
-        });
+        }));
         let path = match listen {
             Listen::Unix(path) => Some(path.clone()),
             Listen::Tcp(_) => None,

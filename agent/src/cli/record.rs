@@ -14,6 +14,7 @@ use super::session::{self, HearArgs, Session, Tapped};
 use super::signals::Signals;
 use crate::capture::{FileError, KernelCounters, Source, Writer};
 use crate::clock::Ktime;
+use crate::guard::{self, Need};
 use crate::pipeline::Requests;
 use crate::probe::Probe;
 use eaves_common::{ConnId, Counter, Flow};
@@ -95,6 +96,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
 
 /// Records without a pipeline, until a signal.
 fn count(tee: &mut Tee, tapped: &Tapped) -> anyhow::Result<Exit> {
+    guard::keep(&[Need::Maps]);
     let requests = Arc::new(Requests::default());
     let _signals = Signals::listen(&requests, None::<fn()>)?;
     tapped.announce();

@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::session::{self, HearArgs};
 use super::systemd::Word;
 use crate::config::{Config, ConfigError, Live};
+use crate::guard::{Need, keeping};
 use crate::pipeline::{Change, Refusal, Requests};
 use crate::redact::Redactor;
 
@@ -51,7 +52,9 @@ impl Reload {
         let (asks, asked) = sync_channel(1);
         let requests = Arc::clone(requests);
         let thread = thread::Builder::new().name("eaves-reload".into());
-        let thread = thread.spawn(move || Reading::of(self).run(&asked, &requests))?;
+        let thread = thread.spawn(keeping(&[Need::Read, Need::Write], move || {
+            Reading::of(self).run(&asked, &requests);
+        }))?;
         Ok(Reloader {
             thread: Some((asks, thread)),
         })

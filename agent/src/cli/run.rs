@@ -1,5 +1,6 @@
 //! `eaves run`: the daemon.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -11,7 +12,8 @@ use super::systemd::Systemd;
 use crate::api::{Api, Subject};
 use crate::clock::Moment;
 use crate::config::{Config, Listen};
-use crate::journal::{Journal, JournalError, RealDisk};
+use crate::guard;
+use crate::journal::{Journal, JournalError, KeyPlace, RealDisk};
 use crate::pipeline::{Board, Keep, Output, Routes, Sinks};
 use crate::sink::cursor_name;
 
@@ -35,6 +37,7 @@ pub struct Args {
 /// The configuration is wrong, the host does not allow hearing, or hearing ended early.
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let config = args.hear.config()?;
+    guard::files(&written(&config));
     let keep = keep(&config)?;
     let outputs = outputs(&config, keep.as_ref())?;
     let mut probe = args.hear.attach(&config)?;
@@ -66,6 +69,22 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         ledger: true,
     };
     session.hear(&mut probe, &tapped)
+}
+
+/// Every file and folder that is written after the start, and every socket in the file system that is
+/// spoken to.
+fn written(config: &Config) -> Vec<PathBuf> {
+    let journal = config.journal.iter();
+    let kept = journal.flat_map(|section| {
+        let dir = section.dir.clone();
+        // Whatever is in the folder was made by an agent.
+        [dir.join("0"), KeyPlace::of(&dir).file, dir]
+    });
+    let sinks = config.sinks.values();
+    let files = sinks.filter_map(|entry| Some(entry.file.as_ref()?.path.clone()));
+    kept.chain(files)
+        .chain(config.lookup().others.runtimes)
+        .collect()
 }
 
 /// Where it can be asked how the agent does, where the configuration says so.

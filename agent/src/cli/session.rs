@@ -20,6 +20,7 @@ use crate::config::{Config, node_name};
 use crate::detect;
 use crate::enrich::{Enrich, Identity};
 use crate::event::{Detail, Severity, TapState};
+use crate::guard::{self, Need};
 use crate::journal::KeyPlace;
 use crate::keyed::HashKey;
 use crate::lookup::{Lookup, Sources};
@@ -275,6 +276,11 @@ impl Session<'_> {
         let reloader = reload.map(|reload| reload.start(&requests)).transpose();
         let reloader = reloader.context("cannot start a thread to read the configuration again")?;
         let _signals = Signals::listen(&requests, reloader.as_ref().map(Reloader::asks))?;
+        // What needs more has begun; what begins from here on has no more.
+        if let Some((_, rules)) = &self.detect {
+            guard::rules(rules);
+        }
+        guard::keep(&[Need::Maps, Need::Rules, Need::Write]);
         let ran = self.run(source, &requests, |host| tapped.tell(host));
         ran.map(|(exit, _)| exit)
     }

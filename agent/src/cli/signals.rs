@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
+use crate::guard::bare;
 use crate::pipeline::Requests;
 
 /// Listens for signals until it is dropped.
@@ -64,7 +65,7 @@ impl Signals {
         };
         let thread = thread::Builder::new()
             .name("eaves-signals".into())
-            .spawn(move || runtime.block_on(listen))
+            .spawn(bare(move || runtime.block_on(listen)))
             .context("cannot start a thread for signals")?;
         Ok(Self {
             done: Some(done),

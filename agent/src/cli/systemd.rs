@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 
+use crate::guard::bare;
 use crate::pipeline::{Board, RoomState, Standing};
 
 /// How often the board is looked at until the agent is ready, and from then on.
@@ -45,7 +46,7 @@ impl Systemd {
         let (words, said) = channel();
         let board = Arc::clone(board);
         let thread = thread::Builder::new().name("eaves-systemd".into());
-        let thread = thread.spawn(move || tell(&board, &said))?;
+        let thread = thread.spawn(bare(move || tell(&board, &said)))?;
         Ok(Self {
             thread: Some((words, thread)),
         })

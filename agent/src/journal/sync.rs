@@ -13,6 +13,7 @@ use super::folder;
 use super::state::replace;
 use super::writer::Journal;
 use crate::clock::Moment;
+use crate::guard::{Need, keeping};
 
 /// How far the journal is synced: for sinks, which may pass on nothing else.
 #[derive(Clone)]
@@ -165,7 +166,7 @@ impl Syncer {
             let (worker, shared) = (worker.clone(), Arc::clone(&shared));
             thread::Builder::new()
                 .name("eaves-journal".into())
-                .spawn(move || work(&worker, &shared))
+                .spawn(keeping(&[Need::Write], move || work(&worker, &shared)))
         });
         Ok(Self {
             worker,

@@ -19,6 +19,7 @@ use super::pods::{Pods, PodsOptions};
 use super::process::{Answer, Closed, Mask};
 use super::runtime::{RuntimeError, inspect};
 use super::table::{Bounds, Table};
+use crate::guard::{Need, keeping};
 use crate::telemetry::with_causes;
 
 /// Answers that may wait to be added to; those beyond go without.
@@ -91,7 +92,9 @@ pub(super) fn start(
     let (others, mask, to) = (others.clone(), Arc::clone(mask), to.clone());
     thread::Builder::new()
         .name("eaves-describe".into())
-        .spawn(move || run(others, mask, from, &to))?;
+        .spawn(keeping(&[Need::Write], move || {
+            run(others, mask, from, &to)
+        }))?;
     Ok(drafts)
 }
 

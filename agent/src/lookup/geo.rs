@@ -20,6 +20,7 @@ use serde::Deserialize;
 
 use super::table::{Bounds, Table};
 use crate::event::Location;
+use crate::guard::{Need, keeping};
 use crate::telemetry::with_causes;
 
 /// Largest file that is read, bytes; the largest that are sold have a few hundred MB.
@@ -237,7 +238,7 @@ impl Atlas {
         let (alive, ended) = sync_channel(0);
         thread::Builder::new()
             .name("eaves-geo".into())
-            .spawn(move || watch(watched, &to, &ended))?;
+            .spawn(keeping(&[Need::Read], move || watch(watched, &to, &ended)))?;
         Ok(Some(Self {
             city: None,
             asn: None,

@@ -10,6 +10,7 @@ use super::place::{Place, ProcessKey};
 use super::process::{Answer, Ask, Closed, Mask, Sources, serve};
 use super::table::{Bounds, Table};
 use super::{Options, describe};
+use crate::guard::{Need, keeping};
 use crate::telemetry::{Counter, Counters};
 
 /// Questions that may wait. One takes about 0.1 ms to answer.
@@ -115,12 +116,12 @@ impl Places {
         let describer = describer.transpose()?;
         thread::Builder::new()
             .name("eaves-lookup".into())
-            .spawn(move || {
+            .spawn(keeping(&[Need::Processes], move || {
                 serve(&sources, mask, &asked, |answer| match &describer {
                     Some(describer) => describe::hand_on(describer, &to, answer),
                     None => Closed::send(&to, answer),
                 });
-            })?;
+            }))?;
         Ok(Self::new(options, asks, answers))
     }
 

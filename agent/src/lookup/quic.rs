@@ -12,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::net::{self, Process, table};
+use crate::guard::{Need, keeping};
 
 /// How often the host is looked through.
 const EVERY: Duration = Duration::from_secs(60);
@@ -65,7 +66,9 @@ impl QuicWatch {
         let (ended, is_ended) = channel();
         thread::Builder::new()
             .name("eaves-quic".to_owned())
-            .spawn(move || watch(&proc, &to, &is_ended))?;
+            .spawn(keeping(&[Need::Processes], move || {
+                watch(&proc, &to, &is_ended)
+            }))?;
         Ok(Self {
             from,
             pending: Vec::new(),

@@ -12,6 +12,7 @@ use std::thread;
 use crate::clock::Ktime;
 use crate::detect::score::Secrets;
 use crate::exchange::Guess;
+use crate::guard::bare;
 
 /// Tokens that wait to be tried.
 const ASKED_MAX: usize = 8;
@@ -65,7 +66,7 @@ impl Guessing {
             let (answer, from) = mpsc::sync_channel(ASKED_MAX + 1);
             thread::Builder::new()
                 .name("eaves-guess".into())
-                .spawn(move || serve(&asks, &answer))?;
+                .spawn(bare(move || serve(&asks, &answer)))?;
             Way::Beside(to, from)
         } else {
             Way::Here(None)

@@ -38,6 +38,7 @@ use crate::capture::{KernelCounters, RingFill, Source};
 use crate::clock::Ktime;
 use crate::config::{Config, DescriptorError};
 use crate::detect::score::ScorerError;
+use crate::guard::{self, Need, bare, keeping};
 use crate::telemetry::Counters;
 use budget::Budget;
 
@@ -159,18 +160,28 @@ pub fn run<S: Source + Send>(
     thread::scope(|scope| {
         let named = |name: &str| thread::Builder::new().name(name.into());
         let reader = named("eaves-read")
-            .spawn_scoped(scope, move || {
-                // Takes a tenth of a second, in which the ring is read already.
-                let reading = Reading::new()?.marking(&context).leaving_guesses();
-                through.run(&mut proving, reading);
-                Ok(())
-            })
+            .spawn_scoped(
+                scope,
+                bare(move || {
+                    // Takes a tenth of a second, in which the ring is read already.
+                    let reading = Reading::new()?.marking(&context).leaving_guesses();
+                    through.run(&mut proving, reading);
+                    Ok(())
+                }),
+            )
             .map_err(|_| RunError::Thread("could not be started"))?;
         let capture = named("eaves-capture")
-            .spawn_scoped(scope, move || {
-                hear::hear(source, shard, queue_in, (asking, budget), requests)
-            })
+            .spawn_scoped(
+                scope,
+                keeping(&[Need::Maps], move || {
+                    hear::hear(source, shard, queue_in, (asking, budget), requests)
+                }),
+            )
             .map_err(|_| RunError::Thread("could not be started"))?;
+        if live {
+            // All that need more than this thread have been started.
+            guard::keep(&[Need::Rules, Need::Write]);
+        }
         let sealed = host.run(queue_out, requests).map_err(RunError::Output);
         let read = reader.join();
         if !matches!(read, Ok(Ok(()))) {

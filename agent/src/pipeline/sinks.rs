@@ -14,6 +14,7 @@ use super::{NewSinks, Output, Route};
 use crate::clock::WallTime;
 use crate::config::{Config, SinkEntry, SinkKind};
 use crate::event::{ApiEvent, Detail, Finding, Notice, Severity, SinkState};
+use crate::guard::{Need, keeping};
 use crate::journal::{Cursor, JournalError, Synced};
 use crate::sink::{
     Alertmanager, Clickhouse, Control, DeadLetters, Deliver, Elasticsearch, FileOptions, FileSink,
@@ -184,10 +185,12 @@ impl Sinks {
             }
         };
         let thread = thread::Builder::new().name(format!("sink-{name}"));
-        let thread = thread.spawn(run).map_err(|source| SinksError::Thread {
-            name: name.to_owned(),
-            source,
-        })?;
+        let thread = thread
+            .spawn(keeping(&[Need::Write], run))
+            .map_err(|source| SinksError::Thread {
+                name: name.to_owned(),
+                source,
+            })?;
         let running = Running { phase, thread };
         self.running.insert(name.to_owned(), running);
         Ok(())

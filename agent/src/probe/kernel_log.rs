@@ -12,6 +12,8 @@ use aya_log::{EbpfLogger, LEVEL, Level};
 use log::{Log, Metadata, Record};
 use tracing::{debug, enabled, error, info, trace, warn};
 
+use crate::guard::{Need, keeping};
+
 /// Where the lines appear in the log.
 const TARGET: &str = "eaves::probe::kernel";
 
@@ -76,7 +78,10 @@ impl KernelLog {
             }
             lines.flush();
         };
-        match thread::Builder::new().name("kernel-log".into()).spawn(read) {
+        match thread::Builder::new()
+            .name("kernel-log".into())
+            .spawn(keeping(&[Need::Maps], read))
+        {
             Ok(thread) => Some(Self {
                 stop: Some(stop),
                 thread: Some(thread),

@@ -41,6 +41,11 @@ impl Maps {
         })
     }
 
+    /// Whether this thread may read them.
+    pub(super) fn can_be_read(&self) -> bool {
+        self.news.get(&0, 0).is_ok()
+    }
+
     /// Says what the reader waits for. A word that does not arrive costs a later wake-up only.
     pub(super) fn set_reader(&mut self, state: ReaderState) {
         let _ = self.reader.set(0, state, 0);

@@ -33,6 +33,7 @@ use eaves_common::{
 
 use crate::capture::{KernelCounters, RingFill, Source};
 use crate::clock::Ktime;
+use crate::guard;
 
 pub use btf::{Absent, Btf, BtfError, Need, VMLINUX, offsets, read_vmlinux};
 pub use error::ProbeError;
@@ -226,6 +227,7 @@ pub fn start(options: &Options) -> Result<Probe, ProbeError> {
     match (attached, refused) {
         (Some((tap, mut kernel, programs)), _) => {
             let maps = Maps::take(&mut kernel)?;
+            guard::maps(|| maps.can_be_read());
             let ring = Ring::new(&maps, ring_bytes(options.ring_bytes))?;
             #[cfg(feature = "kernel-log")]
             let log = kernel_log::KernelLog::of(&mut kernel);
@@ -477,7 +479,7 @@ impl Source for Probe {
             // Probes in processes come off one by one, each after the kernel's grace period. That
             // takes seconds, and what the ring holds is not to wait for it.
             let off = std::thread::Builder::new().name("eaves-off".into());
-            let _ = off.spawn(move || drop(kernel));
+            let _ = off.spawn(guard::bare(move || drop(kernel)));
         }
     }
 

@@ -16,6 +16,7 @@ const LEVELS: &[&[&str]] = &[
         "base64",
         "hex",
         "bytes",
+        "guard",
     ],
     &["capture", "protocol", "content", "filter"],
     &["probe", "lookup", "stream"],

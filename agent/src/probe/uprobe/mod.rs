@@ -27,6 +27,7 @@ use aya::programs::{ProgramError, UProbe};
 use tracing::{debug, info, warn};
 
 use super::hooks::Refusal;
+use crate::guard::{Need, keeping};
 use ciphers::Marks;
 use eaves_common::{CipherKey, CipherValue};
 use elf::ElfError;
@@ -71,7 +72,9 @@ impl Finder {
         let told = Arc::clone(&stop);
         let thread = thread::Builder::new()
             .name(FINDER_THREAD.into())
-            .spawn(move || Files::new(kernel, ciphers, told).run())?;
+            .spawn(keeping(&[Need::Attach], move || {
+                Files::new(kernel, ciphers, told).run();
+            }))?;
         Ok(Self {
             stop,
             thread: Some(thread),
