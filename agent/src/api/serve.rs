@@ -21,6 +21,10 @@ use super::Subject;
 use super::answer::answer;
 use crate::config::Listen;
 use crate::guard::{Need, keeping};
+use crate::telemetry::{kept, tried_beside};
+
+/// The thread.
+const NAME: &str = "eaves-api";
 
 /// Connections at once; others wait.
 const CONNECTIONS_MAX: usize = 16;
@@ -92,11 +96,14 @@ impl Api {
             .map_err(ApiError::Thread)?;
         let listener = runtime.block_on(open(listen))?;
         let (stop, stopped) = watch::channel(false);
-        let thread = thread::Builder::new().name("eaves-api".into());
-        let thread = thread.spawn(keeping(&[Need::Write], move || {
-            let serving = serve(listener, Arc::new(subject), stopped);
+        let (subject, is_stopped) = (Arc::new(subject), stopped.clone());
+        let over = move || *is_stopped.borrow();
+        let serving = kept(NAME, over, move || {
+            let serving = serve(&listener, &subject, stopped.clone());
             LocalSet::new().block_on(&runtime, serving);
-        }));
+        });
+        let thread = thread::Builder::new().name(NAME.into());
+        let thread = thread.spawn(keeping(&[Need::Write], serving));
         let path = match listen {
             Listen::Unix(path) => Some(path.clone()),
             Listen::Tcp(_) => None,
@@ -174,17 +181,17 @@ fn is_socket(path: &Path) -> bool {
 }
 
 /// Serves until it is told to stop.
-async fn serve(listener: Listener, subject: Arc<Subject>, mut stopped: watch::Receiver<bool>) {
+async fn serve(listener: &Listener, subject: &Arc<Subject>, mut stopped: watch::Receiver<bool>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         // A semaphore that is never closed always gives.
         let Ok(place) = Arc::clone(&room).acquire_owned().await else {
             return;
         };
-        let subject = Arc::clone(&subject);
+        let subject = Arc::clone(subject);
         let connection: Box<dyn Connection> = tokio::select! {
             _ = stopped.changed() => return,
-            accepted = accept(&listener) => match accepted {
+            accepted = accept(listener) => match accepted {
                 Ok(connection) => connection,
                 Err(_) => {
                     // No file descriptor is left: there may be one in a moment.
@@ -194,7 +201,7 @@ async fn serve(listener: Listener, subject: Arc<Subject>, mut stopped: watch::Re
             },
         };
         let over_tcp = matches!(listener, Listener::Tcp(_));
-        tokio::task::spawn_local(async move {
+        let answering = async move {
             let service = service_fn(|request| {
                 let answered = answer(&request, &subject, over_tcp);
                 async move { Ok::<_, Infallible>(answered) }
@@ -208,7 +215,8 @@ async fn serve(listener: Listener, subject: Arc<Subject>, mut stopped: watch::Re
             // Who asks badly, or leaves, is owed nothing.
             let _ = tokio::time::timeout(CONNECTION_WITHIN, serving).await;
             drop(place);
-        });
+        };
+        tokio::task::spawn_local(tried_beside(NAME, answering));
     }
 }
 

@@ -55,7 +55,10 @@ impl Output for People {
 
     fn notice(&mut self, notice: &Notice<'_>, _: &[u8]) -> io::Result<()> {
         // How it begins and ends standard error says.
-        if matches!(notice.detail, Detail::Loss { .. } | Detail::Shed { .. }) {
+        if matches!(
+            notice.detail,
+            Detail::Loss { .. } | Detail::Shed { .. } | Detail::Room { .. }
+        ) {
             self.title();
             self.lines.notice(notice, &mut self.out);
         }

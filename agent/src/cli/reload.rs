@@ -19,6 +19,10 @@ use crate::config::{Config, ConfigError, Live};
 use crate::guard::{Need, keeping};
 use crate::pipeline::{Change, Refusal, Requests};
 use crate::redact::Redactor;
+use crate::telemetry::kept;
+
+/// The thread.
+const NAME: &str = "eaves-reload";
 
 /// How often is looked whether the agent stops, while the pipeline is waited for.
 const LOOK: Duration = Duration::from_millis(100);
@@ -50,11 +54,21 @@ impl Reload {
     /// There is no thread to be had.
     pub(super) fn start(self, requests: &Arc<Requests>) -> std::io::Result<Reloader> {
         let (asks, asked) = sync_channel(1);
-        let requests = Arc::clone(requests);
-        let thread = thread::Builder::new().name("eaves-reload".into());
-        let thread = thread.spawn(keeping(&[Need::Read, Need::Write], move || {
-            Reading::of(self).run(&asked, &requests);
-        }))?;
+        let (requests, is_over) = (Arc::clone(requests), Arc::clone(requests));
+        let (mut reading, mut fell) = (Reading::of(self), false);
+        let reading = kept(
+            NAME,
+            move || is_over.stopping(),
+            move || {
+                if std::mem::replace(&mut fell, true) {
+                    // What it fell over is over.
+                    reading.tell(Word::Reloaded);
+                }
+                reading.run(&asked, &requests);
+            },
+        );
+        let thread = thread::Builder::new().name(NAME.into());
+        let thread = thread.spawn(keeping(&[Need::Read, Need::Write], reading))?;
         Ok(Reloader {
             thread: Some((asks, thread)),
         })
@@ -97,7 +111,7 @@ impl Reading {
         }
     }
 
-    fn run(mut self, asked: &Receiver<()>, requests: &Requests) {
+    fn run(&mut self, asked: &Receiver<()>, requests: &Requests) {
         while let Ok(()) = asked.recv() {
             if requests.stopping() {
                 return;

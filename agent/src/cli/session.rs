@@ -27,6 +27,7 @@ use crate::lookup::{Lookup, Sources};
 use crate::pipeline::{self, Board, Detect, Host, Keep, Masks, Output, Requests, RunError};
 use crate::probe::{self, Note, Probe, State, Unheard};
 use crate::redact::{KEY_FILE, Redactor, SealContext, load_or_make_key, random_key};
+use crate::telemetry::FALLS;
 
 /// What every command that hears takes.
 #[derive(Clone, Debug, clap::Args)]
@@ -316,6 +317,8 @@ impl Session<'_> {
             .told_of(self.unheard);
         if self.recorded {
             host = host.of_recording();
+        } else {
+            host = host.telling(&FALLS);
         }
         let posted = self.board.is_some();
         if let Some((board, sinks)) = self.board {

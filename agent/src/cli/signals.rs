@@ -5,14 +5,18 @@ use std::thread;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 use crate::guard::bare;
 use crate::pipeline::Requests;
+use crate::telemetry::kept;
+
+/// The thread.
+const NAME: &str = "eaves-signals";
 
 /// Listens for signals until it is dropped.
 pub(super) struct Signals {
-    done: Option<oneshot::Sender<()>>,
+    done: Option<watch::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -36,12 +40,15 @@ impl Signals {
         let mut hangup = signal(SignalKind::hangup())?;
         let mut reopen = signal(SignalKind::user_defined1())?;
         drop(guard);
-        let (done, mut ended) = oneshot::channel();
+        let (done, ended) = watch::channel(());
+        let is_ended = ended.clone();
+        let over = move || is_ended.has_changed().is_err();
         let requests = Arc::clone(requests);
-        let listen = async move {
+        let mut listen = async move || {
+            let mut ended = ended.clone();
             loop {
                 let stop = tokio::select! {
-                    _ = &mut ended => return,
+                    _ = ended.changed() => return,
                     _ = terminate.recv() => true,
                     _ = hangup.recv() => match &at_hangup {
                         None => true,
@@ -64,8 +71,8 @@ impl Signals {
             }
         };
         let thread = thread::Builder::new()
-            .name("eaves-signals".into())
-            .spawn(bare(move || runtime.block_on(listen)))
+            .name(NAME.into())
+            .spawn(bare(kept(NAME, over, move || runtime.block_on(listen()))))
             .context("cannot start a thread for signals")?;
         Ok(Self {
             done: Some(done),
@@ -76,10 +83,7 @@ impl Signals {
 
 impl Drop for Signals {
     fn drop(&mut self) {
-        if let Some(done) = self.done.take() {
-            // The thread may have ended before.
-            let _ended = done.send(());
-        }
+        drop(self.done.take());
         if let Some(thread) = self.thread.take() {
             let _panicked = thread.join();
         }

@@ -1,6 +1,7 @@
 //! Tells systemd how the agent does: ready, alive, stopping.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -9,10 +10,14 @@ use sd_notify::NotifyState;
 
 use crate::guard::bare;
 use crate::pipeline::{Board, RoomState, Standing};
+use crate::telemetry::kept;
 
 /// How often the board is looked at until the agent is ready, and from then on.
 const LOOK_FIRST: Duration = Duration::from_millis(20);
 const LOOK: Duration = Duration::from_secs(1);
+
+/// The thread.
+const NAME: &str = "eaves-systemd";
 
 /// Where systemd expects to be told.
 const SOCKET: &str = "NOTIFY_SOCKET";
@@ -32,6 +37,7 @@ pub(super) enum Word {
 #[derive(Debug)]
 pub(super) struct Systemd {
     thread: Option<(Sender<Word>, JoinHandle<()>)>,
+    over: Arc<AtomicBool>,
 }
 
 impl Systemd {
@@ -40,15 +46,19 @@ impl Systemd {
     /// # Errors
     /// The system gives no thread.
     pub(super) fn start(board: &Arc<Board>) -> std::io::Result<Self> {
+        let over = Arc::new(AtomicBool::new(false));
         if std::env::var_os(SOCKET).is_none() {
-            return Ok(Self { thread: None });
+            return Ok(Self { thread: None, over });
         }
         let (words, said) = channel();
-        let board = Arc::clone(board);
-        let thread = thread::Builder::new().name("eaves-systemd".into());
-        let thread = thread.spawn(bare(move || tell(&board, &said)))?;
+        let (board, is_over) = (Arc::clone(board), Arc::clone(&over));
+        let is_over = move || is_over.load(Ordering::Relaxed);
+        let telling = kept(NAME, is_over, move || tell(&board, &said));
+        let thread = thread::Builder::new().name(NAME.into());
+        let thread = thread.spawn(bare(telling))?;
         Ok(Self {
             thread: Some((words, thread)),
+            over,
         })
     }
 
@@ -61,6 +71,7 @@ impl Systemd {
 impl Drop for Systemd {
     fn drop(&mut self) {
         if let Some((words, thread)) = self.thread.take() {
+            self.over.store(true, Ordering::Relaxed);
             let _ = words.send(Word::End);
             let _ = thread.join();
         }

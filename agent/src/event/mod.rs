@@ -32,8 +32,8 @@ pub use http::{
 pub use id::{ConnName, EventId, IdError, Ids};
 pub use json::{EncodeError, write_line};
 pub use notice::{
-    Count, Detail, JournalWhat, Notice, NoticeKind, NoticeName, PortKind, ReloadState, Severity,
-    ShedCause, ShedState, ShedWhat, SinkState, TapState,
+    Count, Detail, JournalWhat, Notice, NoticeKind, NoticeName, PortKind, ReloadState, RoomFate,
+    Severity, ShedCause, ShedState, ShedWhat, SinkState, TapState,
 };
 pub use operation::{GraphQl, GraphQlOperation, Rpc, RpcSystem};
 pub use party::{Address, Client, Endpoint, Host, Network, Role, Tls, TlsLibrary, Transport};

@@ -87,6 +87,8 @@ pub enum NoticeName {
     Reload,
     /// Less is told, to keep within `limits`.
     Shed,
+    /// A thread of the agent fell.
+    Room,
 }
 
 /// How much it matters.
@@ -242,6 +244,34 @@ pub enum Detail<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+    /// Of `room`: a thread of the agent fell, by a mistake of the agent's own.
+    Room {
+        /// The thread: a sink's is `sink-NAME`.
+        thread: String,
+        /// What became of it.
+        state: RoomFate,
+    },
+}
+
+/// What became of a thread that fell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RoomFate {
+    /// It goes on, without what it was at. Told at most once in ten minutes.
+    BegunAgain,
+    /// It does no more until the agent is restarted.
+    Fallen,
+}
+
+impl RoomFate {
+    /// What became of it, for people.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::BegunAgain => "it fell and was begun again",
+            Self::Fallen => "it fell and does no more until the agent is restarted",
+        }
+    }
 }
 
 /// What a port is one of.
@@ -389,6 +419,7 @@ impl Detail<'_> {
             Self::Sink { .. } => NoticeName::Sink,
             Self::Reload { .. } => NoticeName::Reload,
             Self::Shed { .. } => NoticeName::Shed,
+            Self::Room { .. } => NoticeName::Room,
         }
     }
 }

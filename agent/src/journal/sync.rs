@@ -14,6 +14,10 @@ use super::state::replace;
 use super::writer::Journal;
 use crate::clock::Moment;
 use crate::guard::{Need, keeping};
+use crate::telemetry::tried;
+
+/// The thread.
+const NAME: &str = "eaves-journal";
 
 /// How far the journal is synced: for sinks, which may pass on nothing else.
 #[derive(Clone)]
@@ -165,7 +169,7 @@ impl Syncer {
         let thread = threaded.then(|| {
             let (worker, shared) = (worker.clone(), Arc::clone(&shared));
             thread::Builder::new()
-                .name("eaves-journal".into())
+                .name(NAME.into())
                 .spawn(keeping(&[Need::Write], move || work(&worker, &shared)))
         });
         Ok(Self {
@@ -256,7 +260,11 @@ fn work(worker: &Worker, shared: &Shared) {
         if let Some(job) = queue.jobs.pop_front() {
             queue.busy = true;
             drop(queue);
-            let done = worker.perform(job);
+            // As a sync that failed, one that it falls over is mended by who writes.
+            let done = tried(NAME, || worker.perform(job)).unwrap_or_else(|| Done {
+                failed: Some(io::Error::other("the agent fell over it")),
+                ..Done::default()
+            });
             queue = lock(&shared.queue);
             note(&mut queue, done);
             queue.busy = false;

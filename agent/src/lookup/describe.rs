@@ -20,7 +20,10 @@ use super::process::{Answer, Closed, Mask};
 use super::runtime::{RuntimeError, inspect};
 use super::table::{Bounds, Table};
 use crate::guard::{Need, keeping};
-use crate::telemetry::with_causes;
+use crate::telemetry::{kept, tried_beside, with_causes};
+
+/// The thread.
+const NAME: &str = "eaves-describe";
 
 /// Answers that may wait to be added to; those beyond go without.
 const DRAFTS: usize = 256;
@@ -47,6 +50,9 @@ const POD_TRIES: [Duration; 5] = [
     Duration::from_secs(1),
     Duration::from_secs(2),
 ];
+
+/// After this time pods are watched again, if that fell.
+const PODS_AGAIN: Duration = Duration::from_secs(60);
 
 /// How often a runtime that does not answer is told of.
 const TELL_EVERY: Duration = Duration::from_secs(600);
@@ -88,13 +94,12 @@ pub(super) fn start(
     mask: &Arc<dyn Mask>,
     to: &SyncSender<Answer>,
 ) -> io::Result<mpsc::Sender<Answer>> {
-    let (drafts, from) = mpsc::channel(DRAFTS);
+    let (drafts, mut from) = mpsc::channel(DRAFTS);
     let (others, mask, to) = (others.clone(), Arc::clone(mask), to.clone());
+    let running = kept(NAME, || false, move || run(&others, &mask, &mut from, &to));
     thread::Builder::new()
-        .name("eaves-describe".into())
-        .spawn(keeping(&[Need::Write], move || {
-            run(others, mask, from, &to)
-        }))?;
+        .name(NAME.into())
+        .spawn(keeping(&[Need::Write], running))?;
     Ok(drafts)
 }
 
@@ -119,9 +124,9 @@ pub(super) fn hand_on(
 }
 
 fn run(
-    others: Others,
-    mask: Arc<dyn Mask>,
-    mut drafts: mpsc::Receiver<Answer>,
+    others: &Others,
+    mask: &Arc<dyn Mask>,
+    drafts: &mut mpsc::Receiver<Answer>,
     to: &SyncSender<Answer>,
 ) {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -139,15 +144,15 @@ fn run(
     let pods = Rc::new(RefCell::new(Pods::default()));
     let watched = others.pods.clone();
     let desk = Rc::new(Desk {
-        others,
-        mask: Arc::clone(&mask),
+        others: others.clone(),
+        mask: Arc::clone(mask),
         containers: RefCell::new(Table::new(CONTAINERS)),
         pods: Rc::clone(&pods),
         told: RefCell::new(None),
     });
     LocalSet::new().block_on(&runtime, async move {
         if let Some(options) = watched {
-            tokio::task::spawn_local(super::pods::watch(options, pods, mask));
+            tokio::task::spawn_local(watch_pods(options, pods, Arc::clone(mask)));
         }
         let room = Arc::new(Semaphore::new(AT_ONCE));
         while let Some(answer) = drafts.recv().await {
@@ -156,13 +161,23 @@ fn run(
             };
             let (desk, to) = (Rc::clone(&desk), to.clone());
             tokio::task::spawn_local(async move {
-                let answer = desk.describe(answer).await;
+                let plain = answer.clone();
+                let described = async move { desk.describe(answer).await };
+                let answer = tried_beside(NAME, described).await;
                 drop(permit);
                 // Who would wait for it is gone when this fails.
-                let _ = to.send(answer);
+                let _ = to.send(answer.unwrap_or_else(|| complete(plain)));
             });
         }
     });
+}
+
+/// Watches this node's pods, again when that falls.
+async fn watch_pods(options: PodsOptions, pods: Rc<RefCell<Pods>>, mask: Arc<dyn Mask>) {
+    let watch = || super::pods::watch(options.clone(), Rc::clone(&pods), Arc::clone(&mask));
+    while tried_beside(NAME, watch()).await.is_none() {
+        tokio::time::sleep(PODS_AGAIN).await;
+    }
 }
 
 fn complete(mut answer: Answer) -> Answer {

@@ -21,7 +21,10 @@ use serde::Deserialize;
 use super::table::{Bounds, Table};
 use crate::event::Location;
 use crate::guard::{Need, keeping};
-use crate::telemetry::with_causes;
+use crate::telemetry::{kept, with_causes};
+
+/// The thread that reads.
+const NAME: &str = "eaves-geo";
 
 /// Largest file that is read, bytes; the largest that are sold have a few hundred MB.
 const FILE_MAX_BYTES: u64 = 1 << 30;
@@ -227,7 +230,7 @@ impl Atlas {
     /// The thread cannot be started.
     pub fn start(files: &GeoFiles) -> io::Result<Option<Self>> {
         let named = [(Which::City, &files.city), (Which::Asn, &files.asn)];
-        let watched: Vec<Watched> = named
+        let mut watched: Vec<Watched> = named
             .into_iter()
             .filter_map(|(which, path)| Some(Watched::new(which, path.clone()?)))
             .collect();
@@ -236,9 +239,11 @@ impl Atlas {
         }
         let (to, read) = sync_channel(2);
         let (alive, ended) = sync_channel(0);
+        // A file that it falls over is not read again before it changes.
+        let watching = kept(NAME, || false, move || watch(&mut watched, &to, &ended));
         thread::Builder::new()
-            .name("eaves-geo".into())
-            .spawn(keeping(&[Need::Read], move || watch(watched, &to, &ended)))?;
+            .name(NAME.into())
+            .spawn(keeping(&[Need::Read], watching))?;
         Ok(Some(Self {
             city: None,
             asn: None,
@@ -322,9 +327,9 @@ impl Watched {
     }
 }
 
-fn watch(mut files: Vec<Watched>, to: &SyncSender<(Which, Arc<GeoTable>)>, ended: &Receiver<()>) {
+fn watch(files: &mut [Watched], to: &SyncSender<(Which, Arc<GeoTable>)>, ended: &Receiver<()>) {
     loop {
-        for file in &mut files {
+        for file in &mut *files {
             match file.changed() {
                 Some(Ok(table)) => {
                     let path = file.path.display();

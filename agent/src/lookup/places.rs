@@ -7,11 +7,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::place::{Place, ProcessKey};
-use super::process::{Answer, Ask, Closed, Mask, Sources, serve};
+use super::process::{Answer, Ask, Closed, Mask, NAME, Sources, serve};
 use super::table::{Bounds, Table};
 use super::{Options, describe};
 use crate::guard::{Need, keeping};
-use crate::telemetry::{Counter, Counters};
+use crate::telemetry::{Counter, Counters, kept};
 
 /// Questions that may wait. One takes about 0.1 ms to answer.
 const ASKS: usize = 1024;
@@ -114,14 +114,15 @@ impl Places {
         let others = &options.others;
         let describer = (!others.is_nobody()).then(|| describe::start(others, &mask, &to));
         let describer = describer.transpose()?;
+        let serving = move || {
+            serve(&sources, &mask, &asked, |answer| match &describer {
+                Some(describer) => describe::hand_on(describer, &to, answer),
+                None => Closed::send(&to, answer),
+            });
+        };
         thread::Builder::new()
-            .name("eaves-lookup".into())
-            .spawn(keeping(&[Need::Processes], move || {
-                serve(&sources, mask, &asked, |answer| match &describer {
-                    Some(describer) => describe::hand_on(describer, &to, answer),
-                    None => Closed::send(&to, answer),
-                });
-            }))?;
+            .name(NAME.into())
+            .spawn(keeping(&[Need::Processes], kept(NAME, || false, serving)))?;
         Ok(Self::new(options, asks, answers))
     }
 

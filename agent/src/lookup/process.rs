@@ -11,6 +11,10 @@ use super::place::{Container, Place, Pod, Process, ProcessKey};
 use super::proc::ProcFolder;
 use super::table::{Bounds, Table};
 use super::users::Users;
+use crate::telemetry::tried;
+
+/// The thread.
+pub(super) const NAME: &str = "eaves-lookup";
 
 /// A process that is asked for twice within this time is looked at once: whoever hears of it first
 /// asks, and so does who needs it.
@@ -83,14 +87,15 @@ struct Looker {
 /// Answers until nobody asks, or nobody listens.
 pub(super) fn serve(
     sources: &Sources,
-    mask: Arc<dyn Mask>,
+    mask: &Arc<dyn Mask>,
     asks: &Receiver<Ask>,
     mut answer: impl FnMut(Answer) -> Result<(), Closed>,
 ) {
-    let mut looker = Looker::new(sources, mask);
+    let mut looker = Looker::new(sources, Arc::clone(mask));
     while let Ok(ask) = asks.recv() {
-        let found = looker.look(ask, Instant::now());
-        if answer(found).is_err() {
+        // Who waits for one that it falls over goes on without, after a while.
+        let found = tried(NAME, || looker.look(ask, Instant::now()));
+        if found.is_some_and(|found| answer(found).is_err()) {
             break;
         }
     }

@@ -13,6 +13,10 @@ use std::time::Duration;
 
 use super::net::{self, Process, table};
 use crate::guard::{Need, keeping};
+use crate::telemetry::kept;
+
+/// The thread that looks.
+const NAME: &str = "eaves-quic";
 
 /// How often the host is looked through.
 const EVERY: Duration = Duration::from_secs(60);
@@ -64,11 +68,10 @@ impl QuicWatch {
     pub(super) fn start(proc: PathBuf) -> io::Result<Self> {
         let (to, from) = sync_channel(1);
         let (ended, is_ended) = channel();
+        let watching = kept(NAME, || false, move || watch(&proc, &to, &is_ended));
         thread::Builder::new()
-            .name("eaves-quic".to_owned())
-            .spawn(keeping(&[Need::Processes], move || {
-                watch(&proc, &to, &is_ended)
-            }))?;
+            .name(NAME.to_owned())
+            .spawn(keeping(&[Need::Processes], watching))?;
         Ok(Self {
             from,
             pending: Vec::new(),

@@ -10,10 +10,13 @@ use serde::Serialize;
 use super::Counted;
 use crate::clock::WallTime;
 use crate::config::Config;
-use crate::event::{Detail, JournalWhat, ShedState, SinkState, TapState};
+use crate::event::{Detail, JournalWhat, RoomFate, ShedState, SinkState, TapState};
 
 /// Without a beat for so long the taps are taken to be deaf: ten of them are missing.
 const DEAF_AFTER: Duration = Duration::from_secs(10);
+
+/// For so long it is shown that a thread fell and was begun again.
+const SHOWN: Duration = Duration::from_secs(600);
 
 /// How well a room does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -42,7 +45,7 @@ impl RoomState {
 /// How one room does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RoomHealth {
-    /// Its name; a sink's is `sink NAME`.
+    /// Its name; a sink's is `sink NAME`, a thread that fell is `thread NAME`.
     pub room: String,
     /// How well.
     pub state: RoomState,
@@ -86,7 +89,7 @@ impl Standing {
     /// How each room does.
     #[must_use]
     pub fn rooms(&self, now: Instant) -> Vec<RoomHealth> {
-        let mut rooms = self.health.rooms();
+        let mut rooms = self.health.rooms(now);
         if !self.hears(now) {
             let reason = match self.beat {
                 None => "nothing is heard yet",
@@ -228,6 +231,8 @@ struct Health {
     shed: Option<String>,
     /// Why a sink is not told anything.
     sinks: BTreeMap<String, Option<String>>,
+    /// Threads that fell: what became of each, and when that was told.
+    threads: BTreeMap<String, (RoomFate, Instant)>,
 }
 
 impl Health {
@@ -254,6 +259,10 @@ impl Health {
                 };
                 self.shed = (*state != ShedState::Ended).then(shed);
             }
+            Detail::Room { thread, state } => {
+                self.threads
+                    .insert(thread.clone(), (*state, Instant::now()));
+            }
             Detail::Sink {
                 sink,
                 state,
@@ -274,7 +283,7 @@ impl Health {
         }
     }
 
-    fn rooms(&self) -> Vec<RoomHealth> {
+    fn rooms(&self, now: Instant) -> Vec<RoomHealth> {
         let of = |room: &str, reason: Option<&String>| RoomHealth {
             room: room.to_owned(),
             state: match reason {
@@ -295,6 +304,15 @@ impl Health {
         rooms.push(of("budget", self.shed.as_ref()));
         let sinks = self.sinks.iter();
         rooms.extend(sinks.map(|(name, down)| of(&format!("sink {name}"), down.as_ref())));
+        let shown = |since: Instant| now.saturating_duration_since(since) < SHOWN;
+        let threads = self.threads.iter();
+        let threads =
+            threads.filter(|(_, (fate, since))| *fate == RoomFate::Fallen || shown(*since));
+        rooms.extend(
+            threads.map(|(name, (fate, _))| {
+                of(&format!("thread {name}"), Some(&fate.text().to_owned()))
+            }),
+        );
         rooms
     }
 }
@@ -308,7 +326,7 @@ mod tests {
 
     use super::{Board, DEAF_AFTER, Poster, RoomState};
     use crate::capture::KernelCounters;
-    use crate::event::{Detail, JournalWhat, SinkState};
+    use crate::event::{Detail, JournalWhat, RoomFate, SinkState};
     use crate::pipeline::Counted;
 
     /// What the capture side counts when its own transfers were seen `own` times.
@@ -387,6 +405,35 @@ mod tests {
         check(sink(SinkState::Refused), [Ok, Degraded, Degraded]);
         check(journal(JournalWhat::Resumed), [Ok, Ok, Degraded]);
         check(sink(SinkState::Up), [Ok, Ok, Ok]);
+    }
+
+    #[test]
+    fn a_thread_that_fell_is_shown_and_one_that_goes_on_for_a_while() {
+        let (board, mut poster) = poster();
+        let now = Instant::now();
+        let mut check = |detail: Option<(&str, RoomFate)>, after: u64, expected: &[&str]| {
+            if let Some((thread, state)) = detail {
+                let thread = thread.to_owned();
+                poster.hear(&Detail::Room { thread, state });
+            }
+            let own = board.standing().beats + 1;
+            poster.counted(counted(own), now);
+            let rooms = board.standing().rooms(now + Duration::from_secs(after));
+            let threads = rooms.iter().filter(|room| room.room.starts_with("thread "));
+            assert!(
+                threads
+                    .clone()
+                    .all(|room| room.state == RoomState::Degraded)
+            );
+            let named: Vec<_> = threads.map(|room| room.room.as_str()).collect();
+            assert_eq!(named, expected);
+        };
+        check(None, 0, &[]);
+        let again = Some(("eaves-quic", RoomFate::BegunAgain));
+        check(again, 0, &["thread eaves-quic"]);
+        let fallen = Some(("eaves-tls", RoomFate::Fallen));
+        check(fallen, 0, &["thread eaves-quic", "thread eaves-tls"]);
+        check(None, 700, &["thread eaves-tls"]);
     }
 
     #[test]

@@ -13,6 +13,10 @@ use crate::clock::Ktime;
 use crate::detect::score::Secrets;
 use crate::exchange::Guess;
 use crate::guard::bare;
+use crate::telemetry::{kept, tried};
+
+/// The thread that tries.
+const NAME: &str = "eaves-guess";
 
 /// Tokens that wait to be tried.
 const ASKED_MAX: usize = 8;
@@ -64,9 +68,10 @@ impl Guessing {
             let (to, asks) = mpsc::sync_channel(ASKED_MAX);
             // As many answers as there may be questions, and the one that is worked on.
             let (answer, from) = mpsc::sync_channel(ASKED_MAX + 1);
+            let serving = kept(NAME, || false, move || serve(&asks, &answer));
             thread::Builder::new()
-                .name("eaves-guess".into())
-                .spawn(bare(move || serve(&asks, &answer)))?;
+                .name(NAME.into())
+                .spawn(bare(serving))?;
             Way::Beside(to, from)
         } else {
             Way::Here(None)
@@ -118,7 +123,8 @@ fn serve(asks: &Receiver<(u64, Box<[u8]>)>, answer: &SyncSender<(u64, Option<Str
     // Two megabytes, for which a host without such tokens has no use.
     let mut secrets = None;
     while let Ok((number, token)) = asks.recv() {
-        let secret = secrets.get_or_insert_with(Secrets::new).weak(&token);
+        let secrets = secrets.get_or_insert_with(Secrets::new);
+        let secret = tried(NAME, || secrets.weak(&token)).flatten();
         if answer.send((number, secret)).is_err() {
             return;
         }

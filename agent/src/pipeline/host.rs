@@ -18,13 +18,13 @@ use crate::clock::WallTime;
 use crate::detect::Told;
 use crate::enrich::{Enrich, Joined, locate, place};
 use crate::event::{
-    self, ApiEvent, Count, Detail, Finding, Notice, PortKind, Severity, write_line,
+    self, ApiEvent, Count, Detail, Finding, Notice, PortKind, RoomFate, Severity, write_line,
 };
 use crate::exchange::Exchange;
 use crate::lookup::{Asking, Atlas, Lookup, Places, QuicWatch};
 use crate::probe::Unheard;
 use crate::redact::{Masked, SealContext, seal};
-use crate::telemetry::{Counter, Counters};
+use crate::telemetry::{Counter, Counters, Falls, Fate};
 use eaves_common::Role;
 
 /// How long is waited for exchanges before requests are looked at.
@@ -103,6 +103,8 @@ pub struct Host<'a> {
     counted: Counted,
     told: Vec<Count>,
     poster: Option<Poster>,
+    /// What fell of the agent's threads, where that is told.
+    falls: Option<&'static Falls>,
     /// The records come from a file: its time is theirs.
     recorded: bool,
     notices: u64,
@@ -134,6 +136,7 @@ impl<'a> Host<'a> {
             counted: Counted::default(),
             told: Vec::new(),
             poster: None,
+            falls: None,
             recorded: false,
             notices: 0,
             line: Vec::with_capacity(8192),
@@ -156,6 +159,15 @@ impl<'a> Host<'a> {
     pub fn posting(self, board: Arc<Board>, sinks: impl Iterator<Item = String>) -> Self {
         Self {
             poster: Some(Poster::new(board, sinks)),
+            ..self
+        }
+    }
+
+    /// Tells of threads that fell.
+    #[must_use]
+    pub fn telling(self, falls: &'static Falls) -> Self {
+        Self {
+            falls: Some(falls),
             ..self
         }
     }
@@ -274,6 +286,18 @@ impl<'a> Host<'a> {
             .try_for_each(|(severity, detail)| self.notice(severity, detail))
     }
 
+    /// Tells of threads that fell.
+    fn fallen(&mut self) -> io::Result<()> {
+        let fallen = self.falls.map(Falls::take).unwrap_or_default();
+        fallen.into_iter().try_for_each(|(thread, fate)| {
+            let (severity, state) = match fate {
+                Fate::BegunAgain => (Severity::Medium, RoomFate::BegunAgain),
+                Fate::Fallen => (Severity::High, RoomFate::Fallen),
+            };
+            self.notice(severity, Detail::Room { thread, state })
+        })
+    }
+
     /// Finds out who asked for what, and what is new about it.
     fn enrich(&mut self, exchange: &mut Exchange) {
         let boot = self.context.boot();
@@ -318,6 +342,7 @@ impl<'a> Host<'a> {
     fn pump(&mut self, queue: &mut QueueOut, requests: &Requests) -> io::Result<()> {
         let mut told = Instant::now();
         loop {
+            self.fallen()?;
             let wait = self.keep.as_ref().map_or(WAIT, |_| KEEP_EVERY);
             match queue.next(wait) {
                 Ok(Message::Exchanges(exchanges, _)) => self.exchanges(exchanges)?,

@@ -21,13 +21,16 @@ use crate::sink::{
     JournalFeed, Kafka, Lines, Loki, News, Otlp, Pagerduty, Phase, Pump, PumpOptions, SetupError,
     SinkError, Slack, SplunkHec, StdoutSink, Syslog, Tally, Webhook,
 };
-use crate::telemetry::{Counter, Counters, with_causes};
+use crate::telemetry::{Counter, Counters, watched, with_causes};
 
 /// Most news that wait to be told; beyond, the log alone has them.
 const NEWS_MAX: usize = 256;
 
 /// How long sinks may take at the end to deliver what is there.
 const END_WITHIN: Duration = Duration::from_secs(5);
+
+/// Why a sink is told nothing whose thread fell; what it has not got waits in the journal.
+const FELL: &str = "its thread fell, by a mistake of the agent's own: a restart begins it again";
 
 /// Why sinks cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -184,7 +187,15 @@ impl Sinks {
                 }
             }
         };
-        let thread = thread::Builder::new().name(format!("sink-{name}"));
+        let called = format!("sink-{name}");
+        let (run, fell) = (watched(called.clone(), run), self.ground.tells.clone());
+        let own = name.to_owned();
+        let run = move || {
+            if !run() {
+                let _ = fell.try_send((own, News::Down(FELL.to_owned())));
+            }
+        };
+        let thread = thread::Builder::new().name(called);
         let thread = thread
             .spawn(keeping(&[Need::Write], run))
             .map_err(|source| SinksError::Thread {

@@ -3,10 +3,10 @@
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{
-    Change, Counted, Host, Limits, Options, Output, Requests, RunError, ShardOptions, run,
+    Board, Change, Counted, Host, Limits, Options, Output, Requests, RunError, ShardOptions, run,
 };
 use crate::capture::ConnBuilder;
 use crate::capture::{Origin, Source};
@@ -17,7 +17,7 @@ use crate::event::{ApiEvent, Finding, Notice};
 use crate::journal::{Journal, RealDisk};
 use crate::keyed::HashKey;
 use crate::redact::{Redactor, SealContext};
-use crate::telemetry::{Counter, Counters};
+use crate::telemetry::{Counter, Counters, Falls, Fate};
 use eaves_common::{EndReason, Flow};
 
 /// A journal in `dir`, however full the disk is.
@@ -56,6 +56,7 @@ impl Source for Memory {
 #[derive(Clone)]
 struct Kept {
     lines: Arc<Mutex<Vec<String>>>,
+    notices: Arc<Mutex<Vec<String>>>,
     room: usize,
 }
 
@@ -75,7 +76,9 @@ impl Output for Kept {
         Ok(())
     }
 
-    fn notice(&mut self, _: &Notice<'_>, _: &[u8]) -> io::Result<()> {
+    fn notice(&mut self, _: &Notice<'_>, line: &[u8]) -> io::Result<()> {
+        let line = String::from_utf8(line.to_vec()).unwrap();
+        self.notices.lock().unwrap().push(line);
         Ok(())
     }
     fn flush(&mut self) -> io::Result<()> {
@@ -111,6 +114,7 @@ fn hear(
     let context = SealContext::new(&Origin::default());
     let kept = Kept {
         lines: Arc::default(),
+        notices: Arc::default(),
         room,
     };
     let mut host = Host::new(
@@ -195,6 +199,7 @@ fn another_configuration_holds_from_one_exchange_on() {
     let context = SealContext::new(&Origin::default());
     let kept = Kept {
         lines: Arc::default(),
+        notices: Arc::default(),
         room: usize::MAX,
     };
     let key = HashKey::new(b"key");
@@ -228,4 +233,48 @@ fn another_configuration_holds_from_one_exchange_on() {
     let counted = host.counted();
     assert_eq!(counted.counters.get(Counter::ConfigReloads), 1);
     balanced(&counted);
+}
+
+#[test]
+fn a_thread_that_fell_is_told_and_shown() {
+    let context = SealContext::new(&Origin::default());
+    let kept = Kept {
+        lines: Arc::default(),
+        notices: Arc::default(),
+        room: usize::MAX,
+    };
+    let enrich = Enrich::new(Identity::default(), HashKey::new(b"key"));
+    let falls: &'static Falls = Box::leak(Box::default());
+    let board = Arc::new(Board::default());
+    let mut host = Host::new(vec![Box::new(kept.clone())], enrich, &context)
+        .telling(falls)
+        .posting(Arc::clone(&board), std::iter::empty());
+    falls.note("eaves-api", Fate::BegunAgain, Instant::now());
+    falls.note("sink-siem", Fate::Fallen, Instant::now());
+    let mut source = Memory {
+        records: records(1),
+        fails: false,
+    };
+    let options = Options {
+        shard: ShardOptions::default(),
+        queue_bytes: 1 << 20,
+        limits: Limits::default(),
+    };
+    run(&mut source, &mut host, &options, &Requests::default()).unwrap();
+    let notices = kept.notices.lock().unwrap().clone();
+    let told = [
+        (
+            r#""severity":"medium""#,
+            r#"{"thread":"eaves-api","state":"begun_again"}"#,
+        ),
+        (
+            r#""severity":"high""#,
+            r#"{"thread":"sink-siem","state":"fallen"}"#,
+        ),
+    ];
+    assert_eq!(notices.len(), told.len(), "{notices:?}");
+    for (line, (severity, detail)) in notices.iter().zip(told) {
+        assert!(line.contains(r#""name":"room""#), "{line}");
+        assert!(line.contains(severity) && line.contains(detail), "{line}");
+    }
 }

@@ -13,6 +13,10 @@ use log::{Log, Metadata, Record};
 use tracing::{debug, enabled, error, info, trace, warn};
 
 use crate::guard::{Need, keeping};
+use crate::telemetry::watched;
+
+/// The thread.
+const NAME: &str = "kernel-log";
 
 /// Where the lines appear in the log.
 const TARGET: &str = "eaves::probe::kernel";
@@ -58,7 +62,7 @@ impl Wanted {
 /// The thread that reads the lines; ends when this is dropped, after what is there by then.
 pub(super) struct KernelLog {
     stop: Option<mpsc::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<bool>>,
 }
 
 impl KernelLog {
@@ -79,8 +83,8 @@ impl KernelLog {
             lines.flush();
         };
         match thread::Builder::new()
-            .name("kernel-log".into())
-            .spawn(keeping(&[Need::Maps], read))
+            .name(NAME.into())
+            .spawn(keeping(&[Need::Maps], watched(NAME, read)))
         {
             Ok(thread) => Some(Self {
                 stop: Some(stop),
@@ -98,7 +102,7 @@ impl Drop for KernelLog {
     fn drop(&mut self) {
         self.stop = None;
         if let Some(thread) = self.thread.take() {
-            // It panics on lines of another version of aya-log; there is nobody else to tell.
+            // It panics on lines of another version of aya-log, which is told.
             let _ = thread.join();
         }
     }

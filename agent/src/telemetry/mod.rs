@@ -1,13 +1,16 @@
 //! Counters by enum: no strings at call sites. A stage owns its [`Counters`]; the pipeline sums them.
-//! The log goes to standard error; a panic does too, without what was heard.
+//! The log goes to standard error; a panic does too, without what was heard. A thread that panics is begun
+//! again, or told of.
 
 mod balance;
 mod log;
 mod panic;
+mod rooms;
 
 pub use balance::{Balance, HOST_BALANCES, Imbalance, LOSSES, SHARD_BALANCES};
 pub use log::{LogError, LogFormat, LogOptions, log_to_stderr, with_causes};
 pub use panic::quiet_panics;
+pub use rooms::{FALLS, Falls, Fate, Tries, kept, tried, tried_beside, watched};
 
 /// Declares [`Counter`] with the stage and the name of each.
 macro_rules! counters {

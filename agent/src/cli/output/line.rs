@@ -412,6 +412,7 @@ fn describe(detail: &Detail<'_>, text: &mut String) {
             cause,
             counts,
         } => shed(text, *state, what, *cause, counts),
+        Detail::Room { thread, state } => write!(text, "thread {thread}: {}", state.text()),
         Detail::Reload {
             state,
             changed,

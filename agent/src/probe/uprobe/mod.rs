@@ -28,6 +28,7 @@ use tracing::{debug, info, warn};
 
 use super::hooks::Refusal;
 use crate::guard::{Need, keeping};
+use crate::telemetry::{kept, tried};
 use ciphers::Marks;
 use eaves_common::{CipherKey, CipherValue};
 use elf::ElfError;
@@ -50,6 +51,9 @@ const TELL_ROUNDS: u32 = 10;
 /// Most files that are kept in mind.
 const FILES_MAX: usize = 16_384;
 
+/// Why a file is not looked into whose reading panicked.
+const FELL_OVER: &str = "the agent fell over it, by a mistake of its own";
+
 /// The programs of all taps; the thread that attaches and the one that detaches share them.
 pub(super) type Kernel = Arc<Mutex<Option<Ebpf>>>;
 
@@ -69,12 +73,14 @@ impl Finder {
     /// If there is no thread to be had.
     pub(super) fn start(kernel: Kernel, ciphers: Ciphers) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
+        let mut files = Files::new(kernel, ciphers, Arc::clone(&stop));
         let told = Arc::clone(&stop);
+        let over = move || told.load(Ordering::Relaxed);
+        // What it knows of files stays: none is probed twice.
+        let look = kept(FINDER_THREAD, over, move || files.run());
         let thread = thread::Builder::new()
             .name(FINDER_THREAD.into())
-            .spawn(keeping(&[Need::Attach], move || {
-                Files::new(kernel, ciphers, told).run();
-            }))?;
+            .spawn(keeping(&[Need::Attach], look))?;
         Ok(Self {
             stop,
             thread: Some(thread),
@@ -118,6 +124,8 @@ struct Files {
     ciphers: Ciphers,
     marks: Marks,
     stop: Arc<AtomicBool>,
+    /// Whether the kernel took the programs; `None` before that was tried.
+    loaded: Option<bool>,
     files: HashMap<FileId, Known>,
     /// Processes that were looked at, and those of them that have a file that is probed.
     seen: HashSet<u32>,
@@ -132,6 +140,7 @@ impl Files {
             ciphers,
             marks: Marks::default(),
             stop,
+            loaded: None,
             files: HashMap::new(),
             seen: HashSet::new(),
             turn: 0,
@@ -139,7 +148,26 @@ impl Files {
         }
     }
 
-    fn run(mut self) {
+    fn run(&mut self) {
+        let loaded = match self.loaded {
+            Some(loaded) => loaded,
+            None => self.try_to_load(),
+        };
+        self.loaded = Some(loaded);
+        while !self.is_stopped() {
+            self.round = self.round.wrapping_add(1);
+            if loaded {
+                self.look();
+            }
+            if self.round.is_multiple_of(TELL_ROUNDS) {
+                self.tell(loaded);
+            }
+            thread::park_timeout(EVERY);
+        }
+    }
+
+    /// Whether the kernel takes the programs.
+    fn try_to_load(&mut self) -> bool {
         let loaded = self.load();
         if let Err(error) = &loaded {
             let error: &dyn std::error::Error = error;
@@ -148,16 +176,7 @@ impl Files {
                 "the kernel takes no probes in processes: TLS is not heard"
             );
         }
-        while !self.is_stopped() {
-            self.round = self.round.wrapping_add(1);
-            if loaded.is_ok() {
-                self.look();
-            }
-            if self.round.is_multiple_of(TELL_ROUNDS) {
-                self.tell(loaded.is_ok());
-            }
-            thread::park_timeout(EVERY);
-        }
+        loaded.is_ok()
     }
 
     fn is_stopped(&self) -> bool {
@@ -281,7 +300,10 @@ impl Files {
     fn file(&self, pid: u32, file: &Mapped) -> Option<(Links, Inside)> {
         let path = file.path.display();
         let open = File::open(&file.link).ok()?;
-        let plan = match library::plan(&open) {
+        // One that it falls over is known like any other that can't be read, and not looked into again.
+        let plan = tried(FINDER_THREAD, || library::plan(&open));
+        let plan = plan.unwrap_or_else(|| Err(std::io::Error::other(FELL_OVER).into()));
+        let plan = match plan {
             Ok(plan) => plan,
             Err(error) => {
                 let error: &dyn std::error::Error = &error;

@@ -3,8 +3,8 @@ use crate::clock::WallTime;
 use crate::event::{
     Address, ApiEvent, Client, Completeness, ConnName, Count, Detail, Endpoint, ExchangeKind,
     Extent, Host, Http, HttpVersion, Ids, Lower, MissingReason, Network, Notice, PortKind, Process,
-    Protocol, ProtocolName, Request, Response, Role, SCHEMA, Severity, ShedCause, ShedState,
-    ShedWhat, Signal, Signals, TapState, Text, Transport, Url, User,
+    Protocol, ProtocolName, Request, Response, Role, RoomFate, SCHEMA, Severity, ShedCause,
+    ShedState, ShedWhat, Signal, Signals, TapState, Text, Transport, Url, User,
 };
 
 const TIME: WallTime = WallTime(1_795_240_931_123_456_789);
@@ -409,6 +409,14 @@ fn notices_are_sentences() {
             counts: vec![count],
         },
         "limits.cpu is reached; left out by now: bodies, static assets; 3 ring_full",
+    );
+    check(
+        Severity::High,
+        Detail::Room {
+            thread: "sink-siem".to_owned(),
+            state: RoomFate::Fallen,
+        },
+        "thread sink-siem: it fell and does no more until the agent is restarted",
     );
     check(
         Severity::Info,
