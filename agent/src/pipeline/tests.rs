@@ -60,6 +60,17 @@ struct Kept {
     room: usize,
 }
 
+impl Kept {
+    /// Nothing yet, and room for so many lines.
+    fn of(room: usize) -> Self {
+        Self {
+            lines: Arc::default(),
+            notices: Arc::default(),
+            room,
+        }
+    }
+}
+
 impl Output for Kept {
     fn wants_lines(&self) -> bool {
         true
@@ -112,11 +123,7 @@ fn hear(
     fails: bool,
 ) -> (Vec<String>, Counted, Result<(), RunError>) {
     let context = SealContext::new(&Origin::default());
-    let kept = Kept {
-        lines: Arc::default(),
-        notices: Arc::default(),
-        room,
-    };
+    let kept = Kept::of(room);
     let mut host = Host::new(
         vec![Box::new(kept.clone())],
         Enrich::new(Identity::default(), HashKey::new(b"key")),
@@ -197,11 +204,7 @@ fn named_records(count: usize) -> Vec<Vec<u8>> {
 #[test]
 fn another_configuration_holds_from_one_exchange_on() {
     let context = SealContext::new(&Origin::default());
-    let kept = Kept {
-        lines: Arc::default(),
-        notices: Arc::default(),
-        room: usize::MAX,
-    };
+    let kept = Kept::of(usize::MAX);
     let key = HashKey::new(b"key");
     let enrich = Enrich::new(Identity::default(), key.clone());
     let mut host = Host::new(vec![Box::new(kept.clone())], enrich, &context);
@@ -238,11 +241,7 @@ fn another_configuration_holds_from_one_exchange_on() {
 #[test]
 fn a_thread_that_fell_is_told_and_shown() {
     let context = SealContext::new(&Origin::default());
-    let kept = Kept {
-        lines: Arc::default(),
-        notices: Arc::default(),
-        room: usize::MAX,
-    };
+    let kept = Kept::of(usize::MAX);
     let enrich = Enrich::new(Identity::default(), HashKey::new(b"key"));
     let falls: &'static Falls = Box::leak(Box::default());
     let board = Arc::new(Board::default());
