@@ -126,4 +126,15 @@ count() {
     echo "test result: ok. $passed passed; 0 failed; 0 ignored"
 }
 
+# All that a package goes through, each part as the script for its kind has it.
+whole() {
+    newer
+    without_systemd
+    life
+    wrong_configuration
+    removal
+    first_start
+    count
+}
+
 wants=etc/systemd/system/multi-user.target.wants/eaves.service

@@ -21,6 +21,8 @@ from pathlib import Path
 
 import yaml
 
+from facts import check, count
+
 ARCHIVE, MANIFEST, FOLDER = sys.argv[1], sys.argv[2], Path(sys.argv[3])
 
 # What the container is called by runc, and the node by the manifest's variable.
@@ -49,15 +51,7 @@ print(server.server_port, flush=True)
 server.serve_forever()
 """
 
-counts = {"passed": 0, "failed": 0}
 started = []
-
-
-def check(what, problem):
-    """Counts one fact: what is wrong with it, or nothing."""
-    counts["failed" if problem else "passed"] += 1
-    print(f"FAILED: {what}: {problem}" if problem else f"ok: {what}", flush=True)
-    return not problem
 
 
 def ran(*command):
@@ -325,9 +319,7 @@ def main():
         check("the trial goes to its end", repr(error))
     finally:
         end()
-    result = "FAILED" if counts["failed"] else "ok"
-    print(f"test result: {result}. {counts['passed']} passed; {counts['failed']} failed; 0 ignored")
-    return 1 if counts["failed"] else 0
+    return count()
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ from pathlib import Path
 import kubernetes_validate
 import yaml
 
+from facts import check, count
+
 MANIFEST, CHART, HELM, BINARY = sys.argv[1:]
 
 # What this is tried beside.
@@ -80,14 +82,6 @@ WRONG = [
     ({"nodeSelector": {"a": True}}, "/nodeSelector"),
     ({"tolerations": {"operator": "Exists"}}, "/tolerations"),
 ]
-
-counts = {"passed": 0, "failed": 0}
-
-
-def check(what, problem):
-    """Counts one fact: what is wrong with it, or nothing."""
-    counts["failed" if problem else "passed"] += 1
-    print(f"FAILED: {what}: {problem}" if problem else f"ok: {what}")
 
 
 class Told(ctypes.Structure):
@@ -328,9 +322,7 @@ def main():
     check("… and tells what is wrong in it", None if told and "cpus" in told else told or "nothing")
     wrong_values()
     old_cluster()
-    result = "FAILED" if counts["failed"] else "ok"
-    print(f"test result: {result}. {counts['passed']} passed; {counts['failed']} failed; 0 ignored")
-    return 1 if counts["failed"] else 0
+    return count()
 
 
 if __name__ == "__main__":

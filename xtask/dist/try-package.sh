@@ -130,10 +130,4 @@ first_start() {
 trap 'rm -rf "$root"' EXIT
 make_root
 cp "$package" "$root/tmp/eaves.deb"
-newer
-without_systemd
-life
-wrong_configuration
-removal
-first_start
-count
+whole

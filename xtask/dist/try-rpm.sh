@@ -163,11 +163,5 @@ make_root
 mkdir -p "$root/var/lib/rpm"
 stand_in
 rmdir "$root/run/systemd/system" "$root/run/systemd"
-newer
 needs
-without_systemd
-life
-wrong_configuration
-removal
-first_start
-count
+whole
