@@ -8,6 +8,7 @@ mod asyncio;
 mod attacks;
 mod bounds;
 mod budget;
+mod container;
 mod doctor;
 mod drops;
 mod go_tls;
@@ -55,6 +56,7 @@ fn main() {
         tools::trials(),
         unheard::trials(),
         place::trials(),
+        container::trials(),
         identity::trials(),
         websocket::trials(),
         quic::trials(),

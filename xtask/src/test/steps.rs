@@ -80,6 +80,10 @@ const PEERS: &[Package] = &[
         programs: &[],
     },
     Package {
+        name: "podman",
+        programs: &["podman"],
+    },
+    Package {
         name: "sqlmap",
         programs: &["sqlmap"],
     },
