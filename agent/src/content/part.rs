@@ -322,6 +322,14 @@ impl<'p, 'a> Name<'p, 'a> {
         matches!(self.entry.step, Step::Query)
     }
 
+    /// Whether it is that of a parameter of an address that a body's text holds.
+    #[must_use]
+    pub fn is_query_in_body(self) -> bool {
+        let of_address = matches!(self.entry.step, Step::Query | Step::Fragment);
+        let above = std::iter::successors(self.parent(), |name| name.parent());
+        of_address && above.into_iter().any(Self::is_body)
+    }
+
     /// The last word in the name: its own, or that of the nearest step above which has one.
     #[must_use]
     pub fn last_word(self) -> &'p [u8] {

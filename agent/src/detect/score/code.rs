@@ -178,7 +178,13 @@ const RULES: &[Rule] = &[
     rule(
         "php_call",
         5,
-        r#"(?:^|[^\w.>$])@?(?:system|exec|passthru|shell_exec|popen|proc_open|pcntl_exec|assert|eval|create_function|call_user_func(?:_array)?|array_map|preg_replace|file_get_contents|file_put_contents|readfile|include|include_once|require_once|unserialize|fsockopen|curl_exec|highlight_file|show_source|move_uploaded_file|symlink|backticks?|ini_set|putenv|mail)\s*(?:/\*.{0,40}?\*/\s*)?\(\s*@?(?:["'`]|\$_?\w|base64_decode|chr\s*\(|str_rot13|gz\w+\s*\(|<<<|\[)"#,
+        r#"(?:^|[^\w.>$])@?(?:system|exec|passthru|shell_exec|popen|proc_open|pcntl_exec|assert|eval|create_function|call_user_func(?:_array)?|array_map|preg_replace|file_get_contents|file_put_contents|readfile|unserialize|fsockopen|curl_exec|highlight_file|show_source|move_uploaded_file|symlink|backticks?|ini_set|putenv|mail)\s*(?:/\*.{0,40}?\*/\s*)?\(\s*@?(?:["'`]|\$_?\w|base64_decode|chr\s*\(|str_rot13|gz\w+\s*\(|<<<|\[)"#,
+    ),
+    // A file or an address; other languages include by name.
+    rule(
+        "php_include",
+        5,
+        r#"(?:^|[^\w.>$])@?(?:include(?:_once)?|require_once)\s*(?:/\*.{0,40}?\*/\s*)?\(\s*@?(?:["'`][^"'`\r\n]{0,80}[./:\\]|\$_?\w|base64_decode|chr\s*\(|str_rot13|gz\w+\s*\(|<<<|\[)"#,
     ),
     rule(
         "php_call_empty",
@@ -363,6 +369,8 @@ mod tests {
     fn calls_with_code_for_arguments_are_found() {
         for value in [
             "system('id');",
+            "include('/etc/issue')",
+            "include_once($_GET[x])",
             "<?php echo 1;",
             "';phpinfo();'",
             "require('child_process').exec('id')",

@@ -194,6 +194,17 @@ const POSTS: &[&str] = &[
     "user?.name ?? 'anonymous'",
     "x => x.id === 5",
     "npm run build && npm test",
+    "if (a < b && c > d) return x;",
+    "if (!user) { return null }",
+    "- impl `From<T>` for `Secret`\n- impl `Default` for `Parker`",
+    "```sh\n$ RUST_LOG=debug cargo test\n```",
+    "```bash\nmkdir -p src/build\ncd src/build\ncmake .. -DCMAKE_INSTALL_PREFIX=$HOME/x\n```",
+    "## [Contribute](../../CONTRIBUTING.md)",
+    "### `/dev/urandom` fallback on Linux and Android",
+    "file not found: /etc/hosts is a common path",
+    "JavaScript: the good parts",
+    "'root': [\n    include('whitespace'),\n    include(\"comments\"),\n]",
+    "raise TypeError(f'{obj.__class__.__name__} is not known')",
 ];
 
 #[test]

@@ -158,6 +158,20 @@ pub(super) struct View<'a> {
 }
 
 impl View<'_> {
+    /// Whether `at` lies behind the three backticks, at the beginning of a line, from which on
+    /// markdown shows lines of code.
+    fn is_fenced(&self, at: usize) -> bool {
+        if !self.marked {
+            return false;
+        }
+        let before = text::slice(self.bytes, 0, at);
+        let fences = memchr::memmem::find_iter(before, b"```").filter(|fence| {
+            let line = fence.checked_sub(1).and_then(|end| before.get(end));
+            matches!(line, None | Some(b'\n'))
+        });
+        fences.count() % 2 == 1
+    }
+
     /// Whether `at` lies between backticks of markdown or in a code element: code that is shown.
     fn is_shown(&self, at: usize) -> bool {
         if !self.marked || self.prose < 3 {
@@ -334,7 +348,9 @@ impl Scorer {
     pub(super) fn name(&mut self, name: &[u8], mut take: impl FnMut(Class, Told)) {
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
         // Bytes of an object in base64 become a name where a body that is nothing else is read as a form.
-        if name.len() < 4 || name.iter().all(plain) && !serial::begins_object(name) {
+        // `$ne` and `$gt` are as short as a name of a database's operator is.
+        let short = name.len() < if name.first() == Some(&b'$') { 3 } else { 4 };
+        if short || name.iter().all(plain) && !serial::begins_object(name) {
             return;
         }
         self.value(Place::Query, b"", name, &mut take);

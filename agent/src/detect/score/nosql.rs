@@ -149,6 +149,8 @@ mod tests {
             assert!(score(Class::NoSql, value) >= 5, "{value}");
         }
         for name in [
+            "$ne",
+            "$gt",
             "user[$ne]",
             "filter.password.$regex",
             "author__user__password__startswith",

@@ -2,7 +2,7 @@
 //! dots and slashes that decoding leaves (0x2e, %c0%ae cut short, doubled signs) are taken along.
 
 use super::rules::{Rule, Rules, rule};
-use super::text::{at, find, from, is_word, starts};
+use super::text::{at, find, from, is_space, is_word, slice, starts};
 use super::{Class, Found, Place, ScorerError, View};
 
 /// What opens this grammar.
@@ -274,7 +274,8 @@ impl Path {
         self.rules.each_match(view.bytes, |rule, start, end| {
             let mut score = rule.score;
             // A file named in a sentence, or a relative link in markdown, is read by nobody.
-            if view.prose >= 6 || view.is_shown(start) {
+            let shown = view.is_shown(start) || view.is_shown(end.saturating_sub(1));
+            if view.prose >= 6 || shown || is_in_sentence(view, start) || is_link(view, start) {
                 score = score * 2 / 5;
             }
             let referer = view.place == Place::Referer;
@@ -320,6 +321,22 @@ impl Path {
             );
         }
     }
+}
+
+/// Whether what begins at `start` stands among the words of a short sentence.
+fn is_in_sentence(view: &View<'_>, start: usize) -> bool {
+    let before = start.saturating_sub(1);
+    view.prose >= 4
+        && start > 0
+        && slice(view.low, before, start + 1)
+            .iter()
+            .any(|byte| is_space(*byte))
+}
+
+/// Whether it is where a link of markdown leads: `[Contribute](../../CONTRIBUTING.md)`.
+fn is_link(view: &View<'_>, start: usize) -> bool {
+    let before = slice(view.low, start.saturating_sub(2), start + 1);
+    find(before, "](").is_some()
 }
 
 /// Settings of applications that say where their own code lies; never on another host.

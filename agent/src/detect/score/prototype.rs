@@ -1,7 +1,7 @@
 //! INJ-13, keys that change the prototype of all objects of a JavaScript server.
 
 use super::rules::{Rule, Rules, rule};
-use super::{Class, Found, ScorerError, View};
+use super::{Class, Found, ScorerError, Told, View};
 
 /// What opens this grammar.
 pub(super) const GATE: &[&str] = &[
@@ -30,6 +30,22 @@ const RULES: &[Rule] = &[
         r"__(?:definegetter|definesetter|lookupgetter)__",
     ),
 ];
+
+/// Whether a member `word` of the object `parent` is what a constructor makes objects from.
+pub(super) fn is_key(parent: Option<&[u8]>, word: &[u8]) -> bool {
+    word == b"prototype" && parent == Some(b"constructor")
+}
+
+/// Such a member.
+pub(super) const fn constructors(word: &[u8]) -> Told {
+    Told {
+        rule: "constructor_prototype",
+        best: 6,
+        score: 6,
+        start: 0,
+        end: word.len(),
+    }
+}
 
 /// The rules.
 #[derive(Debug)]

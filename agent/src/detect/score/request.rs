@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{
     CLASSES, Class, Place, Scorer, Secrets, THRESHOLD, Told, Untried, answer, cost, lines, marks,
-    proof, text,
+    proof, prototype, text,
 };
 use crate::clock::BootTime;
 use crate::content::{self, BodyForm, Container, Kind, Layers, Name, Part, Parts, Side};
@@ -175,9 +175,20 @@ impl Scorer {
             layers: Layers::NONE,
         };
         let word = name.word();
-        self.name(word, |class, told| sums.add(class, told, word, 0, &seen));
+        // Text of several lines with a `?` or `#` in it is not the address it was taken for.
+        let has_lines = name.is_query_in_body();
+        self.name(word, |class, told| {
+            if class != Class::Lines || !has_lines {
+                sums.add(class, told, word, 0, &seen);
+            }
+        });
+        if prototype::is_key(name.parent().map(|parent| parent.word()), word) {
+            let told = prototype::constructors(word);
+            sums.add(Class::Prototype, told, word, 0, &seen);
+        }
         // No line ends in a target, so one in a query's name was put there as percent signs.
         if name.is_query()
+            && !has_lines
             && let Some(at) = memchr::memchr2(b'\r', b'\n', word)
         {
             sums.add(Class::Lines, lines::in_name(at), word, 0, &seen);

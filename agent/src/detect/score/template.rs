@@ -45,7 +45,7 @@ const RULES: &[Rule] = &[
     rule(
         "inner_attribute",
         6,
-        r"(?:\{\{|\{%|\$\{|<%).{0,400}?(?:__(?:class|mro|base|bases|subclasses|globals|init|builtins|import|getitem|dict)__|\\x5f\\x5f|_templatereference|\bmro\b\s*\()|''\.__class__|__class__\s*\.\s*__|\|\s*attr\s*\(",
+        r"(?:\{\{|\{%|\$\{|<%).{0,400}?(?:__(?:class|mro|base|bases|subclasses|globals|init|builtins|import|getitem|dict)__|\\x5f\\x5f|_templatereference|\bmro\b\s*\()|''\.__class__|__class__\s*\.\s*__(?:base|call|del|dict|get|glob|init|mro|new|reduce|set|subclass|weak)|\|\s*attr\s*\(",
     ),
     rule(
         "known_object",

@@ -204,6 +204,33 @@ fn injections_in_events_are_judged_as_far_as_they_were_not_masked() {
 }
 
 #[test]
+fn keys_of_objects_are_judged_where_nothing_else_is_odd() {
+    let body = |body: &str| {
+        let row = serde_json::json!({
+            "ts": "2026-11-21T06:02:10Z", "method": "POST", "path": "/login", "status": 200,
+            "headers": { "content-type": "application/json" }, "body": body,
+            "client_ip": "203.0.113.7",
+        });
+        let mut judging = judging();
+        judging.request(&mut requests(row.to_string().as_bytes(), 1).unwrap());
+        let mut opened = opened(&mut judging);
+        opened.retain(|detector| detector.starts_with("inj"));
+        opened
+    };
+    for operator in [r#""$ne":null"#, r#""$gt":"""#, r#""$in":[]"#] {
+        let body = body(&format!(r#"{{"user":"ann","pin":{{{operator}}}}}"#));
+        assert_eq!(body, ["inj-06"], "{operator}");
+    }
+    assert_eq!(body(r#"{"constructor":{"prototype":{"x":1}}}"#), ["inj-13"]);
+    assert_eq!(body(r#"{"prototype":{"constructor":1}}"#), [""; 0]);
+    // Lines of code with a `?` in them are no address.
+    assert_eq!(
+        body(r#"{"text":"let x = f()?;\n  let y = 1;\n g(#[a]\n b)"}"#),
+        [""; 0]
+    );
+}
+
+#[test]
 fn an_event_shows_of_an_injection_what_the_live_exchange_shows() {
     let mut judging = judging();
     let row = serde_json::json!({

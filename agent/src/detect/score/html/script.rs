@@ -1,7 +1,7 @@
 //! The second voter: JavaScript where a script context was already open, so that no tag is needed.
 
 use super::super::rules::{Rule, Rules, rule};
-use super::super::text::{at, is_space, slice};
+use super::super::text::{at, from, is_space, slice};
 use super::super::{Class, Found, ScorerError, View};
 
 /// What opens this voter.
@@ -236,6 +236,9 @@ impl Script {
             if is_space(at(view.low, start)) && view.prose >= 6 {
                 score = score.saturating_sub(1);
             }
+            if rule.name.starts_with("script_scheme") && is_title(view, end) {
+                score /= 2;
+            }
             rest = rest.saturating_add(1);
             if heaviest.is_none_or(|(have, ..)| have < score) {
                 heaviest = Some((score, rule.name, start, end));
@@ -251,4 +254,10 @@ impl Script {
             );
         }
     }
+}
+
+/// Whether words follow the scheme and nothing that a script has: `JavaScript: the good parts`.
+fn is_title(view: &View<'_>, end: usize) -> bool {
+    let code = |byte: &u8| b"([{`=%&\\<>\"'/+;$".contains(byte);
+    view.prose >= 2 && !from(view.low, end).iter().any(code)
 }

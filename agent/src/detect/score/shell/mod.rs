@@ -3,6 +3,7 @@
 
 mod forms;
 mod telling;
+mod ticks;
 mod words;
 
 use aho_corasick::BuildError;
@@ -14,6 +15,7 @@ use forms::{
     leaves_editor, runs_another,
 };
 use telling::Telling;
+use ticks::Ticks;
 use words::{ALONE, SURE, WORDS};
 
 /// Places of a value where a command may begin that are looked at.
@@ -146,7 +148,7 @@ fn look(view: &View<'_>, telling: Option<(u8, &'static str, usize, usize)>, foun
         }
     };
     let low = view.low;
-    let mut places = 0;
+    let (mut places, mut ticks) = (0, Ticks::default());
     let begins = skip_space(low, 0);
     // The value may be a command as a whole.
     let first = run(low, 0, |byte| {
@@ -166,7 +168,7 @@ fn look(view: &View<'_>, telling: Option<(u8, &'static str, usize, usize)>, foun
             (b';', _) => Before::Semicolon,
             (b'&', _) => Before::And,
             (b'\n' | b'\r', _) => Before::Line,
-            (b'`', _) => Before::Tick,
+            (b'`', _) if ticks.opens(low, here) => Before::Tick,
             (b'$', b'(') | (b'<' | b'>', b'(') => Before::Substitution,
             _ => continue,
         };
@@ -384,6 +386,7 @@ fn command(view: &View<'_>, start: usize, before: Before) -> (u8, usize) {
         before,
         prose: view.prose,
         shown: view.is_shown(start),
+        fenced: view.is_fenced(start),
         short: name.len() <= 2,
         option: option || runs || assigns || names_drive(name, rest) || feeds_expansion(rest),
         argument: if assigns { Argument::Command } else { argument },
@@ -431,6 +434,8 @@ struct Judged {
     before: Before,
     prose: usize,
     shown: bool,
+    /// Between the marks that markdown puts around lines of code.
+    fenced: bool,
     short: bool,
     /// An option as Windows writes them stands somewhere behind.
     option: bool,
@@ -459,6 +464,7 @@ fn weigh(judged: &Judged) -> u8 {
         },
         // Lines of text begin with any word.
         Before::Line => match (judged.sure, strong) {
+            _ if judged.fenced => 2,
             _ if judged.hidden || judged.path && judged.sure => 5,
             (true, true) => 5,
             (true, false) if judged.clean && !judged.short => 4,

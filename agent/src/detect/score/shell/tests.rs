@@ -50,6 +50,8 @@ fn commands_behind_separators_are_found() {
         "1 && whoami",
         "a;sleep 10",
         "`uname -a`",
+        "x `5` `id`",
+        "a\n```\n`id`\n;cat /etc/hosts",
         "$(curl http://h/x)",
         "a\nping -c 3 10.0.0.1",
         "& netsh firewall set opmode disable",

@@ -25,6 +25,9 @@ const ALTERS: &[&[u8]] = &[
     b"add", b"change", b"convert", b"disable", b"enable", b"modify", b"rename",
 ];
 
+/// Tokens of a condition that are looked at.
+const DECIDES: usize = 64;
+
 /// Whether `tokens` begin a statement.
 pub(super) fn is_statement(low: &[u8], tokens: &[Token]) -> bool {
     let begins = Begins { low, tokens };
@@ -107,6 +110,27 @@ impl Begins<'_> {
         }
     }
 
+    /// Whether `if (` is SQL's: a statement behind the condition, a list or a query in it, or an end
+    /// that is not there. `if (a < b) return c;` is that of other languages.
+    fn decides(&self) -> bool {
+        let mut depth = 0_usize;
+        for at in 1..DECIDES {
+            match self.kind(at) {
+                None => return true,
+                Some(Kind::Left) => depth += 1,
+                Some(Kind::Comma) if depth == 1 => return true,
+                Some(Kind::Key(Word::Select | Word::Waitfor)) => return true,
+                Some(Kind::Right) if depth == 1 => {
+                    let behind = self.tokens.get(at + 1..).unwrap_or_default();
+                    return behind.is_empty() || is_statement(self.low, behind);
+                }
+                Some(Kind::Right) => depth -= 1,
+                _ => {}
+            }
+        }
+        true
+    }
+
     /// Statements that run something.
     fn runs(&self) -> bool {
         match self.text(0) {
@@ -131,7 +155,7 @@ impl Begins<'_> {
             ),
             b"backup" => matches!(self.text(1), b"database" | b"log") && self.text(3) == b"to",
             b"set" => self.kind(1) == Some(Kind::Variable),
-            b"if" => self.kind(1) == Some(Kind::Left),
+            b"if" => self.kind(1) == Some(Kind::Left) && self.decides(),
             b"begin" => {
                 matches!(self.kind(1), Some(Kind::Key(word)) if runs_or_changes(word))
                     || self.text(1).starts_with(b"dbms_")

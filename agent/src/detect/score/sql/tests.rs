@@ -13,6 +13,25 @@ fn check(values: &[&str]) {
 }
 
 #[test]
+fn conditions_of_other_languages_are_not() {
+    for value in [
+        "if (a < b) return c;",
+        "if (ready) { go(1, 2); }",
+        "IF (A1 > B1) THEN C1",
+    ] {
+        quiet(value);
+    }
+    for value in [
+        "1; if (1=1) waitfor delay '0:0:5'",
+        "if (select count(*) from t) > 1 select 1",
+        "; if(now()=sysdate(),sleep(9),0)",
+        "'; if (system_user = 'sa') drop table t --",
+    ] {
+        assert!(score(Class::Sql, value) >= THRESHOLD, "{value}");
+    }
+}
+
+#[test]
 fn strings_that_are_left_are_found() {
     check(&[
         "1' or '1'='1",
