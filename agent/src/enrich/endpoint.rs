@@ -7,6 +7,7 @@
 //! is one endpoint that says so.
 
 mod given;
+mod masked;
 mod shape;
 mod trie;
 
@@ -19,6 +20,7 @@ use super::options::Identity;
 use super::words::Words;
 use crate::exchange::{Exchange, Head, Route, Signal, Signals, url};
 use given::Given;
+use masked::without_masked;
 use trie::{Joined as Renamed, Trie};
 
 /// Most hosts that are told apart. Anybody can write a Host field; one that was answered counts.
@@ -210,6 +212,10 @@ impl Endpoints {
         if path.len() > PATH_MAX_BYTES {
             return None;
         }
+        let marks = exchange.known.marks.as_ref();
+        let target = head.get(head.target).as_ptr().addr();
+        let start = path.as_ptr().addr().saturating_sub(target);
+        let path = &*marks.map_or(path.into(), |marks| without_masked(path, start, marks));
         let grpc = head
             .field("content-type")
             .is_some_and(|value| value.starts_with(b"application/grpc"));

@@ -34,10 +34,12 @@ pub(super) enum Shape {
     Slug,
     /// Whatever stands where there are too many words to tell apart.
     Name,
+    /// What is masked, and looks like a word.
+    Masked,
 }
 
 impl Shape {
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Id,
         Self::Uuid,
         Self::Hash,
@@ -47,6 +49,7 @@ impl Shape {
         Self::Token,
         Self::Slug,
         Self::Name,
+        Self::Masked,
     ];
 
     /// As it stands in a template.
@@ -61,6 +64,7 @@ impl Shape {
             Self::Token => "{token}",
             Self::Slug => "{slug}",
             Self::Name => "{name}",
+            Self::Masked => "{masked}",
         }
     }
 
@@ -87,6 +91,9 @@ pub(super) fn label(segment: &[u8]) -> Label<'_> {
         .split(|byte| *byte == b';')
         .next()
         .unwrap_or(segment);
+    if segment == Shape::Masked.text().as_bytes() {
+        return Label::Value(Shape::Masked);
+    }
     if segment.len() > WORD_MAX_BYTES {
         // A UUID twice, or a number of a hundred digits: which does not matter.
         return Label::Value(Shape::Token);

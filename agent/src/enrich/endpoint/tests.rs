@@ -1,7 +1,9 @@
 use super::{Endpoints, HOSTS_MAX, REFUSED_MAX, TEMPLATES_MAX};
+use crate::content::{Container, Side};
 use crate::enrich::Identity;
 use crate::enrich::testing::{exchange, request, response};
-use crate::exchange::{Operation, Signal, Speech};
+use crate::exchange::{Mark, Marks, Operation, Secret, Signal, Speech};
+use crate::keyed::KeyedHash;
 use proptest::prelude::*;
 
 fn endpoints() -> Endpoints {
@@ -173,4 +175,47 @@ proptest! {
         prop_assert_eq!(endpoints.templates, 1);
         check(endpoints, "/users/8", 200, Some("/users/{id}"));
     }
+}
+
+#[test]
+fn what_is_masked_is_no_word_of_a_template() {
+    let endpoints = &mut endpoints();
+    // A telephone number with spaces, as only redaction knows it.
+    let number = "%2B49%20151%2026619622";
+    let mut ask = |target: &str, masked: Option<&str>| {
+        let response = Some(response(200, &[], b""));
+        let mut exchange = exchange(request("GET", target, &[("Host", "a")], b""), response);
+        let mark = masked.map(|masked| {
+            let start = target.find(masked).unwrap() as u32;
+            Mark {
+                side: Side::Request,
+                container: Container::Target,
+                start,
+                end: start + masked.len() as u32,
+                secret: Secret::Phone,
+                hash: KeyedHash(7),
+                is_bare: false,
+            }
+        });
+        exchange.known.marks = Some(Marks {
+            list: mark.into_iter().collect(),
+            ..Marks::default()
+        });
+        endpoints.find(&exchange).unwrap().0.template.to_string()
+    };
+    let template = "/call/{masked}/now";
+    for target in [
+        format!("/call/{number}/now"),
+        format!("http://a/call/{number}/now?x={number}"),
+    ] {
+        assert_eq!(ask(&target, Some(number)), template, "{target}");
+    }
+    // What has a shape of its own keeps it; what is masked elsewhere changes nothing.
+    let mail = "ann@example.com";
+    assert_eq!(
+        ask(&format!("/call/{mail}/now"), Some(mail)),
+        "/call/{email}/now"
+    );
+    assert_eq!(ask(&format!("/list?x={number}"), Some(number)), "/list");
+    assert_eq!(ask("/list", None), "/list");
 }

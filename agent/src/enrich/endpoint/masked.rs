@@ -1,0 +1,35 @@
+//! What is masked in a path is no word of a template, whatever it looks like.
+
+use std::borrow::Cow;
+
+use super::shape::{Label, Shape, label};
+use crate::content::{Container, Side};
+use crate::exchange::Marks;
+
+/// `path`, which stands in the request's target from `start` on, with `{masked}` in the place of
+/// each segment in which something is masked and that would be a word.
+pub(super) fn without_masked<'p>(path: &'p [u8], start: usize, marks: &Marks) -> Cow<'p, [u8]> {
+    let touches = |from: usize, to: usize| {
+        let mut marks = marks.within(Side::Request, Container::Target);
+        marks.any(|mark| (mark.start as usize) < to && from < mark.end as usize)
+    };
+    if !touches(start, start + path.len()) {
+        return Cow::Borrowed(path);
+    }
+    let mut out = Vec::with_capacity(path.len());
+    let mut here = start;
+    for (number, segment) in path.split(|byte| *byte == b'/').enumerate() {
+        if number > 0 {
+            out.push(b'/');
+        }
+        let end = here + segment.len();
+        let word = touches(here, end) && matches!(label(segment), Label::Word(_));
+        out.extend_from_slice(if word {
+            Shape::Masked.text().as_bytes()
+        } else {
+            segment
+        });
+        here = end + 1;
+    }
+    Cow::Owned(out)
+}
