@@ -9,11 +9,15 @@ use crate::exchange::Marks;
 /// `path`, which stands in the request's target from `start` on, with `{masked}` in the place of
 /// each segment in which something is masked and that would be a word.
 pub(super) fn without_masked<'p>(path: &'p [u8], start: usize, marks: &Marks) -> Cow<'p, [u8]> {
-    let touches = |from: usize, to: usize| {
-        let mut marks = marks.within(Side::Request, Container::Target);
-        marks.any(|mark| (mark.start as usize) < to && from < mark.end as usize)
-    };
-    if !touches(start, start + path.len()) {
+    let mut marks = marks
+        .within(Side::Request, Container::Target)
+        .map(|mark| mark.start as usize..mark.end as usize)
+        .skip_while(|mark| mark.end <= start)
+        .peekable();
+    if marks
+        .peek()
+        .is_none_or(|mark| mark.start >= start + path.len())
+    {
         return Cow::Borrowed(path);
     }
     let mut out = Vec::with_capacity(path.len());
@@ -23,7 +27,9 @@ pub(super) fn without_masked<'p>(path: &'p [u8], start: usize, marks: &Marks) ->
             out.push(b'/');
         }
         let end = here + segment.len();
-        let word = touches(here, end) && matches!(label(segment), Label::Word(_));
+        while marks.next_if(|mark| mark.end <= here).is_some() {}
+        let masked = marks.peek().is_some_and(|mark| mark.start < end);
+        let word = masked && matches!(label(segment), Label::Word(_));
         out.extend_from_slice(if word {
             Shape::Masked.text().as_bytes()
         } else {
