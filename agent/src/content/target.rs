@@ -23,14 +23,21 @@ pub(super) fn walk<'a>(walk: &mut Walk<'_, 'a>, target: &'a [u8]) {
         depth: 0,
     };
     let path_from = authority_end(target).unwrap_or(0);
-    if path_from > 0 && memchr(b'@', source.get(0..path_from)).is_some() {
-        // User and password stand in front of the host (RFC 3986 §3.2.1).
+    if path_from > 0 {
         let name = walk.wordless(NONE, Step::Authority);
-        walk.push(
-            &source,
-            0..path_from,
-            Value::text(name, Place::Text, Coding::None),
-        );
+        let authority = target.get(..path_from).unwrap_or_default();
+        if memchr(b'@', authority).is_some() {
+            // User and password stand in front of the host (RFC 3986 §3.2.1).
+            let value = Value::text(name, Place::Text, Coding::None);
+            walk.push(&source, 0..path_from, value);
+        } else {
+            let lies = Lies::Wire {
+                bytes: authority,
+                container: Container::Target,
+                start: 0,
+            };
+            walk.loose(Source { lies, ..source }, name);
+        }
     }
     let behind = target.get(path_from..).unwrap_or_default();
     let path_to = path_from + memchr(b'?', behind).unwrap_or(behind.len());

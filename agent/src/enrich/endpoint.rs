@@ -21,6 +21,7 @@ use super::words::Words;
 use crate::exchange::{Exchange, Head, Route, Signal, Signals, url};
 use given::Given;
 use masked::without_masked;
+use shape::Shape;
 use trie::{Joined as Renamed, Trie};
 
 /// Most hosts that are told apart. Anybody can write a Host field; one that was answered counts.
@@ -197,7 +198,12 @@ impl Endpoints {
         let head = &exchange.request.as_ref()?.head;
         let url = url(head);
         let path = url.path?.0;
-        let domain = url.domain.map_or(&b""[..], |domain| domain.0);
+        let marks = exchange.known.marks.as_ref();
+        let domain = match url.domain {
+            Some(_) if marks.is_some_and(|marks| marks.in_host) => Shape::Masked.text().as_bytes(),
+            Some(domain) => domain.0,
+            None => b"",
+        };
         let mut lower = [0; HOST_MAX_BYTES];
         let domain = lowered(domain, &mut lower);
         let method = head.get(head.word);
@@ -212,7 +218,6 @@ impl Endpoints {
         if path.len() > PATH_MAX_BYTES {
             return None;
         }
-        let marks = exchange.known.marks.as_ref();
         let target = head.get(head.target).as_ptr().addr();
         let start = path.as_ptr().addr().saturating_sub(target);
         let path = &*marks.map_or(path.into(), |marks| without_masked(path, start, marks));

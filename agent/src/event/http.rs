@@ -67,8 +67,8 @@ pub struct Url<'a> {
 /// The two messages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Http<'a> {
-    /// The endpoint: the path with what varies in braces; `{overflow}` where there are too many to tell
-    /// apart.
+    /// The endpoint: the path with what varies in braces; `{masked}` for a word with something masked in
+    /// it, `{overflow}` where there are too many to tell apart.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<&'a str>,
     /// The request, if its head was seen.

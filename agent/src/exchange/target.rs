@@ -7,14 +7,16 @@ use crate::event::{Lower, Text, Url};
 /// What was asked for, as far as target and Host field say.
 #[must_use]
 pub fn url(head: &Head) -> Url<'_> {
-    url_of(head, head.get(head.target), head.field("host"))
+    url_of(head, head.get(head.target), head.host())
 }
 
-/// As [`url`], with `target` and the Host field in the place of those that were sent.
+/// As [`url`], with `target` and `host`, `:authority` or the Host field, in the place of those that
+/// were sent.
 #[must_use]
 pub fn url_of<'a>(head: &'a Head, target: &'a [u8], host: Option<&'a [u8]>) -> Url<'a> {
     if head.get(head.word) == b"CONNECT" && head.scheme.is_none() {
-        let target = head.authority.map_or(target, |span| head.get(span));
+        let host = host.filter(|_| head.authority.is_some());
+        let target = host.unwrap_or(target);
         // A user and a password in front of the host are not told.
         let target = target.rsplit(|byte| *byte == b'@').next().unwrap_or(target);
         let (domain, port) = authority(target);
@@ -35,7 +37,7 @@ pub fn url_of<'a>(head: &'a Head, target: &'a [u8], host: Option<&'a [u8]>) -> U
         (url.domain, url.port) = authority(host);
         url.original = Some(Text(target));
         rest = behind;
-    } else if let Some(host) = head.authority.map(|span| head.get(span)).or(host) {
+    } else if let Some(host) = host {
         (url.domain, url.port) = authority(host.trim_ascii());
     }
     let (path, query) = match rest.iter().position(|byte| *byte == b'?') {
@@ -87,7 +89,7 @@ fn authority(bytes: &[u8]) -> (Option<Lower<'_>>, Option<u16>) {
 fn port(bytes: &[u8]) -> Option<(&[u8], Option<u16>)> {
     let at = bytes.iter().rposition(|byte| *byte == b':')?;
     let (host, port) = bytes.split_at_checked(at)?;
-    if host.first() == Some(&b'[') && host.last() != Some(&b']') {
+    if host.first() == Some(&b'[') && !host.contains(&b']') {
         return None;
     }
     match port.get(1..)? {

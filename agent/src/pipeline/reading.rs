@@ -90,7 +90,7 @@ impl Reading {
         self.memory = parts.recycle();
         exchange.known.marks = Some(marks);
         exchange.known.operation = operation;
-        self.marker.hide_operation(redactor, exchange);
+        self.marker.hide_names(redactor, exchange);
     }
 
     /// Some guesses came to nothing: leaves tokens like those again.
@@ -129,7 +129,7 @@ impl Reading {
         exchange.known.content = content;
         exchange.known.operation = operation;
         if let Some(redactor) = redactor {
-            self.marker.hide_operation(redactor, exchange);
+            self.marker.hide_names(redactor, exchange);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod further;
 mod merge;
+mod paths;
 mod quiet;
 
 use std::ops::Range;
@@ -12,6 +13,7 @@ use super::field::{credentials, is_credentials, names_client, names_user};
 use super::known::{Known, Seen};
 use super::masked::stand_in;
 use super::names::{Meanings, Means, holds};
+use super::options::Pattern;
 use super::rules::{Rule, Ruleset, Why};
 use super::shape::{self, Hit, SHORTEST, Text};
 use super::told::{is_like, tell, told_name};
@@ -112,6 +114,7 @@ impl Marker {
             told: String::new(),
             request_is_binary: parts.form(Side::Request).is_binary(),
             response_is_binary: parts.form(Side::Response).is_binary(),
+            in_host: false,
         };
         self.told.clear();
         for found in &self.found {
@@ -160,12 +163,11 @@ impl Marker {
         self.found.iter().map(explained).collect()
     }
 
-    /// Whether something in `text`, a word that is told as it is, must not be told: by its shape, or by any
-    /// pattern of the configuration.
-    pub(super) fn hides(&mut self, redactor: &Redactor, text: &str) -> bool {
-        let bytes = text.as_bytes();
+    /// What in `bytes`, a word that is told as it is, must not be told: by its shape, or by any pattern
+    /// of the configuration.
+    pub(super) fn secret_in(&mut self, redactor: &Redactor, bytes: &[u8]) -> Option<Secret> {
         if redactor.is_off() {
-            return false;
+            return None;
         }
         let addresses = redactor.masks_addresses();
         let text = Text {
@@ -175,10 +177,13 @@ impl Marker {
         };
         self.hits.clear();
         shape::scan(text, &mut self.hits);
-        let is_masked = |hit: &Hit| redactor.masks(hit.secret);
-        let mut patterns = redactor.all_patterns();
-        self.hits.iter().any(is_masked)
-            || patterns.any(|pattern| pattern.find_all(bytes).next().is_some())
+        let shaped = self.hits.iter().find(|hit| redactor.masks(hit.secret));
+        let by_pattern = || {
+            let is_in = |(_, pattern): &(u16, &Pattern)| pattern.find_all(bytes).next().is_some();
+            let found = redactor.all_patterns().find(is_in);
+            found.map(|(number, _)| Secret::Custom(number))
+        };
+        shaped.map(|hit| hit.secret).or_else(by_pattern)
     }
 
     /// `text` without what its shape, a name in it or a pattern of the configuration calls sensitive.
@@ -365,6 +370,12 @@ impl Work<'_> {
             }
         }
         let found = self.found.len();
+        if said.why != Why::Allowed
+            && self.redactor.masks(Secret::Token)
+            && paths::is_good_once(parts, at, part)
+        {
+            self.add_part(part, 0..part.value().len(), Secret::Token, Rule::Name);
+        }
         self.look(part, said);
         let Some(field) = part.field() else { return };
         let name = part.name_number();
@@ -492,6 +503,10 @@ impl Work<'_> {
         self.hits.clear();
         if text.may_hold(signs) {
             shape::scan(text, self.hits);
+        }
+        if part.place() == Place::Path && self.hits.is_empty() && value.contains(&b'+') {
+            let spaced = paths::with_spaces(value);
+            shape::scan(self.text(&spaced, part.is_cut()), self.hits);
         }
         // A bare number has neither a name nor a coding in it.
         if part.kind() == Kind::Text {

@@ -19,9 +19,11 @@ pub struct Masked {
     bytes: Vec<u8>,
     pieces: Vec<(Side, Container, Range<usize>)>,
     told: String,
+    /// What may leave of words that are told as they are, by the word.
+    pub(super) words: Vec<(Vec<u8>, Vec<u8>)>,
     /// Whether the bodies of request and response are left out.
     left_out: [bool; 2],
-    /// Pseudonyms, where the configuration asks for them.
+    /// Pseudonyms, where the configuration asks for them; and what stands for an id that is a secret.
     user: Option<String>,
     via: Option<Vec<IpAddr>>,
     /// What may be shown of what each stateless detector saw.
@@ -30,7 +32,7 @@ pub struct Masked {
     proofs: Vec<(&'static str, String)>,
     /// What the server says of how a call of gRPC ended.
     status_message: Option<Vec<u8>>,
-    marker: Marker,
+    pub(super) marker: Marker,
     /// What an earlier exchange's parts leave.
     memory: Parts<'static>,
 }
@@ -56,6 +58,7 @@ impl Masked {
             self.proofs.push((proof.detector, act));
         }
         self.pseudonyms(exchange, redactor);
+        self.bare(exchange, redactor);
         let of_route = redactor.rules_of(exchange);
         match (&exchange.known.marks, of_route) {
             (Some(marks), None) => {
@@ -137,9 +140,12 @@ impl Masked {
     fn pseudonyms(&mut self, exchange: &Exchange, redactor: &Redactor) {
         let known = &exchange.known;
         let user = known.user.as_ref().and_then(|user| user.id.as_deref());
-        self.user = user
-            .filter(|_| redactor.pseudonymises_user())
-            .map(|user| redactor.key().hash(user).to_string());
+        self.user = user.and_then(|user| {
+            if redactor.pseudonymises_user() {
+                return Some(redactor.key().hash(user).to_string());
+            }
+            self.user_in_place_of(user, redactor)
+        });
         let via = known.client.as_ref().map(|client| client.via.iter());
         self.via = via.filter(|_| redactor.pseudonymises_client()).map(|via| {
             via.map(|address| pseudonym::address(*address, redactor.key()))
@@ -147,7 +153,7 @@ impl Masked {
         });
     }
 
-    /// What stands for the user's id, if users are pseudonymised.
+    /// What stands for the user's id, if it must not be told.
     pub(super) fn user(&self) -> Option<&[u8]> {
         self.user.as_deref().map(str::as_bytes)
     }

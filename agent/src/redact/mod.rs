@@ -12,6 +12,7 @@
 //! [`HashKey`]: crate::keyed::HashKey
 
 mod arguments;
+mod bare;
 mod excerpt;
 mod field;
 mod key;
@@ -259,7 +260,9 @@ fn user_agent<'a>(exchange: &'a Exchange, masked: &'a Masked) -> Option<UserAgen
 /// What was asked for, masked.
 fn url<'a>(head: &'a Head, masked: &'a Masked) -> Url<'a> {
     let target = masked.or(Side::Request, Container::Target, head.get(head.target));
-    url_of(head, target, masked.field(Side::Request, head, "host"))
+    let authority = head.authority.map(|span| masked.word(head.get(span)));
+    let host = || masked.field(Side::Request, head, "host");
+    url_of(head, target, authority.or_else(host))
 }
 
 /// First byte of the request to first byte of the response.
@@ -346,7 +349,7 @@ fn ends(conn: &ConnInfo) -> (Option<Endpoint<'_>>, Option<Endpoint<'_>>) {
 fn sealed_request<'a>(message: &'a Half, masked: &'a Masked) -> Request<'a> {
     let side = Side::Request;
     Request {
-        method: Some(message.head.get(message.head.word))
+        method: Some(masked.word(message.head.get(message.head.word)))
             .filter(|method| !method.is_empty())
             .map(Text),
         headers: fields(&message.head, masked, side, Container::Field),
@@ -370,14 +373,10 @@ fn sealed_response<'a>(message: &'a Half, masked: &'a Masked) -> Response<'a> {
 }
 
 fn grpc<'a>(call: &'a Grpc, masked: &'a Masked) -> event::Grpc<'a> {
-    let named = |name: &'_ [u8]| !name.is_empty();
+    let named = |name: &'a [u8]| (!name.is_empty()).then(|| Text(masked.word(name)));
     event::Grpc {
-        service: Some(call.service.as_slice())
-            .filter(|name| named(name))
-            .map(Text),
-        method: Some(call.method.as_slice())
-            .filter(|name| named(name))
-            .map(Text),
+        service: named(&call.service),
+        method: named(&call.method),
         status_code: call.status,
         status_message: masked.status_message().map(Text),
         timeout_ns: call.timeout_ns,
@@ -398,7 +397,7 @@ fn fields<'a>(
 ) -> Vec<Field<'a>> {
     let pair = |(number, (name, value))| {
         let value = masked.or(side, container(number), value);
-        (Lower(name), Text(value))
+        (Lower(masked.word(name)), Text(value))
     };
     // A head has fewer fields than that by its own limit.
     (0..u16::MAX).zip(head.fields()).map(pair).collect()

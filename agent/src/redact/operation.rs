@@ -9,14 +9,20 @@ use crate::event::{GraphQl, GraphQlOperation, Rpc, RpcSystem};
 use crate::exchange::{Exchange, Mark, Speech};
 
 impl Marker {
-    /// Takes the name of the operation in an exchange that is marked, and the hash of its query, if they
-    /// must not be told: by their shape, by a pattern, or because the name stands in what is masked of
-    /// the request's target or body.
-    pub fn hide_operation(&mut self, redactor: &Redactor, exchange: &mut Exchange) {
+    /// Takes what must not be told out of that by which an exchange that is marked has its endpoint: the
+    /// name of its operation, the hash of its query, its host.
+    pub fn hide_names(&mut self, redactor: &Redactor, exchange: &mut Exchange) {
+        self.note_host(redactor, exchange);
+        self.hide_operation(redactor, exchange);
+    }
+
+    /// A name is told by its shape, by a pattern, or because it stands in what is masked of the request's
+    /// target or body.
+    fn hide_operation(&mut self, redactor: &Redactor, exchange: &mut Exchange) {
         let Some(mut operation) = exchange.known.operation.take() else {
             return;
         };
-        let mut hides = |text: &mut Box<str>| self.hides(redactor, text);
+        let mut hides = |text: &mut Box<str>| self.secret_in(redactor, text.as_bytes()).is_some();
         operation.name.take_if(&mut hides);
         operation.persisted.take_if(&mut hides);
         operation.name.take_if(|name| is_masked(exchange, name));

@@ -86,10 +86,10 @@ impl Redactor {
     }
 
     /// The patterns of the configuration, those of any route among them.
-    pub(super) fn all_patterns(&self) -> impl Iterator<Item = &Pattern> {
+    pub(super) fn all_patterns(&self) -> impl Iterator<Item = (u16, &Pattern)> {
         let of_routes = self.routes.iter().map(|(_, rules)| rules);
         let rules = std::iter::once(&self.rules).chain(of_routes);
-        rules.flat_map(|rules| rules.patterns().map(|(_, pattern)| pattern))
+        rules.flat_map(Ruleset::patterns)
     }
 
     /// The rules of the exchange's route, if it has any of its own.

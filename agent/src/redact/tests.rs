@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+mod bare;
 mod golden;
 mod grpc;
 mod masks;

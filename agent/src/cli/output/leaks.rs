@@ -40,7 +40,7 @@ const NAMES: [&str; 6] = [
 ];
 
 /// Places in which a secret is planted.
-const PLACES: usize = 21;
+const PLACES: usize = 23;
 
 /// Of them, the one of a telephone number with spaces, in a path: no shape that templates know.
 const PHONE: usize = 20;
@@ -99,7 +99,10 @@ fn plants() -> impl Strategy<Value = Vec<Plant>> {
 
 /// A telephone number as it stands in a path, of what `seed` says.
 fn phone(seed: &str) -> String {
-    let digits = seed.bytes().take(8).map(|byte| char::from(b'0' + byte % 10));
+    let digits = seed
+        .bytes()
+        .take(8)
+        .map(|byte| char::from(b'0' + byte % 10));
     format!("49%20151%20{}", digits.collect::<String>())
 }
 
@@ -162,6 +165,7 @@ impl Plant {
         let quoted = json.replace('\\', "\\\\").replace('"', "\\\"");
         let (secret, form) = (&self.secret, "application/x-www-form-urlencoded");
         let (mut target, mut fields) = ("/orders/17?q=x".to_owned(), String::new());
+        let mut host = "a".to_owned();
         let (mut kind, mut body) = ("application/json", String::new());
         let (mut reply_fields, mut reply) = (String::new(), "{}".to_owned());
         match self.place {
@@ -191,6 +195,12 @@ impl Plant {
             17 => fields = format!("X-Note: ghp_{secret}abcdef\r\n"),
             18 => target = format!("/p/ghp_{secret}abcdef/x"),
             PHONE => target = format!("/p/%2B{secret}/x"),
+            // A key as the name of a user; and in what the request names as its host.
+            21 => {
+                let pair = crate::base64::encode(format!("ghp_{secret}abcdef:").as_bytes());
+                fields = format!("Authorization: Basic {pair}\r\n");
+            }
+            22 => host = format!("ghp_{secret}abcdef.example"),
             _ => {
                 let query = "mutation M($a: A) { f(a: $a) { id } }";
                 body = format!(r#"{{"query":"{query}","variables":{{"{name}":"{in_json}"}}}}"#);
@@ -200,7 +210,7 @@ impl Plant {
             target = "/orders/17?q=1%27%20OR%20%271%27%3D%271".to_owned();
         }
         let request =
-            format!("POST {target} HTTP/1.1\r\nHost: a\r\nContent-Type: {kind}\r\n{fields}");
+            format!("POST {target} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {kind}\r\n{fields}");
         let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
         let response = format!("{head}{reply_fields}");
         (self.framed(request, &body), self.framed(response, &reply))

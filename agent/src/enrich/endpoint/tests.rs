@@ -219,3 +219,20 @@ fn what_is_masked_is_no_word_of_a_template() {
     assert_eq!(ask(&format!("/list?x={number}"), Some(number)), "/list");
     assert_eq!(ask("/list", None), "/list");
 }
+
+#[test]
+fn a_host_that_must_not_be_told_is_not_kept() {
+    let endpoints = &mut endpoints();
+    for (host, in_host, expected) in [("a", false, "a"), ("key.example", true, "{masked}")] {
+        let request = request("GET", "/list", &[("Host", host)], b"");
+        let mut exchange = exchange(request, Some(response(200, &[], b"")));
+        exchange.known.marks = Some(Marks {
+            in_host,
+            ..Marks::default()
+        });
+        let (route, _) = endpoints.find(&exchange).unwrap();
+        assert_eq!((&*route.host, &*route.template), (expected, "/list"));
+    }
+    let kept = endpoints.templates().hosts;
+    assert_eq!(kept.keys().collect::<Vec<_>>(), ["a", "{masked}"]);
+}

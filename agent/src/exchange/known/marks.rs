@@ -133,6 +133,8 @@ pub struct Marks {
     pub request_is_binary: bool,
     /// Whether the response's body could not be scanned.
     pub response_is_binary: bool,
+    /// Whether something in the name of the host that was asked must not be told.
+    pub in_host: bool,
 }
 
 impl Marks {

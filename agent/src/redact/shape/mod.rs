@@ -187,6 +187,11 @@ fn sign(text: Text<'_>, at: usize, byte: u8) -> Found {
         b':' if text.at(at + 1) == Some(b'/') && text.get(at..at + 3) == b"://" => {
             word::user_info(text, at + 3)
         }
+        b':' if text.get(at + 1..at + 3) == b"AA"
+            && let Some(found) = word::telegram(text, at) =>
+        {
+            found
+        }
         b':' if text.addresses => address::at(text, at),
         b'-' if text.at(at + 1) == Some(b'-') && text.get(at..at + 11) == b"-----BEGIN " => {
             word::private_key(text, at)

@@ -110,6 +110,15 @@ fn jwt(text: Text<'_>, at: usize) -> Option<Found> {
     (end - at >= JWT || text.may_go_on(end)).then(|| Found::hit(at..end, Secret::Jwt))
 }
 
+/// The token of a bot at Telegram around the `:` at `at`: the bot's number, and 35 characters.
+pub(super) fn telegram(text: Text<'_>, at: usize) -> Option<Found> {
+    let before = text.get(at.saturating_sub(11)..at).iter().rev();
+    let digits = before.take_while(|byte| byte.is_ascii_digit()).count();
+    let end = run(text, at + 1, is_url_safe);
+    let is_one = (8..=10).contains(&digits) && end - at == 36;
+    is_one.then(|| Found::hit(at - digits..end, Secret::CloudKey))
+}
+
 /// What follows `Bearer` or `Basic`.
 fn scheme(text: Text<'_>, at: usize, len: usize) -> Option<Found> {
     let name = text.get(at..at + len);

@@ -497,6 +497,43 @@ proptest! {
 }
 
 #[test]
+fn tokens_that_are_good_once_are_masked_in_a_path() {
+    for (path, told) in [
+        ("/password/reset/", true),
+        ("/auth/Reset-Password/", true),
+        ("/verify_email/", true),
+        ("/orders/", false),
+        ("/reset/orders/", false),
+    ] {
+        for token in [
+            "7SkQuzhOJqRJqb7JfWr3raaChSrINRRN",
+            "0f8fad5b-d9cb-469f-a165-70867728950e",
+            "Zm9v-YmFy_8Jh2kd9",
+        ] {
+            let shown = if told { "[masked:token:#]" } else { token };
+            let sensitive: &[&str] = if told {
+                &["request.path[*]:token"]
+            } else {
+                &[]
+            };
+            let exchange = asked(&format!("{path}{token}/x"), &[], "");
+            let expected = json!(format!("{path}{shown}/x"));
+            check(&exchange, "/url/path", &expected, sensitive);
+        }
+    }
+    for word in [
+        "step-2-of-the-way",
+        "2026-11-28-report",
+        "anna-from-sales-2026",
+        "a-very-long-word-indeed",
+        "18374651",
+    ] {
+        let path = format!("/reset/{word}");
+        check(&asked(&path, &[], ""), "/url/path", &json!(path), &[]);
+    }
+}
+
+#[test]
 fn a_body_whose_codings_were_taken_off_is_told_and_masked() {
     let fields = &[
         ("Content-Type", "application/json"),

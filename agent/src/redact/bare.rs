@@ -1,0 +1,119 @@
+//! Words that are told as they are, which whoever asks chooses: the method, the host, names of fields
+//! and of a call of gRPC, who the user is.
+
+use super::masked::{Masked, stand_in};
+use super::{Marker, Redactor};
+use crate::content::{Container, Side};
+use crate::exchange::{Exchange, Half, Head, Mark, Secret, url};
+
+/// Shortest word that is looked at: `Basic` and its pair are as long, and a national id nearly.
+const SHORTEST: usize = 9;
+
+impl Marker {
+    /// Notes in an exchange that is marked whether the host that was asked must not be told: endpoints
+    /// are kept by it.
+    pub(super) fn note_host(&mut self, redactor: &Redactor, exchange: &mut Exchange) {
+        let Some(request) = &exchange.request else {
+            return;
+        };
+        let Some(marks) = &mut exchange.known.marks else {
+            return;
+        };
+        let head = &request.head;
+        let authority = head.authority.map(|span| head.get(span));
+        marks.in_host = marks.list.iter().any(|mark| is_in_host(mark, head))
+            || authority.is_some_and(|text| {
+                is_to_be_looked_at(text) && self.secret_in(redactor, text).is_some()
+            });
+    }
+}
+
+/// Whether `mark`, of a request with `head`, is in the name of the host.
+fn is_in_host(mark: &Mark, head: &Head) -> bool {
+    let name = |at: u16| head.fields.get(usize::from(at)).map(|(name, _)| *name);
+    match mark.container {
+        _ if mark.side != Side::Request => false,
+        Container::Field(at) => {
+            name(at).is_some_and(|name| head.get(name).eq_ignore_ascii_case(b"host"))
+        }
+        Container::Target => url(head).domain.is_some_and(|domain| {
+            let target = head.get(head.target).as_ptr_range();
+            let domain = domain.0.as_ptr_range();
+            let start = domain.start.addr().wrapping_sub(target.start.addr());
+            let end = start.wrapping_add(domain.end.addr() - domain.start.addr());
+            target.contains(&domain.start)
+                && (mark.start as usize) < end
+                && start < mark.end as usize
+        }),
+        _ => false,
+    }
+}
+
+/// Whether there may be something in a word: most have no digit, or are short.
+fn is_to_be_looked_at(word: &[u8]) -> bool {
+    let tells = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b' ' | b'@' | b'=');
+    word.len() >= SHORTEST && word.iter().any(tells)
+}
+
+impl Masked {
+    /// Masks those words of `exchange` that hold something.
+    pub(super) fn bare(&mut self, exchange: &Exchange, redactor: &Redactor) {
+        self.words.clear();
+        if redactor.is_off() {
+            return;
+        }
+        for half in exchange.request.iter().chain(&exchange.response) {
+            self.bare_of(half, exchange, redactor);
+        }
+        if let Some(call) = &exchange.known.spoken.grpc {
+            self.bare_word(&call.service, exchange, redactor);
+            self.bare_word(&call.method, exchange, redactor);
+        }
+    }
+
+    fn bare_of(&mut self, half: &Half, exchange: &Exchange, redactor: &Redactor) {
+        let head = &half.head;
+        let authority = head.authority.map(|span| head.get(span));
+        for word in authority.into_iter().chain([head.get(head.word)]) {
+            self.bare_word(word, exchange, redactor);
+        }
+        for head in half.trailers.as_deref().into_iter().chain([head]) {
+            for (name, _) in head.fields() {
+                self.bare_word(name, exchange, redactor);
+            }
+        }
+    }
+
+    fn bare_word(&mut self, word: &[u8], exchange: &Exchange, redactor: &Redactor) {
+        if !is_to_be_looked_at(word) {
+            return;
+        }
+        let rules = redactor.rules_of(exchange).unwrap_or(redactor.rules());
+        let masked = self.marker.mask_text_by(redactor, rules, word);
+        if masked.as_bytes() != word {
+            self.words.push((word.to_vec(), masked.into_bytes()));
+        }
+    }
+
+    /// What may leave of a word that is told as it is.
+    pub(super) fn word<'a>(&'a self, raw: &'a [u8]) -> &'a [u8] {
+        let masked = self.words.iter().find(|(word, _)| word == raw);
+        masked.map_or(raw, |(_, masked)| masked)
+    }
+
+    /// What stands for the id of a user that is no name: a key that is sent as one, a card's number. A
+    /// mail address or a telephone number is whom an account is of.
+    pub(super) fn user_in_place_of(&mut self, id: &[u8], redactor: &Redactor) -> Option<String> {
+        let secret = self.marker.secret_in(redactor, id)?;
+        if matches!(secret, Secret::Email | Secret::Phone) {
+            return None;
+        }
+        let mut out = Vec::new();
+        stand_in(
+            &mut out,
+            redactor.type_name(secret),
+            redactor.key().hash(id),
+        );
+        String::from_utf8(out).ok()
+    }
+}
