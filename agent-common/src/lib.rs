@@ -22,13 +22,15 @@ pub use key::{
 };
 pub use limits::{
     ARGUMENTS_BYTES, CAPTURE_MAX_BYTES, CGROUP_LEVELS_MAX, CIPHER_BUSY_RECORDS, CIPHERS_MAX,
-    COPIES_MAX, COUNTER_ROWS, ENDS_MAX, EXCLUDES_MAX, FILE_BYTES, GENERATIONS_MAX, NEAR_BYTES,
-    PAYLOAD_CLASSES, POINTS, REACH_MAX_BYTES, SERVERS_MAX, SNIFF_BYTES, THREAD_ROW, THREAD_ROWS,
-    UNIX_PATH_BYTES, VECTORS_MAX, work_rows,
+    CLIENT_HELLO_BYTES, COPIES_MAX, COUNTER_ROWS, ENDS_MAX, EXCLUDES_MAX, FILE_BYTES,
+    GENERATIONS_MAX, HELLO_CLASSES, NEAR_BYTES, PAYLOAD_CLASSES, POINTS, REACH_MAX_BYTES,
+    SERVER_HELLO_BYTES, SERVERS_MAX, SNIFF_BYTES, THREAD_ROW, THREAD_ROWS, UNIX_PATH_BYTES,
+    VECTORS_MAX, work_rows,
 };
 pub use record::{
-    ActKind, ActRecord, Address, DataRecord, EndReason, EndRecord, Family, Flow, Missing,
-    OpenRecord, RecordHeader, RecordKind, TlsLibrary, Transport, data_flag, end_flag, open_flag,
+    ActKind, ActRecord, Address, DataRecord, EndReason, EndRecord, Family, Flow, HelloRecord,
+    Missing, OpenRecord, RecordHeader, RecordKind, TlsLibrary, Transport, data_flag, end_flag,
+    open_flag,
 };
 pub use settings::{Offsets, Role, Settings};
 pub use sniff::{Cipher, Sniff, cipher, is_masked_frame, is_tchar, names_path, sniff};

@@ -48,6 +48,20 @@ pub const ENDS_MAX: u32 = 4096;
 /// handshake has up to four, and the first call of a library that is probed ties.
 pub const CIPHER_BUSY_RECORDS: u64 = 8;
 
+/// Bytes at the front of what a client of TLS sends that are looked at for its first message: with keys
+/// against quantum computers a browser's has some two thousand, more where it resumes a session.
+pub const CLIENT_HELLO_BYTES: u32 = 4096;
+
+/// The same of a server: with such a key in it its answer has 1.2 thousand.
+pub const SERVER_HELLO_BYTES: u32 = 1536;
+
+/// Payload capacities of records of these, as [`PAYLOAD_CLASSES`].
+pub const HELLO_CLASSES: [usize; 3] = [
+    256,
+    SERVER_HELLO_BYTES as usize,
+    CLIENT_HELLO_BYTES as usize,
+];
+
 /// Ends of conns with unheard ciphertext that are counted apart.
 pub const CIPHERS_MAX: u32 = 1024;
 

@@ -10,6 +10,8 @@
 //! open          32  see `OpenRecord`
 //! end           32  see `EndRecord`
 //! act           32  see `ActRecord`                            conn is zero
+//! hello         32  offset_bytes u32 │ captured_bytes u32 │ flow u16 │ reserved u16 │ tgid u32
+//!               48  payload [u8; captured_bytes]
 //! ```
 //!
 //! A *transfer* is what one call, or one message of the mmsg calls, moved: `transfer_bytes` bytes
@@ -35,6 +37,8 @@ pub enum RecordKind {
     End = 3,
     /// [`ActRecord`].
     Act = 4,
+    /// [`HelloRecord`] and its payload.
+    Hello = 5,
 }
 
 /// Direction of bytes as the conn's own end sees it.
@@ -230,9 +234,38 @@ pub struct OpenRecord {
     pub path_of: u16,
     /// `sun_path` of a Unix socket: the listener's name, whichever end bears it. Abstract names begin with NUL.
     pub path: [u8; UNIX_PATH_BYTES],
+    /// Of a TLS session whose socket is known that socket, else zero. Captures of before there was this
+    /// field have records that end in front of it.
+    pub carrier: ConnId,
 }
 
-const _: () = assert!(size_of::<OpenRecord>() == 248 && align_of::<OpenRecord>() == 8);
+const _: () = assert!(size_of::<OpenRecord>() == 264 && align_of::<OpenRecord>() == 8);
+
+impl OpenRecord {
+    /// Bytes before [`OpenRecord::carrier`].
+    pub const BARE_BYTES: usize = size_of::<Self>() - size_of::<ConnId>();
+}
+
+/// First bytes of a flow on a socket that began with a handshake of TLS; the payload follows. What the
+/// process moved is dropped all the same, and counted so.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HelloRecord {
+    /// Head; `kind` is [`RecordKind::Hello`], the conn is the socket.
+    pub header: RecordHeader,
+    /// Bytes of the flow before these.
+    pub offset_bytes: u32,
+    /// Bytes of payload.
+    pub captured_bytes: u32,
+    /// A [`Flow`] as its number.
+    pub flow: u16,
+    /// Zero.
+    pub reserved: u16,
+    /// Process that moved them.
+    pub tgid: u32,
+}
+
+const _: () = assert!(size_of::<HelloRecord>() == 48 && align_of::<HelloRecord>() == 8);
 
 /// Why a flow, or a conn, ended.
 #[repr(u16)]
@@ -332,7 +365,7 @@ macro_rules! from_number {
 }
 
 from_number! {
-    RecordKind { Data, Open, End, Act }
+    RecordKind { Data, Open, End, Act, Hello }
     ActKind { Exec, Connect, Open }
     Flow { Sent, Received }
     TlsLibrary { OpenSsl, GnuTls, Go }

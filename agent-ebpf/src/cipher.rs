@@ -16,16 +16,19 @@ use crate::sock;
 /// Bit of what a guess says: a record of TLS begins here.
 pub(crate) const RECORD: u64 = 32;
 /// Beside it: one of application data.
-const APPLICATION: u64 = 64;
+pub(crate) const APPLICATION: u64 = 64;
 
 /// Bits of [`ConnState::cipher`](crate::state::ConnState): application data was sent, was received.
-const SENT: u64 = 1;
-const RECEIVED: u64 = 2;
+pub(crate) const SENT: u64 = 1;
+/// See [`SENT`].
+pub(crate) const RECEIVED: u64 = 2;
 /// Who began the handshake, if that was seen.
-const CLIENT: u64 = 4;
+pub(crate) const CLIENT: u64 = 4;
 const SERVER: u64 = 8;
+/// The conn's first bytes were seen, and began a handshake: set by `hello.rs`.
+pub(crate) const HELLO: u64 = 16;
 /// The rest counts records of application data.
-const ONE: u64 = 16;
+const ONE: u64 = 32;
 
 /// Whether a record of TLS begins with the `len` bytes of `head`, as bits.
 #[inline(always)]

@@ -37,14 +37,17 @@ pub(crate) extern "C" fn eaves_announce(
     let Some(counters) = Counters::of(row as u32) else {
         return 0;
     };
-    announce(ConnId { sock, inode }, sock, transport, flags, counters)
+    let carrier = ConnId { sock: 0, inode: 0 };
+    let conn = ConnId { sock, inode };
+    announce(conn, carrier, sock, transport, flags, counters)
 }
 
-/// As [`eaves_announce`], of a conn that bears another name than its sock; `sk` is 0 where that is
-/// not known.
+/// As [`eaves_announce`], of a conn that bears another name than its sock: `carrier` is the socket's; `sk`
+/// is 0 where that is not known.
 #[inline(always)]
 pub(crate) fn announce(
     conn: ConnId,
+    carrier: ConnId,
     sk: u64,
     transport: u64,
     flags: u64,
@@ -78,6 +81,7 @@ pub(crate) fn announce(
         (&raw mut (*record).tgid).write((pid_tgid >> 32) as u32);
         (&raw mut (*record).tid).write(pid_tgid as u32);
         (&raw mut (*record).transport).write(transport as u16);
+        (&raw mut (*record).carrier).write(carrier);
         (&raw mut (*record).comm).write(leader_comm().unwrap_or([0; COMM_BYTES]));
         if transport == Transport::Unix as u64 {
             (&raw mut (*record).family).write(Family::Unix as u16);

@@ -29,6 +29,7 @@ mod conn;
 mod emit;
 mod end;
 mod filter;
+mod hello;
 mod log;
 mod maps;
 mod need;

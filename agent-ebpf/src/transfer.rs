@@ -12,6 +12,7 @@ use crate::cipher;
 use crate::conn::{SERVES_SHIFT, eaves_announce};
 use crate::emit::{self, Moved, Place};
 use crate::filter::{self, setting};
+use crate::hello;
 use crate::maps::{Counters, REACH, news};
 use crate::read::{anew, clamp, forget, user_bytes};
 use crate::sock;
@@ -312,6 +313,10 @@ fn look<const SESSION: bool>(
             state.sock = transfer.sk;
             let sock = anew(&state.sock);
             state.cipher = cipher::eaves_cipher(sock, state.cipher, seen, u64::from(sends));
+            hello::begin(state, seen);
+        }
+        if !SESSION && state.cipher & cipher::HELLO != 0 {
+            hello::tell(transfer, state, &bytes.vectors);
         }
         state.looks += 1;
         return Err(if state.looks >= LOOKS_MAX {

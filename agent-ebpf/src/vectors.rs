@@ -172,6 +172,19 @@ impl Vectors {
         1
     }
 
+    /// The buffer at hand; or, if there is none, the row of those to come: place, length or count, and
+    /// whether it is a row. Of messages nothing.
+    #[inline(always)]
+    pub(crate) const fn front(&self) -> (u64, u64, bool) {
+        if self.len != 0 {
+            (self.base, self.len, false)
+        } else if self.messages == 0 {
+            (self.next, self.left, true)
+        } else {
+            (0, 0, false)
+        }
+    }
+
     /// Guesses from the first buffer that is not empty, if it is among the first few; `bytes` in all
     /// were moved.
     #[inline(always)]
@@ -191,23 +204,34 @@ impl Vectors {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub(crate) extern "C" fn eaves_guess_first(next: u64, left: u64, bytes: u64) -> u64 {
+    let [base, len] = first_filled(next, left);
+    if len == 0 {
+        return 0;
+    }
+    eaves_guess(base, if len < bytes { len } else { bytes }, bytes)
+}
+
+/// Address and length of the first of the `left` vectors at `next` that is not empty, if it is among
+/// the first few; else of none.
+#[inline(always)]
+pub(crate) fn first_filled(next: u64, left: u64) -> [u64; 2] {
     let (mut next, mut left) = (next, left);
     let mut step = 0;
     while step < FIRST_STEPS {
         if left == 0 {
-            return 0;
+            break;
         }
         let Some([base, len]) = user::<[u64; 2]>(next) else {
-            return 0;
+            break;
         };
         if len != 0 {
-            return eaves_guess(base, if len < bytes { len } else { bytes }, bytes);
+            return [base, len];
         }
         next += IOVEC_BYTES;
         left -= 1;
         step += 1;
     }
-    0
+    [0, 0]
 }
 
 /// Bytes that the message of the `struct mmsghdr` at `message` moved.

@@ -59,7 +59,7 @@ impl Capture {
             sock: 0xffff_8880_0000_0000 + u64::from(client_port),
             inode: 7,
         };
-        let mut record = self.head(RecordKind::Open, 0, id, size_of::<OpenRecord>());
+        let mut record = self.head(RecordKind::Open, 0, id, OpenRecord::BARE_BYTES);
         put(
             &mut record,
             &[5_000_000_000u64, 1, 0].map(u64::to_ne_bytes).concat(),
@@ -227,6 +227,7 @@ mod tests {
                     format!("{:?} {} {}", end.reason, end.sent_end, end.received_end)
                 }
                 Record::Act(act) => format!("{:?}", act.deed),
+                Record::Hello(hello) => format!("{:?}", hello.flow),
             });
         }
         assert_eq!(

@@ -12,8 +12,10 @@ use aya_ebpf::programs::BtfTracePointContext;
 use eaves_common::{DropReason, Flow, Missing, Transport};
 
 use crate::arch::{self, Shape, reg};
+use crate::cipher::HELLO;
 use crate::end::{parted, received_nothing};
 use crate::filter::{self, offset};
+use crate::hello::{self, Side};
 use crate::maps::{Counters, MMSG, Progress, storage};
 use crate::read::{typed, user};
 use crate::sock;
@@ -108,10 +110,15 @@ fn length(
         && result > 0
     {
         if tls::carries(sk as u64, state, pid_tgid) && flow as u32 == Flow::Sent as u32 {
-            let (buffer, bytes) = Call::current().first(result as u64);
+            let (buffer, bytes) = Call::current().first(flow, result as u64);
             tls::carried(state, buffer, bytes);
         }
         if state.dropped != 0 {
+            if state.cipher & HELLO != 0 && flags & MSG_OTHER == 0 {
+                let bytes = result as u64;
+                let (buffer, count) = Call::current().first(flow, bytes);
+                hello::within(state, buffer, count, bytes, Side::of(flow, turn.row));
+            }
             return Err(Dropped(state.dropped));
         }
     }
@@ -294,10 +301,10 @@ impl Call {
         messages + done * MMSGHDR_BYTES
     }
 
-    /// The first buffer of a send that moved `bytes` bytes; none, if that is not known.
+    /// The first buffer of a transfer of `bytes` bytes; none, if that is not known.
     #[inline(always)]
-    fn first(&self, bytes: u64) -> (u64, u64) {
-        if self.compat || !self.sends {
+    fn first(&self, flow: Flow, bytes: u64) -> (u64, u64) {
+        if self.compat || self.sends != (flow as u32 == Flow::Sent as u32) {
             return (0, 0);
         }
         match self.shape {

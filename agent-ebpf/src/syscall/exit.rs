@@ -8,8 +8,10 @@ use aya_ebpf::programs::BtfTracePointContext;
 use eaves_common::{Counter, DropReason, Flow, Missing, Transport};
 
 use crate::arch::{self, Shape, reg};
+use crate::cipher::HELLO;
 use crate::end::{parted, received_nothing};
 use crate::filter::{self, offset};
+use crate::hello::{self, Side};
 use crate::maps::{CONNS, Counters};
 use crate::process::{eaves_opened, is_error};
 use crate::read::{kernel, typed};
@@ -165,6 +167,11 @@ impl Call {
                 tls::carried(state, buffer, bytes);
             }
             if state.dropped != 0 {
+                if state.cipher & HELLO != 0 && self.flags() & MSG_OTHER == 0 {
+                    let (buffer, count) = self.first();
+                    let side = Side::of(flow, turn.row);
+                    hello::within(state, buffer, count, self.result as u64, side);
+                }
                 return Err(Dropped(state.dropped));
             }
         }

@@ -229,11 +229,24 @@ extern "C" fn eaves_announce_session(at: u64, pid_tgid: u64, flags: u64, row: u6
         return 0;
     };
     // SAFETY: a value of the map.
-    let (tied, transport, inode) =
-        unsafe { ((*state).tied, u64::from((*state).transport), (*state).inode) };
-    let sk = if tied == CONTRADICTED { 0 } else { tied };
+    let (tied, tied_inode, transport, inode) = unsafe {
+        (
+            (*state).tied,
+            (*state).tied_inode,
+            u64::from((*state).transport),
+            (*state).inode,
+        )
+    };
+    let carrier = if tied == CONTRADICTED || tied == 0 {
+        ConnId { sock: 0, inode: 0 }
+    } else {
+        ConnId {
+            sock: tied,
+            inode: tied_inode,
+        }
+    };
     let conn = ConnId { sock: at, inode };
-    conn::announce(conn, sk, transport, flags, counters)
+    conn::announce(conn, carrier, carrier.sock, transport, flags, counters)
 }
 
 /// In [`ConnState::tied`] of a session: its socket is not known, and is not asked for any more.

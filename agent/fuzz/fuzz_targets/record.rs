@@ -5,8 +5,12 @@ use eaves::capture::{Record, decode};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Ok(Record::Data(data)) = decode(bytes) {
-        assert!(data.payload.len() as u64 <= data.span_bytes);
-        assert!(data.payload.len() < bytes.len());
+    match decode(bytes) {
+        Ok(Record::Data(data)) => {
+            assert!(data.payload.len() as u64 <= data.span_bytes);
+            assert!(data.payload.len() < bytes.len());
+        }
+        Ok(Record::Hello(hello)) => assert!(hello.payload.len() < bytes.len()),
+        _ => {}
     }
 });

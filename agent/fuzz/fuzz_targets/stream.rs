@@ -61,6 +61,7 @@ fuzz_target!(|bytes: &[u8]| {
                 let end = u64::from(by) << (how >> 2);
                 conn.at(flow, end, payload, span, missing)
             }
+            7 => conn.hello(flow, u32::from(by), payload),
             _ => conn.data(flow, payload),
         };
         shard.push(&record, &mut out);

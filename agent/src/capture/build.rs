@@ -3,9 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use eaves_common::{
-    Address, COMM_BYTES, ConnId, DataRecord, EndReason, EndRecord, Family, Flow, Missing,
-    OpenRecord, RecordHeader, RecordKind, TlsLibrary, Transport, UNIX_PATH_BYTES, data_flag,
-    end_flag, open_flag,
+    Address, COMM_BYTES, ConnId, DataRecord, EndReason, EndRecord, Family, Flow, HelloRecord,
+    Missing, OpenRecord, RecordHeader, RecordKind, TlsLibrary, Transport, UNIX_PATH_BYTES,
+    data_flag, end_flag, open_flag,
 };
 
 /// Builds the records of one conn, counting positions as the kernel does.
@@ -17,6 +17,8 @@ pub struct ConnBuilder {
     pub transport: Option<Transport>,
     /// The library that its plaintext comes from, if it is a TLS session.
     pub library: Option<TlsLibrary>,
+    /// The socket of a TLS session; an open record without it is shorter.
+    pub carrier: Option<ConnId>,
     /// Whether the kernel speaks a protocol of its own between TCP and the process.
     pub upper: bool,
     /// For a Unix socket, the other end's sock.
@@ -47,6 +49,7 @@ impl ConnBuilder {
             conn: ConnId { sock, inode: 7 },
             transport: Some(Transport::Tcp),
             library: None,
+            carrier: None,
             upper: false,
             peer_sock: 0,
             local: (Ipv4Addr::new(192, 0, 2, 1), 80),
@@ -96,7 +99,11 @@ impl ConnBuilder {
         };
         let library = self.library.map_or(0, |library| library as u16);
         let flags = flags | library << open_flag::LIBRARY_SHIFT;
-        let mut bytes = self.header(RecordKind::Open, flags, size_of::<OpenRecord>());
+        let size = match self.carrier {
+            Some(_) => size_of::<OpenRecord>(),
+            None => OpenRecord::BARE_BYTES,
+        };
+        let mut bytes = self.header(RecordKind::Open, flags, size);
         put(&mut bytes, &500u64.to_ne_bytes());
         put(&mut bytes, &4_026u64.to_ne_bytes());
         put(&mut bytes, &self.peer_sock.to_ne_bytes());
@@ -127,6 +134,24 @@ impl ConnBuilder {
         let mut name = [0; UNIX_PATH_BYTES];
         name.iter_mut().zip(path).for_each(|(to, from)| *to = *from);
         put(&mut bytes, &name);
+        if let Some(ConnId { sock, inode }) = self.carrier {
+            put(&mut bytes, &sock.to_ne_bytes());
+            put(&mut bytes, &inode.to_ne_bytes());
+        }
+        bytes
+    }
+
+    /// Bytes of a record on first bytes of a flow; the position stays.
+    #[must_use]
+    pub fn hello(&mut self, flow: Flow, offset_bytes: u32, payload: &[u8]) -> Vec<u8> {
+        let size = size_of::<HelloRecord>() + payload.len();
+        let mut bytes = self.header(RecordKind::Hello, 0, size);
+        put(&mut bytes, &offset_bytes.to_ne_bytes());
+        put(&mut bytes, &(payload.len() as u32).to_ne_bytes());
+        put(&mut bytes, &(flow as u16).to_ne_bytes());
+        put(&mut bytes, &[0; 2]);
+        put(&mut bytes, &self.tgid.to_ne_bytes());
+        put(&mut bytes, payload);
         bytes
     }
 

@@ -1,14 +1,16 @@
 //! Ring bytes → [`Record`]: length, kind and every number checked.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use eaves_common::{
     ActKind, ActRecord, ConnId, DataRecord, EndReason, EndRecord, FILE_BYTES, Family, Flow,
-    Missing, OpenRecord, RecordHeader, RecordKind, TlsLibrary, Transport, UNIX_PATH_BYTES,
-    data_flag, end_flag, open_flag,
+    HelloRecord, Missing, OpenRecord, RecordHeader, RecordKind, TlsLibrary, Transport,
+    UNIX_PATH_BYTES, data_flag, end_flag, open_flag,
 };
 
 use crate::clock::Ktime;
+use crate::event::Handshake;
 
 /// A record, checked. Payload is borrowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub enum Record<'a> {
     End(Ended),
     /// A process that serves, or a descendant of it, did something.
     Act(Act),
+    /// First bytes of a flow that began with a handshake of TLS.
+    Hello(Hello<'a>),
 }
 
 /// Bytes that moved: see [`eaves_common::DataRecord`].
@@ -90,6 +94,11 @@ pub struct ConnOpen {
     /// Between TCP and what is heard the kernel speaks a protocol of its own, as TLS: what passes on the
     /// way is not what is heard. Known from the first data on, which TCP does not count then.
     pub upper: bool,
+    /// Of a TLS session whose socket is known, that socket.
+    pub carrier: Option<ConnId>,
+    /// What the handshake of the session said, if that was seen: no part of the record, but of others
+    /// before it.
+    pub handshake: Option<Arc<Handshake>>,
 }
 
 /// A flow or a conn ended: see [`eaves_common::EndRecord`].
@@ -109,6 +118,23 @@ pub struct Ended {
     pub sent_lost: bool,
     /// The last records of what was received did.
     pub received_lost: bool,
+}
+
+/// First bytes of a flow: see [`eaves_common::HelloRecord`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hello<'a> {
+    /// The socket.
+    pub conn: ConnId,
+    /// When.
+    pub time: Ktime,
+    /// Direction as this end sees it.
+    pub flow: Flow,
+    /// Bytes of the flow before these.
+    pub offset_bytes: usize,
+    /// The bytes; none where the process's memory could not be read.
+    pub payload: &'a [u8],
+    /// Process that moved them.
+    pub tgid: u32,
 }
 
 /// What a process did: see [`eaves_common::ActRecord`].
@@ -202,6 +228,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
         RecordKind::Open => open(input, flags, time, conn),
         RecordKind::End => end(input, flags, time, conn),
         RecordKind::Act => act(input, flags, time),
+        RecordKind::Hello => hello(input, time, conn),
     }
 }
 
@@ -265,7 +292,7 @@ fn open(
     time: Ktime,
     conn: ConnId,
 ) -> Result<Record<'_>, DecodeError> {
-    const { assert!(size_of::<OpenRecord>() == 248) };
+    const { assert!(OpenRecord::BARE_BYTES == 248) };
     let process_start = Ktime(input.u64()?);
     let cgroup = input.u64()?;
     let peer_sock = input.u64()?;
@@ -279,7 +306,7 @@ fn open(
         number => Some(named("library", number, TlsLibrary::from_number)?),
     };
     let (family, transport) = (input.u16()?, input.u16()?);
-    let carrier = if library.is_some() && (family, transport) == (0, 0) {
+    let place = if library.is_some() && (family, transport) == (0, 0) {
         None
     } else {
         let family = named("family", family, Family::from_number)?;
@@ -288,7 +315,7 @@ fn open(
             named("transport", transport, Transport::from_number)?,
         ))
     };
-    let ip = |end| carrier.and_then(|(family, _)| ip(family, end));
+    let ip = |end| place.and_then(|(family, _)| ip(family, end));
     let comm = until_nul(input.take(eaves_common::COMM_BYTES)?).to_vec();
     let path_bytes = usize::from(input.u16()?);
     let path_of = input.u16()?;
@@ -297,10 +324,18 @@ fn open(
         field: "path_bytes",
         value: path_bytes as u64,
     })?;
+    let carrier = if input.rest.is_empty() {
+        ConnId::default()
+    } else {
+        ConnId {
+            sock: input.u64()?,
+            inode: input.u64()?,
+        }
+    };
     Ok(Record::Open(Box::new(ConnOpen {
         conn,
         time,
-        transport: carrier.map(|(_, transport)| transport),
+        transport: place.map(|(_, transport)| transport),
         local: ip(local),
         remote: ip(remote),
         path: path.to_vec(),
@@ -315,7 +350,26 @@ fn open(
         afresh: flags & open_flag::AFRESH != 0,
         library,
         upper: false,
+        carrier: (carrier != ConnId::default()).then_some(carrier),
+        handshake: None,
     })))
+}
+
+fn hello(mut input: Reader<'_>, time: Ktime, conn: ConnId) -> Result<Record<'_>, DecodeError> {
+    const { assert!(size_of::<HelloRecord>() == 48) };
+    let offset_bytes = input.u32()? as usize;
+    let captured = input.u32()?;
+    let flow = named("flow", input.u16()?, Flow::from_number)?;
+    input.u16()?;
+    let tgid = input.u32()?;
+    Ok(Record::Hello(Hello {
+        conn,
+        time,
+        flow,
+        offset_bytes,
+        payload: input.take(captured as usize)?,
+        tgid,
+    }))
 }
 
 fn end(
@@ -444,111 +498,4 @@ impl<'a> Reader<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Data, DecodeError, Record, decode};
-    use crate::clock::Ktime;
-    use eaves_common::{ConnId, Flow, Missing};
-
-    /// A data record of a transfer of ten bytes that ends at 2³² + 4, of which it holds bytes 2 to 5
-    /// of the five from 2 on.
-    fn record() -> Vec<u8> {
-        let mut bytes = Vec::new();
-        bytes.extend(1u16.to_ne_bytes());
-        bytes.extend(7u16.to_ne_bytes());
-        bytes.extend(83u32.to_ne_bytes());
-        for number in [
-            1_000u64,
-            0xffff_8880_0000_1000,
-            4711,
-            (1 << 32) + 4,
-            10,
-            2,
-            5,
-        ] {
-            bytes.extend(number.to_ne_bytes());
-        }
-        bytes.extend(3u32.to_ne_bytes());
-        bytes.extend(1u16.to_ne_bytes());
-        bytes.extend(4u16.to_ne_bytes());
-        bytes.extend(812u32.to_ne_bytes());
-        bytes.extend(813u32.to_ne_bytes());
-        bytes.extend(b"GET");
-        bytes
-    }
-
-    #[track_caller]
-    fn check(change: impl Fn(&mut Vec<u8>), expected: Result<Record<'_>, DecodeError>) {
-        let mut bytes = record();
-        change(&mut bytes);
-        assert_eq!(decode(&bytes), expected);
-    }
-
-    fn whole() -> Record<'static> {
-        Record::Data(Data {
-            conn: ConnId {
-                sock: 0xffff_8880_0000_1000,
-                inode: 4711,
-            },
-            time: Ktime(1_000),
-            flow: Flow::Received,
-            start: 0xffff_fffc,
-            span_bytes: 5,
-            payload: b"GET",
-            missing: Missing::Fault,
-            after_loss: true,
-            sequence: true,
-            first: true,
-            tgid: 812,
-            tid: 813,
-        })
-    }
-
-    #[test]
-    fn data_is_read_and_ring_memory_behind_it_is_not() {
-        check(|_| (), Ok(whole()));
-        check(|bytes| bytes.extend([0xaa; 100]), Ok(whole()));
-    }
-
-    #[test]
-    fn a_cut_anywhere_is_told() {
-        let bytes = record();
-        for cut in 0..bytes.len() {
-            assert!(
-                matches!(decode(&bytes[..cut]), Err(DecodeError::Short { .. })),
-                "cut at byte {cut}"
-            );
-        }
-    }
-
-    #[test]
-    fn numbers_that_mean_nothing_are_told() {
-        for (at, field) in [(0, "kind"), (68, "flow"), (70, "missing")] {
-            let value = 0x99u64;
-            check(
-                |bytes| bytes[at..at + 2].copy_from_slice(&0x99u16.to_ne_bytes()),
-                Err(DecodeError::Value { field, value }),
-            );
-        }
-        check(
-            |bytes| bytes[56..64].copy_from_slice(&9u64.to_ne_bytes()),
-            Err(DecodeError::Value {
-                field: "span_bytes",
-                value: 9,
-            }),
-        );
-        check(
-            |bytes| bytes[56..64].copy_from_slice(&2u64.to_ne_bytes()),
-            Err(DecodeError::Value {
-                field: "captured_bytes",
-                value: 3,
-            }),
-        );
-        check(
-            |bytes| bytes[48..56].copy_from_slice(&u64::MAX.to_ne_bytes()),
-            Err(DecodeError::Value {
-                field: "span_bytes",
-                value: 5,
-            }),
-        );
-    }
-}
+mod tests;

@@ -18,7 +18,7 @@ use crate::clock::Ktime;
 
 #[doc(hidden)]
 pub use build::ConnBuilder;
-pub use decode::{Act, ConnOpen, Data, DecodeError, Deed, Ended, Record, decode};
+pub use decode::{Act, ConnOpen, Data, DecodeError, Deed, Ended, Hello, Record, decode};
 pub use file::{FileError, Origin, RECORD_MAX_BYTES, Reader, Writer};
 pub use kernel::KernelCounters;
 pub use replay::Replay;

@@ -75,6 +75,7 @@ fn pause(record: &[u8], last: Option<Ktime>) -> Option<Ktime> {
         Ok(Record::Data(data)) => data.time,
         Ok(Record::End(ended)) => ended.time,
         Ok(Record::Act(act)) => act.time,
+        Ok(Record::Hello(hello)) => hello.time,
         Err(_) => return last,
     };
     if let Some(last) = last {

@@ -5,6 +5,7 @@
 //! an [`ApiEvent`]; this room judges nothing and masks nothing.
 
 mod finding;
+mod handshake;
 mod http;
 mod id;
 mod json;
@@ -25,6 +26,7 @@ pub use finding::{
     Actor, Baseline, DetectorName, Evidence, Finding, FindingKind, IncidentState, Learnt, Outcome,
     Target,
 };
+pub use handshake::{Cipher, Handshake, TlsVersion};
 pub use http::{
     Body, BodyEncoding, BodyPart, Completeness, Content, Extent, Field, Grpc, Http, HttpVersion,
     MissingReason, ProtobufField, ProtobufType, Protocol, ProtocolName, Request, Response, Url,
@@ -89,7 +91,7 @@ pub struct ApiEvent<'a> {
     pub server: Option<Endpoint<'a>>,
     /// TLS on the connection; absent where it was in clear.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tls: Option<Tls>,
+    pub tls: Option<Tls<'a>>,
     /// What was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<Url<'a>>,

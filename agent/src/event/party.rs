@@ -6,10 +6,11 @@ use std::net::IpAddr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
+use super::handshake::{Cipher, Handshake, TlsVersion, protocols};
 use super::http::Protocol;
 use super::id::EventId;
 use super::place::{AutonomousSystem, Geo};
-use super::text::Text;
+use super::text::{Lower, Text};
 
 /// Which side of a connection was heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -46,11 +47,42 @@ pub enum Transport {
     Unix,
 }
 
-/// TLS on the connection, as far as it was seen.
+/// TLS on the connection, as far as it was seen: all but `library` is what the handshake said in clear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Tls {
+pub struct Tls<'a> {
     /// Where on this host the plaintext was heard: in a library of the process, or at the kernel.
     pub library: TlsLibrary,
+    /// Whom the client asked for (SNI).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<Lower<'a>>,
+    /// Version that the server chose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<TlsVersion>,
+    /// Cipher suite that the server chose, as IANA names it; the number of one that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cipher: Option<Cipher>,
+    /// Protocol that the server chose (ALPN). TLS 1.3 encrypts it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_protocol: Option<Text<'a>>,
+    /// Protocols that the client offered (ALPN), in its order.
+    #[serde(skip_serializing_if = "<[_]>::is_empty", serialize_with = "protocols")]
+    #[schemars(with = "Vec<Text<'a>>")]
+    pub offered_protocols: &'a [Vec<u8>],
+}
+
+impl<'a> Tls<'a> {
+    /// What was heard in `library`, behind this handshake if that was seen.
+    #[must_use]
+    pub fn of(library: TlsLibrary, handshake: Option<&'a Handshake>) -> Self {
+        Self {
+            library,
+            server_name: handshake.and_then(|said| said.server_name.as_deref().map(Lower)),
+            version: handshake.and_then(|said| said.version),
+            cipher: handshake.and_then(|said| said.cipher),
+            next_protocol: handshake.and_then(|said| said.chosen.as_deref().map(Text)),
+            offered_protocols: handshake.map_or(&[], |said| &said.offered),
+        }
+    }
 }
 
 /// What speaks TLS.

@@ -32,7 +32,8 @@ pub struct Outcome {
     pub acts: Vec<Act>,
 }
 
-/// A share of all conns. Records of one sock, whatever its inode, must go to one shard.
+/// A share of all conns. Records of one sock, whatever its inode, must go to one shard, and so must those of
+/// TLS sessions and of the sockets that carry them.
 pub struct Shard {
     table: Table<Conn>,
     context: Context,
@@ -80,7 +81,7 @@ impl Shard {
                 match &record {
                     Record::Open(open) => out.processes.push(process_key(open)),
                     Record::Act(act) => out.acts.push(act.clone()),
-                    Record::Data(_) | Record::End(_) => {}
+                    Record::Data(_) | Record::End(_) | Record::Hello(_) => {}
                 }
                 self.with(out, |table, env| table.push(record, env));
             }

@@ -11,6 +11,7 @@ pub mod grpc;
 pub mod http1;
 pub mod http2;
 mod sniff;
+pub mod tls;
 pub mod websocket;
 
 pub use anomaly::{Anomalies, Anomaly};

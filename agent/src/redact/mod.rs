@@ -312,7 +312,7 @@ fn scheme_of<'a>(conn: &ConnInfo, message: &Half, mut url: Url<'a>) -> Url<'a> {
     url
 }
 
-fn tls(conn: &ConnInfo) -> Option<Tls> {
+fn tls(conn: &ConnInfo) -> Option<Tls<'_>> {
     let library = match conn.open.library {
         Some(eaves_common::TlsLibrary::OpenSsl) => TlsLibrary::Openssl,
         Some(eaves_common::TlsLibrary::GnuTls) => TlsLibrary::Gnutls,
@@ -320,7 +320,7 @@ fn tls(conn: &ConnInfo) -> Option<Tls> {
         None if conn.open.upper => TlsLibrary::Kernel,
         None => return None,
     };
-    Some(Tls { library })
+    Some(Tls::of(library, conn.open.handshake.as_deref()))
 }
 
 /// This end and the other end, as far as they have addresses.

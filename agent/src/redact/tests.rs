@@ -1,7 +1,7 @@
 use super::{Masked, Options, Redactor, SealContext, seal};
 use crate::capture::{ConnOpen, Origin};
 use crate::clock::{BootTime, Ktime, WallTime};
-use crate::event::write_line;
+use crate::event::{Cipher, Handshake, TlsVersion, write_line};
 use crate::exchange::{Body, ConnInfo, Exchange, Half, Head, Reason, Seen, Span, Version};
 use eaves_common::{ConnId, Role, Transport};
 use proptest::prelude::*;
@@ -388,4 +388,42 @@ proptest! {
             prop_assert_eq!(body.is_empty(), request.get("body").is_none());
         }
     }
+}
+
+#[test]
+fn a_session_tells_what_its_handshake_said_in_clear() {
+    let mut one = exchange(Some(get(b"/")), Some(ok(b"{}")));
+    let tls = |one: &Exchange| sealed(one)["tls"].clone();
+    assert_eq!(tls(&one), Value::Null);
+    let conn = Arc::make_mut(&mut one.conn);
+    conn.open.library = Some(eaves_common::TlsLibrary::Go);
+    assert_eq!(tls(&one), json!({ "library": "go" }));
+    let client = Handshake {
+        server_name: Some(b"API.example.\xff".to_vec()),
+        offered: vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        ..Handshake::default()
+    };
+    let both = Handshake {
+        version: Some(TlsVersion::Tls12),
+        cipher: Some(Cipher(0xc02f)),
+        chosen: Some(b"h2".to_vec()),
+        ..client.clone()
+    };
+    Arc::make_mut(&mut one.conn).open.handshake = Some(Arc::new(client));
+    let said = json!({
+        "library": "go",
+        "server_name": "api.example.\\xff",
+        "offered_protocols": ["h2", "http/1.1"],
+    });
+    assert_eq!(tls(&one), said);
+    Arc::make_mut(&mut one.conn).open.handshake = Some(Arc::new(both));
+    let said = json!({
+        "library": "go",
+        "server_name": "api.example.\\xff",
+        "version": "1.2",
+        "cipher": "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+        "next_protocol": "h2",
+        "offered_protocols": ["h2", "http/1.1"],
+    });
+    assert_eq!(tls(&one), said);
 }

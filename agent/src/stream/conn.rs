@@ -76,13 +76,11 @@ impl<C: Consumer> Conn<C> {
         }
         match &mut self.stage {
             Stage::Undecided(undecided) => {
-                open.time = undecided.open.time;
-                open.upper = undecided.open.upper;
+                goes_on(&mut open, &undecided.open);
                 undecided.open = open;
             }
             Stage::Heard(consumer, _) => {
-                let before = consumer.info();
-                (open.time, open.upper) = (before.time, before.upper);
+                goes_on(&mut open, &consumer.info());
                 consumer.reopen(open);
             }
             Stage::NotHttp(_) => {}
@@ -493,6 +491,14 @@ impl<C: Consumer> Stage<C> {
                 self.take(on, time, begins, Piece::Bytes(rest), context, counters);
             }
         }
+    }
+}
+
+/// Puts on a conn that is told anew what is known of it from before.
+fn goes_on(open: &mut ConnOpen, before: &ConnOpen) {
+    (open.time, open.upper) = (before.time, before.upper);
+    if open.handshake.is_none() && open.carrier == before.carrier {
+        open.handshake.clone_from(&before.handshake);
     }
 }
 

@@ -5,6 +5,7 @@
 //! reads no protocol beyond the first bytes, and never guesses an order: what does not fit is a gap.
 
 mod conn;
+mod handshakes;
 mod order;
 mod table;
 

@@ -5,6 +5,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use super::conn::Conn;
+use super::handshakes::Handshakes;
 use super::{Consumer, Env, Parting, Word};
 use crate::capture::{ConnOpen, Data, Ended, Record};
 use crate::clock::Ktime;
@@ -69,6 +70,8 @@ pub struct Table<C> {
     free: Vec<u32>,
     /// Slots by [`key`].
     by_key: HashMap<u64, u32, BuildHasherDefault<KeyHasher>>,
+    /// What TLS sessions that may come were agreed upon with.
+    handshakes: Handshakes,
     /// Bytes of all slots.
     bytes: usize,
     /// Deadlines and whose they are, the earliest first. One that is no longer its conn's is passed
@@ -94,6 +97,7 @@ impl<C: Consumer> Table<C> {
             slots: Vec::new(),
             free: Vec::new(),
             by_key: HashMap::default(),
+            handshakes: Handshakes::default(),
             bytes: 0,
             deadlines: BinaryHeap::new(),
             hand: 0,
@@ -114,7 +118,8 @@ impl<C: Consumer> Table<C> {
         self.by_key.is_empty()
     }
 
-    /// Bytes that all conns take, their own size included.
+    /// Bytes that all conns take, their own size included; not those of handshakes, which have a limit of
+    /// their own.
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.bytes
@@ -139,6 +144,11 @@ impl<C: Consumer> Table<C> {
             Record::Act(act) => {
                 self.pass_time(act.time, env);
                 env.counters.add(Counter::StreamActs, 1);
+            }
+            Record::Hello(hello) => {
+                self.pass_time(hello.time, env);
+                env.counters.add(Counter::StreamHellos, 1);
+                self.handshakes.push(&hello);
             }
         }
     }
@@ -168,6 +178,7 @@ impl<C: Consumer> Table<C> {
         for at in 0..self.slots.len() {
             self.remove(at, Parting::Stop, env);
         }
+        self.handshakes.clear();
     }
 
     fn data(&mut self, data: &Data<'_>, env: &mut Env<'_, C>) {
@@ -183,8 +194,9 @@ impl<C: Consumer> Table<C> {
         self.keep_within(at, env);
     }
 
-    fn open(&mut self, open: ConnOpen, env: &mut Env<'_, C>) {
+    fn open(&mut self, mut open: ConnOpen, env: &mut Env<'_, C>) {
         let key = key(open.conn);
+        open.handshake = self.handshakes.of(&open);
         if let Some(at) = self.find(open.conn) {
             env.counters.add(Counter::StreamReopens, 1);
             self.with(at, env, |conn, env| conn.reopen(open, env));

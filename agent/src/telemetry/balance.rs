@@ -42,6 +42,7 @@ pub const SHARD_BALANCES: &[Balance] = &[
             C::StreamData,
             C::StreamEnds,
             C::StreamActs,
+            C::StreamHellos,
             C::StreamDataUnknown,
             C::StreamDataNotHttp,
             C::StreamDataAfterEnd,

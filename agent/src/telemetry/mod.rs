@@ -60,6 +60,8 @@ counters! {
     StreamEnds = "stream", "ends";
     /// Records of what processes that serve did.
     StreamActs = "stream", "acts";
+    /// Records of first bytes of TLS handshakes.
+    StreamHellos = "stream", "hellos";
     /// Data records of a conn that was never opened, or is forgotten.
     StreamDataUnknown = "stream", "data_unknown_conn";
     /// Data records of a conn that is not HTTP, or no longer.

@@ -9,6 +9,7 @@ use super::unplaced::Unplaced;
 use super::{Books, Conn, ConnInfo, Context};
 use crate::capture::ConnOpen;
 use crate::clock::Ktime;
+use crate::event::Handshake;
 use crate::exchange::pair::Pairs;
 use crate::protocol::http1::{Parser, Side};
 use crate::stream::{Chunk, Consumer, Direction, Parting};
@@ -18,7 +19,7 @@ impl Consumer for Conn {
 
     fn open(open: ConnOpen, role: Role) -> Self {
         Self {
-            names_bytes: open.path.capacity() + open.comm.capacity(),
+            names_bytes: names_bytes(&open),
             unplaced: Unplaced::of(&open),
             info: Arc::new(ConnInfo {
                 open,
@@ -44,7 +45,7 @@ impl Consumer for Conn {
 
     fn reopen(&mut self, open: ConnOpen) {
         let ConnInfo { role, proxied, .. } = *self.info;
-        self.names_bytes = open.path.capacity() + open.comm.capacity();
+        self.names_bytes = names_bytes(&open);
         self.info = Arc::new(ConnInfo {
             open,
             role,
@@ -137,4 +138,11 @@ impl Consumer for Conn {
         let waiting = self.unplaced.as_ref().map_or(0, |one| one.bytes) + self.early.bytes;
         size_of::<ConnInfo>() + self.names_bytes + parsers + self.pairs.bytes() + waiting
     }
+}
+
+/// Memory that names take.
+fn names_bytes(open: &ConnOpen) -> usize {
+    let handshake = open.handshake.as_ref();
+    let said = handshake.map_or(0, |said| size_of::<Handshake>() + said.bytes());
+    open.path.capacity() + open.comm.capacity() + said
 }

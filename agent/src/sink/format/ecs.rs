@@ -29,6 +29,8 @@ const EXCHANGE: &[(&str, &str)] = &[
     ("peer.port", "source.port"),
     ("server.port", "destination.port"),
     ("tls.server_name", "tls.client.server_name"),
+    ("tls.cipher", "tls.cipher"),
+    ("tls.next_protocol", "tls.next_protocol"),
     ("url.scheme", "url.scheme"),
     ("url.domain", "url.domain"),
     ("url.port", "url.port"),

@@ -31,6 +31,7 @@ const EXCHANGE: &[(&str, &str)] = &[
     ("peer.port", "proxy_endpoint.port"),
     ("server.port", "dst_endpoint.port"),
     ("tls.server_name", "tls.sni"),
+    ("tls.cipher", "tls.cipher"),
     ("user.id", "actor.user.uid"),
     ("process.pid", "actor.process.pid"),
     ("process.name", "actor.process.name"),
@@ -156,7 +157,10 @@ fn exchange(event: &mut Event, out: &mut Object) {
     // The object asks for a version.
     if let Some(version) = event.take("tls.version") {
         out.put("tls.version", version);
-        event.shift(&[("tls.server_name", "tls.sni")], out);
+        event.shift(
+            &[("tls.server_name", "tls.sni"), ("tls.cipher", "tls.cipher")],
+            out,
+        );
     }
     let moves = EXCHANGE
         .iter()

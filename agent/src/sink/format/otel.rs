@@ -71,6 +71,8 @@ const EXCHANGE: &[(&str, &str)] = &[
     ("network.protocol.version", "network.protocol.version"),
     ("tls.version", "tls.protocol.version"),
     ("tls.server_name", "tls.client.server_name"),
+    ("tls.cipher", "tls.cipher"),
+    ("tls.next_protocol", "tls.next_protocol"),
     ("user.id", "enduser.id"),
     ("user_agent.original", "user_agent.original"),
     ("user_agent.name", "user_agent.name"),

@@ -1,10 +1,11 @@
 //! TLS sessions: whose they are, and what becomes of those whose socket shows late or never.
 
-use eaves_common::{EndReason, Flow, Transport};
+use eaves_common::{ConnId, EndReason, Flow, Transport};
 
 use super::{GET, OK, WHOLE, check, turn};
 use crate::capture::ConnBuilder;
 use crate::clock::Ktime;
+use crate::exchange::Exchange;
 use crate::pipeline::shard::{Options, Outcome, Shard};
 
 #[test]
@@ -110,4 +111,98 @@ fn what_waits_for_a_socket_has_a_limit() {
     }
     assert_eq!(out.exchanges.len(), 1_000);
     assert!(shard.bytes_held() < 256 * 1024);
+}
+
+const CLIENT: &[u8] = include_bytes!("../../../../../tests/fixtures/tls/openssl-tls12.client");
+const SERVER: &[u8] = include_bytes!("../../../../../tests/fixtures/tls/openssl-tls12.server");
+
+/// The records of a handshake on a server's socket, as OpenSSL reads: header and message apart.
+fn handshake(socket: &mut ConnBuilder) -> Vec<Vec<u8>> {
+    let (head, message) = CLIENT.split_at(5);
+    vec![
+        socket.hello(Flow::Received, 0, head),
+        socket.hello(Flow::Received, 5, message),
+        socket.hello(Flow::Sent, 0, SERVER),
+    ]
+}
+
+/// A session, the socket that carries it, and the records of the handshake.
+fn agreed() -> (ConnBuilder, ConnId, Vec<Vec<u8>>) {
+    let mut socket = ConnBuilder::tcp(0x9000);
+    let records = handshake(&mut socket);
+    let mut conn = ConnBuilder::session(0x7f00_1000);
+    conn.time_ns = socket.time_ns;
+    (conn, socket.conn, records)
+}
+
+/// Whom the client asked for.
+fn name_of(exchange: &Exchange) -> Option<&str> {
+    let said = exchange.conn.open.handshake.as_ref()?;
+    str::from_utf8(said.server_name.as_ref()?).ok()
+}
+
+const NAME: Option<&str> = Some("api.example.com");
+
+#[test]
+fn a_session_bears_what_the_handshake_on_its_socket_said() {
+    let (mut conn, socket, mut records) = agreed();
+    conn.transport = Some(Transport::Tcp);
+    conn.carrier = Some(socket);
+    records.extend(turn(&mut conn));
+    records.extend([conn.data(Flow::Received, GET), conn.data(Flow::Sent, OK)]);
+    let out = check(&records, &[WHOLE, WHOLE]);
+    assert!(out.exchanges.iter().all(|one| name_of(one) == NAME));
+}
+
+#[test]
+fn a_session_whose_socket_is_found_late_bears_it_too() {
+    let (mut conn, socket, mut records) = agreed();
+    records.extend(turn(&mut conn));
+    conn.transport = Some(Transport::Tcp);
+    conn.carrier = Some(socket);
+    records.extend(turn(&mut conn));
+    // Another process of the same session knows the same.
+    conn.tgid = 200;
+    records.extend(turn(&mut conn));
+    let out = check(&records, &[WHOLE, WHOLE, WHOLE]);
+    assert!(out.exchanges.iter().all(|one| name_of(one) == NAME));
+}
+
+#[test]
+fn a_session_bears_nothing_of_other_sockets() {
+    let (mut conn, socket, mut records) = agreed();
+    conn.transport = Some(Transport::Tcp);
+    conn.carrier = Some(ConnId {
+        inode: socket.inode + 1,
+        ..socket
+    });
+    records.extend(turn(&mut conn));
+    let out = check(&records, &[WHOLE]);
+    assert_eq!(name_of(&out.exchanges[0]), None);
+}
+
+#[test]
+fn what_was_believed_of_a_socket_is_not_kept_when_it_is_not_believed_any_more() {
+    let (mut conn, socket, mut records) = agreed();
+    conn.transport = Some(Transport::Tcp);
+    conn.carrier = Some(socket);
+    records.extend(turn(&mut conn));
+    (conn.transport, conn.carrier) = (None, None);
+    records.extend(turn(&mut conn));
+    let out = check(&records, &[WHOLE, WHOLE]);
+    let names: Vec<_> = out.exchanges.iter().map(name_of).collect();
+    assert_eq!(names, [NAME, None]);
+}
+
+#[test]
+fn where_the_kernel_gives_plaintext_the_conn_itself_had_the_handshake() {
+    let mut conn = ConnBuilder {
+        upper: true,
+        positions: [0, 0],
+        ..ConnBuilder::tcp(0x9000)
+    };
+    let mut records = handshake(&mut conn);
+    records.extend(turn(&mut conn));
+    let out = check(&records, &[WHOLE]);
+    assert_eq!(name_of(&out.exchanges[0]), NAME);
 }
