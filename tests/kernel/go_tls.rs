@@ -12,7 +12,7 @@ use libtest_mimic::Trial;
 use serde_json::Value;
 
 use crate::servers::of;
-use crate::tls::{drive, hearing, must_be_tls_of};
+use crate::tls::{drive, hearing, must_be_agreed, must_be_tls_of};
 
 /// As it is built by default.
 const PLAIN: GoBuild = GoBuild {
@@ -103,6 +103,7 @@ fn both_ends(sandbox: &Sandbox, mode: Mode, how: GoBuild, http2: bool) -> Result
             let reported = of(&report.exchanges, role, place);
             compare(&reported, log, Expect::Whole).with_context(|| role.to_owned())?;
             must_be_tls_of(&reported, "go")?;
+            must_be_agreed(&reported)?;
             ensure!(
                 reported.iter().all(is_it),
                 "{role}: not all are of HTTP/{version}"

@@ -12,6 +12,7 @@ mod container;
 mod doctor;
 mod drops;
 mod go_tls;
+mod handshake;
 mod http2;
 mod identity;
 mod kernel_log;
@@ -45,6 +46,7 @@ fn main() {
         sinks::trials(),
         tls::trials(),
         go_tls::trials(),
+        handshake::trials(),
         memory::trials(),
         lifecycle::trials(),
         drops::trials(),

@@ -12,6 +12,8 @@ use eaves_tests::sandbox::{Sandbox, port};
 use eaves_tests::trial::under_both_taps;
 use libtest_mimic::Trial;
 
+mod hello;
+
 /// The program that does it.
 const CALLS: &str = env!("CARGO_BIN_EXE_eaves-calls");
 
@@ -20,7 +22,12 @@ const ONLY: &str = "EAVES_CALLS";
 
 /// All tests of this module.
 pub(crate) fn trials() -> Vec<Trial> {
-    under_both_taps("plaintext::every_call_is_reported_as_it_was", every_call)
+    let mut all = under_both_taps("plaintext::every_call_is_reported_as_it_was", every_call);
+    all.extend(under_both_taps(
+        "plaintext::first_bytes_of_a_handshake_are_told",
+        hello::told,
+    ));
+    all
 }
 
 /// Runs a case may take on a kernel that passes programs over: what it missed and counted may be

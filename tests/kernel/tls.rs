@@ -90,6 +90,7 @@ fn ends_of(
         }
         compare(&reported, &log, Expect::Whole)?;
         must_be_tls(&reported)?;
+        must_be_agreed(&reported)?;
     }
     report.balanced()
 }
@@ -111,6 +112,7 @@ fn node(sandbox: &Sandbox, mode: Mode) -> Result<()> {
         let reported = of(&report.exchanges, role, &place);
         compare(&reported, &log, Expect::Whole).with_context(|| role.to_owned())?;
         must_be_tls(&reported)?;
+        must_be_agreed(&reported)?;
     }
     report.balanced()
 }
@@ -165,6 +167,16 @@ fn open_before(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let reported = of(&report.exchanges, "server", &place);
     compare(&reported, &after, Expect::Whole)?;
     must_be_tls(&reported)?;
+    // Nobody saw what they agreed upon.
+    let said = |one: &Exchange| {
+        one.value
+            .pointer("/tls")
+            .and_then(|tls| Some(tls.as_object()?.len()))
+    };
+    ensure!(
+        reported.iter().all(|one| said(one) == Some(1)),
+        "more is said of a session than its library"
+    );
     report.balanced()
 }
 
@@ -257,8 +269,21 @@ for turn in range(5):
 
 /// An agent that has found the library whose path has `library` in it.
 pub(crate) fn hearing(sandbox: &Sandbox, mode: Mode, library: &str) -> Result<Agent> {
-    let roles = ["--role", "server", "--role", "client", "--log", "info"];
-    let mut agent = Agent::watch(sandbox, mode, &roles)?;
+    hearing_roles(sandbox, mode, library, &["server", "client"])
+}
+
+/// The same, of these roles.
+pub(crate) fn hearing_roles(
+    sandbox: &Sandbox,
+    mode: Mode,
+    library: &str,
+    roles: &[&str],
+) -> Result<Agent> {
+    let mut arguments = vec!["--log", "info"];
+    for role in roles {
+        arguments.extend(["--role", *role]);
+    }
+    let mut agent = Agent::watch(sandbox, mode, &arguments)?;
     wait::until_true(&format!("probes in {library}"), || {
         let said = agent.process().stderr();
         Ok(said
@@ -300,6 +325,20 @@ pub(crate) fn must_be_tls_of(reported: &[Exchange], of: &str) -> Result<()> {
         right == reported.len(),
         "{right} of {} say that they are HTTPS",
         reported.len()
+    );
+    Ok(())
+}
+
+/// All say by which version and cipher suite, as sessions do that began while the agent was there.
+pub(crate) fn must_be_agreed(reported: &[Exchange]) -> Result<()> {
+    let says = |one: &Exchange, what: &str| one.value.pointer(what).is_some();
+    let wrong = reported
+        .iter()
+        .find(|one| !says(one, "/tls/version") || !says(one, "/tls/cipher"));
+    ensure!(
+        wrong.is_none(),
+        "what was agreed upon is not said: {:?}",
+        wrong.and_then(|one| one.value.pointer("/tls"))
     );
     Ok(())
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs in the guest: a server, a client, and eaves hearing them, once for each mode given; mode
 # kernel-log is auto by the object whose programs log, which this agent does not read.
-# Then the kernel test of every call. Leaves MODE.jsonl (events), MODE.err (what eaves said), calls.out
+# Then the kernel tests of every call and of first bytes of TLS. Leaves MODE.jsonl (events), MODE.err (what eaves said), calls.out
 # and calls.err (what the test said) in /out; xtask judges them.
 set -u
 

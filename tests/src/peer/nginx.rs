@@ -22,6 +22,8 @@ pub struct Nginx {
     pub long_heads: bool,
     /// Speaks TLS with this certificate.
     pub tls: Option<Certificate>,
+    /// TLS 1.3 too, which Debian's does not by itself.
+    pub tls13: bool,
     /// Speaks HTTP/2, and nothing else where it is not TLS that tells.
     pub http2: bool,
     /// Everything goes on to this place, over kept connections.
@@ -73,9 +75,10 @@ http {{
         log = utf8(&log)?,
         tls = match &options.tls {
             Some(tls) => format!(
-                "ssl; ssl_certificate {}; ssl_certificate_key {}",
+                "ssl; ssl_certificate {}; ssl_certificate_key {}{}",
                 utf8(&tls.certificate)?,
-                utf8(&tls.key)?
+                utf8(&tls.key)?,
+                if options.tls13 { "; ssl_protocols TLSv1.2 TLSv1.3" } else { "" }
             ),
             None => String::new(),
         },

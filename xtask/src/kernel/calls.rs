@@ -11,8 +11,11 @@ use serde_json::Value;
 use crate::command::{output, run};
 use crate::project::Project;
 
-/// The test, and before it what its line in the output begins with.
+/// The test.
 const TEST: &str = "plaintext::every_call_is_reported_as_it_was";
+
+/// Another that brings its own peers: first bytes of handshakes of TLS.
+const HELLOS: &str = "plaintext::first_bytes_of_a_handshake_are_told";
 
 /// What a case says for which the kernel refused a program.
 const REFUSED: &str = "refuses a program";
@@ -92,10 +95,12 @@ pub(super) fn passed(files: &Path, tap: &str, has_tap: bool) -> Result<Vec<Strin
         fs::read_to_string(files.join(name)).with_context(|| format!("the guest left no {name}"))
     };
     let (said, aside) = (read("calls.out")?, read("calls.err")?);
-    let begins = format!("test {TEST}::{tap}");
-    let line = said.lines().find_map(|line| line.strip_prefix(&begins));
-    if line.map(|line| line.trim_start_matches([' ', '.'])) != Some("ok") {
-        bail!("{}{}", said.trim(), aside.trim());
+    for test in [TEST, HELLOS] {
+        let begins = format!("test {test}::{tap}");
+        let line = said.lines().find_map(|line| line.strip_prefix(&begins));
+        if line.map(|line| line.trim_start_matches([' ', '.'])) != Some("ok") {
+            bail!("{}{}", said.trim(), aside.trim());
+        }
     }
     let own = format!("{TEST}::{tap}: skipped: ");
     match aside.lines().find_map(|line| line.strip_prefix(&own)) {
@@ -103,7 +108,8 @@ pub(super) fn passed(files: &Path, tap: &str, has_tap: bool) -> Result<Vec<Strin
         Some(_) => return Ok(vec!["this kernel has no such tap".to_owned()]),
         None => {}
     }
-    let cases = aside.lines().filter(|line| !line.starts_with(TEST));
+    let is_case = |line: &&str| !line.starts_with(TEST) && !line.starts_with(HELLOS);
+    let cases = aside.lines().filter(is_case);
     let skipped = cases.filter(|line| line.contains(": skipped: "));
     let mut skipped: Vec<_> = skipped.map(str::to_owned).collect();
     skipped.sort();
@@ -119,7 +125,8 @@ mod tests {
     use super::{executable, passed};
     use std::path::PathBuf;
 
-    const OK: &str = "test plaintext::every_call_is_reported_as_it_was::socket  ... ok\n";
+    const OK: &str = "test plaintext::every_call_is_reported_as_it_was::socket  ... ok\n\
+        test plaintext::first_bytes_of_a_handshake_are_told::socket  ... ok\n";
 
     #[track_caller]
     fn check(said: &str, aside: &str, has_tap: bool, expected: Result<&[&str], &str>) {
@@ -159,6 +166,9 @@ mod tests {
     #[test]
     fn what_failed_or_never_ran_fails() {
         check(&OK.replace("ok", "FAILED"), "why", true, Err("why"));
+        for line in OK.lines() {
+            check(line, "why", true, Err("why"));
+        }
         check("", "", true, Err(""));
         check(&OK.replace("socket", "syscall"), "", true, Err("syscall"));
     }
