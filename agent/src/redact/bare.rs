@@ -1,5 +1,5 @@
-//! Words that are told as they are, which whoever asks chooses: the method, the host, names of fields
-//! and of a call of gRPC, who the user is.
+//! Words that are told as they are, which whoever asks chooses: the method, the host, what a handshake of
+//! TLS asks for, names of fields and of a call of gRPC, who the user is.
 
 use super::masked::{Masked, stand_in};
 use super::{Marker, Redactor};
@@ -64,6 +64,12 @@ impl Masked {
         }
         for half in exchange.request.iter().chain(&exchange.response) {
             self.bare_of(half, exchange, redactor);
+        }
+        if let Some(said) = &exchange.conn.open.handshake {
+            let names = said.server_name.iter().chain(&said.chosen);
+            for name in names.chain(&said.offered) {
+                self.bare_word(name, exchange, redactor);
+            }
         }
         if let Some(call) = &exchange.known.spoken.grpc {
             self.bare_word(&call.service, exchange, redactor);

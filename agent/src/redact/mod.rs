@@ -165,7 +165,7 @@ pub fn seal<'a>(
         client: client_of(exchange, client, masked, redactor),
         peer,
         server,
-        tls: tls(conn),
+        tls: tls(conn, masked),
         url: request.map(|m| scheme_of(conn, m, url(&m.head, masked))),
         grpc: spoken.grpc.as_deref().map(|call| grpc(call, masked)),
         graphql: operation::graphql(exchange),
@@ -306,13 +306,13 @@ fn network(exchange: &Exchange, context: &SealContext, name: ConnName) -> Networ
 /// `https` where there is TLS and the request names no scheme itself.
 fn scheme_of<'a>(conn: &ConnInfo, message: &Half, mut url: Url<'a>) -> Url<'a> {
     let is_default = message.head.scheme.is_none() && url.original.is_none();
-    if is_default && tls(conn).is_some() {
+    if is_default && (conn.open.library.is_some() || conn.open.upper) {
         url.scheme = Some(Lower(b"https"));
     }
     url
 }
 
-fn tls(conn: &ConnInfo) -> Option<Tls<'_>> {
+fn tls<'a>(conn: &'a ConnInfo, masked: &'a Masked) -> Option<Tls<'a>> {
     let library = match conn.open.library {
         Some(eaves_common::TlsLibrary::OpenSsl) => TlsLibrary::Openssl,
         Some(eaves_common::TlsLibrary::GnuTls) => TlsLibrary::Gnutls,
@@ -320,7 +320,17 @@ fn tls(conn: &ConnInfo) -> Option<Tls<'_>> {
         None if conn.open.upper => TlsLibrary::Kernel,
         None => return None,
     };
-    Some(Tls::of(library, conn.open.handshake.as_deref()))
+    let mut tls = Tls::of(library, conn.open.handshake.as_deref());
+    tls.server_name = tls.server_name.map(|name| Lower(masked.word(name.0)));
+    tls.next_protocol = tls.next_protocol.map(|name| Text(masked.word(name.0)));
+    if tls
+        .offered_protocols
+        .iter()
+        .any(|name| masked.word(name) != name)
+    {
+        tls.offered_protocols = &[];
+    }
+    Some(tls)
 }
 
 /// This end and the other end, as far as they have addresses.

@@ -1,10 +1,13 @@
 //! Words that are told as they are hold no secret.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::masks::{answered, asked, event_by};
 use crate::capture::Origin;
 use crate::content::Parts;
+use crate::event::Handshake;
 use crate::exchange::{Exchange, Grpc, Span, User};
 use crate::redact::{Marker, Options, Pattern, Redactor, Rules};
 
@@ -67,6 +70,20 @@ fn methods_and_hosts_are_looked_at() {
     check(&exchange, "/url/domain", &expected);
     let exchange = with_authority(asked("/a", &[], ""), "api-2.shop.example");
     check(&exchange, "/url/domain", &json!("api-2.shop.example"));
+}
+
+#[test]
+fn what_a_handshake_asks_for_is_looked_at() {
+    let mut exchange = asked("/a", &[], "");
+    let open = &mut Arc::make_mut(&mut exchange.conn).open;
+    open.library = Some(eaves_common::TlsLibrary::Go);
+    open.handshake = Some(Arc::new(Handshake {
+        server_name: Some(format!("{KEY}.example").into()),
+        offered: vec![b"h2".to_vec(), KEY.into()],
+        ..Handshake::default()
+    }));
+    let expected = json!({ "library": "go", "server_name": "[masked:cloud_key:#].example" });
+    check(&exchange, "/tls", &expected);
 }
 
 #[test]
