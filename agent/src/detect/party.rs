@@ -3,6 +3,7 @@
 use super::facts::{Facts, Hit};
 use super::incident::{About, Alert, EXCERPT_MAX, Source};
 use super::options::Exempt;
+use crate::bytes::is_chosen;
 use crate::event::{Actor, Evidence, Target};
 
 /// What was not seen of the exchange, and so was not judged.
@@ -92,6 +93,14 @@ pub(super) fn target(alert: &Alert<'_>, facts: &Facts<'_>) -> Target<'static> {
             .map(|login| cut(&login, EXCERPT_MAX).into());
     }
     target
+}
+
+/// A name, if it is one that somebody chose: a value that stands in a name's place is not shown.
+pub(super) fn shown(name: &[u8]) -> String {
+    match str::from_utf8(name) {
+        Ok(text) if is_chosen(name) => format!("`{text}`"),
+        _ => "[not shown]".to_owned(),
+    }
 }
 
 /// Whether an incident of `source` about the exchange of `facts` is not to be told.

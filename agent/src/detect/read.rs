@@ -51,13 +51,16 @@ impl<'a> Facts<'a> {
                 facts.path = path;
             }
         }
-        if let Some(request) = &exchange.request {
-            facts.request(request);
-        }
+        // Route and method are told in findings, so they are the sealed ones; so is a path without a route.
         facts.route = match &known.route {
             Some(route) => Cow::Borrowed(&*route.template),
             None => String::from_utf8_lossy(facts.path),
         };
+        let method = event.http.request.as_ref().and_then(|one| one.method);
+        facts.method = method.map_or(b"", |Text(method)| method);
+        if let Some(request) = &exchange.request {
+            facts.request(request);
+        }
         if let Some(route) = &known.route {
             let parameters = route.parameters(facts.path).take(IDS_MAX);
             let id = |(name, value): (&'a str, &'a [u8])| ObjectId {
@@ -129,7 +132,6 @@ impl<'a> Facts<'a> {
 
     fn request(&mut self, request: &'a Half) {
         let head = &request.head;
-        self.method = head.get(head.word);
         self.request_bytes = request.body.total_bytes;
         let target = head.get(head.target);
         if target.first() == Some(&b'/') {
@@ -238,6 +240,7 @@ fn hits<'a>(exchange: &'a Exchange, event: &'a ApiEvent<'a>, status: u16) -> Vec
         let found = proofs.find(|(detector, _)| *detector == hit.detector);
         found.map_or("", |(_, act)| act.as_str())
     };
+    let shown = |number: usize| event.excerpts.get(number);
     let hit = |(number, hit): (usize, &'a ScoreHit)| Hit {
         detector: hit.detector,
         // A sum of five is the least that fires; ten and more is certain as far as grammar is.
@@ -250,13 +253,8 @@ fn hits<'a>(exchange: &'a Exchange, event: &'a ApiEvent<'a>, status: u16) -> Vec
             Outcome::Attempted
         },
         about: None,
-        part: Cow::Borrowed(&hit.part),
-        excerpt: event
-            .excerpts
-            .get(number)
-            .map(String::as_str)
-            .unwrap_or_default()
-            .into(),
+        part: shown(number).map_or("", |(part, _)| part).into(),
+        excerpt: shown(number).map_or("", |(_, excerpt)| excerpt).into(),
         decoded_by: hit
             .layers
             .iter()

@@ -139,9 +139,9 @@ pub struct ApiEvent<'a> {
     /// Incidents, by their `incident`, that it opened or counts toward.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<EventId>,
-    /// What may be shown of what each stateless detector saw, for its finding.
+    /// What may be shown of where each stateless detector saw something, and of what, for its finding.
     #[serde(skip)]
-    pub excerpts: &'a [String],
+    pub excerpts: &'a [(String, String)],
     /// What may be shown of what proves some of that, as detector and act.
     #[serde(skip)]
     pub proofs: &'a [(&'static str, String)],

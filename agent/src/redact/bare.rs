@@ -101,6 +101,23 @@ impl Masked {
         }
     }
 
+    /// What may be shown of the name of a part, in which other names stand.
+    pub(super) fn part(&mut self, part: &str, exchange: &Exchange, redactor: &Redactor) -> String {
+        let rules = redactor.rules_of(exchange).unwrap_or(redactor.rules());
+        let masked = self.marker.mask_text_by(redactor, rules, part.as_bytes());
+        if masked != part {
+            return masked;
+        }
+        // To who reads a text, a number behind a dot is the end of another.
+        let mut each = |name: &str| match is_to_be_looked_at(name.as_bytes()) {
+            true => self.marker.mask_text_by(redactor, rules, name.as_bytes()),
+            false => name.to_owned(),
+        };
+        part.split_inclusive(['.', '[', '/'])
+            .map(&mut each)
+            .collect()
+    }
+
     /// What may leave of a word that is told as it is.
     pub(super) fn word<'a>(&'a self, raw: &'a [u8]) -> &'a [u8] {
         let masked = self.words.iter().find(|(word, _)| word == raw);

@@ -41,15 +41,17 @@ pub(super) fn excerpt(
     marker.mask_text(redactor, &hit.fragment)
 }
 
-/// The bytes of the values that the hit lies in; `None` if it lies in none that is known.
+/// The bytes of the hit and of the values that it lies in; `None` if that is not known.
 fn value_around(hit: &ScoreHit, side: Side, parts: &Parts<'_>) -> Option<Range<usize>> {
     let spans = parts.iter().filter(|part| part.side() == side);
     let spans = spans.map(crate::content::Part::span);
     let touching = spans.filter(|(container, span)| {
         *container == hit.container && span.start <= hit.range.end && span.end >= hit.range.start
     });
+    let own = Some(hit.range.clone()).filter(|range| !range.is_empty());
     touching
         .map(|(_, span)| span)
+        .chain(own)
         .reduce(|one, other| one.start.min(other.start)..one.end.max(other.end))
 }
 

@@ -26,8 +26,8 @@ pub struct Masked {
     /// Pseudonyms, where the configuration asks for them; and what stands for an id that is a secret.
     user: Option<String>,
     via: Option<Vec<IpAddr>>,
-    /// What may be shown of what each stateless detector saw.
-    excerpts: Vec<String>,
+    /// What may be shown of where each stateless detector saw something, and of what.
+    excerpts: Vec<(String, String)>,
     /// What may be shown of what the process did, by the detector it proves.
     proofs: Vec<(&'static str, String)>,
     /// What the server says of how a call of gRPC ended.
@@ -123,12 +123,14 @@ impl Masked {
     ) {
         for hit in &exchange.known.scores.hits {
             let text = excerpt::excerpt(hit, parts, marks, redactor, &mut self.marker);
-            self.excerpts.push(text);
+            let part = self.part(&hit.part, exchange, redactor);
+            self.excerpts.push((part, text));
         }
     }
 
-    /// What may be shown of what each stateless detector saw, in the order of `Scores::hits`.
-    pub(super) fn shown(&self) -> &[String] {
+    /// What may be shown of where each stateless detector saw something, and of what, in the order of
+    /// `Scores::hits`.
+    pub(super) fn shown(&self) -> &[(String, String)] {
         &self.excerpts
     }
 

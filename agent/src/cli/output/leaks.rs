@@ -40,7 +40,7 @@ const NAMES: [&str; 6] = [
 ];
 
 /// Places in which a secret is planted.
-const PLACES: usize = 23;
+const PLACES: usize = 25;
 
 /// Of them, the one of a telephone number with spaces, in a path: no shape that templates know.
 const PHONE: usize = 20;
@@ -65,6 +65,8 @@ struct Plant {
     /// Bytes of a record, and of a chunk of a body.
     piece: usize,
     chunked: bool,
+    /// The target is there.
+    found: bool,
 }
 
 fn plants() -> impl Strategy<Value = Vec<Plant>> {
@@ -77,9 +79,10 @@ fn plants() -> impl Strategy<Value = Vec<Plant>> {
         any::<bool>(),
         1..200_usize,
         any::<bool>(),
+        any::<bool>(),
     );
     let plant = one.prop_map(
-        |(secret, name, place, coding, packing, attacks, piece, chunked)| Plant {
+        |(secret, name, place, coding, packing, attacks, piece, chunked, found)| Plant {
             secret: if place == PHONE {
                 phone(&secret)
             } else {
@@ -92,6 +95,7 @@ fn plants() -> impl Strategy<Value = Vec<Plant>> {
             attacks,
             piece,
             chunked,
+            found,
         },
     );
     proptest::collection::vec(plant, 70)
@@ -186,8 +190,15 @@ impl Plant {
                     "--B\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n--B--"
                 );
             }
-            12 => (kind, body) = ("text/xml", format!("<a><{name}>{secret}</{name}></a>")),
-            13 => (kind, body) = ("text/plain", format!("it says {name}={secret} here")),
+            12 => {
+                let beside = format!("<b>{attack}</b>");
+                body = format!("<a><{name}>{secret}</{name}>{beside}</a>");
+                kind = "text/xml";
+            }
+            13 => {
+                kind = "text/plain";
+                body = format!("it says {name}={secret} here{attack}");
+            }
             14 => reply = json,
             15 => reply = format!(r#"{{"x":"https://h/?{name}={secret}"}}"#),
             // Of known shape, under no name.
@@ -201,17 +212,31 @@ impl Plant {
                 fields = format!("Authorization: Basic {pair}\r\n");
             }
             22 => host = format!("ghp_{secret}abcdef.example"),
+            // In the place of names.
+            23 => target = format!("/p?ghp_{secret}abcdef=1{}", attack.replace(' ', "+")),
+            24 => body = format!(r#"{{"ghp_{secret}abcdef":{{"x":"1{attack}"}}}}"#),
             _ => {
                 let query = "mutation M($a: A) { f(a: $a) { id } }";
                 body = format!(r#"{{"query":"{query}","variables":{{"{name}":"{in_json}"}}}}"#);
             }
         }
-        if self.attacks && !target.contains("/p") {
-            target = "/orders/17?q=1%27%20OR%20%271%27%3D%271".to_owned();
+        if self.attacks {
+            let attack = "q=1%27%20OR%20%271%27%3D%271";
+            match target.contains("/p") {
+                true if target.contains('?') => {}
+                true => target = format!("{target}?{attack}"),
+                false => target = format!("/orders/17?{attack}"),
+            }
         }
+        // What is not there has no endpoint.
+        let status = if self.found {
+            "200 OK"
+        } else {
+            "404 Not Found"
+        };
         let request =
             format!("POST {target} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {kind}\r\n{fields}");
-        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+        let head = format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\n");
         let response = format!("{head}{reply_fields}");
         (self.framed(request, &body), self.framed(response, &reply))
     }

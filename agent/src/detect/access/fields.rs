@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::detect::incident::{About, mix};
+use crate::detect::party::shown;
 use crate::detect::row::{Family, Id, Row};
 use crate::detect::scene::{Said, Scene};
 use crate::detect::table::{Table, Worth};
@@ -158,7 +159,7 @@ impl Fields {
             return;
         };
         let bodies = body.bodies;
-        let text = String::from_utf8_lossy(name).into_owned();
+        let text = shown(name);
         let said = Said {
             key: mix(scene.keys.actor, scene.keys.endpoint),
             about: About::ActorAt,
@@ -170,9 +171,8 @@ impl Fields {
             confidence: 0.8,
             sample: Some(name),
             title: &|n| {
-                let text = crate::detect::party::cut(&text, 64);
                 format!(
-                    "{n} requests with a field nobody sets here, `{text}`, new after {bodies} bodies"
+                    "{n} requests with a field nobody sets here, {text}, new after {bodies} bodies"
                 )
             },
             ..Said::default()

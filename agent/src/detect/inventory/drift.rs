@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::specification::{Difference, Judged, shown};
+use super::specification::{Difference, Judged};
 use crate::detect::incident::About;
+use crate::detect::party::shown;
 use crate::detect::row::{Family, Id, Row};
 use crate::detect::scene::{Said, Scene, Tally};
 use crate::detect::table::{Table, Worth};

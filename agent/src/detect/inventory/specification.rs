@@ -5,9 +5,9 @@
 
 use std::collections::HashMap;
 
-use crate::bytes::is_chosen;
 use crate::detect::facts::Facts;
 use crate::detect::incident::mix;
+use crate::detect::party::shown;
 use crate::detect::value_hash;
 use crate::hex::is_uuid;
 
@@ -132,14 +132,6 @@ impl Difference<'_> {
             Self::Sent(name) => format!("field {} of the request is not specified", shown(name)),
             Self::Answered(name) => format!("field {} of the answer is not specified", shown(name)),
         }
-    }
-}
-
-/// A name, if it is one that somebody chose: a value that stands in a name's place is not shown.
-pub(super) fn shown(name: &[u8]) -> String {
-    match str::from_utf8(name) {
-        Ok(text) if is_chosen(name) => format!("`{text}`"),
-        _ => "[not shown]".to_owned(),
     }
 }
 

@@ -69,8 +69,9 @@ const PLAIN_FIELDS: &[&str] = &[
 struct Seen<'p, 'a> {
     name: Option<Name<'p, 'a>>,
     part: Option<Part<'p, 'a>>,
-    /// The name to give where there is none.
+    /// The name to give where there is none, of all of what holds so many bytes.
     label: &'static str,
+    whole: (Container, usize),
     layers: Layers,
 }
 
@@ -110,6 +111,7 @@ impl Scorer {
                 name: None,
                 part: None,
                 label: "request.body",
+                whole: (Container::Body, request.body.content.len()),
                 layers: Layers::NONE,
             };
             self.forms(
@@ -154,6 +156,7 @@ impl Scorer {
             name: None,
             part: None,
             label: "request.path",
+            whole: (Container::Target, path.len()),
             layers: Layers::NONE,
         };
         self.forms(Place::Path, b"", path, true, &seen, sums);
@@ -172,6 +175,7 @@ impl Scorer {
             name: Some(name),
             part: None,
             label: "",
+            whole: (Container::Target, 0),
             layers: Layers::NONE,
         };
         let word = name.word();
@@ -221,6 +225,7 @@ impl Scorer {
                 name: Some(name),
                 part: Some(part),
                 label: "",
+                whole: (Container::Target, 0),
                 layers: part.layers(),
             };
             let word = if name.is_file_name() {
@@ -387,7 +392,9 @@ impl Seen<'_, '_> {
             }
             (Some(part), _) => part.span(),
             (None, Some(name)) => name.span_of(0..name.word().len()).unwrap_or_default(),
-            (None, None) => (Container::default(), range),
+            // What is shown of all of it is as it was sent, or decoded from anywhere in it.
+            (None, None) if self.layers.is_empty() => (self.whole.0, from..from + fragment.len()),
+            (None, None) => (self.whole.0, 0..self.whole.1),
         };
         ScoreHit {
             detector: class.id(),
