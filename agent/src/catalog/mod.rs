@@ -4,6 +4,7 @@
 //! ([`Catalog::endpoints`]). Bounded: what there is no room for is counted. It is kept through a
 //! restart ([`Catalog::kept`]); its time is that of the exchanges.
 
+mod hidden;
 mod kind;
 mod parameter;
 
@@ -12,7 +13,8 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::WallTime;
-use crate::exchange::{Exchange, Novel, Novelty, Route, url};
+use crate::exchange::{Exchange, Marks, Novel, Novelty, Route, url};
+use hidden::without_hidden;
 pub use kind::Kind;
 use parameter::Parameters;
 pub use parameter::{Parameter, Place};
@@ -146,13 +148,18 @@ impl Catalog {
             return;
         };
         let url = url(&request.head);
+        let query = url.query.map_or(&b""[..], |query| query.0);
+        let none = Marks::default();
+        let marks = exchange.known.marks.as_ref().unwrap_or(&none);
+        let target = request.head.get(request.head.target).as_ptr().addr();
+        let start = query.as_ptr().addr().saturating_sub(target);
         let seen = Seen {
             route,
             method: request.head.get(request.head.word),
             time,
             status: exchange.response.as_ref().map(|half| half.status),
             path: url.path.map_or(b"", |path| path.0),
-            query: url.query.map_or(b"", |query| query.0),
+            query: &without_hidden(query, start, marks),
         };
         let (novelty, whole) = self.seen(&seen);
         let mut novelty = novelty;
@@ -160,7 +167,7 @@ impl Catalog {
             && !request.body.content.is_empty()
             && let Some(endpoint) = self.endpoints.get_mut(&route.endpoint)
         {
-            endpoint.parameters.body(request, &mut novelty);
+            endpoint.parameters.body(request, marks, &mut novelty);
         }
         exchange.known.novelty = novelty;
     }

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
+use super::hidden::is_hidden;
 use crate::bytes::is_chosen;
 use crate::content::{self, Side};
-use crate::exchange::{Half, Novel, Novelty};
+use crate::exchange::{Half, Marks, Novel, Novelty};
 
 /// Most parameters of one endpoint.
 const PARAMETERS_MAX: usize = 96;
@@ -112,13 +113,16 @@ impl Parameters {
 
     /// Takes note of those in the body of `request`, by the names they lie in; an array's elements are
     /// one.
-    pub(super) fn body(&mut self, request: &Half, novelty: &mut Novelty) {
+    pub(super) fn body(&mut self, request: &Half, marks: &Marks, novelty: &mut Novelty) {
         let parts = request.body_parts(Side::Request);
         let named = parts.iter().filter(|part| {
             !part.is_nested() && !part.is_cut() && part.kind() != content::Kind::Binary
         });
         for part in named.take(PARAMETERS_MAX) {
-            let Some(name) = part.name().filter(|name| !name.last_word().is_empty()) else {
+            let named = |name: &content::Name<'_, '_>| {
+                !name.last_word().is_empty() && !is_hidden(*name, marks)
+            };
+            let Some(name) = part.name().filter(named) else {
                 continue;
             };
             let spelled = name.to_string();
