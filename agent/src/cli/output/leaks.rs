@@ -154,17 +154,7 @@ impl Plant {
         let name = self.name;
         let attack = if self.attacks { "' OR '1'='1' -- " } else { "" };
         let value = format!("{}{attack}", self.secret);
-        let coded = match self.coding {
-            0 => value.replace(' ', "+"),
-            1 => percent(&value),
-            2 => percent(&percent(&value)),
-            _ => value.replace(' ', "%20").replace('\'', "%27"),
-        };
-        let in_json = match self.coding {
-            0 | 3 => value.clone(),
-            1 => escaped(&value),
-            _ => value.replace('/', "\\/"),
-        };
+        let (coded, in_json) = (self.coded(&value), self.in_json(&value));
         let json = format!(r#"{{"a":[1,{{"{name}":"{in_json}"}}],"b":"c"}}"#);
         let quoted = json.replace('\\', "\\\\").replace('"', "\\\"");
         let (secret, form) = (&self.secret, "application/x-www-form-urlencoded");
@@ -239,6 +229,25 @@ impl Plant {
         let head = format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\n");
         let response = format!("{head}{reply_fields}");
         (self.framed(request, &body), self.framed(response, &reply))
+    }
+
+    /// `value` as it stands in a URL or a form.
+    fn coded(&self, value: &str) -> String {
+        match self.coding {
+            0 => value.replace(' ', "+"),
+            1 => percent(value),
+            2 => percent(&percent(value)),
+            _ => value.replace(' ', "%20").replace('\'', "%27"),
+        }
+    }
+
+    /// `value` as it stands in JSON.
+    fn in_json(&self, value: &str) -> String {
+        match self.coding {
+            0 | 3 => value.to_owned(),
+            1 => escaped(value),
+            _ => value.replace('/', "\\/"),
+        }
     }
 
     /// A head, its end, and the body.
