@@ -7,6 +7,10 @@ use eaves_common::Counter;
 
 use crate::capture::KernelCounters;
 
+/// Readings in a row at which a task must be missing before it is missed: one that was passed over
+/// may itself be preempted before it comes to the copy that stands in.
+pub(super) const READINGS: usize = 4;
+
 /// The line of `/proc/self/fdinfo/FD` that says it; since Linux 5.12. Before, and where it cannot
 /// be read, there are none.
 const FIELD: &str = "recursion_misses:";
@@ -16,6 +20,8 @@ const FIELD: &str = "recursion_misses:";
 #[derive(Debug)]
 pub(super) struct Misses {
     programs: Vec<(OwnedFd, u64)>,
+    /// What nobody had stood in for at the last readings, the latest last.
+    lately: [u64; READINGS],
     missed: u64,
 }
 
@@ -24,6 +30,7 @@ impl Misses {
     pub(super) fn of(programs: Vec<OwnedFd>) -> Self {
         Self {
             programs: programs.into_iter().map(|fd| (fd, 0)).collect(),
+            lately: [0; READINGS],
             missed: 0,
         }
     }
@@ -41,13 +48,20 @@ impl Misses {
         sum
     }
 
-    /// Fills in what no program can count. `misses` were read before `counters`, so that what was
-    /// stood in for meanwhile makes the difference too small for a moment, never too large.
+    /// Fills in what no program can count. `misses` were read before `counters`.
     pub(super) fn fill(&mut self, misses: u64, counters: &mut KernelCounters) {
         let stood_in = counters.get(Counter::StoodIn);
-        self.missed = misses.saturating_sub(stood_in).max(self.missed);
+        self.lately.rotate_left(1);
+        self.lately[READINGS - 1] = misses.saturating_sub(stood_in);
+        let sure = self.lately.iter().min().copied().unwrap_or(0);
+        self.missed = sure.max(self.missed);
         counters.set(Counter::RecursionMisses.slot(), misses);
         counters.set(Counter::Missed.slot(), self.missed);
+    }
+
+    /// Whether all that was missing at the last reading is told.
+    pub(super) const fn settled(&self) -> bool {
+        self.lately[READINGS - 1] <= self.missed
     }
 }
 
@@ -59,7 +73,7 @@ fn count(text: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Misses, count};
+    use super::{Misses, READINGS, count};
     use crate::capture::KernelCounters;
     use eaves_common::Counter;
 
@@ -84,15 +98,38 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_stood_in_for_is_missed() {
+    fn what_nobody_stands_in_for_is_missed() {
         check(&[(0, 0)], 0);
-        check(&[(10, 10)], 0);
-        check(&[(10, 7)], 3);
+        check(&[(10, 10); 9], 0);
+        check(&[(10, 7); READINGS], 3);
+    }
+
+    #[test]
+    fn one_who_is_on_the_way_is_not_missed() {
+        check(&[(10, 7); READINGS - 1], 0);
+        check(&[(40, 39), (79, 79), (80, 79), (81, 80), (81, 81)], 0);
+        let later = [(10, 7), (11, 7), (12, 9), (13, 10)];
+        check(&later, 3);
     }
 
     #[test]
     fn what_was_missed_stays_so() {
-        check(&[(10, 7), (10, 9)], 3);
-        check(&[(10, 11), (12, 11)], 1);
+        let mut rounds = vec![(10, 7); READINGS];
+        rounds.push((10, 9));
+        check(&rounds, 3);
+        rounds.push((12, 8));
+        check(&rounds, 3);
+    }
+
+    #[test]
+    fn readings_settle_what_is_missing() {
+        let mut misses = Misses::of(Vec::new());
+        let mut counters = KernelCounters::default();
+        for settled in [false, false, false, true] {
+            misses.fill(3, &mut counters);
+            assert_eq!(misses.settled(), settled);
+        }
+        misses.fill(2, &mut counters);
+        assert!(misses.settled());
     }
 }

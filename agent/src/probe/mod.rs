@@ -23,6 +23,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
 use std::time::Duration;
 
 use aya::{Ebpf, EbpfLoader};
@@ -46,7 +47,7 @@ pub use uprobe::{FINDER_THREAD, Speakers, Speaks, Unheard, Verdict};
 use error::load_error;
 use hooks::{Hook, Refusal};
 use maps::Maps;
-use misses::Misses;
+use misses::{Misses, READINGS};
 use pulse::Pulse;
 use ring::Ring;
 use uprobe::{Ciphers, Finder, Kernel};
@@ -144,6 +145,8 @@ pub struct Probe {
     _log: Option<kernel_log::KernelLog>,
     maps: Maps,
     misses: Misses,
+    /// Whether the programs of the tap are off.
+    closed: bool,
     ring: Ring,
     pulse: Pulse,
     tap: Tap,
@@ -177,6 +180,9 @@ const RING_MIN_BYTES: u32 = 64 << 10;
 const RING_MAX_BYTES: u32 = 1 << 30;
 /// Least entries of the map by which the agent tells how far to skip.
 const REACH_ENTRIES_MIN: u32 = 1024;
+
+/// Between two readings of what the kernel passed over, once the programs are off.
+const SETTLE: Duration = Duration::from_millis(10);
 
 /// Loads and attaches the programs of the tap that `options` ask for.
 ///
@@ -240,6 +246,7 @@ pub fn start(options: &Options) -> Result<Probe, ProbeError> {
                 unheard,
                 maps,
                 misses: Misses::of(programs),
+                closed: false,
                 ring,
                 pulse: Pulse::new().map_err(|error| ProbeError::Load {
                     source: error.into(),
@@ -437,6 +444,14 @@ impl Probe {
         tried.map(|refused| refused.map(words)).map_err(words)
     }
 
+    /// What the kernel programs, and the kernel itself, counted so far.
+    fn count(&mut self) -> KernelCounters {
+        let misses = self.misses.read();
+        let mut counters = self.maps.counters();
+        self.misses.fill(misses, &mut counters);
+        counters
+    }
+
     /// What became of every hook that was thought of.
     #[must_use]
     pub fn notes(&self) -> &[Note] {
@@ -471,6 +486,7 @@ impl Source for Probe {
 
     /// Detaches every program; the ring stays.
     fn close(&mut self) {
+        self.closed = true;
         if let Some(mut finder) = self.finder.take() {
             finder.stop();
         }
@@ -478,7 +494,7 @@ impl Source for Probe {
             Hook::of(self.tap).for_each(|hook| hook.detach(&mut kernel));
             // Probes in processes come off one by one, each after the kernel's grace period. That
             // takes seconds, and what the ring holds is not to wait for it.
-            let off = std::thread::Builder::new().name("eaves-off".into());
+            let off = thread::Builder::new().name("eaves-off".into());
             let _ = off.spawn(guard::bare(move || drop(kernel)));
         }
     }
@@ -486,9 +502,15 @@ impl Source for Probe {
     /// Makes a transfer of its own first, so that the count of those rises while the tap is at work.
     fn kernel_counters(&mut self) -> Option<KernelCounters> {
         self.pulse.beat();
-        let misses = self.misses.read();
-        let mut counters = self.maps.counters();
-        self.misses.fill(misses, &mut counters);
+        let mut counters = self.count();
+        // The programs are off and no reading comes later: who is on the way is waited for.
+        for _ in 1..READINGS {
+            if !self.closed || self.misses.settled() {
+                break;
+            }
+            thread::sleep(SETTLE);
+            counters = self.count();
+        }
         Some(counters)
     }
 }
