@@ -103,6 +103,8 @@ pub enum TlsLibrary {
     GnuTls = 2,
     /// Go's `crypto/tls`.
     Go = 3,
+    /// rustls.
+    Rustls = 4,
 }
 
 /// Bits of an end record's `flags`.
@@ -368,7 +370,7 @@ from_number! {
     RecordKind { Data, Open, End, Act, Hello }
     ActKind { Exec, Connect, Open }
     Flow { Sent, Received }
-    TlsLibrary { OpenSsl, GnuTls, Go }
+    TlsLibrary { OpenSsl, GnuTls, Go, Rustls }
     Missing { None, Limit, Skipped, UnseenPath, Fault, Vectors, Compat }
     Family { Unix, Inet, Inet6 }
     Transport { Tcp, Mptcp, Unix }

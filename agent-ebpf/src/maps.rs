@@ -19,6 +19,10 @@
 //! | `TLS_CONNS` | `Session` → `ConnState` | by option | TLS tap | the session's end; least recently used |
 //! | `TLS_WIRE` | `Mark` → `Wire` | 4 096 | TLS tap, with a record that a session wrote | the socket that sends it; least recently used |
 //! | `TLS_SOCKS` | sock address → `Carrier` | by option | TLS tap, with a session of Go's | least recently used |
+//! | `RUSTLS_LAYOUTS` | file number → `Layout` | 256 | TLS tap, with a file's first connection | least recently used |
+//! | `RUSTLS_SEEN` | pid_tgid → `Seen` | 1 024 | TLS tap, as long as a file's layout is not known | least recently used |
+//! | `RUSTLS_NAMES` | address in a process → session | by option | TLS tap, with a connection's records | least recently used |
+//! | `RUSTLS_CALLS` | pid_tgid → `Write` | 2 048 | TLS tap, on the way in | the way out; least recently used |
 //! | `CIPHERS` | `CipherKey` → `CipherValue` | 1 024 | taps, with ciphertext that no session is tied to | the agent's reading; least recently used |
 //! | `SERVERS` | tgid → start of the process | 1 024 | taps, with a conn of the end that answers | least recently used |
 //! | `ACTS` | hash of process and target → time | 4 096 | `process.rs` | least recently used |
@@ -39,7 +43,7 @@ use eaves_common::{
 use crate::log::log;
 use crate::read::clamp;
 use crate::state::{ConnState, Dropped};
-use crate::tls::{Call, Carrier, Mark, Session, Wire};
+use crate::tls::{Call, Carrier, Layout, Mark, Seen, Session, Wire, Write};
 use crate::turn::Turn;
 use crate::work::Work;
 
@@ -99,6 +103,22 @@ pub(crate) static TLS_WIRE: LruHashMap<Mark, Wire> = LruHashMap::with_max_entrie
 /// Sockets that carry sessions of Go's.
 #[map]
 pub(crate) static TLS_SOCKS: LruHashMap<u64, Carrier> = LruHashMap::with_max_entries(65_536, 0);
+
+/// Where the code of each file has what names a connection of rustls.
+#[map]
+pub(crate) static RUSTLS_LAYOUTS: LruHashMap<u64, Layout> = LruHashMap::with_max_entries(256, 0);
+
+/// The state of a connection that each thread was seen with last, by which a layout becomes known.
+#[map]
+pub(crate) static RUSTLS_SEEN: LruHashMap<u64, Seen> = LruHashMap::with_max_entries(1024, 0);
+
+/// Sessions of rustls by what names their connection.
+#[map]
+pub(crate) static RUSTLS_NAMES: LruHashMap<Session, u64> = LruHashMap::with_max_entries(16_384, 0);
+
+/// The call by which each thread gives plaintext to rustls.
+#[map]
+pub(crate) static RUSTLS_CALLS: LruHashMap<u64, Write> = LruHashMap::with_max_entries(2048, 0);
 
 /// Where ciphertext flows that is not heard.
 #[map]

@@ -90,7 +90,8 @@ pub(crate) struct ConnState {
     pub(crate) tied: u64,
     /// Of a session: inode number of that sock's socket.
     pub(crate) tied_inode: u64,
-    /// Of a socket that no session is tied to: what was seen of ciphertext (`cipher.rs`).
+    /// Of a socket that no session is tied to: what was seen of ciphertext (`cipher.rs`). Of a session:
+    /// not 0 if its socket alone ends it.
     pub(crate) cipher: u64,
 }
 

@@ -25,6 +25,7 @@ mod privileges;
 mod quic;
 mod records;
 mod reload;
+mod rustls;
 mod servers;
 mod service;
 mod sinks;
@@ -47,6 +48,7 @@ fn main() {
         tls::trials(),
         go_tls::trials(),
         handshake::trials(),
+        rustls::trials(),
         memory::trials(),
         lifecycle::trials(),
         drops::trials(),

@@ -4,7 +4,11 @@
 //! `/status/C`, `/take` with a request body) and carries an id of its own, which the servers give
 //! back as `x-id`: so each reported pair of request and response shows whether it belongs together.
 
+mod body;
+
 use std::fmt::Write as _;
+
+pub use body::body;
 
 /// Kinds of request a server understands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -128,19 +132,6 @@ pub fn size_of_target(target: &str) -> Option<u64> {
         .strip_prefix("/chunked/")
         .or_else(|| path.strip_prefix("/size/"))?;
     rest.parse().ok()
-}
-
-/// What a body of `bytes` holds: lines that name its length and where they lie, so that bytes from
-/// elsewhere, or of another body, show.
-#[must_use]
-pub fn body(bytes: usize) -> Vec<u8> {
-    let mut body = Vec::with_capacity(bytes + 32);
-    while body.len() < bytes {
-        let line = format!("{bytes:>8} bytes, at {:>8}\n", body.len());
-        body.extend_from_slice(line.as_bytes());
-    }
-    body.truncate(bytes);
-    body
 }
 
 /// A small generator (Steele, Lea, Flood: SplitMix64), so that a failing plan comes again.

@@ -44,6 +44,27 @@ pub(crate) struct Call {
     pub(crate) library: u32,
 }
 
+impl Call {
+    /// One that moves the records of a session and no plaintext.
+    #[inline(always)]
+    pub(super) const fn around(session: u64, stack: u64, library: TlsLibrary) -> Self {
+        Self {
+            session,
+            buffer: 0,
+            count_at: 0,
+            stack,
+            flow: Flow::Sent as u32,
+            library: library as u32,
+        }
+    }
+
+    /// Whether it is one into this library, and over where the stack pointer is `stack`.
+    #[inline(always)]
+    pub(super) const fn is_over(&self, library: TlsLibrary, stack: u64) -> bool {
+        self.library == library as u32 && stack >= self.stack
+    }
+}
+
 /// `SSL_read` and its like, whose result is the count.
 #[uprobe]
 pub(crate) fn tls_read(ctx: ProbeContext) -> u32 {

@@ -10,12 +10,14 @@
 
 mod call;
 mod go;
+mod rustls;
 mod send;
 mod tie;
 mod wire;
 
 pub(crate) use call::Call;
 pub(crate) use go::Carrier;
+pub(crate) use rustls::{Layout, Seen, Write};
 pub(crate) use send::pieces;
 pub(crate) use tie::{Session, announce, carried, carries, ended};
 pub(crate) use wire::{Mark, Wire, first};

@@ -5,7 +5,7 @@ use core::mem::size_of;
 
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
-use eaves_common::{ConnId, DropReason, EndReason, Flow, Transport};
+use eaves_common::{ConnId, DropReason, EndReason, Flow, TlsLibrary, Transport};
 
 use crate::conn;
 use crate::end::{End, end as tell};
@@ -142,7 +142,7 @@ extern "C" fn eaves_tie(sk: u64, inode: u64, transport: u64, pid_tgid: u64) -> u
         return go::carried(sk, inode, pid_tgid);
     };
     // SAFETY: a value of the map, which this thread alone writes.
-    let at = unsafe { (*call).session };
+    let (at, library) = unsafe { ((*call).session, (*call).library) };
     let session = Session::of(at, pid_tgid);
     let state = match TLS_CONNS.get_ptr_mut(session) {
         Some(state) => state,
@@ -153,6 +153,13 @@ extern "C" fn eaves_tie(sk: u64, inode: u64, transport: u64, pid_tgid: u64) -> u
     };
     // SAFETY: a value of the map.
     let state = unsafe { &mut *state };
+    if library == TlsLibrary::Rustls as u32 {
+        state.cipher = ALONE;
+        if state.tied != 0 && !is_tied(state, sk, inode) && state.parting == 0 {
+            // Its name is another connection's by now.
+            state.parting = EndReason::Closed as u32;
+        }
+    }
     if is_tied(state, sk, inode) || to(state, sk, inode, transport) {
         at
     } else {
@@ -252,6 +259,10 @@ extern "C" fn eaves_announce_session(at: u64, pid_tgid: u64, flags: u64, row: u6
 /// In [`ConnState::tied`] of a session: its socket is not known, and is not asked for any more.
 pub(crate) const CONTRADICTED: u64 = 1;
 
+/// In [`ConnState::cipher`] of a session: no call of the library ends it, but its socket alone does.
+/// It reads nothing later than it receives it.
+const ALONE: u64 = 1;
+
 /// In [`ConnState::announced`]: no process, but not for the first time.
 const AGAIN: u32 = u32::MAX;
 
@@ -274,10 +285,14 @@ pub(crate) fn ended(state: &ConnState, reason: u16, counters: Counters) {
     if of.tied != state.sock || of.tied_inode != state.inode {
         return;
     }
-    if reason == EndReason::Closed as u16 || reason == EndReason::Reset as u16 {
+    let is_gone = reason == EndReason::Closed as u16 || reason == EndReason::Reset as u16;
+    if is_gone && of.cipher != ALONE {
         of.parting = u32::from(reason);
-    } else {
-        tell_end(session, of, reason, counters);
+        return;
+    }
+    tell_end(session, of, reason, counters);
+    if is_gone {
+        let _ = TLS_CONNS.remove(session);
     }
 }
 
@@ -288,10 +303,13 @@ pub(crate) fn renew(session: Session, counters: Counters) -> Option<*mut ConnSta
     // SAFETY: a value of the map.
     let (tied, tied_inode, transport) =
         unsafe { ((*state).tied, (*state).tied_inode, (*state).transport) };
+    // SAFETY: a value of the map.
+    let cipher = unsafe { (*state).cipher };
     end(session, EndReason::Closed as u16, counters);
     let state = begin(session)?;
     // SAFETY: a value of the map.
     unsafe {
+        (*state).cipher = cipher;
         (*state).tied = tied;
         (*state).tied_inode = tied_inode;
         (*state).transport = transport;

@@ -95,6 +95,8 @@ pub enum TlsLibrary {
     Gnutls,
     /// Go's own, `crypto/tls`.
     Go,
+    /// rustls.
+    Rustls,
     /// The kernel's (kTLS): the socket itself takes and gives plaintext.
     Kernel,
 }

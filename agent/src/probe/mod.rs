@@ -340,6 +340,10 @@ fn load(
             "TLS_SOCKS",
             if options.tls { entries } else { UNUSED_ENTRIES },
         )
+        .map_max_entries(
+            "RUSTLS_NAMES",
+            if options.tls { entries / 4 } else { 0 }.max(UNUSED_ENTRIES),
+        )
         .map_max_entries("REACH", (entries / 4).max(REACH_ENTRIES_MIN))
         .load(object)
         .map_err(load_error)?;
@@ -433,15 +437,16 @@ impl Probe {
         self.unheard.take()
     }
 
-    /// Whether probes can be hung in processes, tried on this one; what the kernel has against the
-    /// programs for Go.
+    /// Whether probes can be hung in processes, tried on this one; by name libraries that the kernel
+    /// takes no programs for, and what it has against them.
     ///
     /// # Errors
     /// They cannot.
-    fn try_probes(&self) -> Result<Option<Refusal>, Refusal> {
-        let tried = uprobe::probing(&self.kernel);
-        let words = |error| Refusal::from(&error);
-        tried.map(|refused| refused.map(words)).map_err(words)
+    fn try_probes(&self) -> Result<Vec<(&'static str, Refusal)>, Refusal> {
+        let refused = uprobe::probing(&self.kernel).map_err(|error| Refusal::from(&error))?;
+        let words = refused.iter();
+        let words = words.map(|(library, error)| (*library, Refusal::from(error)));
+        Ok(words.collect())
     }
 
     /// What the kernel programs, and the kernel itself, counted so far.

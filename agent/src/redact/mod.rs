@@ -317,6 +317,7 @@ fn tls<'a>(conn: &'a ConnInfo, masked: &'a Masked) -> Option<Tls<'a>> {
         Some(eaves_common::TlsLibrary::OpenSsl) => TlsLibrary::Openssl,
         Some(eaves_common::TlsLibrary::GnuTls) => TlsLibrary::Gnutls,
         Some(eaves_common::TlsLibrary::Go) => TlsLibrary::Go,
+        Some(eaves_common::TlsLibrary::Rustls) => TlsLibrary::Rustls,
         None if conn.open.upper => TlsLibrary::Kernel,
         None => return None,
     };

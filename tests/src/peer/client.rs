@@ -31,6 +31,8 @@ pub enum Client {
     },
     /// hyper, by this package's binary.
     Hyper(PathBuf),
+    /// The same over rustls, by a binary built by itself.
+    RustTls(PathBuf),
 }
 
 /// How a client goes about it.
@@ -80,10 +82,17 @@ impl Client {
                 vec![command]
             }
             Self::Hyper(program) => vec![Command::new(program)],
+            Self::RustTls(program) => {
+                let mut command = Command::new(program);
+                command.env("EAVES_TLS", "1");
+                vec![command]
+            }
         };
-        if matches!(self, Self::Go | Self::GoTls { .. } | Self::Hyper(_))
-            && let Some(command) = commands.first_mut()
-        {
+        let of_words = matches!(
+            self,
+            Self::Go | Self::GoTls { .. } | Self::Hyper(_) | Self::RustTls(_)
+        );
+        if of_words && let Some(command) = commands.first_mut() {
             command.arg("client");
         }
         if *self != Self::Curl

@@ -19,6 +19,7 @@ mod haproxy;
 mod linked;
 mod modern;
 mod nginx;
+mod rust;
 mod script;
 mod shop;
 mod waits;
@@ -47,6 +48,7 @@ pub use haproxy::{haproxy, haproxy_http2, haproxy_http2_tls};
 pub use linked::{Works, linked_program, linked_server};
 pub use modern::{Call, Calls, calls, event_server, grpc, node_http2_server};
 pub use nginx::{Nginx, nginx};
+pub use rust::{RustBuild, rust_program, rust_tls_server};
 pub use script::{
     gunicorn, hyper_server, node_server, node_tls_server, python_server, python_tls_server,
 };

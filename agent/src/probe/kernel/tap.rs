@@ -70,19 +70,27 @@ pub(super) fn try_tls(mode: Mode, trial: &Trial<'_>) -> Vec<Check> {
 }
 
 /// What is said of probes in processes.
-pub(super) fn probing(tried: &Result<Option<Refusal>, Refusal>) -> Vec<Check> {
+pub(super) fn probing(tried: &Result<Vec<(&str, Refusal)>, Refusal>) -> Vec<Check> {
     let check = |name: &str, found: &str| Check::new(Group::TlsTap, name, found);
     let less = |name: &str, why: &Refusal, lost: &str| {
         let check = check(name, &format!("refused: {}", why.reason));
         check.status(Status::Less).lost(lost)
     };
     match tried {
-        Ok(None) => vec![check("a probe in a process", "attached")],
-        Ok(Some(why)) => vec![
-            check("a probe in a process", "attached"),
-            less("programs for Go's TLS", why, "HTTPS of programs in Go")
-                .advice("report this with the output of eaves doctor --json"),
-        ],
+        Ok(apart) => {
+            let mut all = vec![check("a probe in a process", "attached")];
+            all.extend(apart.iter().map(|(library, why)| {
+                let (name, lost) = (format!("programs for {library}"), format!("HTTPS by {library}"));
+                let advice = if *library == "rustls" {
+                    "Linux 5.15 or later takes them; if it is one, report this with the output of eaves \
+                     doctor --json"
+                } else {
+                    "report this with the output of eaves doctor --json"
+                };
+                less(&name, why, &lost).advice(advice)
+            }));
+            all
+        }
         // perf_event_open has this number for it; CVE-2025-38466.
         Err(why) if why.is_denied() => vec![less("a probe in a process", why, "HTTPS").advice(
             "run it as root, or with CAP_SYS_ADMIN, which kernels since July 2025 want for this",

@@ -95,9 +95,15 @@ fn a_privilege_that_probes_lack_is_named() {
     check(1, "CAP_SYS_ADMIN");
     check(22, "report this");
     let go = Refusal::from(&io_error(22));
-    let all = probing(&Ok(Some(go)));
+    let rustls = Refusal::from(&io_error(22));
+    let all = probing(&Ok(vec![("go", go), ("rustls", rustls)]));
     assert_eq!(status(&all, "a probe in a process"), Status::Good);
-    assert_eq!(status(&all, "programs for Go's TLS"), Status::Less);
+    assert_eq!(status(&all, "programs for go"), Status::Less);
+    assert_eq!(status(&all, "programs for rustls"), Status::Less);
+    assert_eq!(
+        status(&probing(&Ok(Vec::new())), "a probe in a process"),
+        Status::Good
+    );
 }
 
 #[test]

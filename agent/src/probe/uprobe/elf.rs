@@ -23,6 +23,8 @@ const HEADERS_MAX: u16 = 4096;
 const CODE_MAX_BYTES: usize = 64 << 10;
 /// Most places at which the names may stand in a string table.
 const MATCHES_MAX: usize = 256;
+/// Longest name of a function of Rust's that is looked at.
+const MANGLED_MAX_BYTES: usize = 512;
 
 /// A function.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,12 +105,33 @@ pub(super) fn functions<'a>(
     file: &'a File,
     names: &[&str],
 ) -> Result<(Code<'a>, Vec<Function>), ElfError> {
+    found(file, |table| strings(file, table, names))
+}
+
+/// The functions of `file` whose mangled names have one of `parts` in them, and of which `is_it` says
+/// that it is meant, by that part's number and the name.
+///
+/// # Errors
+/// As [`functions`].
+pub(super) fn mangled<'a>(
+    file: &'a File,
+    parts: &[&str],
+    is_it: &dyn Fn(usize, &[u8]) -> bool,
+) -> Result<(Code<'a>, Vec<Function>), ElfError> {
+    found(file, |table| with_parts(file, table, parts, is_it))
+}
+
+/// The functions whose names stand where `wanted` says in the strings of a table.
+fn found<'a>(
+    file: &'a File,
+    wanted: impl Fn(&Table) -> Result<Vec<(u64, usize)>, ElfError>,
+) -> Result<(Code<'a>, Vec<Function>), ElfError> {
     let header = header(file)?;
     let segments = segments(file, &header)?;
     let text = Code { file, segments };
     let mut found: Vec<Function> = Vec::new();
     for table in tables(file, &header)? {
-        let wanted = strings(file, &table, names)?;
+        let wanted = wanted(&table)?;
         if wanted.is_empty() {
             continue;
         }
@@ -303,6 +326,38 @@ fn strings(file: &File, table: &Table, names: &[&str]) -> Result<Vec<(u64, usize
                 && found.len() < MATCHES_MAX
             {
                 found.push((at, number));
+            }
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Where in a string table the names begin that have one of `parts` in them, each with its number.
+fn with_parts(
+    file: &File,
+    table: &Table,
+    parts: &[&str],
+    is_it: &dyn Fn(usize, &[u8]) -> bool,
+) -> Result<Vec<(u64, usize)>, ElfError> {
+    let finders: Vec<_> = parts.iter().map(memmem::Finder::new).collect();
+    let mut found: Vec<(u64, usize)> = Vec::new();
+    pieces(file, table.strings, MANGLED_MAX_BYTES, |start, piece| {
+        for (number, finder) in finders.iter().enumerate() {
+            for at in finder.find_iter(piece) {
+                let (before, behind) = piece.split_at(at);
+                let Some(end) = memchr::memchr(0, behind) else {
+                    // The next piece has all of it.
+                    continue;
+                };
+                let Some(begin) = memchr::memrchr(0, before).map(|at| at + 1) else {
+                    continue;
+                };
+                let name = piece.get(begin..at + end).unwrap_or_default();
+                let place = (start + begin as u64, number);
+                if is_it(number, name) && !found.contains(&place) && found.len() < MATCHES_MAX {
+                    found.push(place);
+                }
             }
         }
         Ok(())

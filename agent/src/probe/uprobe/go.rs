@@ -152,7 +152,7 @@ impl Program<'_> {
         };
         let point = |address: u64, program: &'static str| {
             let offset = self.code.offset(address).ok_or(Refusal::Code)?;
-            Ok(Point { offset, program })
+            Ok(Point::new(offset, program))
         };
         // What ends a session comes first: an address that comes back must not be taken for the
         // session that had it before.

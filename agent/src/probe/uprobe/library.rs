@@ -7,6 +7,7 @@ use tracing::debug;
 use super::elf::{self, ElfError};
 use super::go;
 use super::place::{self, CountAt, Places, Refusal, WINDOW_BYTES, Want};
+use super::rustls;
 
 /// A library by its functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,6 +18,8 @@ pub(super) enum Library {
     GnuTls,
     /// Go's `crypto/tls`.
     Go,
+    /// rustls.
+    Rustls,
 }
 
 impl Library {
@@ -26,6 +29,7 @@ impl Library {
             Self::OpenSsl => "openssl",
             Self::GnuTls => "gnutls",
             Self::Go => "go",
+            Self::Rustls => "rustls",
         }
     }
 }
@@ -122,7 +126,7 @@ const FUNCTIONS: [Entry; 10] = [
 const BACK: &str = "tls_back";
 
 /// Every program of the tap.
-pub(super) const PROGRAMS: [&str; 14] = [
+pub(super) const PROGRAMS: [&str; 21] = [
     "tls_free",
     "tls_read",
     "tls_read_out",
@@ -137,10 +141,17 @@ pub(super) const PROGRAMS: [&str; 14] = [
     "go_begin",
     "go_write",
     "go_read",
+    "rustls_message",
+    "rustls_flush",
+    "rustls_flushed",
+    "rustls_read",
+    "rustls_write",
+    "rustls_write_slice",
+    "rustls_wrote",
 ];
 
-/// What the names of those begin with that are Go's alone.
-pub(super) const OF_GO: &str = "go_";
+/// Libraries whose programs a kernel may refuse while it takes the rest: what the programs' names begin with.
+pub(super) const APART: [(Library, &str); 2] = [(Library::Go, "go_"), (Library::Rustls, "rustls_")];
 
 /// A place in a file, and the program that goes there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -149,6 +160,19 @@ pub(super) struct Point {
     pub(super) offset: u64,
     /// The program.
     pub(super) program: &'static str,
+    /// Bytes that a connection's state has for certain, which programs for rustls are told.
+    pub(super) extent: Option<u16>,
+}
+
+impl Point {
+    /// One of which the program need not be told anything.
+    pub(super) const fn new(offset: u64, program: &'static str) -> Self {
+        Self {
+            offset,
+            program,
+            extent: None,
+        }
+    }
 }
 
 /// What can be probed in a file.
@@ -216,6 +240,11 @@ pub(super) fn plan(file: &File) -> Result<Plan, ElfError> {
         plan.points.extend(enter);
     }
     go_too(file, &code, &mut plan);
+    if let Some(found) = rustls::find(file)? {
+        plan.library.get_or_insert(Library::Rustls);
+        plan.refused.extend(found.refused);
+        plan.points.extend(found.points);
+    }
     Ok(plan)
 }
 
@@ -247,7 +276,7 @@ fn points(entry: &Entry, places: &Places, code: &elf::Code<'_>) -> Option<(Point
     let program = *entry.programs.get(number).filter(|name| **name != NONE)?;
     let point = |address, program| {
         let offset = code.offset(address)?;
-        Some(Point { offset, program })
+        Some(Point::new(offset, program))
     };
     let leave = places.leave.iter().map(|at| point(*at, BACK));
     Some((point(places.enter, program)?, leave.collect::<Option<_>>()?))

@@ -10,6 +10,7 @@ mod go;
 mod library;
 mod marks;
 mod place;
+mod rustls;
 mod scan;
 mod verdict;
 
@@ -32,7 +33,7 @@ use crate::telemetry::{kept, tried};
 use ciphers::Marks;
 use eaves_common::{CipherKey, CipherValue};
 use elf::ElfError;
-use library::{PROGRAMS, Plan};
+use library::{APART, Library, PROGRAMS, Plan};
 use scan::{FileId, Mapped};
 use verdict::{Inside, judge};
 
@@ -127,6 +128,8 @@ struct Files {
     /// Whether the kernel took the programs; `None` before that was tried.
     loaded: Option<bool>,
     files: HashMap<FileId, Known>,
+    /// Files that were probed so far: the number by which programs know one.
+    probed: u64,
     /// Processes that were looked at, and those of them that have a file that is probed.
     seen: HashSet<u32>,
     turn: usize,
@@ -142,6 +145,7 @@ impl Files {
             stop,
             loaded: None,
             files: HashMap::new(),
+            probed: 0,
             seen: HashSet::new(),
             turn: 0,
             round: 0,
@@ -186,12 +190,17 @@ impl Files {
     /// Loads the programs, all at once.
     fn load(&mut self) -> Result<(), ProgramError> {
         match lock(&self.kernel).as_mut().map(load).transpose()? {
-            Some(Some(error)) => {
-                let error: &dyn std::error::Error = &error;
-                warn!(error, "the kernel does not take it: Go's TLS is not heard");
+            Some(refused) => {
+                for (library, error) in refused {
+                    let error: &dyn std::error::Error = &error;
+                    warn!(
+                        error,
+                        library, "the kernel does not take it: its TLS is not heard"
+                    );
+                }
                 Ok(())
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 
@@ -297,7 +306,7 @@ impl Files {
 
     /// Looks into a file, and probes the library that is in it; `None` if it cannot be reached by
     /// this process.
-    fn file(&self, pid: u32, file: &Mapped) -> Option<(Links, Inside)> {
+    fn file(&mut self, pid: u32, file: &Mapped) -> Option<(Links, Inside)> {
         let path = file.path.display();
         let open = File::open(&file.link).ok()?;
         // One that it falls over is known like any other that can't be read, and not looked into again.
@@ -324,6 +333,7 @@ impl Files {
             warn!(pid, %path, library = library.name(), go, why, "its TLS cannot be heard");
             return Some((Links::new(), inside));
         }
+        self.probed += 1;
         match self.attach(&file.link, &plan) {
             Ok(links) => {
                 let probes = links.len();
@@ -365,7 +375,9 @@ impl Files {
             };
             let at = UProbeAttachPoint {
                 location: UProbeAttachLocation::AbsoluteOffset(point.offset),
-                cookie: None,
+                cookie: point
+                    .extent
+                    .map(|extent| self.probed << 16 | u64::from(extent)),
             };
             match program.attach(at, link, UProbeScope::AllProcesses) {
                 Ok(id) => links.push((point.program, id)),
@@ -405,37 +417,47 @@ fn detach(kernel: &mut Ebpf, links: Links) {
     }
 }
 
-/// Loads the programs; what the kernel has against those for Go, if anything: the other libraries do
+/// By name libraries that the kernel takes no programs for, and what it has against them.
+pub(super) type Apart = Vec<(&'static str, ProgramError)>;
+
+/// Loads the programs; what the kernel has against those for one library, if anything: the others do
 /// without them, and what is not loaded is not attached.
 ///
 /// # Errors
 /// It takes none of the rest.
-fn load(kernel: &mut Ebpf) -> Result<Option<ProgramError>, ProgramError> {
-    let mut refused = None;
+fn load(kernel: &mut Ebpf) -> Result<Apart, ProgramError> {
+    let mut refused = Apart::new();
     for name in PROGRAMS {
         let Some(program) = kernel.program_mut(name) else {
             continue;
         };
         let program: &mut UProbe = program.try_into()?;
-        match program.load() {
-            Err(error) if name.starts_with(library::OF_GO) => refused = Some(error),
-            loaded => loaded?,
+        let Err(error) = program.load() else {
+            continue;
+        };
+        let of = |(_, beginning): &&(Library, &str)| name.starts_with(beginning);
+        let Some((library, _)) = APART.iter().find(of) else {
+            return Err(error);
+        };
+        if !refused.iter().any(|(known, _)| *known == library.name()) {
+            refused.push((library.name(), error));
         }
     }
     Ok(refused)
 }
 
 /// Loads the programs, and hangs one for a moment on the first instruction of this process's own
-/// executable, which is over: whether TLS can be heard. What the kernel has against the programs for Go.
+/// executable, which is over: whether TLS can be heard. What the kernel has against the programs for
+/// one library.
 ///
 /// # Errors
 /// The kernel takes no probes in processes.
-pub(super) fn probing(kernel: &Kernel) -> Result<Option<ProgramError>, ProgramError> {
+pub(super) fn probing(kernel: &Kernel) -> Result<Apart, ProgramError> {
     const NAME: &str = "tls_free";
     const OWN: &str = "/proc/self/exe";
     let mut kernel = lock(kernel);
     let Some(kernel) = kernel.as_mut() else {
-        return Ok(None);
+        return Ok(Apart::new());
     };
     let refused = load(kernel)?;
     let entry = File::open(OWN).map_err(ElfError::from);

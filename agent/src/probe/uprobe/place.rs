@@ -12,6 +12,7 @@
 //! instruction by instruction to its ends, which are ways out too: the stack pointer tells at the
 //! probe whether they are those of this call.
 
+mod extent;
 mod go;
 
 use std::collections::HashSet;
@@ -21,6 +22,7 @@ use iced_x86::{
     OpAccess, OpKind, Register,
 };
 
+pub(super) use extent::extent;
 pub(super) use go::{copied, first, written};
 
 /// What is asked for.
@@ -32,6 +34,8 @@ pub(super) enum Want {
     CountAt,
     /// The way in alone, with so many arguments.
     In(usize),
+    /// The same, and the ways out.
+    Through(usize),
 }
 
 /// Which argument points to the count of bytes.
@@ -71,6 +75,15 @@ pub(super) enum Refusal {
     /// It has no end.
     #[error("it never returns")]
     NoEnd,
+    /// The compiler left no such function.
+    #[error("it is no function of its own in this build")]
+    Inlined,
+    /// There are several, of different versions.
+    #[error("the program has it more than once")]
+    Several,
+    /// What its connections are made of is not seen in the code.
+    #[error("what its code has of a connection cannot be told")]
+    Extent,
     /// Its arguments are not where Go's other versions keep them.
     #[error("it is laid out as no known version of Go does")]
     Layout,
@@ -103,7 +116,8 @@ pub(super) fn places(
     }
     let (args, count_at) = match want {
         Want::CountAt => (4, CountAt::Fourth),
-        Want::Count | Want::In(_) => (3, CountAt::Result),
+        Want::Count => (3, CountAt::Result),
+        Want::In(args) | Want::Through(args) => (args, CountAt::Result),
     };
     let leave = body.ways_out(read)?;
     if leave.is_empty() || leave.len() > LEAVES_MAX {

@@ -176,7 +176,8 @@ fn what_does_not_hold_together_is_refused() {
 fn code_of_any_bytes_is_placed_within_or_refused() {
     use proptest::prelude::*;
     proptest!(|(code in proptest::collection::vec(any::<u8>(), 0..200))| {
-        for want in [Want::Count, Want::CountAt, Want::In(1), Want::In(3)] {
+        let wants = [Want::Count, Want::CountAt, Want::In(1), Want::In(3), Want::Through(2)];
+        for want in wants {
             if let Ok(places) = places(&code, ADDRESS, want, &|_| Vec::new()) {
                 let within = ADDRESS..ADDRESS + (code.len() as u64).max(1);
                 prop_assert!(within.contains(&places.enter));

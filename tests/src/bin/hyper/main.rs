@@ -1,4 +1,7 @@
-//! hyper as a test peer: `server PORT LOG`, `client PLACE PLAN CONNECTIONS keep|close`.
+//! hyper as a test peer: `server PORT LOG [CERTIFICATE KEY]`, `client PLACE PLAN CONNECTIONS keep|close`.
+//! With certificate and key, or `EAVES_TLS` in the environment, it speaks TLS, by rustls.
+
+mod tls;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -16,7 +19,9 @@ use hyper::client::conn::http1::SendRequest;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio_rustls::TlsAcceptor;
 
 type Body = BoxBody<Bytes, Infallible>;
 
@@ -28,7 +33,11 @@ fn main() -> Result<()> {
         .enable_all()
         .build()?;
     match arguments.as_slice() {
-        ["server", port, log] => runtime.block_on(serve(port.parse()?, log)),
+        ["server", port, log] => runtime.block_on(serve(port.parse()?, log, None)),
+        ["server", port, log, certificate, key] => {
+            let tls = tls::acceptor(certificate, key)?;
+            runtime.block_on(serve(port.parse()?, log, Some(tls)))
+        }
         ["client", place, plan, connections, manner] => {
             let wants = std::fs::read_to_string(plan)?
                 .lines()
@@ -36,24 +45,35 @@ fn main() -> Result<()> {
                 .collect();
             runtime.block_on(load(place, wants, connections.parse()?, *manner == "keep"))
         }
-        _ => bail!("server PORT LOG | client PLACE PLAN CONNECTIONS keep|close"),
+        _ => bail!("server PORT LOG [CERTIFICATE KEY] | client PLACE PLAN CONNECTIONS keep|close"),
     }
 }
 
-async fn serve(port: u16, log: &str) -> Result<()> {
+async fn serve(port: u16, log: &str, tls: Option<TlsAcceptor>) -> Result<()> {
     let log = Arc::new(OpenOptions::new().append(true).create(true).open(log)?);
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     loop {
         let (stream, from) = listener.accept().await?;
-        let log = Arc::clone(&log);
+        let (log, tls) = (Arc::clone(&log), tls.clone());
         tokio::spawn(async move {
-            let service = service_fn(|request| answer(request, from.port(), Arc::clone(&log)));
-            let connection = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service);
-            // A client that goes away is no fault of the server.
-            let _gone = connection.await;
+            match tls {
+                None => speak(stream, from.port(), log).await,
+                Some(tls) => {
+                    if let Ok(stream) = tls.accept(stream).await {
+                        speak(stream, from.port(), log).await;
+                    }
+                }
+            }
         });
     }
+}
+
+async fn speak<T: AsyncRead + AsyncWrite + Unpin>(stream: T, port: u16, log: Arc<File>) {
+    let service = service_fn(|request| answer(request, port, Arc::clone(&log)));
+    let connection =
+        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    // A client that goes away is no fault of the server.
+    let _gone = connection.await;
 }
 
 async fn answer(request: Request<Incoming>, port: u16, log: Arc<File>) -> Result<Response<Body>> {
@@ -151,7 +171,13 @@ async fn work(place: String, wants: Arc<Mutex<VecDeque<String>>>, keep: bool) ->
 async fn connect(place: &str) -> Result<SendRequest<Body>> {
     match place.strip_prefix("unix:") {
         Some(path) => shake(TokioIo::new(UnixStream::connect(path).await?)).await,
-        None => shake(TokioIo::new(TcpStream::connect(place).await?)).await,
+        None => {
+            let stream = TcpStream::connect(place).await?;
+            if std::env::var_os("EAVES_TLS").is_none() {
+                return shake(TokioIo::new(stream)).await;
+            }
+            shake(TokioIo::new(tls::connect(stream).await?)).await
+        }
     }
 }
 

@@ -1,0 +1,162 @@
+//! The hyper peer over rustls, built by itself: as programs are built by default, as they are when they are
+//! tried, and otherwise.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context, Result, bail};
+
+use super::script::with_tls;
+use super::{Certificate, Server};
+use crate::sandbox::{Sandbox, program};
+
+/// How the program is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RustBuild {
+    /// `cargo build`.
+    Debug,
+    /// `cargo build --release`.
+    Release,
+    /// The same, in one piece with its libraries (`lto = "fat"`), as small programs are.
+    Lto,
+    /// As [`Release`](Self::Release), with names mangled in the newer way.
+    Names,
+    /// The same without symbols.
+    Stripped,
+}
+
+impl RustBuild {
+    /// The program's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Debug => "rust-debug",
+            Self::Release => "rust-release",
+            Self::Lto => "rust-lto",
+            Self::Names => "rust-names",
+            Self::Stripped => "rust-bare",
+        }
+    }
+
+    /// Folder and profile of cargo, and flags of the compiler.
+    const fn cargo(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Debug => ("debug", "dev", ""),
+            Self::Release | Self::Stripped => ("release", "release", ""),
+            Self::Lto => ("lto", "lto", ""),
+            Self::Names => ("release", "release", "-Csymbol-mangling-version=v0"),
+        }
+    }
+}
+
+/// Starts the server.
+///
+/// # Errors
+/// It does not come up.
+pub fn rust_tls_server(
+    sandbox: &Sandbox,
+    name: &str,
+    program: &Path,
+    tls: &Certificate,
+) -> Result<Server> {
+    let mut command = Command::new(program);
+    command.arg("server");
+    with_tls(sandbox, name, command, tls)
+}
+
+/// The program, built once a run.
+///
+/// # Errors
+/// It does not build.
+pub fn rust_program(how: RustBuild) -> Result<PathBuf> {
+    static BUILT: Mutex<Option<HashMap<RustBuild, PathBuf>>> = Mutex::new(None);
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let built = built.get_or_insert_with(HashMap::new);
+    if let Some(path) = built.get(&how) {
+        return Ok(path.clone());
+    }
+    let path = build(how)?;
+    built.insert(how, path.clone());
+    Ok(path)
+}
+
+const MANIFEST: &str = r#"[package]
+name = "peer"
+version = "0.0.0"
+edition = "2024"
+
+[lib]
+name = "eaves_tests"
+
+[dependencies]
+anyhow = "1.0.100"
+http-body-util = { version = "0.1.3", default-features = false }
+hyper = { version = "1.12", default-features = false, features = ["client", "http1", "server"] }
+hyper-util = { version = "0.1.21", default-features = false, features = ["tokio"] }
+tokio = { version = "1.54.1", default-features = false, features = ["rt-multi-thread", "net", "io-util"] }
+tokio-rustls = { version = "0.26.6", default-features = false, features = ["ring", "tls12"] }
+
+[profile.lto]
+inherits = "release"
+lto = "fat"
+codegen-units = 1
+
+[workspace]
+"#;
+
+fn build(how: RustBuild) -> Result<PathBuf> {
+    let cargo = program("cargo", "rustup")?;
+    let own = std::env::current_exe()?;
+    let target = own.ancestors().nth(3).context("no target folder")?;
+    let folder = target.join("rust-peer");
+    for (name, text) in [
+        ("Cargo.toml", MANIFEST),
+        ("Cargo.lock", include_str!("../../../Cargo.lock")),
+        ("src/main.rs", include_str!("../bin/hyper/main.rs")),
+        ("src/tls.rs", include_str!("../bin/hyper/tls.rs")),
+        (
+            "src/lib.rs",
+            "pub mod load { mod body; pub use body::body; }\n",
+        ),
+        ("src/load/body.rs", include_str!("../load/body.rs")),
+    ] {
+        write(&folder.join(name), text)?;
+    }
+    let (place, profile, flags) = how.cargo();
+    let built = folder.join(if flags.is_empty() { "target" } else { "names" });
+    let mut command = Command::new(cargo);
+    command
+        .args(["build", "--profile", profile, "--target-dir"])
+        .arg(&built)
+        .current_dir(&folder)
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env("RUSTFLAGS", flags);
+    run(command)?;
+    let program_file = folder.join(how.name());
+    std::fs::copy(built.join(place).join("peer"), &program_file)?;
+    if how == RustBuild::Stripped {
+        let mut command = Command::new(program("strip", "binutils")?);
+        command.arg(&program_file);
+        run(command)?;
+    }
+    Ok(program_file)
+}
+
+/// Leaves a file alone that is as it should be: cargo goes by its time.
+fn write(path: &Path, text: &str) -> Result<()> {
+    if std::fs::read(path).is_ok_and(|there| there == text.as_bytes()) {
+        return Ok(());
+    }
+    std::fs::create_dir_all(path.parent().context("no folder")?)?;
+    Ok(std::fs::write(path, text)?)
+}
+
+fn run(mut command: Command) -> Result<()> {
+    let output = command.output()?;
+    if !output.status.success() {
+        bail!("{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
+}
