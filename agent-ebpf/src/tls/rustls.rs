@@ -27,9 +27,10 @@
 //! What no `write_to` has tied yet is not heard: of a session from before the first exchange, and
 //! what is written before the handshake is done as early data.
 
-use aya_ebpf::EbpfContext as _;
+mod layout;
+
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
-use aya_ebpf::helpers::generated::{bpf_get_attach_cookie, bpf_ktime_get_boot_ns};
+use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use aya_ebpf::macros::uprobe;
 use aya_ebpf::programs::ProbeContext;
 use eaves_common::{DropReason, Flow, Missing, TlsLibrary};
@@ -37,35 +38,14 @@ use eaves_common::{DropReason, Flow, Missing, TlsLibrary};
 use super::call::Call;
 use super::tie::{self, CONTRADICTED, Session};
 use crate::filter;
-use crate::maps::{
-    Counters, RUSTLS_CALLS, RUSTLS_LAYOUTS, RUSTLS_NAMES, RUSTLS_SEEN, TLS_CALLS, TLS_CONNS,
-};
+use crate::maps::{Counters, RUSTLS_CALLS, RUSTLS_NAMES, TLS_CALLS, TLS_CONNS};
 use crate::read::{forget, user};
 use crate::state::Dropped;
 use crate::transfer::{Bytes, Transfer, hear_session};
 use crate::turn::thread_row;
+use layout::{ADDRESS_MIN, file, is_address, layout, layout_by, learn};
 
-/// Where the code of a file has the address that names a connection.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(crate) struct Layout {
-    /// In the state, bytes.
-    in_state: u64,
-    /// In the queue, bytes.
-    in_queue: u64,
-    /// Which argument of `write_to` the queue is.
-    argument: u64,
-}
-
-/// A state that a thread was seen with last.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(crate) struct Seen {
-    /// Number of the file whose code it was.
-    file: u64,
-    /// Its address.
-    state: u64,
-}
+pub(crate) use layout::{Layout, Seen};
 
 /// A call that takes plaintext.
 #[repr(C)]
@@ -89,10 +69,6 @@ pub(crate) struct Write {
     stack: u64,
 }
 
-/// Words of a `ChunkVecBuffer`: a limit and whether there is one, a `VecDeque`, and what is used of its
-/// first element.
-const QUEUE_WORDS: u64 = 7;
-const WORD_BYTES: u64 = 8;
 /// Most bytes in one record (RFC 8446 §5.1).
 const RECORD_MAX_BYTES: u64 = 16 << 10;
 /// Rows of one write that are heard: hyper gives 64 at most.
@@ -101,35 +77,6 @@ const ROWS_MAX: u64 = 64;
 const ROWS_BELIEVED: u64 = 1 << 16;
 /// What Rust has for a `Vec`'s capacity that is none: the bytes are another's.
 const BORROWED: u64 = 1 << 63;
-/// Lowest address that is one.
-const ADDRESS_MIN: u64 = 1 << 16;
-
-/// What the agent says of a file: its number, and how many bytes a connection's state has for certain.
-#[inline(always)]
-fn file(ctx: &ProbeContext) -> (u64, u64) {
-    // SAFETY: the context is the program's own.
-    let cookie = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) };
-    (cookie >> 16, cookie & 0xffff)
-}
-
-#[inline(always)]
-fn layout(file: u64) -> Option<Layout> {
-    // SAFETY: a value of the map, which does not change.
-    RUSTLS_LAYOUTS
-        .get_ptr(file)
-        .map(|layout| unsafe { *layout })
-}
-
-/// The layout of a file, or notes the state by which it may become known.
-#[inline(always)]
-fn layout_by(file: u64, state: u64, pid_tgid: u64) -> Option<Layout> {
-    let known = layout(file);
-    if known.is_none() {
-        let _ = RUSTLS_SEEN.insert(pid_tgid, Seen { file, state }, 0);
-    }
-    known
-}
-
 /// A message is queued.
 #[uprobe]
 pub(crate) fn rustls_message(ctx: ProbeContext) -> u32 {
@@ -387,15 +334,7 @@ pub(crate) fn rustls_flush(ctx: ProbeContext) -> u32 {
         return 0;
     }
     let (file, bound) = file(&ctx);
-    if layout(file).is_none()
-        && let Some(seen) = RUSTLS_SEEN.get_ptr(pid_tgid)
-    {
-        // SAFETY: a value of the map, which this thread alone writes.
-        let seen = unsafe { *seen };
-        if seen.file == file && eaves_rustls_learn(file, seen.state, first, bound, 0) == 0 {
-            eaves_rustls_learn(file, seen.state, second, bound, 1);
-        }
-    }
+    learn(file, bound, [first, second], pid_tgid);
     let Some(layout) = layout(file) else {
         return 0;
     };
@@ -438,76 +377,6 @@ pub(crate) fn rustls_flushed(ctx: ProbeContext) -> u32 {
         let is_over = unsafe { (*call).is_over(TlsLibrary::Rustls, (*ctx.regs).rsp) };
         if is_over {
             let _ = TLS_CALLS.remove(pid_tgid);
-        }
-    }
-    0
-}
-
-const fn is_address(word: u64) -> bool {
-    word >= ADDRESS_MIN && word >> 47 == 0 && word & 7 == 0
-}
-
-/// Finds out how a file lays out a connection, whose state is at `state` and of `bound` bytes at
-/// least, if the queue at `queue` is a part of it; 0 if it is none, or shows no record.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn eaves_rustls_learn(
-    file: u64,
-    state: u64,
-    queue: u64,
-    bound: u64,
-    argument: u64,
-) -> u64 {
-    let offset = queue.wrapping_sub(state);
-    if offset.saturating_add(QUEUE_WORDS * WORD_BYTES) > bound {
-        return 0;
-    }
-    let mut in_queue = 0;
-    while in_queue < QUEUE_WORDS * WORD_BYTES {
-        if let Some(word) = user::<u64>(queue + in_queue)
-            && is_address(word)
-            && eaves_rustls_records(queue, word) != 0
-        {
-            let layout = Layout {
-                in_state: offset + in_queue,
-                in_queue,
-                argument,
-            };
-            let _ = RUSTLS_LAYOUTS.insert(file, layout, 0);
-            return 1;
-        }
-        in_queue += WORD_BYTES;
-    }
-    0
-}
-
-/// Whether `word` is the address of the elements of the queue at `queue`: one of its other words says which
-/// is the first, a `Vec`, and that holds a TLS record.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn eaves_rustls_records(queue: u64, word: u64) -> u64 {
-    const ELEMENT_BYTES: u64 = 24;
-    let mut at = 0;
-    while at < QUEUE_WORDS * WORD_BYTES {
-        let first = user::<u64>(queue + at).unwrap_or(u64::MAX);
-        at += WORD_BYTES;
-        if first >= ADDRESS_MIN {
-            continue;
-        }
-        let mut place = 0;
-        while place < ELEMENT_BYTES {
-            let bytes = user::<u64>(word + first * ELEMENT_BYTES + place).unwrap_or(0);
-            place += WORD_BYTES;
-            if bytes >= ADDRESS_MIN
-                && let Some([kind, major, minor, high, _]) = user::<[u8; 5]>(bytes)
-                && kind >= 20
-                && kind <= 23
-                && major == 3
-                && minor <= 4
-                && u64::from(high) << 8 <= RECORD_MAX_BYTES + 2048
-            {
-                return 1;
-            }
         }
     }
     0
