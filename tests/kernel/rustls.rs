@@ -27,7 +27,11 @@ pub(crate) fn trials() -> Vec<Trial> {
     .flatten()
     .collect();
     // What differs is where the functions are, not what they do.
-    for (name, how) in [("lto", RustBuild::Lto), ("names", RustBuild::Names)] {
+    for (name, how) in [
+        ("lto", RustBuild::Lto),
+        ("of_0_22", RustBuild::Of0_22),
+        ("of_0_21", RustBuild::Of0_21),
+    ] {
         let name = format!("rustls::{name}");
         all.push(under(&name, Mode::Socket, move |sandbox, mode| {
             both_ends(sandbox, mode, how)

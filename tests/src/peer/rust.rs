@@ -12,7 +12,7 @@ use super::script::with_tls;
 use super::{Certificate, Server};
 use crate::sandbox::{Sandbox, program};
 
-/// How the program is built.
+/// How the program is built, and with which rustls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RustBuild {
     /// `cargo build`.
@@ -21,10 +21,12 @@ pub enum RustBuild {
     Release,
     /// The same, in one piece with its libraries (`lto = "fat"`), as small programs are.
     Lto,
-    /// As [`Release`](Self::Release), with names mangled in the newer way.
-    Names,
-    /// The same without symbols.
+    /// The same as [`Release`](Self::Release) without symbols.
     Stripped,
+    /// rustls 0.22, as [`Release`](Self::Release), with names mangled in the newer way.
+    Of0_22,
+    /// rustls 0.21, as [`Debug`](Self::Debug).
+    Of0_21,
 }
 
 impl RustBuild {
@@ -35,21 +37,46 @@ impl RustBuild {
             Self::Debug => "rust-debug",
             Self::Release => "rust-release",
             Self::Lto => "rust-lto",
-            Self::Names => "rust-names",
             Self::Stripped => "rust-bare",
+            Self::Of0_22 => "rust-of-0-22",
+            Self::Of0_21 => "rust-of-0-21",
         }
     }
 
     /// Folder and profile of cargo, and flags of the compiler.
     const fn cargo(self) -> (&'static str, &'static str, &'static str) {
         match self {
-            Self::Debug => ("debug", "dev", ""),
+            Self::Debug | Self::Of0_21 => ("debug", "dev", ""),
             Self::Release | Self::Stripped => ("release", "release", ""),
             Self::Lto => ("lto", "lto", ""),
-            Self::Names => ("release", "release", "-Csymbol-mangling-version=v0"),
+            Self::Of0_22 => ("release", "release", "-Csymbol-mangling-version=v0"),
+        }
+    }
+
+    /// Folder of its package, what brings rustls, and what is said to it.
+    const fn package(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Of0_22 => (
+                "0.22",
+                "tokio-rustls = { version = \"0.25.0\", default-features = false, features = [\"ring\", \"tls12\"] }",
+                TLS,
+            ),
+            Self::Of0_21 => (
+                "0.21",
+                "rustls-pemfile = \"1.0.4\"\n\
+                 tokio-rustls = { version = \"0.24.1\", default-features = false, features = [\"dangerous_configuration\", \"tls12\"] }",
+                include_str!("rust/tls_0_21.rs"),
+            ),
+            _ => (
+                "0.23",
+                "tokio-rustls = { version = \"0.26.6\", default-features = false, features = [\"ring\", \"tls12\"] }",
+                TLS,
+            ),
         }
     }
 }
+
+const TLS: &str = include_str!("../bin/hyper/tls.rs");
 
 /// Starts the server.
 ///
@@ -82,6 +109,7 @@ pub fn rust_program(how: RustBuild) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// The manifest; what brings rustls goes to its end.
 const MANIFEST: &str = r#"[package]
 name = "peer"
 version = "0.0.0"
@@ -90,32 +118,32 @@ edition = "2024"
 [lib]
 name = "eaves_tests"
 
-[dependencies]
-anyhow = "1.0.100"
-http-body-util = { version = "0.1.3", default-features = false }
-hyper = { version = "1.12", default-features = false, features = ["client", "http1", "server"] }
-hyper-util = { version = "0.1.21", default-features = false, features = ["tokio"] }
-tokio = { version = "1.54.1", default-features = false, features = ["rt-multi-thread", "net", "io-util"] }
-tokio-rustls = { version = "0.26.6", default-features = false, features = ["ring", "tls12"] }
-
 [profile.lto]
 inherits = "release"
 lto = "fat"
 codegen-units = 1
 
 [workspace]
+
+[dependencies]
+anyhow = "1.0.100"
+http-body-util = { version = "0.1.3", default-features = false }
+hyper = { version = "1.12", default-features = false, features = ["client", "http1", "server"] }
+hyper-util = { version = "0.1.21", default-features = false, features = ["tokio"] }
+tokio = { version = "1.54.1", default-features = false, features = ["rt-multi-thread", "net", "io-util"] }
 "#;
 
 fn build(how: RustBuild) -> Result<PathBuf> {
     let cargo = program("cargo", "rustup")?;
     let own = std::env::current_exe()?;
     let target = own.ancestors().nth(3).context("no target folder")?;
-    let folder = target.join("rust-peer");
+    let (version, rustls, tls) = how.package();
+    let all = target.join("rust-peer");
+    let folder = all.join(version);
     for (name, text) in [
-        ("Cargo.toml", MANIFEST),
-        ("Cargo.lock", include_str!("../../../Cargo.lock")),
+        ("Cargo.toml", format!("{MANIFEST}{rustls}\n").as_str()),
         ("src/main.rs", include_str!("../bin/hyper/main.rs")),
-        ("src/tls.rs", include_str!("../bin/hyper/tls.rs")),
+        ("src/tls.rs", tls),
         (
             "src/lib.rs",
             "pub mod load { mod body; pub use body::body; }\n",
@@ -124,8 +152,13 @@ fn build(how: RustBuild) -> Result<PathBuf> {
     ] {
         write(&folder.join(name), text)?;
     }
+    // Of what this project is made of too the same versions; cargo adds the rest.
+    let lock = folder.join("Cargo.lock");
+    if !lock.is_file() {
+        write(&lock, include_str!("../../../Cargo.lock"))?;
+    }
     let (place, profile, flags) = how.cargo();
-    let built = folder.join(if flags.is_empty() { "target" } else { "names" });
+    let built = folder.join("target");
     let mut command = Command::new(cargo);
     command
         .args(["build", "--profile", profile, "--target-dir"])
@@ -134,7 +167,7 @@ fn build(how: RustBuild) -> Result<PathBuf> {
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .env("RUSTFLAGS", flags);
     run(command)?;
-    let program_file = folder.join(how.name());
+    let program_file = all.join(how.name());
     std::fs::copy(built.join(place).join("peer"), &program_file)?;
     if how == RustBuild::Stripped {
         let mut command = Command::new(program("strip", "binutils")?);

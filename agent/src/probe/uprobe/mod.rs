@@ -329,7 +329,7 @@ impl Files {
         }
         if !plan.hears() {
             let go = plan.go.as_deref();
-            let why = plan.refused.first().map(|(_, why)| why.to_string());
+            let why = plan.why_not();
             warn!(pid, %path, library = library.name(), go, why, "its TLS cannot be heard");
             return Some((Links::new(), inside));
         }

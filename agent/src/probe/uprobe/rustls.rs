@@ -81,6 +81,19 @@ const WRITES: [usize; 2] = [3, 4];
 /// Of [`ENTRIES`], those whose first argument is not the connection's state.
 const QUEUES: [usize; 1] = [1];
 
+/// What more is looked at for how large the state of a connection is; builds that have these say little
+/// of it elsewhere.
+const BESIDE: [&str; 2] = [
+    "11CommonState10send_plain",
+    "11CommonState24perhaps_write_key_update",
+];
+
+/// What the names have in them that are looked for: those of [`ENTRIES`], then [`BESIDE`].
+fn parts() -> Vec<&'static str> {
+    let entries = ENTRIES.iter().map(|entry| entry.part);
+    entries.chain(BESIDE).collect()
+}
+
 /// What is probed in a program.
 #[derive(Debug, Default)]
 pub(super) struct Found {
@@ -95,9 +108,8 @@ pub(super) struct Found {
 /// # Errors
 /// What is wrong with the file.
 pub(super) fn find(file: &File) -> Result<Option<Found>, ElfError> {
-    let parts = ENTRIES.map(|entry| entry.part);
-    let (code, functions) = elf::mangled(file, &parts, &is_it)?;
-    if functions.is_empty() {
+    let (code, functions) = elf::mangled(file, &parts(), &is_it)?;
+    if functions.iter().all(|f| f.name >= ENTRIES.len()) {
         return Ok(None);
     }
     Ok(Some(match points(&code, &functions) {
@@ -121,6 +133,10 @@ fn points(
     let written = WRITES.iter().find(|number| has(number));
     let (mut enter, mut leave) = (Vec::new(), Vec::new());
     let mut extent = 0;
+    for beside in functions.iter().filter(|f| f.name >= ENTRIES.len()) {
+        let reached = place::extent(&beside.code, beside.address).unwrap_or(0);
+        extent = extent.max(reached);
+    }
     for (number, entry) in ENTRIES.iter().enumerate() {
         if WRITES.contains(&number) && written.is_some_and(|other| *other != number) {
             continue;
@@ -148,7 +164,7 @@ fn points(
         }
     }
     let Some(extent) = u16::try_from(extent).ok().filter(|extent| *extent != 0) else {
-        return Err((ENTRIES[0].name, Refusal::Extent));
+        return Err(("CommonState", Refusal::Extent));
     };
     leave.sort_unstable();
     leave.dedup();
@@ -162,7 +178,8 @@ fn points(
 /// Whether a mangled name is that of a function of rustls: its path ends with the part that was asked for,
 /// and begins in that crate.
 fn is_it(number: usize, name: &[u8]) -> bool {
-    let Some(part) = ENTRIES.get(number).map(|entry| entry.part.as_bytes()) else {
+    let parts = parts();
+    let Some(part) = parts.get(number).map(|part| part.as_bytes()) else {
         return false;
     };
     let Some(at) = memchr::memmem::find(name, part) else {
