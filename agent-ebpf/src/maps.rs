@@ -19,8 +19,8 @@
 //! | `TLS_CONNS` | `Session` → `ConnState` | by option | TLS tap | the session's end; least recently used |
 //! | `TLS_WIRE` | `Mark` → `Wire` | 4 096 | TLS tap, with a record that a session wrote | the socket that sends it; least recently used |
 //! | `TLS_SOCKS` | sock address → `Carrier` | by option | TLS tap, with a session of Go's | least recently used |
-//! | `RUSTLS_LAYOUTS` | file number → `Layout` | 256 | TLS tap, with a file's first connection | least recently used |
-//! | `RUSTLS_SEEN` | pid_tgid → `Seen` | 1 024 | TLS tap, as long as a file's layout is not known | least recently used |
+//! | `RUSTLS_LAYOUTS` | file and process → `Layout` | 1 024 | TLS tap, with a process's first connection | least recently used |
+//! | `RUSTLS_SEEN` | pid_tgid → `Seen` | 1 024 | TLS tap, with a message of a handshake, or as long as the layout is not known | least recently used |
 //! | `RUSTLS_NAMES` | address in a process → session | by option | TLS tap, with a connection's records | least recently used |
 //! | `RUSTLS_CALLS` | pid_tgid → `Write` | 2 048 | TLS tap, on the way in | the way out; least recently used |
 //! | `CIPHERS` | `CipherKey` → `CipherValue` | 1 024 | taps, with ciphertext that no session is tied to | the agent's reading; least recently used |
@@ -104,9 +104,9 @@ pub(crate) static TLS_WIRE: LruHashMap<Mark, Wire> = LruHashMap::with_max_entrie
 #[map]
 pub(crate) static TLS_SOCKS: LruHashMap<u64, Carrier> = LruHashMap::with_max_entries(65_536, 0);
 
-/// Where the code of each file has what names a connection of rustls.
+/// Where the code of each file has what names a connection of rustls, in each process.
 #[map]
-pub(crate) static RUSTLS_LAYOUTS: LruHashMap<u64, Layout> = LruHashMap::with_max_entries(256, 0);
+pub(crate) static RUSTLS_LAYOUTS: LruHashMap<u64, Layout> = LruHashMap::with_max_entries(1024, 0);
 
 /// The state of a connection that each thread was seen with last, by which a layout becomes known.
 #[map]

@@ -1,16 +1,19 @@
 //! HTTPS of rustls, by hyper and tokio-rustls: what is reported of either end is what the servers logged,
 //! with the right ports, however the program was built; and one without symbols is named.
 
+use std::process::Command;
+
 use anyhow::{Context, Result, ensure};
 use eaves_tests::agent::Mode;
-use eaves_tests::compare::{Expect, compare};
+use eaves_tests::compare::{Entry, Expect, compare};
 use eaves_tests::peer::{Certificate, Client, RustBuild, rust_program, rust_tls_server};
-use eaves_tests::sandbox::Sandbox;
+use eaves_tests::process::Process;
+use eaves_tests::sandbox::{Sandbox, program};
 use eaves_tests::trial::{under, under_both_taps};
 use libtest_mimic::Trial;
 
 use crate::servers::of;
-use crate::tls::{drive, hearing, must_be_tls_of};
+use crate::tls::{KEPT, drive, hearing, must_be_tls_of};
 
 /// All tests of this module.
 pub(crate) fn trials() -> Vec<Trial> {
@@ -22,6 +25,8 @@ pub(crate) fn trials() -> Vec<Trial> {
     let mut all: Vec<_> = [
         both("debug", RustBuild::Debug),
         both("release", RustBuild::Release),
+        under_both_taps("rustls::sessions_that_were_open_before", open_before),
+        under_both_taps("rustls::keys_that_change", keys_change),
     ]
     .into_iter()
     .flatten()
@@ -75,3 +80,66 @@ fn both_ends(sandbox: &Sandbox, mode: Mode, how: RustBuild) -> Result<()> {
     }
     report.balanced()
 }
+
+/// One client keeps its connections from before the agent was there: the first that it asks afterwards on
+/// each shows whose they are, and what comes then is heard, with the right ports.
+fn open_before(sandbox: &Sandbox, mode: Mode) -> Result<()> {
+    let peer = rust_program(RustBuild::Release)?;
+    let certificate = Certificate::new(sandbox)?;
+    let mut server = rust_tls_server(sandbox, "before", &peer, &certificate)?;
+    let place = server.place().clone();
+    let script = sandbox.write("kept.py", KEPT)?;
+    let go_on = sandbox.file("go-on");
+    let mut command = Command::new(program("python3", "python3")?);
+    command
+        .arg(script)
+        .arg(place.port()?.to_string())
+        .arg(&go_on);
+    let mut client = Process::start(sandbox, "kept", command)?;
+    server.logged(4)?;
+    let mut agent = hearing(sandbox, mode, RustBuild::Release.name())?;
+    std::fs::write(&go_on, "")?;
+    client.finish()?;
+    let log = server.logged(24)?;
+    server.stop()?;
+    let heard = |entry: &&Entry| {
+        entry.target.contains("after") && !entry.target.contains("id=after-0-")
+    };
+    let heard: Vec<Entry> = log.iter().filter(heard).cloned().collect();
+    agent.settle(|reported| of(reported, "server", &place).len() >= heard.len())?;
+    let report = agent.stop()?;
+    let reported = of(&report.exchanges, "server", &place);
+    compare(&reported, &heard, Expect::Whole)?;
+    must_be_tls_of(&reported, "rustls")?;
+    report.balanced()
+}
+
+/// A client that has both ends change their keys between a request and its answer, and again: all is heard,
+/// on one connection.
+fn keys_change(sandbox: &Sandbox, mode: Mode) -> Result<()> {
+    let peer = rust_program(RustBuild::Release)?;
+    let certificate = Certificate::new(sandbox)?;
+    let mut server = rust_tls_server(sandbox, "server", &peer, &certificate)?;
+    let place = server.place().clone();
+    let mut agent = hearing(sandbox, mode, RustBuild::Release.name())?;
+    let script = sandbox.write("keys.sh", KEYS)?;
+    let mut command = Command::new("sh");
+    command.arg(script).arg(place.port()?.to_string());
+    Process::start(sandbox, "keys", command)?.finish()?;
+    let log = server.logged(4)?;
+    server.stop()?;
+    agent.settle(|reported| of(reported, "server", &place).len() >= log.len())?;
+    let report = agent.stop()?;
+    let reported = of(&report.exchanges, "server", &place);
+    compare(&reported, &log, Expect::Whole)?;
+    must_be_tls_of(&reported, "rustls")?;
+    report.balanced()
+}
+
+/// `keys.sh PORT`: a line `K` has OpenSSL's client change its key, and ask the server to.
+const KEYS: &str = r#"
+ask() { printf 'GET /size/%s?id=%s HTTP/1.1\r\nHost: h\r\n\r\n' "$1" "$2"; sleep 0.5; }
+key() { echo K; sleep 0.5; }
+{ ask 600 first; key; ask 601 second; key; key; ask 602 third; ask 603 fourth; echo Q; } |
+    openssl s_client -connect "127.0.0.1:$1" -tls1_3 >/dev/null 2>&1
+"#;

@@ -251,7 +251,7 @@ fn large(sandbox: &Sandbox, mode: Mode) -> Result<()> {
 const LARGE: &str = include_str!("../src/peer/python/large.py");
 
 /// `kept.py PORT FILE`: four connections, one request on each; once the file is there, five more.
-const KEPT: &str = r#"
+pub(crate) const KEPT: &str = r#"
 import http.client, os, ssl, sys, time
 context = ssl._create_unverified_context()
 conns = [http.client.HTTPSConnection("127.0.0.1", int(sys.argv[1]), context=context) for _ in range(4)]

@@ -43,7 +43,7 @@ use crate::read::{forget, user};
 use crate::state::Dropped;
 use crate::transfer::{Bytes, Transfer, hear_session};
 use crate::turn::thread_row;
-use layout::{ADDRESS_MIN, file, is_address, layout, layout_by, learn};
+use layout::{ADDRESS_MIN, file, is_address, layout, layout_by, learn, saw};
 
 pub(crate) use layout::{Layout, Seen};
 
@@ -81,8 +81,8 @@ const BORROWED: u64 = 1 << 63;
 #[uprobe]
 pub(crate) fn rustls_message(ctx: ProbeContext) -> u32 {
     if let Some(state) = ctx.arg::<u64>(0) {
-        let (file, _) = file(&ctx);
-        let _ = layout_by(file, state, bpf_get_current_pid_tgid());
+        let pid_tgid = bpf_get_current_pid_tgid();
+        saw(file(&ctx, pid_tgid).0, state, pid_tgid);
     }
     0
 }
@@ -123,7 +123,7 @@ fn write(ctx: &ProbeContext, state: u64, (at, rows): (u64, u64), (skip, bytes): 
     if filter::is_own((pid_tgid >> 32) as u32) {
         return;
     }
-    let (file, _) = file(ctx);
+    let (file, _) = file(ctx, pid_tgid);
     let Some(layout) = layout_by(file, state, pid_tgid) else {
         unknown(pid_tgid);
         return;
@@ -242,7 +242,7 @@ pub(crate) fn rustls_read(ctx: ProbeContext) -> u32 {
     if filter::is_own((pid_tgid >> 32) as u32) {
         return 0;
     }
-    let (file, _) = file(&ctx);
+    let (file, _) = file(&ctx, pid_tgid);
     let Some(layout) = layout_by(file, state, pid_tgid) else {
         unknown(pid_tgid);
         return 0;
@@ -333,7 +333,7 @@ pub(crate) fn rustls_flush(ctx: ProbeContext) -> u32 {
     if filter::is_own((pid_tgid >> 32) as u32) {
         return 0;
     }
-    let (file, bound) = file(&ctx);
+    let (file, bound) = file(&ctx, pid_tgid);
     learn(file, bound, [first, second], pid_tgid);
     let Some(layout) = layout(file) else {
         return 0;

@@ -1,4 +1,5 @@
-//! Where the code of a file has what names a connection: found as the program runs.
+//! Where the code of a file has what names a connection: found as a process runs, for each process anew,
+//! since one may have been led astray, and looked at again with each handshake.
 
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::generated::bpf_get_attach_cookie;
@@ -34,26 +35,33 @@ pub(crate) struct Layout {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct Seen {
-    /// Number of the file whose code it was.
+    /// The file whose code it was, in its process.
     file: u64,
     /// Its address.
     state: u64,
 }
 
-/// What the agent says of a file: its number, and how many bytes a connection's state has for certain.
+/// The file whose code it is, in its process, and how many bytes a connection's state has there for
+/// certain: the agent says the file's number and these.
 #[inline(always)]
-pub(super) fn file(ctx: &ProbeContext) -> (u64, u64) {
+pub(super) fn file(ctx: &ProbeContext, pid_tgid: u64) -> (u64, u64) {
     // SAFETY: the context is the program's own.
     let cookie = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) };
-    (cookie >> 16, cookie & 0xffff)
+    (cookie >> 16 << 32 | pid_tgid >> 32, cookie & 0xffff)
 }
 
 #[inline(always)]
 pub(super) fn layout(file: u64) -> Option<Layout> {
-    // SAFETY: a value of the map, which does not change.
+    // SAFETY: a value of the map, which changes as a whole.
     RUSTLS_LAYOUTS
         .get_ptr(file)
         .map(|layout| unsafe { *layout })
+}
+
+/// Notes a state, by which the layout becomes known, or is seen to be another.
+#[inline(always)]
+pub(super) fn saw(file: u64, state: u64, pid_tgid: u64) {
+    let _ = RUSTLS_SEEN.insert(pid_tgid, Seen { file, state }, 0);
 }
 
 /// The layout of a file, or notes the state by which it may become known.
@@ -61,7 +69,7 @@ pub(super) fn layout(file: u64) -> Option<Layout> {
 pub(super) fn layout_by(file: u64, state: u64, pid_tgid: u64) -> Option<Layout> {
     let known = layout(file);
     if known.is_none() {
-        let _ = RUSTLS_SEEN.insert(pid_tgid, Seen { file, state }, 0);
+        saw(file, state, pid_tgid);
     }
     known
 }
@@ -70,17 +78,25 @@ pub(super) fn layout_by(file: u64, state: u64, pid_tgid: u64) -> Option<Layout> 
 /// calls with these arguments.
 #[inline(always)]
 pub(super) fn learn(file: u64, bound: u64, arguments: [u64; 2], pid_tgid: u64) {
-    if layout(file).is_some() {
-        return;
-    }
     let Some(seen) = RUSTLS_SEEN.get_ptr(pid_tgid) else {
         return;
     };
     // SAFETY: a value of the map, which this thread alone writes.
     let seen = unsafe { *seen };
+    if seen.file != file {
+        return;
+    }
     let [first, second] = arguments;
-    if seen.file == file && eaves_rustls_learn(file, seen.state, first, bound, 0) == 0 {
-        eaves_rustls_learn(file, seen.state, second, bound, 1);
+    let known = layout(file);
+    let is_it = known.is_some_and(|known| {
+        let queue = if known.argument == 0 { first } else { second };
+        queue.wrapping_sub(seen.state).wrapping_add(known.in_queue) == known.in_state
+    });
+    let is_known = is_it
+        || eaves_rustls_learn(file, seen.state, first, bound, 0) != 0
+        || eaves_rustls_learn(file, seen.state, second, bound, 1) != 0;
+    if is_known || known.is_some() {
+        let _ = RUSTLS_SEEN.remove(pid_tgid);
     }
 }
 
