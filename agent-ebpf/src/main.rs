@@ -14,6 +14,8 @@
 //! | `act_exec` | tp_btf `sched_process_exec` | 5.5 | `process.rs` |
 //! | `act_open` | fexit `do_filp_open` | 5.5 | `process.rs` |
 //! | `tls_read`, `tls_write`, … | uprobe in the TLS library | 5.10 | `tls/call.rs` |
+//! | `go_read`, `go_write`, … | uprobe in programs of Go's | 5.10 | `tls/go.rs` |
+//! | `rustls_read`, `rustls_write`, … | uprobe in programs with rustls | 5.15 | `tls/rustls.rs` |
 //!
 //! The first six are the socket tap, the next three the syscall tap; the others work beside
 //! either. They load one by one, and any may be missing. Each program of a tap at a tracepoint

@@ -102,9 +102,8 @@ fn open_before(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     client.finish()?;
     let log = server.logged(24)?;
     server.stop()?;
-    let heard = |entry: &&Entry| {
-        entry.target.contains("after") && !entry.target.contains("id=after-0-")
-    };
+    let heard =
+        |entry: &&Entry| entry.target.contains("after") && !entry.target.contains("id=after-0-");
     let heard: Vec<Entry> = log.iter().filter(heard).cloned().collect();
     agent.settle(|reported| of(reported, "server", &place).len() >= heard.len())?;
     let report = agent.stop()?;

@@ -1,7 +1,7 @@
 //! TLS that no probe hears is not missed in silence: a notice and `doctor` name the process, the library
 //! and the reason, and do not name those that are heard.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -9,11 +9,12 @@ use anyhow::{Context as _, Result, ensure};
 use eaves_tests::agent::{Mode, command};
 use eaves_tests::far::listens;
 use eaves_tests::peer::{
-    Certificate, Nginx, Place, Server, Works, linked_program, linked_server, nginx,
+    Certificate, Nginx, Place, RustBuild, Server, Works, linked_program, linked_server, nginx,
+    rust_program, rust_tls_server,
 };
 use eaves_tests::process::Process;
 use eaves_tests::sandbox::{Sandbox, port, program};
-use eaves_tests::trial::under_both_taps;
+use eaves_tests::trial::{under, under_both_taps};
 use eaves_tests::wait;
 use libtest_mimic::Trial;
 use serde_json::Value;
@@ -60,6 +61,10 @@ pub(crate) fn trials() -> Vec<Trial> {
     [
         under_both_taps("unheard::java", java),
         under_both_taps("unheard::stripped", stripped),
+        vec![
+            under("unheard::stripped_rustls", Mode::Socket, stripped_rust),
+            under("unheard::inlined_rustls", Mode::Socket, inlined_rust),
+        ],
     ]
     .into_iter()
     .flatten()
@@ -130,26 +135,70 @@ fn java(sandbox: &Sandbox, mode: Mode) -> Result<()> {
 /// OpenSSL in a program without symbols is named; the same with symbols is heard, and
 /// the doctor says so.
 fn stripped(sandbox: &Sandbox, mode: Mode) -> Result<()> {
-    let tls = Certificate::new(sandbox)?;
     let whole = linked_program()?;
-    let bare = sandbox.file("linked-bare");
-    let mut strip = Command::new(program("strip", "binutils")?);
-    strip.arg("--strip-all").arg("-o").arg(&bare).arg(&whole);
-    Process::start(sandbox, "strip", strip)?.finish()?;
-    let start = |name, program| linked_server(sandbox, name, program, Works::OnSockets, &tls);
-    let mut deaf = start("bare", bare)?;
-    let mut heard = start("whole", whole)?;
+    let bare = without_symbols(sandbox, &whole, &[])?;
+    let start = |name: &str, program: &Path, tls: &Certificate| {
+        linked_server(sandbox, name, program.to_owned(), Works::OnSockets, tls)
+    };
+    let words = "openssl is part of the program";
+    deaf_beside_heard(sandbox, mode, [&bare, &whole], "openssl", words, start)
+}
+
+/// rustls in a program without symbols is named.
+fn stripped_rust(sandbox: &Sandbox, mode: Mode) -> Result<()> {
+    let whole = rust_program(RustBuild::Release)?;
+    let bare = without_symbols(sandbox, &whole, &[])?;
+    let start = |name: &str, program: &Path, tls: &Certificate| {
+        rust_tls_server(sandbox, name, program, tls)
+    };
+    let words = "is part of the program";
+    deaf_beside_heard(sandbox, mode, [&bare, &whole], "rustls", words, start)
+}
+
+/// rustls in a program of which the compiler left one function no more to be seen.
+fn inlined_rust(sandbox: &Sandbox, mode: Mode) -> Result<()> {
+    let whole = rust_program(RustBuild::Release)?;
+    let some = ["--wildcard", "--strip-symbol=*take_received_plaintext*"];
+    let bare = without_symbols(sandbox, &whole, &some)?;
+    let start = |name: &str, program: &Path, tls: &Certificate| {
+        rust_tls_server(sandbox, name, program, tls)
+    };
+    let words = "take_received_plaintext: it is no function of its own";
+    deaf_beside_heard(sandbox, mode, [&bare, &whole], "rustls", words, start)
+}
+
+/// A copy of a program without its symbols, or without those.
+fn without_symbols(sandbox: &Sandbox, whole: &Path, those: &[&str]) -> Result<PathBuf> {
+    let bare = sandbox.file("bare-program");
+    let mut objcopy = Command::new(program("objcopy", "binutils")?);
+    if those.is_empty() {
+        objcopy.arg("--strip-all");
+    }
+    objcopy.args(those).arg(whole).arg(&bare);
+    Process::start(sandbox, "objcopy", objcopy)?.finish()?;
+    Ok(bare)
+}
+
+/// Of two programs the first is named by notice and doctor, the other heard.
+fn deaf_beside_heard(
+    sandbox: &Sandbox,
+    mode: Mode,
+    [bare, whole]: [&Path; 2],
+    library: &str,
+    words: &str,
+    start: impl Fn(&str, &Path, &Certificate) -> Result<Server>,
+) -> Result<()> {
+    let tls = Certificate::new(sandbox)?;
+    let mut deaf = start("bare", bare, &tls)?;
+    let mut heard = start("whole", whole, &tls)?;
     let port_of = |server: &Server| server.place().port();
-    let mut agent = hearing(sandbox, mode, "linked-server")?;
+    let file = whole.file_name().and_then(|name| name.to_str());
+    let mut agent = hearing(sandbox, mode, file.context("a program without a name")?)?;
     for port in [port_of(&deaf)?, port_of(&heard)?] {
         ask(port, 4, &[])?;
     }
     let pid = told_of_port(sandbox, port_of(&deaf)?)?;
-    named_by_doctor(
-        &format!("({pid})"),
-        "less",
-        "openssl is part of the program",
-    )?;
+    named_by_doctor(&format!("({pid})"), "less", words)?;
     let place = heard.place().clone();
     agent.settle(|reported| of(reported, "server", &place).len() >= 4)?;
     let report = agent.stop()?;
@@ -158,7 +207,7 @@ fn stripped(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let counts = (of_port(port_of(&deaf)?), of_port(port_of(&heard)?));
     ensure!(counts == (1, 0), "{found:#?}");
     let one = found.iter().find(|one| one["pid"] == pid).context("none")?;
-    ensure!(one["library"] == "openssl", "{one:#}");
+    ensure!(one["library"] == library, "{one:#}");
     let served = of(&report.exchanges, "server", &place);
     ensure!(served.len() == 4, "{} heard", served.len());
     deaf.stop()?;
