@@ -121,8 +121,8 @@ fn keys_change(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let mut server = rust_tls_server(sandbox, "server", &peer, &certificate)?;
     let place = server.place().clone();
     let mut agent = hearing(sandbox, mode, RustBuild::Release.name())?;
-    let script = sandbox.write("keys.sh", KEYS)?;
-    let mut command = Command::new("sh");
+    let script = sandbox.write("keys.py", KEYS)?;
+    let mut command = Command::new(program("python3", "python3")?);
     command.arg(script).arg(place.port()?.to_string());
     Process::start(sandbox, "keys", command)?.finish()?;
     let log = server.logged(4)?;
@@ -135,10 +135,31 @@ fn keys_change(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     report.balanced()
 }
 
-/// `keys.sh PORT`: a line `K` has OpenSSL's client change its key, and ask the server to.
+/// `keys.py PORT`: a line `K` has OpenSSL's client change its key, and ask the server to.
 const KEYS: &str = r#"
-ask() { printf 'GET /size/%s?id=%s HTTP/1.1\r\nHost: h\r\n\r\n' "$1" "$2"; sleep 0.5; }
-key() { echo K; sleep 0.5; }
-{ ask 600 first; key; ask 601 second; key; key; ask 602 third; ask 603 fourth; echo Q; } |
-    openssl s_client -connect "127.0.0.1:$1" -tls1_3 >/dev/null 2>&1
+import subprocess, sys
+client = subprocess.Popen(
+    ["openssl", "s_client", "-connect", "127.0.0.1:" + sys.argv[1], "-tls1_3"],
+    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+def say(text, answer):
+    client.stdin.write(text)
+    client.stdin.flush()
+    got = b""
+    while answer not in got:
+        more = client.stdout.read1()
+        assert more, got
+        got += more
+def ask(id):
+    say(b"GET /size/28?id=%s HTTP/1.1\r\nHost: h\r\n\r\n" % id, b"      28 bytes, at        0\n")
+def key():
+    say(b"K\n", b"KEYUPDATE")
+ask(b"first")
+key()
+ask(b"second")
+key()
+key()
+ask(b"third")
+ask(b"fourth")
+client.stdin.close()
+client.wait()
 "#;

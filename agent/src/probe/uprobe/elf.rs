@@ -340,12 +340,19 @@ fn with_parts(
     parts: &[&str],
     is_it: &dyn Fn(usize, &[u8]) -> bool,
 ) -> Result<Vec<(u64, usize)>, ElfError> {
-    let finders: Vec<_> = parts.iter().map(memmem::Finder::new).collect();
+    let mut beginnings: Vec<&str> = parts.iter().map(|part| first_name(part)).collect();
+    beginnings.sort_unstable();
+    beginnings.dedup();
+    let finders: Vec<_> = beginnings.iter().map(memmem::Finder::new).collect();
     let mut found: Vec<(u64, usize)> = Vec::new();
     pieces(file, table.strings, MANGLED_MAX_BYTES, |start, piece| {
-        for (number, finder) in finders.iter().enumerate() {
+        for finder in &finders {
             for at in finder.find_iter(piece) {
                 let (before, behind) = piece.split_at(at);
+                let begins = |part: &&str| behind.starts_with(part.as_bytes());
+                let Some(number) = parts.iter().position(|part| begins(&part)) else {
+                    continue;
+                };
                 let Some(end) = memchr::memchr(0, behind) else {
                     // The next piece has all of it.
                     continue;
@@ -363,6 +370,13 @@ fn with_parts(
         Ok(())
     })?;
     Ok(found)
+}
+
+/// The first name of a mangled path: its length, and so many bytes.
+fn first_name(path: &str) -> &str {
+    let digits = path.bytes().take_while(u8::is_ascii_digit).count();
+    let len: usize = path.get(..digits).unwrap_or_default().parse().unwrap_or(0);
+    path.get(..digits + len).unwrap_or(path)
 }
 
 fn symbols(
