@@ -23,7 +23,7 @@ pub enum RustBuild {
     Lto,
     /// The same as [`Release`](Self::Release) without symbols.
     Stripped,
-    /// rustls 0.22, as [`Release`](Self::Release), with names mangled in the newer way.
+    /// rustls 0.22, as [`Debug`](Self::Debug), with names mangled in the newer way.
     Of0_22,
     /// rustls 0.21, as [`Debug`](Self::Debug).
     Of0_21,
@@ -49,7 +49,7 @@ impl RustBuild {
             Self::Debug | Self::Of0_21 => ("debug", "dev", ""),
             Self::Release | Self::Stripped => ("release", "release", ""),
             Self::Lto => ("lto", "lto", ""),
-            Self::Of0_22 => ("release", "release", "-Csymbol-mangling-version=v0"),
+            Self::Of0_22 => ("debug", "dev", "-Csymbol-mangling-version=v0"),
         }
     }
 

@@ -372,11 +372,12 @@ fn with_parts(
     Ok(found)
 }
 
-/// The first name of a mangled path: its length, and so many bytes.
+/// The first name of a mangled path, its length in front; all of what is none.
 fn first_name(path: &str) -> &str {
     let digits = path.bytes().take_while(u8::is_ascii_digit).count();
-    let len: usize = path.get(..digits).unwrap_or_default().parse().unwrap_or(0);
-    path.get(..digits + len).unwrap_or(path)
+    let len = path.get(..digits).and_then(|len| len.parse::<usize>().ok());
+    let first = len.and_then(|len| path.get(..digits.checked_add(len)?));
+    first.unwrap_or(path)
 }
 
 fn symbols(

@@ -4,7 +4,8 @@
 //! few go in the registers of the C convention, as they do in every build there is: addresses and counts
 //! one by one, anything larger by its address. What is read by them the kernel programs check
 //! (`tls/rustls.rs` there). All four functions are no generic ones, called from several places or
-//! from other crates, so most builds have them, and one that lacks one is not probed.
+//! from other crates, so most builds have them. One that lacks one is not probed, nor one in which decrypted
+//! records go past it, since the compiler made it a part of some of its callers alone.
 
 use std::fs::File;
 
@@ -88,11 +89,20 @@ const BESIDE: [&str; 2] = [
     "11CommonState24perhaps_write_key_update",
 ];
 
-/// What the names have in them that are looked for: those of [`ENTRIES`], then [`BESIDE`].
+/// What all decrypted records go to that an application gets: `handle` of these, which are called by way
+/// of a table and so cannot be parts of others. Each has to call the function that is probed.
+const HANDLES: &str = "ExpectTraffic";
+/// Of [`ENTRIES`], that function.
+const READS: usize = 2;
+
+/// What the names have in them that are looked for: those of [`ENTRIES`], then [`BESIDE`] and [`HANDLES`].
 fn parts() -> Vec<&'static str> {
     let entries = ENTRIES.iter().map(|entry| entry.part);
-    entries.chain(BESIDE).collect()
+    entries.chain(BESIDE).chain([HANDLES]).collect()
 }
+
+/// Number of [`HANDLES`] among them.
+const HANDLE: usize = ENTRIES.len() + BESIDE.len();
 
 /// What is probed in a program.
 #[derive(Debug, Default)]
@@ -133,7 +143,8 @@ fn points(
     let written = WRITES.iter().find(|number| has(number));
     let (mut enter, mut leave) = (Vec::new(), Vec::new());
     let mut extent = 0;
-    for beside in functions.iter().filter(|f| f.name >= ENTRIES.len()) {
+    let beside = ENTRIES.len()..HANDLE;
+    for beside in functions.iter().filter(|f| beside.contains(&f.name)) {
         let reached = place::extent(&beside.code, beside.address).unwrap_or(0);
         extent = extent.max(reached);
     }
@@ -150,6 +161,9 @@ fn points(
         let read = |address| code.read(address, WINDOW_BYTES);
         let places = place::places(&function.code, function.address, entry.want, &read);
         let places = places.map_err(refused)?;
+        if number == READS && !all_call(functions, function.address) {
+            return Err(refused(Refusal::Inlined));
+        }
         if !QUEUES.contains(&number) {
             let reached = place::extent(&function.code, function.address).map_err(refused)?;
             extent = extent.max(reached);
@@ -175,6 +189,12 @@ fn points(
     Ok(leave)
 }
 
+/// Whether what decrypted records go to calls the function at `address`, all of them.
+fn all_call(functions: &[Function], address: u64) -> bool {
+    let mut handles = functions.iter().filter(|f| f.name == HANDLE).peekable();
+    handles.peek().is_some() && handles.all(|f| place::written(&f.code, f.address, address).is_ok())
+}
+
 /// Whether a mangled name is that of a function of rustls: its path ends with the part that was asked for,
 /// and begins in that crate.
 fn is_it(number: usize, name: &[u8]) -> bool {
@@ -190,6 +210,13 @@ fn is_it(number: usize, name: &[u8]) -> bool {
     // What a linker that makes one piece of several adds.
     let end = memchr::memmem::find(rest, b".llvm.").unwrap_or(rest.len());
     let rest = rest.get(..end).unwrap_or_default();
+    if number == HANDLE {
+        let is_of_rustls = memchr::memmem::find(path, b"rustls").is_some();
+        let hash = rest.len().saturating_sub(20);
+        let (older, hashed) = rest.split_at(hash);
+        let is_it = older.ends_with(b"6handle") && hashed.starts_with(b"17h");
+        return is_of_rustls && (is_it || name.starts_with(b"_RNvX") && rest.ends_with(b"6handle"));
+    }
     if path.starts_with(b"_ZN6rustls") {
         // `17h`, sixteen digits, `E`.
         return rest.len() == 20 && rest.starts_with(b"17h") && rest.ends_with(b"E");
@@ -199,14 +226,12 @@ fn is_it(number: usize, name: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{ENTRIES, is_it};
+    use super::{ENTRIES, HANDLE, is_it};
 
     #[track_caller]
     fn check(name: &str, expected: Option<&str>) {
-        let found = (0..ENTRIES.len()).find(|number| is_it(*number, name.as_bytes()));
-        let found = found
-            .and_then(|number| ENTRIES.get(number))
-            .map(|entry| entry.name);
+        let found = (0..=HANDLE).find(|number| is_it(*number, name.as_bytes()));
+        let found = found.map(|number| ENTRIES.get(number).map_or("beside", |entry| entry.name));
         assert_eq!(found, expected, "{name}");
     }
 
@@ -224,6 +249,15 @@ mod tests {
             "_RNvMs0_NtCs4ZAvrh1z8Qz_6rustls12common_stateNtB5_11CommonState8send_msg",
             Some("send_msg"),
         );
+        check(
+            "_ZN104_$LT$rustls..server..tls13..ExpectTraffic$u20$as$u20$rustls..common_state..State$LT$rustls..server..\
+             server_conn..ServerConnectionData$GT$$GT$6handle17h5eefd840e16c461cE",
+            Some("beside"),
+        );
+        check(
+            "_RNvXsf_NtNtCs4ZAvrh1z8Qz_6rustls6server5tls13NtB5_13ExpectTrafficINtNtB9_12common_state5StateNtB7_4DataE6handle",
+            Some("beside"),
+        );
     }
 
     #[test]
@@ -234,6 +268,10 @@ mod tests {
         );
         check(
             "_ZN6rustls12common_state11CommonState8send_msg28_$u7b$$u7b$closure$u7d$$u7d$17h5a8f4a531e402c53E",
+            None,
+        );
+        check(
+            "_ZN104_$LT$rustls..server..tls13..ExpectTraffic$u20$as$u20$rustls..x$GT$20handle_decrypt_error17h5eefd840e16c461cE",
             None,
         );
         check(
