@@ -350,7 +350,7 @@ fn with_parts(
             for at in finder.find_iter(piece) {
                 let (before, behind) = piece.split_at(at);
                 let begins = |part: &&str| behind.starts_with(part.as_bytes());
-                let Some(number) = parts.iter().position(|part| begins(&part)) else {
+                let Some(number) = parts.iter().position(begins) else {
                     continue;
                 };
                 let Some(end) = memchr::memchr(0, behind) else {
