@@ -5,6 +5,8 @@
 //! memory as they are on disk. Understood are databases with the fields of MaxMind's City, Country
 //! and ASN, which others write too.
 
+mod number;
+
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::net::IpAddr;
@@ -17,6 +19,8 @@ use std::time::Duration;
 
 use maxminddb::{MaxMindDbError, Reader};
 use serde::Deserialize;
+
+use number::Number;
 
 use super::table::{Bounds, Table};
 use crate::event::Location;
@@ -122,13 +126,13 @@ struct Country<'a> {
 
 #[derive(Deserialize)]
 struct Degrees {
-    latitude: Option<f64>,
-    longitude: Option<f64>,
+    latitude: Option<Number>,
+    longitude: Option<Number>,
 }
 
 #[derive(Deserialize)]
 struct Network<'a> {
-    autonomous_system_number: Option<u32>,
+    autonomous_system_number: Option<Number>,
     autonomous_system_organization: Option<&'a str>,
 }
 
@@ -186,13 +190,12 @@ impl GeoTable {
             }
             let location = city
                 .location
-                .and_then(|degrees| Location::of(degrees.latitude?, degrees.longitude?));
+                .and_then(|degrees| Location::of(degrees.latitude?.0, degrees.longitude?.0));
             geo.location = location.or(geo.location);
         }
         if let Ok(Some(network)) = found.decode::<Network<'_>>() {
-            if let Some(number) = network.autonomous_system_number {
-                geo.as_number = Some(number);
-            }
+            let number = network.autonomous_system_number;
+            geo.as_number = number.and_then(Number::whole).or(geo.as_number);
             if let Some(name) = network.autonomous_system_organization {
                 let end = name.floor_char_boundary(NAME_MAX_BYTES);
                 geo.as_name = name.get(..end).map(str::to_owned);

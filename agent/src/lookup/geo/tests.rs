@@ -9,6 +9,8 @@ use super::{Atlas, Geo, GeoFiles, GeoTable, Location, Watched, Which};
 enum Value {
     Text(&'static str),
     Double(f64),
+    Float(f32),
+    I32(i32),
     U16(u16),
     U32(u32),
     U64(u64),
@@ -39,6 +41,14 @@ impl Value {
             }
             Self::Double(number) => {
                 control(out, 3, 8);
+                out.extend(number.to_be_bytes());
+            }
+            Self::Float(number) => {
+                control(out, 15, 4);
+                out.extend(number.to_be_bytes());
+            }
+            Self::I32(number) => {
+                control(out, 8, 4);
                 out.extend(number.to_be_bytes());
             }
             Self::U16(number) => {
@@ -220,6 +230,58 @@ fn what_the_databases_say_is_told() {
     );
     check("2001:db8:1::1", "NZ", place, None);
     check("10.0.0.1", "", None, None);
+}
+
+#[test]
+fn numbers_may_be_of_any_type() {
+    let at = |latitude, longitude| {
+        Value::Map(vec![
+            ("country", country("DE")),
+            (
+                "location",
+                Value::Map(vec![("latitude", latitude), ("longitude", longitude)]),
+            ),
+        ])
+    };
+    let of = |number| Value::Map(vec![("autonomous_system_number", number)]);
+    let cases = [
+        (
+            at(Value::Float(52.5), Value::Double(13.5)),
+            [525_000, 135_000],
+        ),
+        (at(Value::I32(-41), Value::U16(174)), [-410_000, 1_740_000]),
+        (at(Value::U32(41), Value::U64(17)), [410_000, 170_000]),
+    ];
+    for (value, degrees) in cases {
+        let geo = of_all("203.0.113.7", value);
+        assert_eq!(geo.country.as_deref(), Some("DE"));
+        assert_eq!(geo.location, Some(Location(degrees)));
+    }
+    for value in [
+        Value::U16(64_500),
+        Value::U32(64_500),
+        Value::U64(64_500),
+        Value::I32(64_500),
+    ] {
+        assert_eq!(of_all("203.0.113.7", of(value)).as_number, Some(64_500));
+    }
+    for value in [
+        Value::I32(-1),
+        Value::Double(0.5),
+        Value::U64(1 << 32),
+        Value::Text("AS64500"),
+        Value::List(Vec::new()),
+    ] {
+        assert_eq!(of_all("203.0.113.7", of(value)), Geo::default());
+    }
+}
+
+/// What a database says of `ip` that has `value` for all of its network.
+fn of_all(ip: &str, value: Value) -> Geo {
+    let table = GeoTable::new(database("Any", &[("203.0.113.0", 24, value)])).unwrap();
+    let mut geo = Geo::default();
+    table.add(ip.parse().unwrap(), &mut geo);
+    geo
 }
 
 #[test]
