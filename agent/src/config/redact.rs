@@ -26,7 +26,8 @@ pub struct Redact {
     pub patterns: BTreeMap<String, String>,
     /// What is let be.
     pub allow: Allow,
-    /// Rules for some routes alone, beside those for all: `/path`, or `host/path`, `*` for anything.
+    /// Rules for some routes alone, beside those for all: `/path`, or `host/path`, `*` for anything,
+    /// a segment in braces for any segment.
     #[schemars(extend("maxProperties" = 64))]
     pub routes: BTreeMap<String, RouteRules>,
     /// Types that are not masked, as `sensitive` names them.

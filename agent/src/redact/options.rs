@@ -121,10 +121,14 @@ impl PartialEq for Pattern {
 
 impl Eq for Pattern {}
 
-/// Which routes: a path template with `*` for anything, and a host before it if it does not begin
-/// with `/`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RoutePattern(String);
+/// Which routes: a path template with `*` for anything and a segment in braces for any segment, and
+/// a host before it if it does not begin with `/`.
+#[derive(Clone, Debug)]
+pub struct RoutePattern {
+    text: String,
+    host: Option<Regex>,
+    route: Regex,
+}
 
 impl RoutePattern {
     /// Reads one.
@@ -132,46 +136,57 @@ impl RoutePattern {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
-        if text.is_empty() || !text.contains('/') {
+        let Some((host, route)) = text.find('/').map(|at| text.split_at(at)) else {
             return Err("is no route; write `/path` or `host/path`, `*` for anything".to_owned());
-        }
-        Ok(Self(text.to_owned()))
+        };
+        let host = (!host.is_empty()).then(|| like(&pieces(host)));
+        let segments = route.split('/').map(|segment| {
+            let any = segment.len() > 2 && segment.starts_with('{') && segment.ends_with('}');
+            if any {
+                "[^/]+".to_owned()
+            } else {
+                pieces(segment)
+            }
+        });
+        let route = like(&segments.collect::<Vec<_>>().join("/"))?;
+        Ok(Self {
+            text: text.to_owned(),
+            host: host.transpose()?,
+            route,
+        })
     }
 
     /// Whether it describes `route` of `host`.
     #[must_use]
     pub fn matches(&self, host: &str, route: &str) -> bool {
-        if self.0.starts_with('/') {
-            return is_like(&self.0, route);
-        }
-        let (of_host, of_route) = self.0.split_at(self.0.find('/').unwrap_or(self.0.len()));
-        is_like(of_host, host) && is_like(of_route, route)
+        let of_host = self.host.as_ref();
+        of_host.is_none_or(|pattern| pattern.is_match(host.as_bytes()))
+            && self.route.is_match(route.as_bytes())
     }
 }
 
-/// Whether `text` is like `pattern`, in which `*` stands for anything. Linear but for going back to
-/// the last `*`, in text that is short.
-fn is_like(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
-    let (mut p, mut t, mut star) = (0, 0, None);
-    while t < text.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(byte) if Some(byte) == text.get(t) => (p, t) = (p + 1, t + 1),
-            _ => match star {
-                Some((at, from)) => {
-                    star = Some((at, from + 1));
-                    (p, t) = (at + 1, from + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern.iter().skip(p).all(|byte| *byte == b'*')
+/// The expression for what a part of a pattern describes.
+fn pieces(part: &str) -> String {
+    let pieces: Vec<String> = part.split('*').map(regex::escape).collect();
+    pieces.join(".*")
 }
+
+/// What is like `expression` from end to end.
+fn like(expression: &str) -> Result<Regex, String> {
+    RegexBuilder::new(&format!("^(?s:{expression})$"))
+        .size_limit(PATTERN_MAX_BYTES)
+        .dfa_size_limit(PATTERN_MAX_BYTES)
+        .build()
+        .map_err(|_| "is too long a route".to_owned())
+}
+
+impl PartialEq for RoutePattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for RoutePattern {}
 
 #[cfg(test)]
 mod tests {
@@ -191,6 +206,15 @@ mod tests {
         ));
         assert!(!matches("api.example.com/*", "example.com", "/"));
         assert!(!matches("/users/*/x", "a", "/users/{id}/cards"));
+        for any in ["/users/{id}", "/users/{user}", "/{what}/{which}"] {
+            assert!(matches(any, "a", "/users/{id}"), "{any}");
+            assert!(matches(any, "a", "/users/me"), "{any}");
+            assert!(!matches(any, "a", "/users/{id}/cards"), "{any}");
+            assert!(!matches(any, "a", "/users/"), "{any}");
+        }
+        assert!(!matches("/a.b/x{y}", "a", "/aab/xz"));
+        assert!(matches("/a\nb*", "a", "/a\nb\nc"));
+        assert!(RoutePattern::parse(&"/".repeat(1 << 21)).is_err());
         assert!(RoutePattern::parse("users").is_err());
     }
 
