@@ -222,6 +222,7 @@ fn tokens_and_keys_by_their_form() {
         "npm_abcdefghijklmnopqrstuvwxyz0123456789",
         "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",
         "hvs.CAESIJlWFkS8yXbrzAbCdEf",
+        "AAAAAAAAAAAAAAAAAAAAAMLheAAAAAAA0X2BuSeEzULqhELJbTHnf9e5Adi4dhLJaKbVqfTr0ZJkPQdHxYk",
     ] {
         check(key, &[&format!("cloud_key={key}")]);
     }
@@ -233,6 +234,13 @@ fn tokens_and_keys_by_their_form() {
     check("postgres://bob:hunter2@db/x", &["password=hunter2"]);
     for not in [
         "AKIA",
+        "AKIAXXXXXXXXXXXXXXXX",
+        "sk-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        &"A".repeat(6000),
+        &format!(
+            "AAAAIGZ0eXBpc29tAAACAGlzb21pc28y{}",
+            "YXZjMW1wNDE".repeat(20)
+        ),
         "bearer of bad news",
         "Basic authentication",
         "basic_income2024",

@@ -58,7 +58,8 @@ const FORMS: [Form; 73] = [
     form(b"AGE-SECRET-KEY-1", Upper, 40),
     // Google: API keys; OAuth.
     form(b"AIza", Wide, 30),
-    form(b"AAAA", Wide, 120),
+    // X, once Twitter: an application's bearer token.
+    form(b"AAAAAAAAAAAAAAAAAAAAA", Wide, 60),
     // Alibaba Cloud.
     form(b"LTAI", Alphanumeric, 12),
     form(b"EAACEdEose0cBA", Alphanumeric, 8),

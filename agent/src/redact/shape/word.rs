@@ -157,13 +157,18 @@ fn vendor(text: Text<'_>, at: usize) -> Option<Found> {
             .rev()
             .take_while(|byte| **byte == b'.');
         let end = end - dots.count();
-        let whole = end - from >= form.least;
+        let whole = end - from >= form.least && is_varied(text.get(from..end));
         let is_cut = text.may_go_on(end) && form.prefix.len() >= 4;
         if whole || is_cut {
             return Some(Found::hit(at..end, Secret::CloudKey));
         }
     }
     None
+}
+
+/// Whether it is no filling, `xxxx…`, which stands for a key in examples.
+fn is_varied(key: &[u8]) -> bool {
+    key.windows(2).any(|pair| matches!(pair, [a, b] if a != b))
 }
 
 /// Letters and digits, in one run or in groups of four.
