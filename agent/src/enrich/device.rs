@@ -79,19 +79,38 @@ impl Devices {
         });
         match told {
             Some(told) if class.is_some() => {
-                let own = matches!(class, Some(AgentClass::Library)) && !name.is_empty();
-                let (name, version) = if own {
-                    (name, version)
-                } else {
-                    (told.name, told.version)
+                let (name, version) = match class {
+                    Some(AgentClass::Library) if !name.is_empty() => (name, version),
+                    _ if told.name == SOME_CRAWLER => crawler(text).unwrap_or((name, version)),
+                    _ => (told.name, told.version),
                 };
                 device(known(name), known(version), known(told.os), class)
             }
             // It names itself, and nobody knows it.
-            _ if !version.is_empty() => device(name, version, own_os(text), None),
+            _ if !version.is_empty() => {
+                let os = own_os(text);
+                let on_phone = matches!(os, "Android" | "iOS");
+                device(name, version, os, on_phone.then_some(AgentClass::MobileApp))
+            }
             _ => Device::default(),
         }
     }
+}
+
+/// What woothee calls a crawler that it knows for one by a word alone.
+const SOME_CRAWLER: &str = "misc crawler";
+
+/// Name and version of a crawler, by the word that says that it is one.
+fn crawler(text: &str) -> Option<(&str, &str)> {
+    let words = text.split([' ', '(', ')', ';', ',', '+']);
+    let mut named = words.filter(|word| {
+        let lower = word.to_ascii_lowercase();
+        let is_one = ["bot", "crawl", "spider"]
+            .iter()
+            .any(|kind| lower.contains(kind));
+        is_one && !word.contains([':', '@'])
+    });
+    named.next().map(first_product)
 }
 
 /// `text`, if it could be what a program calls itself.
@@ -105,8 +124,17 @@ fn device(name: &str, version: &str, os: &str, class: Option<AgentClass>) -> Dev
     Device {
         name: name.into(),
         version: version.into(),
-        os: os.into(),
+        os: current(os).into(),
         class,
+    }
+}
+
+/// A system by the name that its maker gives it now.
+fn current(os: &str) -> &str {
+    match os {
+        "iPhone" | "iPad" | "iPod" => "iOS",
+        "Mac OSX" => "macOS",
+        os => os,
     }
 }
 
@@ -157,12 +185,12 @@ fn version_of<'t>(text: &'t str, name: &str) -> &'t str {
 fn own_os(text: &str) -> &'static str {
     const WORDS: &[(&str, &str)] = &[
         ("Android", "Android"),
-        ("iPhone", "iPhone"),
-        ("iPad", "iPad"),
+        ("iPhone", "iOS"),
+        ("iPad", "iOS"),
         ("iOS", "iOS"),
-        ("Darwin", "Mac OSX"),
-        ("Mac OS X", "Mac OSX"),
-        ("macOS", "Mac OSX"),
+        ("Darwin", "macOS"),
+        ("Mac OS X", "macOS"),
+        ("macOS", "macOS"),
         ("Windows", "Windows"),
         ("linux", "Linux"),
         ("Linux", "Linux"),
@@ -215,7 +243,7 @@ mod tests {
         );
         check(
             "Mozilla/5.0 (iPhone; CPU iPhone OS 17_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.1 Mobile/15E148 Safari/604.1",
-            "Safari|17.1|iPhone|browser",
+            "Safari|17.1|iOS|browser",
         );
         check(
             "ShopApp/5.1.2 CFNetwork/1490.0.4 Darwin/23.2.0",
@@ -225,6 +253,18 @@ mod tests {
             "Dalvik/2.1.0 (Linux; U; Android 13; Pixel 7)",
             "Dalvik|2.1.0|Android|mobile_app",
         );
+        check(
+            "MyShop/3.2.1 (iPhone; iOS 17.5; Scale/3.00)",
+            "MyShop|3.2.1|iOS|mobile_app",
+        );
+        check(
+            "Shop/1.0 (com.example.shop; build:7; iOS 17.5.0) Alamofire/5.9.1",
+            "Shop|1.0|iOS|mobile_app",
+        );
+        check(
+            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.1 Safari/605.1.15",
+            "Safari|17.1|macOS|browser",
+        );
     }
 
     #[test]
@@ -233,6 +273,12 @@ mod tests {
             "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
             "Googlebot|||bot",
         );
+        check("GPTBot/1.2", "GPTBot|1.2||bot");
+        check(
+            "Mozilla/5.0 (compatible; SomeNewBot/7.0; +http://new.example/robot)",
+            "SomeNewBot|7.0||bot",
+        );
+        check("+https://example.com/bot crawler", "crawler|||bot");
         check(
             "sqlmap/1.7.11#stable (https://sqlmap.org)",
             "sqlmap|1.7.11||scanner",
