@@ -151,15 +151,13 @@ impl Catalog {
         let query = url.query.map_or(&b""[..], |query| query.0);
         let none = Marks::default();
         let marks = exchange.known.marks.as_ref().unwrap_or(&none);
-        let target = request.head.get(request.head.target).as_ptr().addr();
-        let start = query.as_ptr().addr().saturating_sub(target);
         let seen = Seen {
             route,
             method: request.head.get(request.head.word),
             time,
             status: exchange.response.as_ref().map(|half| half.status),
             path: url.path.map_or(b"", |path| path.0),
-            query: &without_hidden(query, start, marks),
+            query: &without_hidden(query, request.head.in_target(query), marks),
         };
         let (novelty, whole) = self.seen(&seen);
         let mut novelty = novelty;

@@ -218,9 +218,8 @@ impl Endpoints {
         if path.len() > PATH_MAX_BYTES {
             return None;
         }
-        let target = head.get(head.target).as_ptr().addr();
-        let start = path.as_ptr().addr().saturating_sub(target);
-        let path = &*marks.map_or(path.into(), |marks| without_masked(path, start, marks));
+        let place = head.in_target(path);
+        let path = &*marks.map_or(path.into(), |marks| without_masked(path, place, marks));
         let grpc = head
             .field("content-type")
             .is_some_and(|value| value.starts_with(b"application/grpc"));

@@ -1,5 +1,7 @@
 //! A message's head: order, case and bytes kept.
 
+use std::ops::Range;
+
 /// HTTP version as the message says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Version {
@@ -58,6 +60,19 @@ impl Head {
         self.buffer
             .get(start..start.saturating_add(span.len as usize))
             .unwrap_or_default()
+    }
+
+    /// Where `part`, a slice of the target, lies in it; empty, at its end, if it is no part of it.
+    #[must_use]
+    pub fn in_target(&self, part: &[u8]) -> Range<usize> {
+        let target = self.get(self.target);
+        let start = part.as_ptr().addr().wrapping_sub(target.as_ptr().addr());
+        let end = start.saturating_add(part.len());
+        if end <= target.len() {
+            start..end
+        } else {
+            target.len()..target.len()
+        }
     }
 
     /// Names and values, in order of arrival.

@@ -37,13 +37,8 @@ fn is_in_host(mark: &Mark, head: &Head) -> bool {
             name(at).is_some_and(|name| head.get(name).eq_ignore_ascii_case(b"host"))
         }
         Container::Target => url(head).domain.is_some_and(|domain| {
-            let target = head.get(head.target).as_ptr_range();
-            let domain = domain.0.as_ptr_range();
-            let start = domain.start.addr().wrapping_sub(target.start.addr());
-            let end = start.wrapping_add(domain.end.addr() - domain.start.addr());
-            target.contains(&domain.start)
-                && (mark.start as usize) < end
-                && start < mark.end as usize
+            let domain = head.in_target(domain.0);
+            (mark.start as usize) < domain.end && domain.start < mark.end as usize
         }),
         _ => false,
     }

@@ -1,5 +1,7 @@
 //! What of an exchange is sensitive: where it lies, of what type it is, and what stands for it.
 
+use std::ops::Range;
+
 use crate::content::{Container, Side};
 use crate::keyed::KeyedHash;
 
@@ -158,5 +160,18 @@ impl Marks {
         self.list
             .iter()
             .filter(move |mark| mark.side == side && mark.container == container)
+    }
+
+    /// Asks whether something is masked in a range of `container` of `side`. It is asked of one range
+    /// behind the other: the marks are gone through once.
+    pub fn touched(&self, side: Side, container: Container) -> impl FnMut(&Range<usize>) -> bool {
+        let marks = self.within(side, container);
+        let mut marks = marks
+            .map(|mark| mark.start as usize..mark.end as usize)
+            .peekable();
+        move |range| {
+            while marks.next_if(|mark| mark.end <= range.start).is_some() {}
+            marks.peek().is_some_and(|mark| mark.start < range.end)
+        }
     }
 }
