@@ -34,7 +34,7 @@ const ASK_EVERY: u32 = 64;
 pub(crate) struct Bytes {
     /// A [`Missing`] as its number: why the tap cannot read them.
     missing: u64,
-    /// The buffers; none if they are missing.
+    /// The buffers; of no meaning if they are missing.
     vectors: Vectors,
 }
 
@@ -43,6 +43,19 @@ impl Bytes {
     #[inline(always)]
     pub(crate) const fn buffer(at: u64, bytes: u64) -> Self {
         Self::vectors(Vectors::buffer(at, bytes))
+    }
+
+    /// In one buffer at this address, or where the tap does not look if that is 0.
+    #[inline(always)]
+    pub(crate) const fn buffer_or_beyond(at: u64, bytes: u64) -> Self {
+        Self {
+            missing: if at == 0 {
+                Missing::Vectors as u64
+            } else {
+                Missing::None as u64
+            },
+            vectors: Vectors::buffer(at, bytes),
+        }
     }
 
     /// In several.

@@ -33,7 +33,7 @@ use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use aya_ebpf::macros::uprobe;
 use aya_ebpf::programs::ProbeContext;
-use eaves_common::{DropReason, Flow, Missing, TlsLibrary};
+use eaves_common::{DropReason, Flow, TlsLibrary};
 
 use super::call::Call;
 use super::tie::{self, CONTRADICTED, Session};
@@ -243,14 +243,10 @@ pub(crate) fn rustls_read(ctx: ProbeContext) -> u32 {
         return 0;
     }
     let (file, _) = file(&ctx, pid_tgid);
-    let Some(layout) = layout_by(file, state, pid_tgid) else {
-        unknown(pid_tgid);
+    let session = eaves_rustls_session(file, state);
+    if session == 0 {
         return 0;
-    };
-    let Some((_, session)) = named(state.wrapping_add(layout.in_state), pid_tgid) else {
-        unknown(pid_tgid);
-        return 0;
-    };
+    }
     let Some([first, second, bytes]) = user::<[u64; 3]>(payload) else {
         return 0;
     };
@@ -263,6 +259,22 @@ pub(crate) fn rustls_read(ctx: ProbeContext) -> u32 {
     if bytes <= RECORD_MAX_BYTES && (is_borrowed || bytes <= capacity) {
         eaves_rustls_hear(session, at, bytes, Flow::Received as u64);
     }
+    0
+}
+
+/// The session whose state is at `state`; 0 if it is not known, which is counted.
+///
+/// In a function of its own it takes no room on the stack while bytes are heard.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn eaves_rustls_session(file: u64, state: u64) -> u64 {
+    let pid_tgid = bpf_get_current_pid_tgid();
+    if let Some(layout) = layout_by(file, state, pid_tgid)
+        && let Some((_, session)) = named(state.wrapping_add(layout.in_state), pid_tgid)
+    {
+        return session;
+    }
+    unknown(pid_tgid);
     0
 }
 
@@ -315,11 +327,7 @@ fn hear(transfer: &Transfer, at: u64, counters: Counters) -> Result<(), Dropped>
     };
     // SAFETY: a value of the map.
     let state = unsafe { &mut *state };
-    let bytes = if at == 0 {
-        Bytes::missing(Missing::Vectors)
-    } else {
-        Bytes::buffer(at, transfer.bytes)
-    };
+    let bytes = Bytes::buffer_or_beyond(at, transfer.bytes);
     hear_session(transfer, state, counters, TlsLibrary::Rustls as u32, bytes)
 }
 
