@@ -12,16 +12,18 @@ use serde_json::json;
 use super::Exit;
 use super::session::{self, Secret};
 use crate::capture::{Reader, Replay, Source as _};
+use crate::clock::BootTime;
 use crate::config::Role;
-use crate::content::Parts;
-use crate::exchange::Exchange;
+use crate::content::{Parts, operation};
+use crate::enrich::Enrich;
+use crate::exchange::{Exchange, Operation};
 use crate::pipeline::{Outcome, Shard};
 use crate::redact::{Marker, Redactor};
 
 /// Explain what is masked in the exchanges of a recording
 ///
 /// A line for each value that would be masked: the exchange's number, where the value stands, its
-/// type, and which rule found it. The values themselves are not shown.
+/// type, which rule found it, and what was asked for. The values themselves are not shown.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -36,7 +38,7 @@ pub struct Args {
     #[arg(long)]
     json: bool,
 
-    /// Configuration file, for its section `redact`
+    /// Configuration file, for its sections `redact` and `identity`, which has routes
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -54,10 +56,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         .context(Exit::Usage)?;
     let reader = Reader::new(BufReader::new(file)).with_context(|| shown.clone())?;
     let redactor = session::redactor(&config, Secret::Origin(reader.origin()))?;
+    let boot = reader.origin().boot;
     let mut replay = Replay::new(reader, false);
     let mut shard = Shard::new(&session::options(&config)?.shard);
     let mut out = Outcome::default();
+    let identity = config.identity().context(Exit::Usage)?;
     let mut explainer = Explainer {
+        enrich: Enrich::new(identity, redactor.key().clone()),
+        boot,
         redactor,
         marker: Marker::new(),
         number: 0,
@@ -85,6 +91,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
 }
 
 struct Explainer {
+    enrich: Enrich,
+    boot: BootTime,
     redactor: Arc<Redactor>,
     marker: Marker,
     /// Of the exchange, from 1.
@@ -96,27 +104,45 @@ impl Explainer {
     fn all(&mut self, out: &mut Outcome) -> anyhow::Result<()> {
         out.words.clear();
         out.processes.clear();
-        for exchange in std::mem::take(&mut out.exchanges) {
+        for mut exchange in std::mem::take(&mut out.exchanges) {
             self.number += 1;
+            self.find_route(&mut exchange);
             self.one(&exchange)?;
         }
         Ok(())
     }
 
+    /// Finds out which endpoint it was, as the agent does: rules may be for one route alone.
+    fn find_route(&mut self, exchange: &mut Exchange) {
+        let parts = exchange.parts(Parts::new());
+        let marks = self.marker.mark(&self.redactor, &parts);
+        let operation = operation(&parts).map(|found| Box::new(Operation::of(&found)));
+        drop(parts);
+        exchange.known.marks = Some(marks);
+        exchange.known.operation = operation;
+        self.marker.hide_names(&self.redactor, exchange);
+        self.enrich.exchange(exchange, self.boot);
+    }
+
     fn one(&mut self, exchange: &Exchange) -> anyhow::Result<()> {
+        let route = exchange.known.route.as_ref();
+        let route = route.map_or("", |route| &*route.template);
         let parts = exchange.parts(Parts::new());
         let mut to = io::stdout().lock();
-        for found in self.marker.explain(&self.redactor, &parts) {
+        for found in self.marker.explain(&self.redactor, exchange, &parts) {
             let bytes = found.mark.end - found.mark.start;
             if self.json {
                 let line = json!({
-                    "exchange": self.number, "part": found.part, "type": found.kind,
+                    "exchange": self.number, "route": route, "part": found.part, "type": found.kind,
                     "rule": found.rule, "bytes": bytes,
                 });
                 writeln!(to, "{line}")?;
             } else {
                 let (number, part, kind, rule) = (self.number, found.part, found.kind, found.rule);
-                writeln!(to, "{number:>6}  {part:<48}  {kind:<14}  {rule}")?;
+                writeln!(
+                    to,
+                    "{number:>6}  {part:<48}  {kind:<14}  {rule:<16}  {route}"
+                )?;
             }
         }
         Ok(())

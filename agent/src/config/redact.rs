@@ -27,7 +27,8 @@ pub struct Redact {
     /// What is let be.
     pub allow: Allow,
     /// Rules for some routes alone, beside those for all: `/path`, or `host/path`, `*` for anything,
-    /// a segment in braces for any segment.
+    /// a segment in braces for any segment. What is asked for fits by its route or by its path; all
+    /// rules that fit count.
     #[schemars(extend("maxProperties" = 64))]
     pub routes: BTreeMap<String, RouteRules>,
     /// Types that are not masked, as `sensitive` names them.

@@ -2,6 +2,7 @@
 //! TLS asks for, names of fields and of a call of gRPC, who the user is.
 
 use super::masked::{Masked, stand_in};
+use super::rules::Ruleset;
 use super::{Marker, Redactor};
 use crate::content::{Container, Side};
 use crate::exchange::{Exchange, Half, Head, Mark, Secret, url};
@@ -52,60 +53,58 @@ fn is_to_be_looked_at(word: &[u8]) -> bool {
 
 impl Masked {
     /// Masks those words of `exchange` that hold something.
-    pub(super) fn bare(&mut self, exchange: &Exchange, redactor: &Redactor) {
+    pub(super) fn bare(&mut self, exchange: &Exchange, redactor: &Redactor, rules: &Ruleset) {
         self.words.clear();
         if redactor.is_off() {
             return;
         }
         for half in exchange.request.iter().chain(&exchange.response) {
-            self.bare_of(half, exchange, redactor);
+            self.bare_of(half, redactor, rules);
         }
         if let Some(said) = &exchange.conn.open.handshake {
             let names = said.server_name.iter().chain(&said.chosen);
             for name in names.chain(&said.offered) {
-                self.bare_word(name, exchange, redactor);
+                self.bare_word(name, redactor, rules);
             }
         }
         if let Some(call) = &exchange.known.spoken.grpc {
-            self.bare_word(&call.service, exchange, redactor);
-            self.bare_word(&call.method, exchange, redactor);
+            self.bare_word(&call.service, redactor, rules);
+            self.bare_word(&call.method, redactor, rules);
         }
     }
 
-    fn bare_of(&mut self, half: &Half, exchange: &Exchange, redactor: &Redactor) {
+    fn bare_of(&mut self, half: &Half, redactor: &Redactor, rules: &Ruleset) {
         let head = &half.head;
         let authority = head.authority.map(|span| head.get(span));
         for word in authority.into_iter().chain([head.get(head.word)]) {
-            self.bare_word(word, exchange, redactor);
+            self.bare_word(word, redactor, rules);
         }
         for head in half.trailers.as_deref().into_iter().chain([head]) {
             for (name, _) in head.fields() {
-                self.bare_word(name, exchange, redactor);
+                self.bare_word(name, redactor, rules);
             }
         }
     }
 
-    fn bare_word(&mut self, word: &[u8], exchange: &Exchange, redactor: &Redactor) {
+    fn bare_word(&mut self, word: &[u8], redactor: &Redactor, rules: &Ruleset) {
         if !is_to_be_looked_at(word) {
             return;
         }
-        let rules = redactor.rules_of(exchange).unwrap_or(redactor.rules());
-        let masked = self.marker.mask_text_by(redactor, rules, word);
+        let masked = self.marker.mask_text(redactor, rules, word);
         if masked.as_bytes() != word {
             self.words.push((word.to_vec(), masked.into_bytes()));
         }
     }
 
     /// What may be shown of the name of a part, in which other names stand.
-    pub(super) fn part(&mut self, part: &str, exchange: &Exchange, redactor: &Redactor) -> String {
-        let rules = redactor.rules_of(exchange).unwrap_or(redactor.rules());
-        let masked = self.marker.mask_text_by(redactor, rules, part.as_bytes());
+    pub(super) fn part(&mut self, part: &str, (redactor, rules): (&Redactor, &Ruleset)) -> String {
+        let masked = self.marker.mask_text(redactor, rules, part.as_bytes());
         if masked != part {
             return masked;
         }
         // To who reads a text, a number behind a dot is the end of another.
         let mut each = |name: &str| match is_to_be_looked_at(name.as_bytes()) {
-            true => self.marker.mask_text_by(redactor, rules, name.as_bytes()),
+            true => self.marker.mask_text(redactor, rules, name.as_bytes()),
             false => name.to_owned(),
         };
         part.split_inclusive(['.', '[', '/'])

@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use super::marker::Marker;
+use super::rules::Ruleset;
 use super::{Redactor, masked};
 use crate::content::{Container, Parts, Side};
 use crate::exchange::{Mark, Marks, ScoreHit};
@@ -16,7 +17,7 @@ pub(super) fn excerpt(
     hit: &ScoreHit,
     parts: &Parts<'_>,
     marks: &Marks,
-    redactor: &Redactor,
+    (redactor, rules): (&Redactor, &Ruleset),
     marker: &mut Marker,
 ) -> String {
     let side = if hit.part.starts_with("response.") {
@@ -38,7 +39,7 @@ pub(super) fn excerpt(
         masked::stand_in(&mut out, redactor.type_name(mark.secret), mark.hash);
         return String::from_utf8_lossy(&out).into_owned();
     }
-    marker.mask_text(redactor, &hit.fragment)
+    marker.mask_text(redactor, rules, &hit.fragment)
 }
 
 /// The bytes of the hit and of the values that it lies in; `None` if that is not known.

@@ -20,7 +20,7 @@ use super::told::{is_like, tell, told_name};
 use crate::content::{
     Container, Decoder, Kind, Layers, LooseText, Name, Part, Parts, Place, Side, Signs,
 };
-use crate::exchange::{Mark, Marks, Secret};
+use crate::exchange::{Exchange, Mark, Marks, Secret};
 use crate::hex::is_uuid;
 
 /// Lines that `sensitive` has at most.
@@ -147,9 +147,17 @@ impl Marker {
         marks
     }
 
-    /// The same, each find with its rule.
-    pub fn explain(&mut self, redactor: &Redactor, parts: &Parts<'_>) -> Vec<Explained> {
-        self.find(redactor, redactor.rules(), parts);
+    /// What is sensitive in the exchange with these `parts`, by the rules of its route, each find with
+    /// its rule.
+    pub fn explain(
+        &mut self,
+        redactor: &Redactor,
+        exchange: &Exchange,
+        parts: &Parts<'_>,
+    ) -> Vec<Explained> {
+        let of_route = redactor.rules_of(exchange);
+        let rules = of_route.as_deref().unwrap_or(redactor.rules());
+        self.find(redactor, rules, parts);
         let explained = |found: &Found| {
             let mut part = String::new();
             tell(&mut part, parts, told_name(parts, found.name, &self.hidden));
@@ -186,14 +194,9 @@ impl Marker {
         shaped.map(|hit| hit.secret).or_else(by_pattern)
     }
 
-    /// `text` without what its shape, a name in it or a pattern of the configuration calls sensitive.
-    /// It may be a piece of a longer one.
-    pub(super) fn mask_text(&mut self, redactor: &Redactor, text: &[u8]) -> String {
-        self.mask_text_by(redactor, redactor.rules(), text)
-    }
-
-    /// The same by the rules of a route.
-    pub(super) fn mask_text_by(
+    /// `text` without what its shape, a name in it or a pattern of `rules` calls sensitive. It may be a
+    /// piece of a longer one.
+    pub(super) fn mask_text(
         &mut self,
         redactor: &Redactor,
         rules: &Ruleset,

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::ops::Range;
 
+use super::rules::Ruleset;
 use super::{Marker, Redactor, excerpt, pseudonym};
 use crate::content::{Container, Parts, Side};
 use crate::exchange::{Exchange, Head, Mark, Marks, Secret, Span};
@@ -53,38 +54,44 @@ impl Masked {
         self.left_out = [false; 2];
         self.excerpts.clear();
         self.proofs.clear();
+        let of_route = redactor.rules_of(exchange);
+        let rules = of_route.as_deref().unwrap_or(redactor.rules());
         for proof in &exchange.known.proofs {
-            let act = self.marker.mask_text(redactor, proof.act.as_bytes());
+            let act = proof.act.as_bytes();
+            let act = self.marker.mask_text(redactor, rules, act);
             self.proofs.push((proof.detector, act));
         }
         self.pseudonyms(exchange, redactor);
-        self.bare(exchange, redactor);
-        let of_route = redactor.rules_of(exchange);
-        match (&exchange.known.marks, of_route) {
+        self.bare(exchange, redactor, rules);
+        match (&exchange.known.marks, &of_route) {
             (Some(marks), None) => {
                 self.take(exchange, marks, redactor);
                 if !exchange.known.scores.hits.is_empty() {
                     let parts = exchange.parts(std::mem::take(&mut self.memory));
-                    self.excerpts(exchange, &parts, marks, redactor);
+                    self.excerpts(exchange, &parts, marks, (redactor, rules));
                     self.memory = parts.recycle();
                 }
             }
-            (_, rules) => {
-                let rules = rules.unwrap_or(redactor.rules());
+            _ => {
                 let parts = exchange.parts(std::mem::take(&mut self.memory));
                 let marks = self.marker.mark_by(redactor, rules, &parts);
                 self.take(exchange, &marks, redactor);
-                self.excerpts(exchange, &parts, &marks, redactor);
+                self.excerpts(exchange, &parts, &marks, (redactor, rules));
                 self.memory = parts.recycle();
             }
         }
-        self.status_message = self.message_of_grpc(exchange, redactor);
+        self.status_message = self.message_of_grpc(exchange, redactor, rules);
     }
 
     /// The status message of a call, percent-decoded: by the field it came in, if something is masked
     /// there, and that is all of it if it shows in the decoded form alone; else as any text is
     /// searched. Of gRPC-Web it may stand in the body.
-    fn message_of_grpc(&mut self, exchange: &Exchange, redactor: &Redactor) -> Option<Vec<u8>> {
+    fn message_of_grpc(
+        &mut self,
+        exchange: &Exchange,
+        redactor: &Redactor,
+        rules: &Ruleset,
+    ) -> Option<Vec<u8>> {
         let sent = exchange.known.spoken.grpc.as_ref()?.message.as_deref()?;
         let in_head = |head: &Head, container: fn(u16) -> Container| {
             let at = head
@@ -104,8 +111,7 @@ impl Masked {
             return Some(grpc::message(masked));
         }
         let text = grpc::message(sent);
-        let rules = redactor.rules_of(exchange).unwrap_or(redactor.rules());
-        let masked = self.marker.mask_text_by(redactor, rules, &text);
+        let masked = self.marker.mask_text(redactor, rules, &text);
         Some(masked.into_bytes())
     }
 
@@ -119,11 +125,11 @@ impl Masked {
         exchange: &Exchange,
         parts: &Parts<'_>,
         marks: &Marks,
-        redactor: &Redactor,
+        by: (&Redactor, &Ruleset),
     ) {
         for hit in &exchange.known.scores.hits {
-            let text = excerpt::excerpt(hit, parts, marks, redactor, &mut self.marker);
-            let part = self.part(&hit.part, exchange, redactor);
+            let text = excerpt::excerpt(hit, parts, marks, by, &mut self.marker);
+            let part = self.part(&hit.part, by);
             self.excerpts.push((part, text));
         }
     }

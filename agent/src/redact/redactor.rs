@@ -1,11 +1,12 @@
 //! The options, made ready to be asked, with the key of the hashes.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::options::{Options, Pattern, RoutePattern, Rules};
 use super::rules::Ruleset;
 use crate::capture::Origin;
-use crate::exchange::{Exchange, Secret};
+use crate::exchange::{Exchange, Secret, url};
 use crate::keyed::HashKey;
 
 /// What is masked on this host, and the key that hashes are made with. Shared by all who mark and
@@ -16,9 +17,19 @@ pub struct Redactor {
     key: HashKey,
     options: Options,
     rules: Ruleset,
-    routes: Vec<(RoutePattern, Ruleset)>,
+    routes: Vec<OfRoute>,
     /// Names of the types that patterns find.
     customs: Vec<String>,
+}
+
+/// Rules for some routes.
+#[derive(Clone, Debug)]
+struct OfRoute {
+    pattern: RoutePattern,
+    /// Its own.
+    own: Ruleset,
+    /// Its own and those for all.
+    all: Ruleset,
 }
 
 /// How many were made.
@@ -50,7 +61,11 @@ impl Redactor {
             routes: options
                 .routes
                 .iter()
-                .map(|(pattern, rules)| (pattern.clone(), set(&[common, rules])))
+                .map(|(pattern, rules)| OfRoute {
+                    pattern: pattern.clone(),
+                    own: set(&[rules]),
+                    all: set(&[common, rules]),
+                })
                 .collect(),
             key,
             customs: customs.clone(),
@@ -87,23 +102,31 @@ impl Redactor {
 
     /// The patterns of the configuration, those of any route among them.
     pub(super) fn all_patterns(&self) -> impl Iterator<Item = (u16, &Pattern)> {
-        let of_routes = self.routes.iter().map(|(_, rules)| rules);
+        let of_routes = self.routes.iter().map(|route| &route.own);
         let rules = std::iter::once(&self.rules).chain(of_routes);
         rules.flat_map(Ruleset::patterns)
     }
 
-    /// The rules of the exchange's route, if it has any of its own.
-    pub(super) fn rules_of(&self, exchange: &Exchange) -> Option<&Ruleset> {
+    /// The rules for the exchange's route, those for all among them, if any are for it: all that
+    /// describe its template or its path, which may be one that no endpoint answers.
+    pub(super) fn rules_of(&self, exchange: &Exchange) -> Option<Cow<'_, Ruleset>> {
         if self.routes.is_empty() {
             return None;
         }
-        let request = exchange.request.as_ref()?;
-        let host = request.head.host().unwrap_or_default();
+        let url = url(&exchange.request.as_ref()?.head);
+        let host = url.domain.map_or(&b""[..], |host| host.0);
         let host = String::from_utf8_lossy(host).to_ascii_lowercase();
-        let host = host.rsplit_once(':').map_or(&*host, |(host, _)| host);
-        let route = &exchange.known.route.as_ref()?.template;
-        let of_this = |(pattern, _): &&(RoutePattern, Ruleset)| pattern.matches(host, route);
-        self.routes.iter().find(of_this).map(|(_, rules)| rules)
+        let path = url
+            .path
+            .map_or(Cow::default(), |path| String::from_utf8_lossy(path.0));
+        let route = exchange.known.route.as_ref();
+        let is_for_it = |of: &&OfRoute| {
+            let matches = |path| of.pattern.matches(&host, path);
+            matches(&path) || route.is_some_and(|route| matches(&route.template))
+        };
+        let mut those = self.routes.iter().filter(is_for_it);
+        let first = Cow::Borrowed(&those.next()?.all);
+        Some(those.fold(first, |rules, more| Cow::Owned(rules.and(&more.own))))
     }
 
     /// The name of a type, as events have it.

@@ -1,6 +1,7 @@
 //! The rules in force, as they are asked.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::options::{Pattern, Rules};
 use crate::content::Part;
@@ -58,7 +59,7 @@ pub(super) enum Why {
 /// Rules of the configuration, all of them or those with a route's.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ruleset {
-    all: Vec<Rules>,
+    all: Vec<Arc<Rules>>,
     /// Of each pattern, in order, the number of its type.
     patterns: Vec<(u16, Pattern)>,
     /// Whether the configuration says anything beyond what is built in: most say nothing.
@@ -92,9 +93,23 @@ impl Ruleset {
             .collect();
         let says_something = !all.iter().all(is_empty);
         Self {
-            all,
+            all: all.into_iter().map(Arc::new).collect(),
             patterns,
             says_something,
+        }
+    }
+
+    /// These and `more`.
+    pub(super) fn and(&self, more: &Self) -> Self {
+        Self {
+            all: self.all.iter().chain(&more.all).cloned().collect(),
+            patterns: self
+                .patterns
+                .iter()
+                .chain(&more.patterns)
+                .cloned()
+                .collect(),
+            says_something: self.says_something || more.says_something,
         }
     }
 

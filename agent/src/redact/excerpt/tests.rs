@@ -35,7 +35,13 @@ fn check(body: &str, at: &str, saw: &str, expected: &str) {
         layers: Layers::NONE,
         proof: "",
     };
-    let shown = excerpt(&hit, &parts, &marks, &redactor, &mut marker);
+    let shown = excerpt(
+        &hit,
+        &parts,
+        &marks,
+        (&redactor, redactor.rules()),
+        &mut marker,
+    );
     let (plain, hash) = shown.split_once("hmac:").unwrap_or((&shown, ""));
     let behind = hash.get(16..).unwrap_or("");
     assert_eq!(format!("{plain}{behind}"), expected, "{shown}");

@@ -334,20 +334,47 @@ fn the_configuration_adds_and_takes_away() {
         routes: vec![(RoutePattern::parse("/a/*").unwrap(), options().rules)],
         ..Options::default()
     };
-    let mut exchange = asked("/a/1", &fields, r#"{"nick":"n"}"#);
-    let event = event_by(&exchange, of_route.clone());
-    assert_eq!(
-        event["http"]["request"]["body"]["content"],
-        r#"{"nick":"n"}"#
-    );
+    let mut exchange = asked("/b/1", &fields, r#"{"nick":"n"}"#);
+    let content = |exchange: &Exchange, options: &Options| {
+        let event = event_by(exchange, options.clone());
+        event["http"]["request"]["body"]["content"].clone()
+    };
+    assert_eq!(content(&exchange, &of_route), r#"{"nick":"n"}"#);
+    let masked = r#"{"nick":"[masked:secret:#]"}"#;
+    // By its template, or by its path, which may be one that nothing answers.
     exchange.known.route = Some(crate::exchange::Route {
         host: "".into(),
         template: "/a/{id}".into(),
         endpoint: 1,
     });
-    let event = event_by(&exchange, of_route);
+    assert_eq!(content(&exchange, &of_route), masked);
+    let unanswered = asked("/a/1", &fields, r#"{"nick":"n"}"#);
+    assert_eq!(content(&unanswered, &of_route), masked);
+}
+
+#[test]
+fn all_rules_that_are_for_a_route_count() {
+    let names = |name: &str| Rules {
+        names: vec![name.to_owned()],
+        ..Rules::default()
+    };
+    let route = |text: &str, name: &str| (RoutePattern::parse(text).unwrap(), names(name));
+    let options = Options {
+        rules: names("all"),
+        routes: vec![
+            route("/a/*", "one"),
+            route("/b", "not"),
+            route("*/a/{x}", "two"),
+        ],
+        ..Options::default()
+    };
+    let fields = [("Content-Type", "application/json"), ("Host", "h")];
+    let body = r#"{"all":"1","one":"2","two":"3","not":"4"}"#;
+    let event = event_by(&asked("/a/1", &fields, body), options);
     let content = &event["http"]["request"]["body"]["content"];
-    assert_eq!(*content, r#"{"nick":"[masked:secret:#]"}"#);
+    let mask = "\"[masked:secret:#]\"";
+    let expected = format!(r#"{{"all":{mask},"one":{mask},"two":{mask},"not":"4"}}"#);
+    assert_eq!(*content, expected);
 }
 
 #[test]
