@@ -21,8 +21,6 @@ pub enum RustBuild {
     Release,
     /// The same, in one piece with its libraries (`lto = "fat"`), as small programs are.
     Lto,
-    /// The same as [`Release`](Self::Release) without symbols.
-    Stripped,
     /// rustls 0.22, as [`Debug`](Self::Debug), with names mangled in the newer way.
     Of0_22,
     /// rustls 0.21, as [`Debug`](Self::Debug).
@@ -37,7 +35,6 @@ impl RustBuild {
             Self::Debug => "rust-debug",
             Self::Release => "rust-release",
             Self::Lto => "rust-lto",
-            Self::Stripped => "rust-bare",
             Self::Of0_22 => "rust-of-0-22",
             Self::Of0_21 => "rust-of-0-21",
         }
@@ -47,7 +44,7 @@ impl RustBuild {
     const fn cargo(self) -> (&'static str, &'static str, &'static str) {
         match self {
             Self::Debug | Self::Of0_21 => ("debug", "dev", ""),
-            Self::Release | Self::Stripped => ("release", "release", ""),
+            Self::Release => ("release", "release", ""),
             Self::Lto => ("lto", "lto", ""),
             Self::Of0_22 => ("debug", "dev", "-Csymbol-mangling-version=v0"),
         }
@@ -169,11 +166,6 @@ fn build(how: RustBuild) -> Result<PathBuf> {
     run(command)?;
     let program_file = all.join(how.name());
     std::fs::copy(built.join(place).join("peer"), &program_file)?;
-    if how == RustBuild::Stripped {
-        let mut command = Command::new(program("strip", "binutils")?);
-        command.arg(&program_file);
-        run(command)?;
-    }
     Ok(program_file)
 }
 
