@@ -4,6 +4,7 @@
 
 mod cli;
 mod config;
+mod explain;
 mod far;
 mod journal;
 mod peers;
