@@ -375,7 +375,7 @@ impl Work<'_> {
         let found = self.found.len();
         if said.why != Why::Allowed
             && self.redactor.masks(Secret::Token)
-            && paths::is_good_once(parts, at, part)
+            && paths::is_token(parts, at, part)
         {
             self.add_part(part, 0..part.value().len(), Secret::Token, Rule::Name);
         }

@@ -1,7 +1,7 @@
 //! What a name says of its value.
 
 use super::shape::SHORTEST;
-use super::words::{LONGEST, Meant, meant};
+use super::words::{LONGEST, Meant, by_its_end, meant, of_field};
 use crate::exchange::Secret;
 
 /// How much a name says.
@@ -21,6 +21,9 @@ const MOST_WORDS: usize = 8;
 /// What `name` says: `accessToken`, `user[new-password]`, `X-Api-Key`. `is_header`: it is a field's,
 /// where `key`, `code` and `session` alone mean other things.
 pub(super) fn meaning(name: &[u8], is_header: bool) -> Option<Means> {
+    if is_header && let Some(secret) = of_field(name) {
+        return Some(Means::This(secret));
+    }
     let mut words = Words::of(name);
     let mut means = None;
     let mut last = Meant::NOTHING;
@@ -181,7 +184,7 @@ impl<'n> Words<'n> {
         }
     }
 
-    /// What the next word means; one that is too long means nothing.
+    /// What the next word means; one that is not known, what its end means.
     fn next_word(&mut self) -> Option<Meant> {
         self.left = self.left.checked_sub(1)?;
         let start = self.rest.iter().position(u8::is_ascii_alphanumeric)?;
@@ -206,10 +209,14 @@ impl<'n> Words<'n> {
             len = at + 1;
         }
         self.rest = self.rest.get(len..)?;
-        Some(if len <= LONGEST {
+        let meant = if len <= LONGEST {
             meant(packed, len)
         } else {
             Meant::NOTHING
+        };
+        Some(match meant {
+            Meant::NOTHING => by_its_end(packed, len),
+            known => known,
         })
     }
 }
@@ -283,8 +290,7 @@ mod tests {
             "id-token",
             "csrfmiddlewaretoken",
         ] {
-            let expected = (name != "csrfmiddlewaretoken").then_some(Secret::Token);
-            check(name, "x", expected);
+            check(name, "x", Some(Secret::Token));
         }
         check("APIKey", "x", Some(Secret::ApiKey));
         check("x-api-key", "x", Some(Secret::ApiKey));
@@ -303,6 +309,7 @@ mod tests {
             "secret_name",
             "password_policy",
             "secretary",
+            "passwordless",
             "tokenizer",
             "monkey",
             "keyboard",

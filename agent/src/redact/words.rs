@@ -28,7 +28,14 @@ const ALONE: &[(Means, &[&str])] = &[
     ),
     (
         Means::This(Secret::Secret),
-        &["secret", "secrets", "clientsecret"],
+        &[
+            "secret",
+            "secrets",
+            "clientsecret",
+            "mnemonic",
+            "seedphrase",
+            "connectionstring",
+        ],
     ),
     (
         Means::This(Secret::Token),
@@ -45,6 +52,9 @@ const ALONE: &[(Means, &[&str])] = &[
             "xsrftoken",
             "bearer",
             "jwt",
+            "samlresponse",
+            "magiclink",
+            "resetlink",
         ],
     ),
     (
@@ -56,6 +66,8 @@ const ALONE: &[(Means, &[&str])] = &[
             "secretkey",
             "privatekey",
             "authkey",
+            "appkey",
+            "hapikey",
         ],
     ),
     (
@@ -108,7 +120,7 @@ const ALONE: &[(Means, &[&str])] = &[
 ];
 
 /// What two words behind each other mean; the first that fits counts.
-const PAIRS: [(&[&str], &[&str], Means); 5] = [
+const PAIRS: [(&[&str], &[&str], Means); 8] = [
     (
         &[
             "api",
@@ -126,7 +138,11 @@ const PAIRS: [(&[&str], &[&str], Means); 5] = [
             "shared",
             "storage",
             "app",
+            "application",
             "client",
+            "consumer",
+            "deploy",
+            "webhook",
         ],
         &["key", "keys"],
         Means::This(Secret::ApiKey),
@@ -167,11 +183,68 @@ const PAIRS: [(&[&str], &[&str], Means); 5] = [
         Means::This(Secret::CardCode),
     ),
     (
+        &["magic", "reset", "invite", "saml"],
+        &["link", "response"],
+        Means::This(Secret::Token),
+    ),
+    (&["oauth"], &["verifier"], Means::This(Secret::Code)),
+    (
+        &["connection", "seed", "recovery"],
+        &["string", "phrase"],
+        Means::This(Secret::Secret),
+    ),
+    (
         &["national", "tax"],
         &["id"],
         Means::Digits(Secret::NationalId, 6),
     ),
 ];
+
+/// What stands at the end of a word that is written in one with another, `userpassword`, and means
+/// the same there.
+const GLUED: [(&str, Means); 8] = [
+    ("password", Means::This(Secret::Password)),
+    ("passwd", Means::This(Secret::Password)),
+    ("passphrase", Means::This(Secret::Password)),
+    ("secret", Means::This(Secret::Secret)),
+    ("token", Means::This(Secret::Token)),
+    ("apikey", Means::This(Secret::ApiKey)),
+    ("secretkey", Means::This(Secret::ApiKey)),
+    ("sessionid", Means::This(Secret::Session)),
+];
+
+/// Header fields that say what is in them by their whole name.
+const FIELDS: [(&str, Secret); 10] = [
+    ("authentication", Secret::Credential),
+    ("auth", Secret::Credential),
+    ("x-auth", Secret::Credential),
+    ("x-sentry-auth", Secret::Credential),
+    ("cookie2", Secret::Cookie),
+    ("x-pin", Secret::Code),
+    ("fastly-key", Secret::ApiKey),
+    ("x-pinecone-key", Secret::ApiKey),
+    ("x-honeycomb-team", Secret::ApiKey),
+    ("x-jfrog-art-api", Secret::ApiKey),
+];
+
+/// What a header field of this name holds, if all of its name says it.
+pub(super) fn of_field(name: &[u8]) -> Option<Secret> {
+    let is_it = |(field, _): &&(&str, Secret)| name.eq_ignore_ascii_case(field.as_bytes());
+    FIELDS.iter().find(is_it).map(|(_, secret)| *secret)
+}
+
+/// What a word of `len` letters says by its end; `packed` are its last bytes in lower case.
+pub(super) fn by_its_end(packed: u128, len: usize) -> Meant {
+    let ends = |(word, _): &&(&str, Means)| {
+        let bits = 8 * word.len() as u32;
+        len > word.len()
+            && packed << (u128::BITS - bits) == self::packed(word) << (u128::BITS - bits)
+    };
+    Meant {
+        means: GLUED.iter().find(ends).map(|(_, means)| *means),
+        ..Meant::NOTHING
+    }
+}
 
 /// A name that ends with one of these is about a secret and holds none: `token_type`.
 const ABOUT: &[&str] = &[

@@ -1,7 +1,8 @@
-//! What is looked for in segments of a path alone: numbers with `+` for spaces, and tokens that are
-//! good once: who has one sets a password, or signs in.
+//! What is looked for in segments of a path alone: numbers with `+` for spaces; tokens that are good
+//! once: who has one sets a password, or signs in; those by which anybody may post; and sessions.
 
 use crate::content::{Part, Parts, Place};
+use crate::hex::is_uuid;
 
 /// Segments behind which such a token stands, without what joins their words.
 const BEFORE: [&str; 26] = [
@@ -33,6 +34,9 @@ const BEFORE: [&str; 26] = [
     "verifyemail",
 ];
 
+/// The same, but ids may stand there too.
+const HOOKS: [&str; 4] = ["hook", "hooks", "webhook", "webhooks"];
+
 /// Longest of them, with some joints.
 const BEFORE_MAX_BYTES: usize = 24;
 
@@ -53,13 +57,35 @@ pub(super) fn with_spaces(value: &[u8]) -> Vec<u8> {
 }
 
 /// Whether `part`, the one of this number, is such a token.
-pub(super) fn is_good_once(parts: &Parts<'_>, at: usize, part: Part<'_, '_>) -> bool {
-    part.place() == Place::Path
-        && is_random(part.value())
-        && at
-            .checked_sub(1)
-            .and_then(|before| parts.part(before))
-            .is_some_and(|before| before.place() == Place::Path && announces(before.value()))
+pub(super) fn is_token(parts: &Parts<'_>, at: usize, part: Part<'_, '_>) -> bool {
+    if part.place() != Place::Path {
+        return false;
+    }
+    let value = part.value();
+    // ASP.NET, where cookies are not to be had.
+    if value.starts_with(b"(S(") {
+        return true;
+    }
+    let before = |back: usize| {
+        let before = parts.part(at.checked_sub(back)?)?;
+        (before.place() == Place::Path).then(|| before.value())
+    };
+    let (Some(last), true) = (before(1), is_random(value)) else {
+        return false;
+    };
+    let is_hook = || announces(last, &HOOKS) || before(2).is_some_and(|first| is_hook(first, last));
+    announces(last, &BEFORE) || (!is_uuid(value) && is_hook())
+}
+
+/// Whether an address at which whoever knows it may post ends behind these two: `webhooks` and a
+/// number, as of Discord, or Slack's ids of a workspace and an application.
+fn is_hook(first: &[u8], last: &[u8]) -> bool {
+    let is_id = |id: &[u8], kind| {
+        let made = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+        id.len() >= 8 && id.first() == Some(&kind) && id.iter().all(made)
+    };
+    (announces(first, &HOOKS) && last.iter().all(u8::is_ascii_digit))
+        || (is_id(first, b'T') && is_id(last, b'B'))
 }
 
 fn is_random(value: &[u8]) -> bool {
@@ -74,10 +100,10 @@ fn is_random(value: &[u8]) -> bool {
     value.len() >= SHORTEST && value.iter().all(is_part) && changes.count() >= CHANGES
 }
 
-fn announces(segment: &[u8]) -> bool {
+fn announces(segment: &[u8], words: &[&str]) -> bool {
     let joined = |byte: &&u8| !matches!(byte, b'-' | b'_');
     segment.len() <= BEFORE_MAX_BYTES
-        && BEFORE.iter().any(|word| {
+        && words.iter().any(|word| {
             let letters = segment.iter().filter(joined).map(u8::to_ascii_lowercase);
             letters.eq(word.bytes())
         })

@@ -48,7 +48,7 @@ const fn form(prefix: &'static [u8], chars: Chars, least: usize) -> Form {
 use Chars::{Alphanumeric, Hex, Upper, Wide};
 
 /// All forms, by first letter.
-const FORMS: [Form; 73] = [
+const FORMS: [Form; 77] = [
     // Amazon: IAM identifiers.
     form(b"AKIA", Upper, 16),
     form(b"ASIA", Upper, 16),
@@ -76,6 +76,12 @@ const FORMS: [Form; 73] = [
     form(b"ATATT3", Wide, 60),
     form(b"ATBB", Alphanumeric, 24),
     form(b"CFPAT-", Wide, 30),
+    // Kubernetes: how a browser sends a token with a WebSocket.
+    form(b"base64url.bearer.authorization.k8s.io.", Wide, 8),
+    // Addresses at which whoever knows them may post.
+    form(b"hooks.slack.com/services/", Wide, 30),
+    form(b"discord.com/api/webhooks/", Wide, 40),
+    form(b"discordapp.com/api/webhooks/", Wide, 40),
     form(b"dapi", Hex, 32),
     form(b"dckr_pat_", Wide, 20),
     form(b"dop_v1_", Hex, 40),
