@@ -431,16 +431,18 @@ fn load(kernel: &mut Ebpf) -> Result<Apart, ProgramError> {
         let Some(program) = kernel.program_mut(name) else {
             continue;
         };
-        let program: &mut UProbe = program.try_into()?;
-        let Err(error) = program.load() else {
-            continue;
-        };
         let of = |(_, beginning): &&(Library, &str)| name.starts_with(beginning);
-        let Some((library, _)) = APART.iter().find(of) else {
-            return Err(error);
-        };
-        if !refused.iter().any(|(known, _)| *known == library.name()) {
-            refused.push((library.name(), error));
+        let apart = APART.iter().find(of).map(|(library, _)| library.name());
+        // One that is refused speaks for the library's others, which may be dear to look at.
+        if refused.iter().any(|(known, _)| Some(*known) == apart) {
+            continue;
+        }
+        let program: &mut UProbe = program.try_into()?;
+        if let Err(error) = program.load() {
+            let Some(library) = apart else {
+                return Err(error);
+            };
+            refused.push((library, error));
         }
     }
     Ok(refused)
