@@ -47,6 +47,10 @@ const SHORTEST: usize = 16;
 /// numbers hardly ever.
 const CHANGES: usize = 3;
 
+/// Or great and small letters change at one place in so many: of letters by chance at every second, in
+/// words of usual length that great letters join at every fourth.
+const CASES_ONE_IN: usize = 3;
+
 /// `value` with a space for each `+` within: by RFC 3986 it is none, but many who write one mean it.
 pub(super) fn with_spaces(value: &[u8]) -> Vec<u8> {
     let mut out = value.to_vec();
@@ -90,14 +94,20 @@ fn is_hook(first: &[u8], last: &[u8]) -> bool {
 
 fn is_random(value: &[u8]) -> bool {
     let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~=+".contains(byte);
-    let changes = value.windows(2).filter(|pair| match pair {
-        [a, b] => {
-            (a.is_ascii_digit() && b.is_ascii_alphabetic())
-                || (a.is_ascii_alphabetic() && b.is_ascii_digit())
-        }
-        _ => false,
+    let pairs = || value.windows(2).filter_map(|pair| pair.first_chunk::<2>());
+    let digits = pairs().filter(|[a, b]| {
+        a.is_ascii_alphanumeric()
+            && b.is_ascii_alphanumeric()
+            && a.is_ascii_digit() != b.is_ascii_digit()
     });
-    value.len() >= SHORTEST && value.iter().all(is_part) && changes.count() >= CHANGES
+    let cases = pairs().filter(|[a, b]| {
+        a.is_ascii_alphabetic()
+            && b.is_ascii_alphabetic()
+            && a.is_ascii_uppercase() != b.is_ascii_uppercase()
+    });
+    let (digits, cases) = (digits.count(), cases.count());
+    let is_mixed = digits >= CHANGES || cases * CASES_ONE_IN >= value.len();
+    value.len() >= SHORTEST && is_mixed && value.iter().all(is_part)
 }
 
 fn announces(segment: &[u8], words: &[&str]) -> bool {

@@ -541,6 +541,7 @@ fn tokens_that_are_good_once_are_masked_in_a_path() {
             "7SkQuzhOJqRJqb7JfWr3raaChSrINRRN",
             "0f8fad5b-d9cb-469f-a165-70867728950e",
             "Zm9v-YmFy_8Jh2kd9",
+            "nREsKUpsMsMMOocMKsDYrrgvREzASLMl",
         ] {
             let may_be_id = token.len() == 36 && !path.contains("set") && !path.contains("verify");
             let told = told && !may_be_id;
@@ -563,6 +564,8 @@ fn tokens_that_are_good_once_are_masked_in_a_path() {
         "2026-11-28-report",
         "anna-from-sales-2026",
         "a-very-long-word-indeed",
+        "theNewPasswordForCustomers",
+        "ALL-GREAT-LETTERS-HERE",
         "18374651",
     ] {
         let path = format!("/reset/{word}");
