@@ -11,9 +11,10 @@ redact:
   names: [favourite]
   paths: ["$.user.address"]
   patterns: { ticket: "TCK-[0-9]{6}" }
-  allow: { names: [session_count] }
+  allow: { names: [session_id] }
   routes:
     "/rooms/{any}": { names: [only_here] }
+    "h/cellars/*": { names: [only_here] }
     "/given/{x}": { patterns: { order: "ORD[a-z]{5}" } }
 "#;
 
@@ -21,14 +22,14 @@ redact:
 const ASKED: [(&str, &str, u16); 4] = [
     (
         "/all?token=t1",
-        r#"{"favourite":"f","user":{"address":"a"},"note":"see TCK-123456","session_count":7,"only_here":"x"}"#,
+        r#"{"favourite":"f","user":{"address":"a"},"note":"see TCK-123456","session_id":"s7","only_here":"x"}"#,
         200,
     ),
     ("/rooms/7", r#"{"only_here":"x","note":"ORDabcde"}"#, 200),
     ("/given/7", r#"{"only_here":"x","note":"ORDabcde"}"#, 200),
     // Nothing answers it: its path tells that it is meant.
     (
-        "/rooms/8",
+        "/cellars/8",
         r#"{"only_here":"x","mail":"a@example.org"}"#,
         404,
     ),
@@ -81,7 +82,7 @@ fn each_find_is_told_with_its_rule_and_its_route() {
         without,
         [
             "1 request.query.token token name /all",
-            "1 request.body:$.session_count session name /all",
+            "1 request.body:$.session_id session name /all",
             "4 request.body:$.mail email shape",
         ]
     );
