@@ -9,10 +9,13 @@
 //! `settings.copies` of 1 takes all of this out of the taps.
 //!
 //! Each copy has a word on each processor: the task that it works for, with [`DONE`] once that is
-//! done. One behind it that finds its own task there, done, has nothing to do. What else it may
+//! done; and one more for the task before that. One behind it that finds its own task there, done, has nothing to do. What else it may
 //! find:
 //!
-//! - another task, at work: it was preempted there, and those before were passed over. Sure.
+//! - another task, at work: it was preempted there, and those before were passed over. Sure, unless
+//!   our task's work was done there just before: each copy keeps whose it did last, beside the task
+//!   that it works for now. Else a task that was preempted between two copies, while another came to
+//!   the first and was preempted in it, would be heard twice.
 //! - nothing, or another task, done: either that task was preempted on the few instructions between
 //!   the kernel's own mark and ours; or our task was preempted, or moved to another processor,
 //!   between two copies, and the work is done. TCP's positions tell which; a transfer of another
@@ -33,7 +36,8 @@ use eaves_common::{COPIES_MAX, POINTS, THREAD_ROW, THREAD_ROWS};
 use crate::filter::setting;
 
 #[map]
-static TURNS: PerCpuArray<[u64; COPIES_MAX as usize]> = PerCpuArray::with_max_entries(POINTS, 0);
+static TURNS: PerCpuArray<[[u64; 2]; COPIES_MAX as usize]> =
+    PerCpuArray::with_max_entries(POINTS, 0);
 
 /// In a word: the work is done. The address of a task is even.
 const DONE: u64 = 1;
@@ -89,15 +93,16 @@ impl Turn {
         let task = unsafe { bpf_get_current_task() };
         let mut before = 0;
         while before < COPY {
-            // SAFETY: `before` is below `COPIES_MAX`; another program may have written the word.
-            let word = unsafe { words.add(before as usize) };
+            // SAFETY: `before` is below `COPIES_MAX`; another program may have written the words.
+            let (word, last) = unsafe { words_of(words, before) };
             // SAFETY: as above.
-            let at = unsafe { word.read_volatile() };
-            if at == task | DONE {
+            let (at, done) = unsafe { (word.read_volatile(), last.read_volatile()) };
+            if at == task | DONE || done == task | DONE {
                 if COPY + 1 == COPIES_MAX {
                     // Of no use any more, and wrong at this task's next transfer.
+                    let old = if at == task | DONE { word } else { last };
                     // SAFETY: as above.
-                    unsafe { word.write_volatile(0) };
+                    unsafe { old.write_volatile(0) };
                 }
                 return None;
             }
@@ -105,14 +110,17 @@ impl Turn {
             before += 1;
         }
         // SAFETY: `COPY` is below `COPIES_MAX`.
-        let word = unsafe { words.add(COPY as usize) };
+        let (word, last) = unsafe { words_of(words, COPY) };
         // SAFETY: as above; this copy alone writes a task there.
-        let last = unsafe { word.read_volatile() };
-        if point as u32 >= Point::State as u32 && last != 0 && last & DONE == 0 {
+        let at = unsafe { word.read_volatile() };
+        if point as u32 >= Point::State as u32 && at != 0 && at & DONE == 0 {
             turn.row = NESTED;
         }
         // SAFETY: as above.
-        unsafe { word.write_volatile(task) };
+        unsafe {
+            last.write_volatile(at);
+            word.write_volatile(task);
+        }
         Some(turn)
     }
 
@@ -128,11 +136,22 @@ impl Turn {
         if let Some(words) = TURNS.get_ptr_mut(point as u32) {
             // SAFETY: `COPY` is below `COPIES_MAX`; this copy alone writes there now.
             unsafe {
-                let word = words.cast::<u64>().add(COPY as usize);
+                let (word, _) = words_of(words.cast(), COPY);
                 word.write_volatile(word.read_volatile() | DONE);
             }
         }
     }
+}
+
+/// The words of a copy: the task that it works for, and the one before that.
+///
+/// # Safety
+/// `copy` is below `COPIES_MAX`, and `words` are all of a point's.
+#[inline(always)]
+unsafe fn words_of(words: *mut u64, copy: u32) -> (*mut u64, *mut u64) {
+    let at = 2 * copy as usize;
+    // SAFETY: as said.
+    unsafe { (words.add(at), words.add(at + 1)) }
 }
 
 /// Whether nothing stands behind the programs at `point`, nor within them.
