@@ -14,7 +14,7 @@ use eaves_tests::trial::under_both_taps;
 use libtest_mimic::Trial;
 
 use crate::http2::is_http2;
-use crate::tls::{hearing, must_be_tls};
+use crate::https::{hearing, must_be_tls};
 
 /// Requests of each client.
 const REQUESTS: usize = 60;

@@ -3,7 +3,6 @@
 
 use anyhow::{Context, Result, ensure};
 use eaves_tests::agent::Mode;
-use eaves_tests::compare::{Expect, compare};
 use eaves_tests::event::Exchange;
 use eaves_tests::peer::{Certificate, Client, GoBuild, go_program, go_tls_server};
 use eaves_tests::sandbox::Sandbox;
@@ -11,8 +10,7 @@ use eaves_tests::trial::{under, under_both_taps};
 use libtest_mimic::Trial;
 use serde_json::Value;
 
-use crate::servers::of;
-use crate::tls::{drive, hearing, must_be_agreed, must_be_tls_of};
+use crate::https::{before_and_after, must_be_agreed, must_be_tls_of};
 
 /// As it is built by default.
 const PLAIN: GoBuild = GoBuild {
@@ -73,42 +71,19 @@ fn both_ends(sandbox: &Sandbox, mode: Mode, how: GoBuild, http2: bool) -> Result
     let file = file.to_str().context("a path that is not text")?.to_owned();
     let certificate = Certificate::new(sandbox)?;
     let start = |name: &str| go_tls_server(sandbox, name, program.clone(), http2, &certificate);
-    let mut before = start("before")?;
-    let mut agent = hearing(sandbox, mode, &file)?;
-    let mut after = start("after")?;
     let client = Client::GoTls {
         program: program.clone(),
         http2,
     };
-    let mut logs = Vec::new();
-    for server in [&mut before, &mut after] {
-        let place = server.place().clone();
-        logs.push((place, drive(sandbox, server, &client)?));
-    }
-    let ends = ["server", "client"];
-    agent.settle(|reported| {
-        logs.iter().all(|(place, log)| {
-            ends.iter()
-                .all(|role| of(reported, role, place).len() >= log.len())
-        })
-    })?;
-    let report = agent.stop()?;
     let version = if http2 { "2" } else { "1.1" };
     let is_it = |one: &Exchange| {
         let found = one.value.pointer("/network/protocol/version");
         found.and_then(Value::as_str) == Some(version)
     };
-    for (place, log) in &logs {
-        for role in ends {
-            let reported = of(&report.exchanges, role, place);
-            compare(&reported, log, Expect::Whole).with_context(|| role.to_owned())?;
-            must_be_tls_of(&reported, "go")?;
-            must_be_agreed(&reported)?;
-            ensure!(
-                reported.iter().all(is_it),
-                "{role}: not all are of HTTP/{version}"
-            );
-        }
-    }
-    report.balanced()
+    before_and_after(sandbox, mode, &file, start, &client, |reported| {
+        must_be_tls_of(reported, "go")?;
+        must_be_agreed(reported)?;
+        ensure!(reported.iter().all(is_it), "not all are of HTTP/{version}");
+        Ok(())
+    })
 }

@@ -15,8 +15,8 @@ use eaves_tests::trial::under_both_taps;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
+use crate::https::hearing;
 use crate::servers::of;
-use crate::tls::hearing;
 
 /// All tests of this module.
 pub(crate) fn trials() -> Vec<Trial> {
@@ -234,7 +234,7 @@ fn one_role(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     };
     let mut server = nginx(sandbox, "nginx", &options)?;
     let place = server.place().clone();
-    let mut agent = crate::tls::hearing_roles(sandbox, mode, "libssl", &["server"])?;
+    let mut agent = crate::https::hearing_roles(sandbox, mode, "libssl", &["server"])?;
     let expected = [curl(sandbox, &place, &target(0), ASKS[3])?];
     agent.settle(|reported| !of(reported, "server", &place).is_empty())?;
     let report = agent.stop()?;

@@ -14,6 +14,7 @@ mod drops;
 mod go_tls;
 mod handshake;
 mod http2;
+mod https;
 mod identity;
 mod kernel_log;
 mod lasting;

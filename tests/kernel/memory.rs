@@ -15,8 +15,8 @@ use eaves_tests::sandbox::{Sandbox, program};
 use eaves_tests::trial::under_both_taps;
 use libtest_mimic::Trial;
 
+use crate::https::{hearing, must_be_tls};
 use crate::servers::of;
-use crate::tls::{hearing, must_be_tls};
 
 /// All tests of this module.
 pub(crate) fn trials() -> Vec<Trial> {

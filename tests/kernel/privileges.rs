@@ -262,7 +262,7 @@ fn few(sandbox: &Sandbox, mode: Mode) -> Result<()> {
         }))
     })?;
     let exchanges = heard(sandbox, &mut agent, (&late, Client::Curl), ("late", 4))?;
-    crate::tls::must_be_tls(&exchanges)?;
+    crate::https::must_be_tls(&exchanges)?;
     for exchange in &exchanges {
         let executable = exchange.value.pointer("/process/executable");
         let executable = executable.and_then(|path| path.as_str()).map(Path::new);

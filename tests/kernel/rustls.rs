@@ -3,17 +3,18 @@
 
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use eaves_tests::agent::Mode;
 use eaves_tests::compare::{Entry, Expect, compare};
+use eaves_tests::event::Exchange;
 use eaves_tests::peer::{Certificate, Client, RustBuild, rust_program, rust_tls_server};
 use eaves_tests::process::Process;
 use eaves_tests::sandbox::{Sandbox, program};
 use eaves_tests::trial::{under, under_both_taps};
 use libtest_mimic::Trial;
 
+use crate::https::{before_and_after, hearing, kept, must_be_tls_of};
 use crate::servers::of;
-use crate::tls::{KEPT, drive, hearing, must_be_tls_of};
 
 /// All tests of this module.
 pub(crate) fn trials() -> Vec<Trial> {
@@ -50,35 +51,15 @@ fn both_ends(sandbox: &Sandbox, mode: Mode, how: RustBuild) -> Result<()> {
     let program = rust_program(how)?;
     let certificate = Certificate::new(sandbox)?;
     let start = |name: &str| rust_tls_server(sandbox, name, &program, &certificate);
-    let mut before = start("before")?;
-    let mut agent = hearing(sandbox, mode, how.name())?;
-    let mut after = start("after")?;
     let client = Client::RustTls(program.clone());
-    let mut logs = Vec::new();
-    for server in [&mut before, &mut after] {
-        let place = server.place().clone();
-        logs.push((place, drive(sandbox, server, &client)?));
-    }
-    let ends = ["server", "client"];
-    agent.settle(|reported| {
-        logs.iter().all(|(place, log)| {
-            ends.iter()
-                .all(|role| of(reported, role, place).len() >= log.len())
-        })
-    })?;
-    let report = agent.stop()?;
-    for (place, log) in &logs {
-        for role in ends {
-            let reported = of(&report.exchanges, role, place);
-            compare(&reported, log, Expect::Whole).with_context(|| role.to_owned())?;
-            must_be_tls_of(&reported, "rustls")?;
-            ensure!(
-                reported.iter().all(|one| one.value.get("client").is_some()),
-                "{role}: some have no client"
-            );
-        }
-    }
-    report.balanced()
+    before_and_after(sandbox, mode, how.name(), start, &client, |reported| {
+        must_be_tls_of(reported, "rustls")?;
+        ensure!(
+            reported.iter().all(|one| one.value.get("client").is_some()),
+            "some have no client"
+        );
+        Ok(())
+    })
 }
 
 /// One client keeps its connections from before the agent was there: the first that it asks afterwards on
@@ -86,31 +67,11 @@ fn both_ends(sandbox: &Sandbox, mode: Mode, how: RustBuild) -> Result<()> {
 fn open_before(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let peer = rust_program(RustBuild::Release)?;
     let certificate = Certificate::new(sandbox)?;
-    let mut server = rust_tls_server(sandbox, "before", &peer, &certificate)?;
-    let place = server.place().clone();
-    let script = sandbox.write("kept.py", KEPT)?;
-    let go_on = sandbox.file("go-on");
-    let mut command = Command::new(program("python3", "python3")?);
-    command
-        .arg(script)
-        .arg(place.port()?.to_string())
-        .arg(&go_on);
-    let mut client = Process::start(sandbox, "kept", command)?;
-    server.logged(4)?;
-    let mut agent = hearing(sandbox, mode, RustBuild::Release.name())?;
-    std::fs::write(&go_on, "")?;
-    client.finish()?;
-    let log = server.logged(24)?;
-    server.stop()?;
-    let heard =
-        |entry: &&Entry| entry.target.contains("after") && !entry.target.contains("id=after-0-");
-    let heard: Vec<Entry> = log.iter().filter(heard).cloned().collect();
-    agent.settle(|reported| of(reported, "server", &place).len() >= heard.len())?;
-    let report = agent.stop()?;
-    let reported = of(&report.exchanges, "server", &place);
-    compare(&reported, &heard, Expect::Whole)?;
-    must_be_tls_of(&reported, "rustls")?;
-    report.balanced()
+    let server = rust_tls_server(sandbox, "before", &peer, &certificate)?;
+    let heard = |entry: &Entry| !entry.target.contains("id=after-0-");
+    let right = |reported: &[Exchange]| must_be_tls_of(reported, "rustls");
+    let library = RustBuild::Release.name();
+    kept(sandbox, mode, library, server, heard, right)
 }
 
 /// A client that has both ends change their keys between a request and its answer, and again: all is heard,

@@ -19,8 +19,8 @@ use eaves_tests::wait;
 use libtest_mimic::Trial;
 use serde_json::Value;
 
+use crate::https::hearing;
 use crate::servers::of;
-use crate::tls::hearing;
 
 /// Within this it has to be told.
 const TOLD_WITHIN: Duration = Duration::from_secs(60);

@@ -1,12 +1,11 @@
 //! Go's `net/http`, built with whichever Go is installed.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail};
 
+use super::built::Built;
 use super::script::{listening, with_tls};
 use super::{Certificate, Server};
 use crate::sandbox::{Sandbox, Skip, program};
@@ -64,17 +63,8 @@ pub fn go_tls_server(
 /// # Errors
 /// Go is not installed or the program does not build; [`Skip`] if that version cannot be fetched.
 pub fn go_program(how: GoBuild) -> Result<PathBuf> {
-    static BUILT: Mutex<Option<HashMap<GoBuild, PathBuf>>> = Mutex::new(None);
-    let mut built = BUILT
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    let built = built.get_or_insert_with(HashMap::new);
-    if let Some(path) = built.get(&how) {
-        return Ok(path.clone());
-    }
-    let path = build(how)?;
-    built.insert(how, path.clone());
-    Ok(path)
+    static BUILT: Built<GoBuild> = Built::new();
+    BUILT.get(how, build)
 }
 
 fn build(how: GoBuild) -> Result<PathBuf> {

@@ -10,6 +10,7 @@
 
 mod apache;
 mod asyncio;
+mod built;
 mod certificate;
 mod client;
 mod collector;

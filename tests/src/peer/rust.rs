@@ -1,13 +1,12 @@
 //! The hyper peer over rustls, built by itself: as programs are built by default, as they are when they are
 //! tried, and otherwise.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 
+use super::built::Built;
 use super::script::with_tls;
 use super::{Certificate, Server};
 use crate::sandbox::{Sandbox, program};
@@ -95,15 +94,8 @@ pub fn rust_tls_server(
 /// # Errors
 /// It does not build.
 pub fn rust_program(how: RustBuild) -> Result<PathBuf> {
-    static BUILT: Mutex<Option<HashMap<RustBuild, PathBuf>>> = Mutex::new(None);
-    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    let built = built.get_or_insert_with(HashMap::new);
-    if let Some(path) = built.get(&how) {
-        return Ok(path.clone());
-    }
-    let path = build(how)?;
-    built.insert(how, path.clone());
-    Ok(path)
+    static BUILT: Built<RustBuild> = Built::new();
+    BUILT.get(how, build)
 }
 
 /// The manifest; what brings rustls goes to its end.
