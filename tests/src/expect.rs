@@ -66,6 +66,8 @@ pub struct Expected {
     pub missing_bytes: u64,
     /// Why, sorted.
     pub reasons: Vec<String>,
+    /// The library of TLS that its plaintext comes from.
+    pub library: Option<String>,
     /// The response may have a gap instead, and is then right up to it: calls overlapped.
     pub or_gap: bool,
     /// It follows a gap, and may say that its pairing is by that.
@@ -145,6 +147,10 @@ impl From<&Exchange> for Expected {
             response: half("response", &exchange.response_seen, exchange.response_bytes),
             missing_bytes: exchange.missing_bytes,
             reasons,
+            library: exchange
+                .value
+                .pointer("/tls/library")
+                .and_then(|library| Some(library.as_str()?.to_owned())),
             or_gap: false,
             after_gap: exchange.anomalies == [AFTER_GAP],
         }

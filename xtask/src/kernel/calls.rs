@@ -20,6 +20,9 @@ const HELLOS: &str = "plaintext::first_bytes_of_a_handshake_are_told";
 /// What a case says for which the kernel refused a program.
 const REFUSED: &str = "refuses a program";
 
+/// What a case says on a kernel that does not speak TLS.
+const NO_TLS: &str = "no TLS of its own";
+
 /// The taps it goes through.
 pub(super) const TAPS: &[&str] = &["socket", "syscall"];
 
@@ -89,8 +92,8 @@ fn executable(messages: &str, target: &str) -> Result<PathBuf> {
 /// What the test said of one tap: the cases that this kernel cannot do.
 ///
 /// # Errors
-/// It failed, did not come to it, or was left out although the kernel has the tap.
-pub(super) fn passed(files: &Path, tap: &str, has_tap: bool) -> Result<Vec<String>> {
+/// It failed, did not come to it, or was left out although the kernel has the tap, or TLS.
+pub(super) fn passed(files: &Path, tap: &str, has_tap: bool, has_tls: bool) -> Result<Vec<String>> {
     let read = |name: &str| {
         fs::read_to_string(files.join(name)).with_context(|| format!("the guest left no {name}"))
     };
@@ -117,6 +120,9 @@ pub(super) fn passed(files: &Path, tap: &str, has_tap: bool) -> Result<Vec<Strin
     if let Some(refused) = skipped.iter().find(|line| line.contains(REFUSED)) {
         bail!("{refused}, though every kernel here takes one");
     }
+    if has_tls && let Some(deaf) = skipped.iter().find(|line| line.contains(NO_TLS)) {
+        bail!("{deaf}, though it has the module");
+    }
     Ok(skipped)
 }
 
@@ -138,7 +144,7 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("calls.out"), said).unwrap();
         std::fs::write(folder.join("calls.err"), aside).unwrap();
-        let found = passed(&folder, "socket", has_tap);
+        let found = passed(&folder, "socket", has_tap, has_tap);
         std::fs::remove_dir_all(&folder).unwrap();
         match (found, expected) {
             (Ok(found), Ok(expected)) => assert_eq!(found, expected),
@@ -154,6 +160,9 @@ mod tests {
         check(OK, refused, true, Err(refused));
         let case = "mptcp: skipped: no MPTCP";
         check(OK, case, true, Ok(&[case]));
+        let deaf = "kernel_tls: skipped: this kernel has no TLS of its own";
+        check(OK, deaf, true, Err(deaf));
+        check(OK, deaf, false, Ok(&[deaf]));
     }
 
     #[test]

@@ -39,6 +39,7 @@ pub(crate) const CASES: &[Case] = &[
         stage.needs("mptcp_splice_read")?;
         splice_from(stage, &mptcp_link()?)
     }),
+    Case::new("kernel_tls", kernel_tls),
     Case::new("no_stream", no_stream),
     Case::new("no_http", no_http),
     Case::new("excluded_port", excluded_port),
@@ -183,6 +184,42 @@ fn splice_from(stage: &mut Stage, link: &Link) -> io::Result<()> {
     link.exchange(stage, leg, Leg::plain(100))?;
     link.plain(stage)?;
     link.plain(stage)
+}
+
+/// Conns whose TLS the kernel itself speaks, of either version: what the process gives and takes is
+/// plaintext, and TCP's bytes are not.
+fn kernel_tls(stage: &mut Stage) -> io::Result<()> {
+    for version in [0x0303, 0x0304] {
+        let link = stage.tcp()?;
+        // Before the keys are there, as a handshake is.
+        transfer(
+            (link.client.as_fd(), Send::Write),
+            (link.server.as_fd(), Recv::Read),
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        )?;
+        let keys = |fill| sys::TlsKeys::of(version, fill);
+        for (end, sends, receives) in [(&link.client, 1, 2), (&link.server, 2, 1)] {
+            sys::speak_tls(end.as_fd(), &keys(sends), &keys(receives))?;
+        }
+        let before = stage.count();
+        link.plain(stage)?;
+        let leg = Leg::plain(15_000);
+        for leg in [
+            leg.sent(Send::Sendto).received(Recv::Recvfrom),
+            leg.sent(Send::Writev(3)).received(Recv::Pieces(1000)),
+            leg.sent(Send::Sendmsg(3)),
+            leg.sent(Send::Pieces(1000)),
+            Leg::plain(300_000),
+        ] {
+            link.exchange(stage, leg, leg)?;
+        }
+        // As SSL_sendfile(3) does.
+        let file = Leg::plain(5000).sent(Send::Sendfile).body_only();
+        link.exchange(stage, Leg::plain(0), file)?;
+        link.plain(stage)?;
+        stage.in_library(before, "kernel");
+    }
+    Ok(())
 }
 
 const REQUEST: &[u8] = b"GET /no_stream HTTP/1.1\r\nhost: calls\r\n\r\n";

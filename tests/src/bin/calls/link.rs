@@ -78,6 +78,17 @@ impl Stage {
         self.expected.push(expected);
     }
 
+    /// How many are expected so far.
+    pub(crate) fn count(&self) -> usize {
+        self.expected.len()
+    }
+
+    /// Those from `from` on are heard in clear, in a library of TLS.
+    pub(crate) fn in_library(&mut self, from: usize, library: &str) {
+        let those = self.expected.iter_mut().skip(from);
+        those.for_each(|expected| expected.library = Some(library.to_owned()));
+    }
+
     /// Corrects the last two that were expected.
     ///
     /// # Errors
