@@ -11,6 +11,7 @@ mod budget;
 mod container;
 mod doctor;
 mod drops;
+mod gnutls;
 mod go_tls;
 mod handshake;
 mod http2;
@@ -47,6 +48,7 @@ fn main() {
         privileges::trials(),
         sinks::trials(),
         tls::trials(),
+        gnutls::trials(),
         go_tls::trials(),
         handshake::trials(),
         rustls::trials(),

@@ -8,15 +8,15 @@ use eaves_tests::agent::Mode;
 use eaves_tests::event::Exchange;
 use eaves_tests::expect::{Expected, Half, body};
 use eaves_tests::peer::{
-    Certificate, Client, Nginx, Place, Server, Works, haproxy, linked_program, linked_server,
-    nginx, node_tls_server, python_tls_server,
+    Certificate, Client, Nginx, Place, Server, Way, Works, haproxy, linked_program, linked_server,
+    nginx, node_tls_server, odd_program, odd_server, python_tls_server,
 };
 use eaves_tests::process::Process;
 use eaves_tests::sandbox::{Sandbox, port, program};
-use eaves_tests::trial::under_both_taps;
+use eaves_tests::trial::{under, under_both_taps};
 use libtest_mimic::Trial;
 
-use crate::https::{ENDS, hearing, kept, must_be_agreed, must_be_tls, of_server};
+use crate::https::{ENDS, before_and_after, hearing, kept, must_be_agreed, must_be_tls, of_server};
 use crate::servers::of;
 
 /// All tests of this module.
@@ -55,7 +55,24 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
     .into_iter()
     .flatten()
+    .chain(Way::ALL.map(odd))
     .collect()
+}
+
+/// A test of one odd way, under the tap that the last had not.
+fn odd(way: Way) -> Trial {
+    let mode = match way {
+        Way::Bytes | Way::Retry | Way::Resume | Way::Seccomp => Mode::Socket,
+        Way::Peek | Way::Renegotiate | Way::Fork => Mode::Syscall,
+    };
+    let name = format!("tls::odd_{}", way.name());
+    under(&name, mode, move |sandbox, mode| {
+        let program = odd_program()?;
+        let tls = Certificate::new(sandbox)?;
+        let start = |name: &str| odd_server(sandbox, name, &program, way, &tls);
+        let client = Client::Odd(program.clone(), way);
+        before_and_after(sandbox, mode, "libssl", start, &client, right)
+    })
 }
 
 /// Server and client, curl, both with OpenSSL's shared library.

@@ -34,7 +34,7 @@ if ! apt-get install -s -q --no-install-recommends "$@" >/dev/null 2>&1; then
 fi
 install "$@" || { update; install "$@"; }
 if [ -d /run/systemd/system ]; then
-    for unit in nginx apache2 haproxy rsyslog prometheus-alertmanager; do
+    for unit in nginx apache2 haproxy lighttpd rsyslog prometheus-alertmanager; do
         for package in "$@"; do
             [ "$package" = "$unit" ] && systemctl disable --quiet "$unit" || true
         done

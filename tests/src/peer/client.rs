@@ -6,7 +6,8 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::{GoBuild, Place, go_program, utf8};
+use super::odd::odd;
+use super::{GoBuild, Place, Way, go_program, utf8};
 use crate::load::{Want, body, text};
 use crate::process::Process;
 use crate::sandbox::{Sandbox, program};
@@ -33,6 +34,10 @@ pub enum Client {
     Hyper(PathBuf),
     /// The same over rustls, by a binary built by itself.
     RustTls(PathBuf),
+    /// The program in C that does it oddly, over TLS.
+    Odd(PathBuf, Way),
+    /// Python's `pycurl`, whose libcurl works with GnuTLS: as curl, a thread a connection.
+    PyCurl,
 }
 
 /// How a client goes about it.
@@ -87,10 +92,18 @@ impl Client {
                 command.env("EAVES_TLS", "1");
                 vec![command]
             }
+            Self::Odd(program, way) => vec![odd(program, *way)],
+            Self::PyCurl => {
+                let script = sandbox.write("pycurl.py", include_str!("python/pycurl.py"))?;
+                // Debian's, which has its modules.
+                let mut command = Command::new(program("/usr/bin/python3", "python3-pycurl")?);
+                command.arg(script);
+                vec![command]
+            }
         };
         let of_words = matches!(
             self,
-            Self::Go | Self::GoTls { .. } | Self::Hyper(_) | Self::RustTls(_)
+            Self::Go | Self::GoTls { .. } | Self::Hyper(_) | Self::RustTls(_) | Self::Odd(..)
         );
         if of_words && let Some(command) = commands.first_mut() {
             command.arg("client");

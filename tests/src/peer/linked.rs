@@ -29,18 +29,33 @@ pub enum Works {
 /// There is no compiler or no static OpenSSL, or it does not build.
 pub fn linked_program() -> Result<PathBuf> {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    if let Some(built) = BUILT.get() {
+    let source = include_str!("c/server.c");
+    let flags = ["-static", "-lssl", "-lcrypto"];
+    in_c(&BUILT, "linked-server", source, &flags)
+}
+
+/// Builds a program in C with OpenSSL.
+///
+/// # Errors
+/// As [`linked_program`].
+pub(super) fn in_c(
+    built: &OnceLock<PathBuf>,
+    name: &str,
+    source: &str,
+    flags: &[&str],
+) -> Result<PathBuf> {
+    if let Some(built) = built.get() {
         return Ok(built.clone());
     }
     let compiler = program("cc", "gcc and libssl-dev")?;
     let own = std::env::current_exe()?;
     let folder = own.parent().context("no folder of this test")?;
-    let source = folder.join("linked-server.c");
-    std::fs::write(&source, include_str!("c/server.c"))?;
-    let built = folder.join("linked-server");
+    let file = folder.join(name).with_extension("c");
+    std::fs::write(&file, source)?;
+    let path = folder.join(name);
     let mut command = Command::new(&compiler);
-    command.args(["-O2", "-static", "-o"]).arg(&built);
-    command.arg(&source).args(["-lssl", "-lcrypto"]);
+    command.args(["-O2", "-o"]).arg(&path);
+    command.arg(&file).args(flags);
     let output = command.output()?;
     if !output.status.success() {
         let why = String::from_utf8_lossy(&output.stderr);
@@ -49,7 +64,7 @@ pub fn linked_program() -> Result<PathBuf> {
         }
         bail!("cc: {why}");
     }
-    Ok(BUILT.get_or_init(|| built).clone())
+    Ok(built.get_or_init(|| path).clone())
 }
 
 /// Starts `program`, [`linked_program`] or what was made of it.

@@ -1,7 +1,7 @@
 //! Real servers and clients, each with a configuration of its own in the sandbox, on ports of its
 //! own, and the servers' own access logs read back.
 //!
-//! Debian 12 packages: `nginx`, `apache2`, `haproxy`, `gunicorn`, `python3`, `nodejs`, `golang-go`
+//! Debian 12 packages: `nginx`, `apache2`, `haproxy`, `lighttpd`, `gunicorn`, `python3`, `nodejs`, `golang-go`
 //! (any Go from 1.19 on does, also in `/usr/local/go`), `curl`, `wrk`. The hyper server and client
 //! are a binary of this package.
 //!
@@ -17,9 +17,12 @@ mod collector;
 mod drive;
 mod go;
 mod haproxy;
+mod lighttpd;
 mod linked;
 mod modern;
 mod nginx;
+mod odd;
+mod pair;
 mod rust;
 mod script;
 mod shop;
@@ -46,9 +49,12 @@ pub use collector::{Collector, Fault, Got};
 pub use drive::drive;
 pub use go::{GoBuild, go_http2_server, go_program, go_server, go_tls_server};
 pub use haproxy::{haproxy, haproxy_http2, haproxy_http2_tls};
+pub use lighttpd::lighttpd;
 pub use linked::{Works, linked_program, linked_server};
 pub use modern::{Call, Calls, calls, event_server, grpc, node_http2_server};
 pub use nginx::{Nginx, nginx};
+pub use odd::{Way, odd_program, odd_server};
+pub use pair::pair_program;
 pub use rust::{RustBuild, rust_program, rust_tls_server};
 pub use script::{
     gunicorn, hyper_server, node_server, node_tls_server, python_server, python_tls_server,

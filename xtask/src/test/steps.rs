@@ -40,6 +40,26 @@ const PEERS: &[Package] = &[
         programs: &["haproxy"],
     },
     Package {
+        name: "lighttpd",
+        programs: &["lighttpd"],
+    },
+    Package {
+        name: "lighttpd-mod-gnutls",
+        programs: &[],
+    },
+    Package {
+        name: "wget",
+        programs: &["wget"],
+    },
+    Package {
+        name: "gnutls-bin",
+        programs: &["gnutls-serv"],
+    },
+    Package {
+        name: "python3-pycurl",
+        programs: &[],
+    },
+    Package {
         name: "curl",
         programs: &["curl"],
     },

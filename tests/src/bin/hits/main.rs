@@ -1,11 +1,12 @@
 //! What one hit of a tap costs the process that is heard: `cargo xtask hits`.
 //!
-//! Every step is a system call, or a batch of them, timed by the process that makes it: without
+//! Every step is a call into the system or into a TLS library, or a batch of them, timed by the process that makes it: without
 //! Eaves, then with each tap, in turn and round by round in one run, so that what changes on the
 //! machine meanwhile changes both. Ratios are what counts. Eaves reads and counts what comes
 //! (`eaves record --raw`), so that nothing but the hit, and the reader beside it, differs.
 
 mod calls;
+mod session;
 mod table;
 mod transfers;
 mod wake;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Parser;
 use eaves_tests::agent::{Agent, Mode, command};
+use eaves_tests::peer::Certificate;
 use eaves_tests::process::Process;
 use eaves_tests::sandbox::Sandbox;
 
@@ -65,11 +67,12 @@ fn run(arguments: &Arguments) -> Result<()> {
     let time = Duration::from_millis(time);
     let taps = Mode::present();
     let sandbox = Sandbox::new()?;
+    let tls = Certificate::new(&sandbox)?;
     let mut table = Table::new(&taps);
     for round in 1..=rounds {
         eprintln!("hits: round {round} of {rounds}");
         for tap in [None].into_iter().chain(taps.iter().copied().map(Some)) {
-            let agent = tap.map(|tap| start(&sandbox, tap)).transpose()?;
+            let mut agent = tap.map(|tap| start(&sandbox, tap)).transpose()?;
             for mut step in calls::steps()? {
                 let ns = step.measure(time)?;
                 table.add(&step.name, step.plan, tap, ns);
@@ -78,6 +81,9 @@ fn run(arguments: &Arguments) -> Result<()> {
                 for (name, plan, ns) in step.measure(time)? {
                     table.add(&name, plan, tap, ns);
                 }
+            }
+            for (name, plan, ns) in session::measure(&tls, agent.as_mut(), time)? {
+                table.add(&name, plan, tap, ns);
             }
             if let Some(mut agent) = agent {
                 let stopped = agent.process().stop();
@@ -101,7 +107,15 @@ fn run(arguments: &Arguments) -> Result<()> {
 
 /// Eaves with one tap, reading and counting.
 fn start(sandbox: &Sandbox, tap: Mode) -> Result<Agent> {
-    let command = command(["record", "--raw", "--mode", tap.name(), "/dev/null"])?;
+    let command = command([
+        "record",
+        "--raw",
+        "--log",
+        "info",
+        "--mode",
+        tap.name(),
+        "/dev/null",
+    ])?;
     let process = Process::start(sandbox, "agent", command)?;
     Agent::hearing(process, sandbox.file("nothing"))
 }

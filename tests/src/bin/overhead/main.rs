@@ -57,19 +57,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let settings = settings();
     let mut report = Report::new(&settings);
 
-    eprintln!(
-        "overhead: saturation, {pairs} pairs of {seconds} s for each of {} settings",
-        settings.len()
-    );
-    for _ in 0..pairs {
-        for &setting in &settings {
-            report.saturated(
-                setting,
-                &bench.saturated(None)?,
-                &bench.saturated(Some(setting))?,
-            );
-        }
-    }
+    saturation(&bench, &mut report, pairs, &settings)?;
     let half = report.saturation_per_s() / 2.0;
     eprintln!("overhead: latency at half load, {half:.0} a second");
     for _ in 0..pairs {
@@ -118,6 +106,39 @@ fn run(arguments: &Arguments) -> Result<()> {
         }
     }
     report.print();
+    Ok(())
+}
+
+/// As many exchanges as go, in clear and over HTTPS.
+fn saturation(
+    bench: &Bench<'_>,
+    report: &mut Report,
+    pairs: usize,
+    settings: &[Setting],
+) -> Result<()> {
+    eprintln!(
+        "overhead: saturation, {pairs} pairs of for each of {} settings",
+        settings.len()
+    );
+    for _ in 0..pairs {
+        for &setting in settings {
+            report.saturated(
+                setting,
+                &bench.saturated(None)?,
+                &bench.saturated(Some(setting))?,
+            );
+        }
+    }
+    eprintln!("overhead: saturation over HTTPS");
+    for _ in 0..pairs {
+        for &setting in settings {
+            report.saturated_tls(
+                setting,
+                &bench.saturated_tls(None)?,
+                &bench.saturated_tls(Some(setting))?,
+            );
+        }
+    }
     Ok(())
 }
 

@@ -80,28 +80,38 @@ impl<'a> Bench<'a> {
 
     /// As many exchanges as go.
     pub(super) fn saturated(&self, setting: Option<Setting>) -> Result<Half> {
-        self.half(setting, |port| Ok((self.wrk(port, CONNECTIONS)?, None)))
+        let port = self.server.port;
+        self.half(setting, || Ok((self.wrk("http", port, CONNECTIONS)?, None)))
+    }
+
+    /// The same over HTTPS.
+    pub(super) fn saturated_tls(&self, setting: Option<Setting>) -> Result<Half> {
+        let port = self.server.tls_port;
+        self.half(setting, || {
+            Ok((self.wrk("https", port, CONNECTIONS)?, None))
+        })
     }
 
     /// A fixed number of exchanges a second.
     pub(super) fn at_rate(&self, setting: Option<Setting>, per_s: f64) -> Result<Half> {
-        self.half(setting, |port| {
-            let (done_per_s, latency) = fixed_rate::run(port, per_s, self.load)?;
+        self.half(setting, || {
+            let (done_per_s, latency) = fixed_rate::run(self.server.port, per_s, self.load)?;
             Ok((done_per_s, Some(latency)))
         })
     }
 
     /// Saturation over so many connections.
     pub(super) fn connections(&self, setting: Setting, connections: u32) -> Result<Half> {
-        self.half(Some(setting), |port| {
-            Ok((self.wrk(port, connections)?, None))
+        let port = self.server.port;
+        self.half(Some(setting), || {
+            Ok((self.wrk("http", port, connections)?, None))
         })
     }
 
     fn half(
         &self,
         setting: Option<Setting>,
-        load: impl FnOnce(u16) -> Result<(f64, Option<Latency>)>,
+        load: impl FnOnce() -> Result<(f64, Option<Latency>)>,
     ) -> Result<Half> {
         let agent = setting
             .map(|setting| Agent::start(self.sandbox, setting))
@@ -110,7 +120,7 @@ impl<'a> Bench<'a> {
         let worker = self.server.worker()?;
         let (server_before, agent_before) = (cpu(worker)?, agent_cpu()?);
         let requests_before = self.server.requests()?;
-        let (per_s, latency) = load(self.server.port)?;
+        let (per_s, latency) = load()?;
         let server_cpu = cpu(worker)?.saturating_sub(server_before);
         if let Some(agent) = &agent {
             agent.drain()?;
@@ -136,7 +146,7 @@ impl<'a> Bench<'a> {
     }
 
     /// Runs wrk; gives exchanges a second.
-    fn wrk(&self, port: u16, connections: u32) -> Result<f64> {
+    fn wrk(&self, scheme: &str, port: u16, connections: u32) -> Result<f64> {
         let mut command = Command::new(program("wrk", "wrk")?);
         command.args([
             "-t1",
@@ -146,7 +156,7 @@ impl<'a> Bench<'a> {
         for (name, value) in FIELDS {
             command.args(["-H", &format!("{name}: {value}")]);
         }
-        command.arg(format!("http://127.0.0.1:{port}{TARGET}"));
+        command.arg(format!("{scheme}://127.0.0.1:{port}{TARGET}"));
         let mut wrk = Process::start(self.sandbox, "wrk", command)?;
         wrk.finish()?;
         let said = fs::read_to_string(self.sandbox.file("wrk.out"))?;
@@ -164,7 +174,7 @@ impl<'a> Bench<'a> {
         File::create(&self.server.log)?;
         self.server.flush_log()?;
         let agent = Agent::start(self.sandbox, setting)?;
-        self.wrk(self.server.logged_port, CONNECTIONS)?;
+        self.wrk("http", self.server.logged_port, CONNECTIONS)?;
         agent.drain()?;
         self.server.flush_log()?;
         let Stopped { said, events } = agent.stop()?;

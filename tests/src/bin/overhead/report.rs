@@ -19,6 +19,7 @@ pub(super) struct Report {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Row {
     Kept,
+    KeptTls,
     AgentSaturated,
     AgentSteady,
     Agent1,
@@ -37,8 +38,9 @@ enum Row {
 }
 
 impl Row {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::Kept,
+        Self::KeptTls,
         Self::AgentSaturated,
         Self::AgentSteady,
         Self::Agent1,
@@ -60,6 +62,7 @@ impl Row {
     const fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::Kept => ("throughput kept at saturation, %", "≥ 85 capture, ≥ 65 all"),
+            Self::KeptTls => ("throughput kept over HTTPS, %", "≥ 59 capture"),
             Self::AgentSaturated => ("agent CPU an exchange, saturated, µs", "≤ 3 all"),
             Self::AgentSteady => ("agent CPU an exchange, 5 000/s, µs", "≤ 3 all"),
             Self::Agent1 => ("agent CPU an exchange, 1 connection, µs", "≤ 3 all"),
@@ -106,6 +109,10 @@ impl Report {
             percent(with.server_us, without.server_us) - 100.0,
         );
         self.add(Row::MemoryLoad, setting, mib(with.memory_bytes));
+    }
+
+    pub(super) fn saturated_tls(&mut self, setting: Setting, without: &Half, with: &Half) {
+        self.add(Row::KeptTls, setting, percent(with.per_s, without.per_s));
     }
 
     /// Exchanges a second without Eaves, the median of what was seen.

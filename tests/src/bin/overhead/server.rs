@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use eaves_tests::peer::Certificate;
 use eaves_tests::process::Process;
 use eaves_tests::sandbox::{Sandbox, port, program};
 use eaves_tests::wait;
@@ -52,6 +53,8 @@ pub(super) struct Server {
     pub(super) port: u16,
     /// Port with one.
     pub(super) logged_port: u16,
+    /// Port where it speaks TLS, without an access log.
+    pub(super) tls_port: u16,
     status_port: u16,
     /// The access log.
     pub(super) log: PathBuf,
@@ -59,7 +62,8 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn start(sandbox: &Sandbox) -> Result<Self> {
-        let (plain, logged, status) = (port()?, port()?, port()?);
+        let (plain, logged, encrypted, status) = (port()?, port()?, port()?, port()?);
+        let tls = Certificate::new(sandbox)?;
         let log = sandbox.file("access.log");
         let folder = sandbox.path().display();
         let body = body();
@@ -76,10 +80,14 @@ http {{
   server {{ listen 127.0.0.1:{plain} backlog=16384; location / {{ {answer} }} }}
   server {{ listen 127.0.0.1:{logged} backlog=16384; access_log {log} one buffer=256k;
     location / {{ {answer} }} }}
+  server {{ listen 127.0.0.1:{encrypted} ssl backlog=16384; ssl_certificate {certificate};
+    ssl_certificate_key {key}; location / {{ {answer} }} }}
   server {{ listen 127.0.0.1:{status}; location / {{ stub_status; }} }}
 }}
 ",
-            log = log.display()
+            log = log.display(),
+            certificate = tls.certificate.display(),
+            key = tls.key.display(),
         );
         let config = sandbox.write("nginx.conf", config)?;
         let mut command = Command::new(program("nginx", "nginx")?);
@@ -94,6 +102,7 @@ http {{
             process,
             port: plain,
             logged_port: logged,
+            tls_port: encrypted,
             status_port: status,
             log,
         };
