@@ -29,39 +29,40 @@ pub(crate) fn trials() -> Vec<Trial> {
         moved: true,
         ..stripped
     };
-    let both = [
-        trial("http1", PLAIN, false),
-        trial("http2", PLAIN, true),
-        trial("http1_stripped", stripped, false),
-        trial("http2_stripped_and_moved", moved, true),
-    ];
-    let mut all: Vec<_> = both.into_iter().flatten().collect();
-    // What differs between versions are a program's tables and its instructions, not its sockets.
-    all.extend([
-        of_version("http1_go1_19_stripped_and_moved", moved, "go1.19.13", false),
-        of_version("http2_go1_21_stripped", stripped, "go1.21.13", true),
-        of_version("http1_go1_24_stripped", stripped, "go1.24.11", false),
-    ]);
+    let mut all = under_both_taps("go_tls::http1", |sandbox, mode| {
+        both_ends(sandbox, mode, PLAIN, false)
+    });
+    // What differs are a program's tables and its instructions, not its sockets.
+    let of = |how, version| GoBuild { version, ..how };
+    for (name, mode, how, http2) in [
+        ("http2", Mode::Syscall, PLAIN, true),
+        ("http1_stripped", Mode::Socket, stripped, false),
+        ("http2_stripped_and_moved", Mode::Syscall, moved, true),
+        (
+            "http1_go1_19_stripped_and_moved",
+            Mode::Socket,
+            of(moved, Some("go1.19.13")),
+            false,
+        ),
+        (
+            "http2_go1_21_stripped",
+            Mode::Socket,
+            of(stripped, Some("go1.21.13")),
+            true,
+        ),
+        (
+            "http1_go1_24_stripped",
+            Mode::Syscall,
+            of(stripped, Some("go1.24.11")),
+            false,
+        ),
+    ] {
+        let name = format!("go_tls::{name}");
+        all.push(under(&name, mode, move |sandbox, mode| {
+            both_ends(sandbox, mode, how, http2)
+        }));
+    }
     all
-}
-
-/// A test of programs built by that version of Go, under one tap.
-fn of_version(name: &str, how: GoBuild, version: &'static str, http2: bool) -> Trial {
-    let how = GoBuild {
-        version: Some(version),
-        ..how
-    };
-    under(
-        &format!("go_tls::{name}"),
-        Mode::Socket,
-        move |sandbox, mode| both_ends(sandbox, mode, how, http2),
-    )
-}
-
-fn trial(name: &str, how: GoBuild, http2: bool) -> Vec<Trial> {
-    under_both_taps(&format!("go_tls::{name}"), move |sandbox, mode| {
-        both_ends(sandbox, mode, how, http2)
-    })
 }
 
 /// Two servers, one from before the agent and one from after, each with clients that come and go.

@@ -34,6 +34,7 @@ mod sinks;
 mod tls;
 mod tools;
 mod unheard;
+mod untouched;
 mod websocket;
 
 fn main() {
@@ -62,6 +63,7 @@ fn main() {
         attacks::trials(),
         tools::trials(),
         unheard::trials(),
+        untouched::trials(),
         place::trials(),
         container::trials(),
         identity::trials(),

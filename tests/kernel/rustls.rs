@@ -18,28 +18,22 @@ use crate::servers::of;
 
 /// All tests of this module.
 pub(crate) fn trials() -> Vec<Trial> {
-    let both = |name: &str, how| {
-        under_both_taps(&format!("rustls::{name}"), move |sandbox, mode| {
-            both_ends(sandbox, mode, how)
-        })
-    };
-    let mut all: Vec<_> = [
-        both("debug", RustBuild::Debug),
-        both("release", RustBuild::Release),
-        under_both_taps("rustls::sessions_that_were_open_before", open_before),
-        under_both_taps("rustls::keys_that_change", keys_change),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    let mut all = under_both_taps("rustls::sessions_that_were_open_before", open_before);
+    all.push(under(
+        "rustls::keys_that_change",
+        Mode::Syscall,
+        keys_change,
+    ));
     // What differs is where the functions are, not what they do.
-    for (name, how) in [
-        ("lto", RustBuild::Lto),
-        ("of_0_22", RustBuild::Of0_22),
-        ("of_0_21", RustBuild::Of0_21),
+    for (name, mode, how) in [
+        ("debug", Mode::Syscall, RustBuild::Debug),
+        ("release", Mode::Socket, RustBuild::Release),
+        ("lto", Mode::Syscall, RustBuild::Lto),
+        ("of_0_22", Mode::Socket, RustBuild::Of0_22),
+        ("of_0_21", Mode::Socket, RustBuild::Of0_21),
     ] {
         let name = format!("rustls::{name}");
-        all.push(under(&name, Mode::Socket, move |sandbox, mode| {
+        all.push(under(&name, mode, move |sandbox, mode| {
             both_ends(sandbox, mode, how)
         }));
     }

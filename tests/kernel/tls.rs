@@ -9,7 +9,7 @@ use eaves_tests::event::Exchange;
 use eaves_tests::expect::{Expected, Half, body};
 use eaves_tests::peer::{
     Certificate, Client, Nginx, Place, Server, Way, Works, haproxy, linked_program, linked_server,
-    nginx, node_tls_server, odd_program, odd_server, python_tls_server,
+    netty, nginx, node_tls_server, odd_program, odd_server, python_tls_server,
 };
 use eaves_tests::process::Process;
 use eaves_tests::sandbox::{Sandbox, port, program};
@@ -19,7 +19,8 @@ use libtest_mimic::Trial;
 use crate::https::{ENDS, before_and_after, hearing, kept, must_be_agreed, must_be_tls, of_server};
 use crate::servers::of;
 
-/// All tests of this module.
+/// All tests of this module: under both taps what shows how a socket is tied to its session, under one what
+/// differs in the library.
 pub(crate) fn trials() -> Vec<Trial> {
     [
         under_both_taps("tls::nginx", |sandbox, mode| {
@@ -31,25 +32,26 @@ pub(crate) fn trials() -> Vec<Trial> {
             let server = nginx(sandbox, "nginx", &options)?;
             both_ends(sandbox, mode, server)
         }),
-        under_both_taps("tls::haproxy", |sandbox, mode| {
+        vec![under("tls::haproxy", Mode::Socket, |sandbox, mode| {
             let behind = nginx(sandbox, "behind", &Nginx::default())?;
             let tls = Certificate::new(sandbox)?;
             let front = haproxy(sandbox, "haproxy", behind.place(), Some(&tls))?;
             both_ends(sandbox, mode, front)
-        }),
-        under_both_taps("tls::python", |sandbox, mode| {
+        })],
+        vec![under("tls::python", Mode::Syscall, |sandbox, mode| {
             let server = python_tls_server(sandbox, "python", &Certificate::new(sandbox)?)?;
             both_ends(sandbox, mode, server)
-        }),
+        })],
         under_both_taps("tls::node", node),
-        under_both_taps("tls::linked", |sandbox, mode| {
+        vec![under("tls::netty", Mode::Syscall, netty_server)],
+        vec![under("tls::linked", Mode::Socket, |sandbox, mode| {
             let tls = Certificate::new(sandbox)?;
             let works = Works::OnSockets;
             let server = linked_server(sandbox, "linked", linked_program()?, works, &tls)?;
             // curl's library may be nobody's until curl runs.
             let agent = hearing(sandbox, mode, "linked-server")?;
             of_server(sandbox, agent, server, &Client::Curl, &["server"], right)
-        }),
+        })],
         under_both_taps("tls::sessions_that_were_open_before", open_before),
         under_both_taps("tls::what_is_written_by_one_large_call", large),
     ]
@@ -59,7 +61,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     .collect()
 }
 
-/// A test of one odd way, under the tap that the last had not.
+/// A test of one odd way, under one tap.
 fn odd(way: Way) -> Trial {
     let mode = match way {
         Way::Bytes | Way::Retry | Way::Resume | Way::Seccomp => Mode::Socket,
@@ -87,6 +89,13 @@ fn node(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let server = node_tls_server(sandbox, "node", &Certificate::new(sandbox)?)?;
     let agent = hearing(sandbox, mode, "/node")?;
     of_server(sandbox, agent, server, &Client::Node, &ENDS, right)
+}
+
+/// Netty, whose library lies in a file that it makes of its jar and takes away again.
+fn netty_server(sandbox: &Sandbox, mode: Mode) -> Result<()> {
+    let server = netty(sandbox, "netty", &Certificate::new(sandbox)?)?;
+    let agent = hearing(sandbox, mode, "libnetty_tcnative")?;
+    of_server(sandbox, agent, server, &Client::Curl, &["server"], right)
 }
 
 /// All are heard in OpenSSL, with what was agreed upon.

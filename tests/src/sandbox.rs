@@ -1,12 +1,11 @@
 //! A folder a test owns, ports nobody else listens on, and programs that must be installed.
 
-use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, anyhow};
@@ -22,7 +21,7 @@ const PORTS: u16 = 12_000;
 #[derive(Debug)]
 pub struct Sandbox {
     path: PathBuf,
-    keep: Cell<bool>,
+    keep: AtomicBool,
 }
 
 impl Sandbox {
@@ -39,7 +38,7 @@ impl Sandbox {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
         Ok(Self {
             path,
-            keep: Cell::new(std::env::var_os("EAVES_KEEP").is_some()),
+            keep: AtomicBool::new(std::env::var_os("EAVES_KEEP").is_some()),
         })
     }
 
@@ -70,13 +69,13 @@ impl Sandbox {
 
     /// Leaves the folder where it is.
     pub fn keep(&self) {
-        self.keep.set(true);
+        self.keep.store(true, Ordering::Relaxed);
     }
 }
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        if !self.keep.get() && !std::thread::panicking() {
+        if !self.keep.load(Ordering::Relaxed) && !std::thread::panicking() {
             let _ = fs::remove_dir_all(&self.path);
         }
     }

@@ -112,6 +112,16 @@ const KAFKA: &str = "4.1.1";
 /// Maven Central: Helm's own code as a library, which is Helm 3.21.0.
 const HELM: &str = "0.0.21";
 
+/// Maven Central: Netty, and its TLS by BoringSSL.
+const NETTY: [(&str, &str, &str); 2] = [
+    ("io.netty", "netty-codec-http", "4.1.128.Final"),
+    (
+        "io.netty",
+        "netty-tcnative-boringssl-static",
+        "2.0.74.Final",
+    ),
+];
+
 /// Where they are; fetched if they are not there, or others are wanted by now.
 ///
 /// # Errors
@@ -120,6 +130,9 @@ pub(crate) fn prepare(project: &Project) -> Result<PathBuf> {
     let folder = project.target.join("far-ends");
     once(&folder.join("python"), &PYTHON.join(" "), python)?;
     once(&folder.join("kafka"), KAFKA, kafka)?;
+    once(&folder.join("netty"), &format!("{NETTY:?}"), |folder| {
+        maven(folder, &NETTY)
+    })?;
     once(&folder.join("ecs"), ECS, |folder| npm(folder, ECS))?;
     once(&folder.join("ws"), WS, |folder| npm(folder, WS))?;
     Ok(folder)
@@ -193,12 +206,12 @@ fn npm(folder: &Path, package: &str) -> Result<()> {
 }
 
 fn kafka(folder: &Path) -> Result<()> {
-    maven(folder, "org.apache.kafka", "kafka_2.13", KAFKA)
+    maven(folder, &[("org.apache.kafka", "kafka_2.13", KAFKA)])
 }
 
 /// The library out of its jar.
 fn helm(folder: &Path) -> Result<()> {
-    maven(folder, "com.marcnuri.helm-java", "linux-amd64", HELM)?;
+    maven(folder, &[("com.marcnuri.helm-java", "linux-amd64", HELM)])?;
     let libs = folder.join("libs");
     let jar = libs.join(format!("linux-amd64-{HELM}.jar"));
     let mut unpack = Command::new("python3");
@@ -207,18 +220,22 @@ fn helm(folder: &Path) -> Result<()> {
     fs::remove_dir_all(&libs).with_context(|| format!("cannot remove {}", libs.display()))
 }
 
-/// Fetches an artifact and all that it needs into `libs` of a folder.
-fn maven(folder: &Path, group: &str, artifact: &str, version: &str) -> Result<()> {
+/// Fetches artifacts, by group, name and version, and all that they need into `libs` of a folder.
+fn maven(folder: &Path, artifacts: &[(&str, &str, &str)]) -> Result<()> {
     let pom = folder.join("pom.xml");
+    let dependency = |(group, name, version): &(&str, &str, &str)| {
+        format!(
+            "<dependency><groupId>{group}</groupId><artifactId>{name}</artifactId><version>{version}</version></dependency>"
+        )
+    };
+    let needed: String = artifacts.iter().map(dependency).collect();
     fs::write(
         &pom,
         format!(
             r#"<project xmlns="http://maven.apache.org/POM/4.0.0">
 <modelVersion>4.0.0</modelVersion>
 <groupId>far-ends</groupId><artifactId>fetched</artifactId><version>1</version><packaging>pom</packaging>
-<dependencies><dependency>
-<groupId>{group}</groupId><artifactId>{artifact}</artifactId><version>{version}</version>
-</dependency></dependencies>
+<dependencies>{needed}</dependencies>
 </project>
 "#
         ),
@@ -231,7 +248,7 @@ fn maven(folder: &Path, group: &str, artifact: &str, version: &str) -> Result<()
         folder.join("libs").display()
     ));
     run_with_progress(
-        &format!("mvn dependency:copy-dependencies ({artifact})"),
+        &format!("mvn dependency:copy-dependencies ({})", folder.display()),
         &mut mvn,
     )
 }
