@@ -91,3 +91,6 @@ pub const fn work_rows(copies: u32) -> u32 {
 
 /// How many levels of a task's cgroup path are compared with the excluded cgroups.
 pub const CGROUP_LEVELS_MAX: u32 = 12;
+
+/// In `NEWS`: the agent reads no more.
+pub const NEWS_OVER: u32 = u32::MAX;

@@ -14,7 +14,7 @@
 //! | `EXCL_COMMS` | name → 1 | 256 | agent, before attaching | never |
 //! | `EXCL_CGROUPS` | cgroup id → 1 | 256 | agent, before attaching | never |
 //! | `READER` | 0 → `Reader` | 1 | agent sets, taps clear | never |
-//! | `NEWS` | 0 → count | 1 | agent, with a word in `REACH` that is not to wait | never |
+//! | `NEWS` | 0 → count | 1 | agent, with a word in `REACH` that is not to wait, and when it reads no more | never |
 //! | `TLS_CALLS` | pid_tgid → `Call` | 8 192 | TLS tap, on the way in | the way out; least recently used |
 //! | `TLS_CONNS` | `Session` → `ConnState` | by option | TLS tap | the session's end; least recently used |
 //! | `TLS_WIRE` | `Mark` → `Wire` | 4 096 | TLS tap, with a record that a session wrote | the socket that sends it; least recently used |

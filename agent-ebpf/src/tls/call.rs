@@ -148,7 +148,7 @@ pub(crate) fn tls_back(ctx: ProbeContext) -> u32 {
     }
     let _ = TLS_CALLS.remove(pid_tgid);
     let row = thread_row(pid_tgid);
-    if let Some(counters) = Counters::of(row) {
+    if let Some(counters) = super::counters(row) {
         counters.alone(over(&call, result, pid_tgid, row, counters));
     }
     0
@@ -216,7 +216,7 @@ fn over(
 pub(crate) fn tls_free(ctx: ProbeContext) -> u32 {
     let pid_tgid = bpf_get_current_pid_tgid();
     let row = thread_row(pid_tgid);
-    if let (Some(session), Some(counters)) = (ctx.arg::<u64>(0), Counters::of(row)) {
+    if let (Some(session), Some(counters)) = (ctx.arg::<u64>(0), super::counters(row)) {
         tie::end(
             Session::of(session, pid_tgid),
             EndReason::Closed as u16,

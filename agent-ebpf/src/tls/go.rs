@@ -104,7 +104,7 @@ fn moved(conn: u64, buffer: u64, bytes: u64, flow: Flow) {
         return;
     }
     let row = thread_row(pid_tgid);
-    if let Some(counters) = Counters::of(row) {
+    if let Some(counters) = super::counters(row) {
         let transfer = Transfer {
             sk: conn,
             flow,
@@ -169,7 +169,7 @@ pub(crate) fn go_close(ctx: ProbeContext) -> u32 {
 
 #[inline(always)]
 fn over(conn: u64, pid_tgid: u64) {
-    if let Some(counters) = Counters::of(thread_row(pid_tgid)) {
+    if let Some(counters) = super::counters(thread_row(pid_tgid)) {
         tie::end(
             Session::of(conn, pid_tgid),
             EndReason::Closed as u16,

@@ -15,9 +15,23 @@ mod send;
 mod tie;
 mod wire;
 
+use eaves_common::NEWS_OVER;
+
+use crate::maps::{Counters, news};
+
 pub(crate) use call::Call;
 pub(crate) use go::Carrier;
 pub(crate) use rustls::{Layout, Seen, Write};
 pub(crate) use send::pieces;
 pub(crate) use tie::{Session, announce, carried, carries, ended};
 pub(crate) use wire::{Mark, Wire, first};
+
+/// The counters of a program in a process; `None` also once the agent reads no more, since these programs
+/// come off last, one by one.
+#[inline(always)]
+fn counters(row: u32) -> Option<Counters> {
+    if news() == NEWS_OVER {
+        return None;
+    }
+    Counters::of(row)
+}

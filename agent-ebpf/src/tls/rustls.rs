@@ -159,7 +159,7 @@ fn named(name_at: u64, pid_tgid: u64) -> Option<(u64, u64)> {
 /// Counts plaintext of a connection that is not known.
 #[inline(always)]
 fn unknown(pid_tgid: u64) {
-    if let Some(counters) = Counters::of(thread_row(pid_tgid)) {
+    if let Some(counters) = super::counters(thread_row(pid_tgid)) {
         counters.alone(Err(DropReason::Undecided.into()));
     }
 }
@@ -287,7 +287,7 @@ extern "C" fn eaves_rustls_session(file: u64, state: u64) -> u64 {
 extern "C" fn eaves_rustls_hear(session: u64, at: u64, bytes: u64, flow: u64) -> u64 {
     let pid_tgid = bpf_get_current_pid_tgid();
     let row = thread_row(pid_tgid);
-    if let Some(counters) = Counters::of(row) {
+    if let Some(counters) = super::counters(row) {
         let flow = if flow == Flow::Sent as u64 {
             Flow::Sent
         } else {

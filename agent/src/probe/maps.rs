@@ -3,8 +3,8 @@
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, Queue, RingBuf};
 use eaves_common::{
-    COMM_BYTES, COUNTER_ROWS, ConnId, DropReason, EXCLUDES_MAX, EndRecord, Flow, ReachKey,
-    ReachValue, ReaderState,
+    COMM_BYTES, COUNTER_ROWS, ConnId, DropReason, EXCLUDES_MAX, EndRecord, Flow, NEWS_OVER,
+    ReachKey, ReachValue, ReaderState,
 };
 
 use super::{Options, ProbeError};
@@ -49,6 +49,12 @@ impl Maps {
     /// Says what the reader waits for. A word that does not arrive costs a later wake-up only.
     pub(super) fn set_reader(&mut self, state: ReaderState) {
         let _ = self.reader.set(0, state, 0);
+    }
+
+    /// Has the programs in processes hear no more, since they come off one by one.
+    pub(super) fn hear_no_more(&mut self) {
+        self.told = NEWS_OVER;
+        let _ = self.news.set(0, NEWS_OVER, 0);
     }
 
     /// The next end for which the ring had no room: the bytes of its record.
@@ -100,8 +106,10 @@ impl Maps {
     pub(super) fn unknown(&mut self, conn: ConnId) {
         self.say(conn, ReachValue::UNKNOWN);
         // The word first: who sees the news finds it.
-        self.told = self.told.wrapping_add(1);
-        let _ = self.news.set(0, self.told, 0);
+        if self.told != NEWS_OVER {
+            self.told = (self.told + 1) % NEWS_OVER;
+            let _ = self.news.set(0, self.told, 0);
+        }
     }
 
     /// Puts a word on the whole conn into the map.

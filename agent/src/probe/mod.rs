@@ -497,6 +497,7 @@ impl Source for Probe {
         }
         if let Some(mut kernel) = uprobe::lock(&self.kernel).take() {
             Hook::of(self.tap).for_each(|hook| hook.detach(&mut kernel));
+            self.maps.hear_no_more();
             // Probes in processes come off one by one, each after the kernel's grace period. That
             // takes seconds, and what the ring holds is not to wait for it.
             let off = thread::Builder::new().name("eaves-off".into());
