@@ -20,7 +20,7 @@ use tokio::task::LocalSet;
 use super::Subject;
 use super::answer::answer;
 use crate::config::Listen;
-use crate::guard::{Need, keeping};
+use crate::guard::{May, Need, keeping};
 use crate::telemetry::{kept, tried_beside};
 
 /// The thread.
@@ -96,6 +96,8 @@ impl Api {
             .map_err(ApiError::Thread)?;
         let listener = runtime.block_on(open(listen))?;
         let (stop, stopped) = watch::channel(false);
+        let may = May::from([Need::Write, Need::Answer, Need::Own]);
+        let may = subject.dir.iter().fold(may, May::reading);
         let (subject, is_stopped) = (Arc::new(subject), stopped.clone());
         let over = move || *is_stopped.borrow();
         let serving = kept(NAME, over, move || {
@@ -103,7 +105,7 @@ impl Api {
             LocalSet::new().block_on(&runtime, serving);
         });
         let thread = thread::Builder::new().name(NAME.into());
-        let thread = thread.spawn(keeping(&[Need::Write], serving));
+        let thread = thread.spawn(keeping(may, serving));
         let path = match listen {
             Listen::Unix(path) => Some(path.clone()),
             Listen::Tcp(_) => None,

@@ -126,6 +126,7 @@ fn of_file(file: &Path, args: &Args) -> anyhow::Result<Catalog> {
         redactor: session::redactor(&config, session::Secret::Origin(reader.origin()))?,
         dir: None,
         reload: None,
+        systemd: None,
         ledger: false,
     };
     let mut replay = Replay::new(reader, false);

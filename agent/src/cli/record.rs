@@ -52,6 +52,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let config = args.hear.config()?;
     let name = || args.file.display().to_string();
     check_file(&args.file, io::stdout().is_terminal())?;
+    guard::raise();
     // A recording that is there is not touched before there is something to put in its place.
     let probe = args.hear.attach(&config)?;
     let file = create(&args.file)?;
@@ -81,6 +82,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
             board: None,
             detect: None,
             reload: None,
+            systemd: None,
             ledger: true,
         };
         session.hear(&mut tee, &tapped)
@@ -96,9 +98,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
 
 /// Records without a pipeline, until a signal.
 fn count(tee: &mut Tee, tapped: &Tapped) -> anyhow::Result<Exit> {
-    guard::keep(&[Need::Maps]);
+    guard::keep([Need::Maps]);
     let requests = Arc::new(Requests::default());
     let _signals = Signals::listen(&requests, None::<fn()>)?;
+    guard::enclose(&[Need::Maps, Need::Detach].into());
     tapped.announce();
     let mut read = 0;
     while !requests.stopping() {

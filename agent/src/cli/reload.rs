@@ -15,8 +15,8 @@ use serde_json::Value;
 
 use super::session::{self, HearArgs};
 use super::systemd::Word;
-use crate::config::{Config, ConfigError, Live};
-use crate::guard::{Need, keeping};
+use crate::config::{Config, ConfigError, Live, Within};
+use crate::guard::{May, Wall, keeping, raised};
 use crate::pipeline::{Change, Refusal, Requests};
 use crate::redact::Redactor;
 use crate::telemetry::kept;
@@ -40,6 +40,10 @@ pub(super) struct Reload {
     pub(super) redactor: Arc<Redactor>,
     /// Who is told that it is read.
     pub(super) systemd: Option<Sender<Word>>,
+    /// What reading it, and making ready what it names, may do.
+    pub(super) may: May,
+    /// What reading the rules may do.
+    pub(super) rules: May,
 }
 
 /// Reads the configuration again when asked, until it is dropped.
@@ -55,6 +59,7 @@ impl Reload {
     pub(super) fn start(self, requests: &Arc<Requests>) -> std::io::Result<Reloader> {
         let (asks, asked) = sync_channel(1);
         let (requests, is_over) = (Arc::clone(requests), Arc::clone(requests));
+        let may = self.may.clone();
         let (mut reading, mut fell) = (Reading::of(self), false);
         let reading = kept(
             NAME,
@@ -68,7 +73,7 @@ impl Reload {
             },
         );
         let thread = thread::Builder::new().name(NAME.into());
-        let thread = thread.spawn(keeping(&[Need::Read, Need::Write], reading))?;
+        let thread = thread.spawn(keeping(may, reading))?;
         Ok(Reloader {
             thread: Some((asks, thread)),
         })
@@ -164,9 +169,13 @@ impl Reading {
             args,
             config,
             redactor,
+            may,
+            rules,
             ..
         } = &self.reload;
-        let mut live = config.live(&args.config()?)?;
+        let within = Within { files: may, rules };
+        let stands = raised().is_some_and(|walls| matches!(walls.files, Wall::Stands(_)));
+        let mut live = config.live(&args.config()?, stands.then_some(&within))?;
         let redactor = masking(config, redactor, &mut live)?;
         let stamps = stamps(&live.config);
         let is_stale = |name: &str| stamps.get(name) != self.stamps.get(name);
@@ -300,19 +309,19 @@ sinks:
         let check = |text: &str, named: &[&str]| {
             fs::write(&file, text).unwrap();
             let new = parse(&yaml.replace("{ key", "{ names: [a], key")).unwrap();
-            let mut live = old.live(&new).unwrap();
+            let mut live = old.live(&new, None).unwrap();
             let redactor = masking(&old, &before, &mut live).unwrap();
             assert_eq!(live.restart, named, "{text}");
             assert_eq!(redactor.key().hash(b"x"), before.key().hash(b"x"));
             assert!(!Arc::ptr_eq(&redactor, &before));
-            let mut same = old.live(&old).unwrap();
+            let mut same = old.live(&old, None).unwrap();
             let redactor = masking(&old, &before, &mut same).unwrap();
             assert!(Arc::ptr_eq(&redactor, &before), "what is the same stays");
         };
         check("one\n", &[]);
         check("other", &["redact.key"]);
         fs::remove_file(&file).unwrap();
-        let mut live = old.live(&old).unwrap();
+        let mut live = old.live(&old, None).unwrap();
         assert!(masking(&old, &before, &mut live).is_err());
     }
 }

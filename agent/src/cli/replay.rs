@@ -74,6 +74,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         board: None,
         detect: config.detect().context(Exit::Usage)?,
         reload: None,
+        systemd: None,
         ledger: true,
     };
     let mut replay = Replay::new(reader, args.paced);

@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, Sender};
 
 use anyhow::Context as _;
 
@@ -11,7 +11,7 @@ use super::Exit;
 use super::capture::CaptureArgs;
 use super::reload::{Reload, Reloader};
 use super::signals::Signals;
-use super::systemd;
+use super::systemd::Word;
 use crate::api::About;
 use crate::capture::{Origin, Source};
 use crate::catalog::Catalog;
@@ -20,7 +20,7 @@ use crate::config::{Config, node_name};
 use crate::detect;
 use crate::enrich::{Enrich, Identity};
 use crate::event::{Detail, Severity, TapState};
-use crate::guard::{self, Need};
+use crate::guard::{self, May, Need};
 use crate::journal::KeyPlace;
 use crate::keyed::HashKey;
 use crate::lookup::{Lookup, Sources};
@@ -80,7 +80,12 @@ impl HearArgs {
 /// # Errors
 /// A descriptor file that the configuration names cannot be read.
 pub(super) fn options(config: &Config) -> anyhow::Result<pipeline::Options> {
-    pipeline::Options::of(config).context(Exit::Usage)
+    let options = pipeline::Options::of(config).context(Exit::Usage)?;
+    Ok(pipeline::Options {
+        // Rules are read again as they change.
+        may: May::from([Need::Rules, Need::Write]).reading(&config.detect.rules),
+        ..options
+    })
 }
 
 /// Name of this host. In a pod that is its node's: the pod has a name of its own, which says nothing
@@ -258,6 +263,8 @@ pub(super) struct Session<'a> {
     pub(super) detect: Option<(detect::Options, PathBuf)>,
     /// How the configuration is read again at a hang-up, which else ends it.
     pub(super) reload: Option<Reload>,
+    /// Who is told that it ends.
+    pub(super) systemd: Option<Sender<Word>>,
     /// Whether the ledger is printed at the end, for people.
     pub(super) ledger: bool,
 }
@@ -281,7 +288,7 @@ impl Session<'_> {
         if let Some((_, rules)) = &self.detect {
             guard::rules(rules);
         }
-        guard::keep(&[Need::Maps, Need::Rules, Need::Write]);
+        guard::keep([Need::Maps, Need::Rules, Need::Write]);
         let ran = self.run(source, &requests, |host| tapped.tell(host));
         ran.map(|(exit, _)| exit)
     }
@@ -320,7 +327,6 @@ impl Session<'_> {
         } else {
             host = host.telling(&FALLS);
         }
-        let posted = self.board.is_some();
         if let Some((board, sinks)) = self.board {
             host = host.posting(board, sinks.into_iter());
         }
@@ -328,8 +334,9 @@ impl Session<'_> {
             Ok(()) => pipeline::run(source, &mut host, &self.options, requests),
             Err(error) => Err(RunError::Output(error)),
         };
-        if posted {
-            systemd::stopping();
+        if let Some(systemd) = &self.systemd {
+            // It has fallen: then nobody is told.
+            let _ = systemd.send(Word::Stopping);
         }
         host.settle();
         let counted = host.counted();

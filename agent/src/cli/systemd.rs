@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 
-use crate::guard::bare;
+use crate::guard::{Need, keeping};
 use crate::pipeline::{Board, RoomState, Standing};
 use crate::telemetry::kept;
 
@@ -29,6 +29,8 @@ pub(super) enum Word {
     Reloading,
     /// That is over, whatever came of it.
     Reloaded,
+    /// It ends.
+    Stopping,
     /// Nothing more is told.
     End,
 }
@@ -55,7 +57,7 @@ impl Systemd {
         let is_over = move || is_over.load(Ordering::Relaxed);
         let telling = kept(NAME, is_over, move || tell(&board, &said));
         let thread = thread::Builder::new().name(NAME.into());
-        let thread = thread.spawn(bare(telling))?;
+        let thread = thread.spawn(keeping([Need::Local], telling))?;
         Ok(Self {
             thread: Some((words, thread)),
             over,
@@ -89,6 +91,10 @@ fn tell(board: &Board, words: &Receiver<Word>) {
         match words.recv_timeout(wait) {
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) | Ok(Word::End) => return,
+            Ok(Word::Stopping) => {
+                stopping();
+                continue;
+            }
             // Before it is ready for the first time it is starting, not reloading.
             Ok(Word::Reloading | Word::Reloaded) if beats == 0 => continue,
             Ok(Word::Reloading) => {
@@ -148,7 +154,7 @@ fn reloading() {
 }
 
 /// Says that it ends.
-pub(super) fn stopping() {
+fn stopping() {
     send(&[
         NotifyState::Stopping,
         NotifyState::Status("delivering what was heard"),
@@ -157,7 +163,6 @@ pub(super) fn stopping() {
 
 fn send(states: &[NotifyState<'_>]) {
     if !states.is_empty()
-        && std::env::var_os(SOCKET).is_some()
         && let Err(error) = sd_notify::notify(states)
     {
         tracing::debug!(%error, "systemd cannot be told");

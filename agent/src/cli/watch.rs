@@ -12,6 +12,7 @@ use super::signals::Signals;
 use super::{Exit, Globals, output, query};
 use crate::config::{Config, Kind};
 use crate::filter::Filter;
+use crate::guard;
 use crate::journal;
 use crate::pipeline::{Output, Requests, Route};
 use crate::sink::{Format, StdoutSink};
@@ -60,6 +61,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         query::follow(dir, filter, args.json, globals, stopping)?;
         return Ok(Exit::Done);
     }
+    guard::raise();
     let mut probe = args.hear.attach(&config)?;
     let tapped = Tapped::of(&probe);
     let redactor = session::redactor(&config, session::Secret::Run)?;
@@ -77,6 +79,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         board: None,
         detect: config.detect().context(Exit::Usage)?,
         reload: None,
+        systemd: None,
         ledger: true,
     };
     session.hear(&mut probe, &tapped)

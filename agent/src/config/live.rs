@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::Config;
+use super::{Config, SinkEntry};
+use crate::guard::May;
 
 /// Keys that are named at most; beyond, only how many.
 const NAMED_MAX: usize = 64;
@@ -20,6 +21,15 @@ pub struct Live {
     pub restart: Vec<String>,
 }
 
+/// The walls that stand around files.
+#[derive(Clone, Copy, Debug)]
+pub struct Within<'m> {
+    /// Around who opens the files of sinks.
+    pub files: &'m May,
+    /// Around who reads rules.
+    pub rules: &'m May,
+}
+
 /// The new configuration cannot be in force, not even in part.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}; restart the agent to change both")]
@@ -29,11 +39,12 @@ impl Config {
     /// What of `new` can be in force while this one is.
     ///
     /// Taps, limits, tables of processes, the journal's folder, the key of the hashes and the place of
-    /// the API are made once, at the start.
+    /// the API are made once, at the start; so are the walls, within which the files of sinks and the
+    /// rules must lie.
     ///
     /// # Errors
     /// [`NeedsRestart`] if the rest of it does not go with what needs a restart.
-    pub fn live(&self, new: &Self) -> Result<Live, NeedsRestart> {
+    pub fn live(&self, new: &Self, walls: Option<&Within<'_>>) -> Result<Live, NeedsRestart> {
         let mut config = new.clone();
         config.capture = self.capture.clone();
         config.limits = self.limits.clone();
@@ -44,6 +55,9 @@ impl Config {
             (Some(old), Some(new)) => new.dir.clone_from(&old.dir),
             (old, new) => new.clone_from(old),
         }
+        if let Some(walls) = walls {
+            self.keep_within(walls, &mut config);
+        }
         if let Some((path, what)) = config.contradictions().into_iter().next() {
             return Err(NeedsRestart(format!("{}: {what}", path.join("."))));
         }
@@ -52,6 +66,28 @@ impl Config {
             restart: differences(&config, new),
             config,
         })
+    }
+}
+
+impl Config {
+    /// Leaves in `config` as it is here what would lie beyond the walls.
+    fn keep_within(&self, walls: &Within<'_>, config: &mut Self) {
+        let rules = &mut config.detect.rules;
+        if *rules != self.detect.rules && !walls.rules.may_read(rules) {
+            rules.clone_from(&self.detect.rules);
+        }
+        let is_beyond = |(name, entry): (&String, &SinkEntry)| {
+            let file = entry.file.as_ref()?;
+            let is_new = self.sinks.get(name).and_then(|old| old.file.as_ref()) != Some(file);
+            (is_new && !walls.files.may_write(&file.path)).then(|| name.clone())
+        };
+        let beyond: Vec<_> = config.sinks.iter().filter_map(is_beyond).collect();
+        for name in beyond {
+            match self.sinks.get(&name) {
+                Some(old) => config.sinks.insert(name, old.clone()),
+                None => config.sinks.remove(&name),
+            };
+        }
     }
 }
 
@@ -104,7 +140,9 @@ fn walk<'v>(a: &'v Value, b: &'v Value, path: &mut Vec<&'v str>, found: &mut BTr
 
 #[cfg(test)]
 mod tests {
+    use super::Within;
     use crate::config::parse;
+    use crate::guard::May;
 
     const OLD: &str = "journal: { dir: /var/lib/a }\nsinks: { out: { stdout: {} } }\n";
 
@@ -112,13 +150,13 @@ mod tests {
     #[track_caller]
     fn check(old: &str, new: &str, changed: &[&str], restart: &[&str]) {
         let [old, new] = [old, new].map(|text| parse(text).unwrap());
-        let live = old.live(&new).unwrap();
+        let live = old.live(&new, None).unwrap();
         assert_eq!(live.changed, changed);
         assert_eq!(live.restart, restart);
-        let again = live.config.live(&new).unwrap();
+        let again = live.config.live(&new, None).unwrap();
         assert!(again.changed.is_empty(), "it is in force: {again:?}");
         assert_eq!(again.restart, restart, "it is named until the restart");
-        let back = live.config.live(&old).unwrap();
+        let back = live.config.live(&old, None).unwrap();
         assert!(back.restart.is_empty(), "what is taken back: {back:?}");
     }
 
@@ -180,11 +218,51 @@ sinks: { out: { stdout: {} } }
     }
 
     #[test]
+    fn what_lies_beyond_the_walls_stays_as_it_was_and_is_named() {
+        let dir = std::env::temp_dir().join(format!("eaves-within-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        for place in ["mine", "mine/below", "other", "rules"] {
+            std::fs::create_dir_all(dir.join(place)).unwrap();
+        }
+        let may = May::default()
+            .reading(dir.join("rules"))
+            .writing(dir.join("mine"));
+        let walls = Within {
+            files: &may,
+            rules: &may,
+        };
+        let config = |rules: &str, sinks: &[(&str, &str)]| {
+            let lines = sinks.iter().map(|(name, file)| {
+                format!(
+                    "  {name}: {{ file: {{ path: {}/{file} }} }}\n",
+                    dir.display()
+                )
+            });
+            let sinks: String = lines.collect();
+            let rules = dir.join(rules);
+            let text = format!("detect: {{ rules: {} }}\nsinks:\n{sinks}", rules.display());
+            parse(&text).unwrap()
+        };
+        let old = config("rules", &[("a", "mine/a"), ("gone", "other/gone")]);
+        let new = config(
+            "elsewhere",
+            &[("a", "other/a"), ("b", "mine/below/b"), ("c", "other/c")],
+        );
+        let live = old.live(&new, Some(&walls)).unwrap();
+        assert_eq!(live.restart, ["detect.rules", "sinks.a", "sinks.c"]);
+        assert_eq!(live.changed, ["sinks.b", "sinks.gone"]);
+        assert_eq!(live.config.sinks["a"], old.sinks["a"]);
+        let same = old.live(&old, Some(&walls)).unwrap();
+        assert!(same.restart.is_empty() && same.changed.is_empty());
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
     fn what_does_not_go_with_the_rest_is_refused_as_a_whole() {
         let old = parse("sinks: { out: { stdout: {} } }").unwrap();
         let new =
             parse("journal: {}\nsinks: { hook: { webhook: { url: 'http://127.0.0.1:1/' } } }\n");
-        let refused = old.live(&new.unwrap()).unwrap_err().to_string();
+        let refused = old.live(&new.unwrap(), None).unwrap_err().to_string();
         assert!(refused.starts_with("sinks.hook"), "{refused}");
         assert!(refused.ends_with("restart the agent to change both"));
     }

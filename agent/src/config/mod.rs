@@ -34,7 +34,7 @@ pub use detect::{Detect, DetectorEntry, ExemptEntry};
 pub use journal::{Bodies, Journal, Keep, Sync};
 pub use layers::FILE_MAX_BYTES;
 pub use limits::Limits;
-pub use live::{Live, NeedsRestart};
+pub use live::{Live, NeedsRestart, Within};
 pub use load::{ConfigError, Loaded, load, parse};
 pub use lookup::{Lookup, node_name};
 pub use openapi::OpenapiError;

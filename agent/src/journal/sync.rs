@@ -13,7 +13,7 @@ use super::folder;
 use super::state::replace;
 use super::writer::Journal;
 use crate::clock::Moment;
-use crate::guard::{Need, keeping};
+use crate::guard::{May, Need, keeping};
 use crate::telemetry::tried;
 
 /// The thread.
@@ -168,9 +168,14 @@ impl Syncer {
         let shared = Arc::new(Shared::default());
         let thread = threaded.then(|| {
             let (worker, shared) = (worker.clone(), Arc::clone(&shared));
+            // The other is written beside it and renamed.
+            let beside = worker.last.parent().unwrap_or(&worker.dir);
+            let may = May::from([Need::Write])
+                .writing(&worker.dir)
+                .writing(beside);
             thread::Builder::new()
                 .name(NAME.into())
-                .spawn(keeping(&[Need::Write], move || work(&worker, &shared)))
+                .spawn(keeping(may, move || work(&worker, &shared)))
         });
         Ok(Self {
             worker,

@@ -19,7 +19,7 @@ use super::pods::{Pods, PodsOptions};
 use super::process::{Answer, Closed, Mask};
 use super::runtime::{RuntimeError, inspect};
 use super::table::{Bounds, Table};
-use crate::guard::{Need, keeping};
+use crate::guard::{May, Need, keeping};
 use crate::telemetry::{kept, tried_beside, with_causes};
 
 /// The thread.
@@ -95,12 +95,25 @@ pub(super) fn start(
     to: &SyncSender<Answer>,
 ) -> io::Result<mpsc::Sender<Answer>> {
     let (drafts, mut from) = mpsc::channel(DRAFTS);
+    let may = may(others);
     let (others, mask, to) = (others.clone(), Arc::clone(mask), to.clone());
     let running = kept(NAME, || false, move || run(&others, &mask, &mut from, &to));
     thread::Builder::new()
         .name(NAME.into())
-        .spawn(keeping(&[Need::Write], running))?;
+        .spawn(keeping(may, running))?;
     Ok(drafts)
+}
+
+/// What asking these takes.
+fn may(others: &Others) -> May {
+    let mut may = May::from([Need::Write, Need::Local]);
+    if let Some(pods) = &others.pods {
+        // The client looks the API server's name up by itself.
+        may = may.needing(Need::Net).needing(Need::Names);
+        let files = super::pods::files(pods);
+        may = files.iter().fold(may, May::reading);
+    }
+    may
 }
 
 /// Hands `answer` to who waits for it, and if there is more to be asked to who asks.

@@ -24,7 +24,7 @@ use number::Number;
 
 use super::table::{Bounds, Table};
 use crate::event::Location;
-use crate::guard::{Need, keeping};
+use crate::guard::{May, Need, keeping};
 use crate::telemetry::{kept, with_causes};
 
 /// The thread that reads.
@@ -242,11 +242,13 @@ impl Atlas {
         }
         let (to, read) = sync_channel(2);
         let (alive, ended) = sync_channel(0);
+        let paths = watched.iter().map(|file| &file.path);
+        let may = paths.fold(May::from([Need::Read]), May::reading);
         // A file that it falls over is not read again before it changes.
         let watching = kept(NAME, || false, move || watch(&mut watched, &to, &ended));
         thread::Builder::new()
             .name(NAME.into())
-            .spawn(keeping(&[Need::Read], watching))?;
+            .spawn(keeping(may, watching))?;
         Ok(Some(Self {
             city: None,
             asn: None,

@@ -6,6 +6,7 @@
 //! `pods` does.
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -25,6 +26,9 @@ use super::process::Mask;
 /// How long is waited before it is tried again to find out where the API server is.
 const CONFIG_EVERY: Duration = Duration::from_secs(30);
 
+/// Where the kubelet puts what a pod's own account needs.
+const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
 /// What the kubelet writes into a static pod.
 const CONFIG_HASH: &str = "kubernetes.io/config.hash";
 
@@ -41,6 +45,28 @@ pub(super) async fn watch(options: PodsOptions, pods: Rc<RefCell<Pods>>, mask: A
         tokio::time::sleep(CONFIG_EVERY).await;
     };
     follow(client, &options.node, &pods, &*mask).await;
+}
+
+/// The files by which it is known where the API server is, and who asks: they are read again as they change.
+pub(super) fn files(options: &PodsOptions) -> Vec<PathBuf> {
+    let Some(path) = &options.kubeconfig else {
+        return vec![SERVICE_ACCOUNT.into()];
+    };
+    let mut files = vec![path.clone()];
+    // One that cannot be read now is read later: what it names then is found beside it alone.
+    if let Ok(kubeconfig) = Kubeconfig::read_from(path) {
+        let clusters = kubeconfig.clusters.into_iter();
+        files.extend(clusters.filter_map(|one| Some(one.cluster?.certificate_authority?.into())));
+        for user in kubeconfig
+            .auth_infos
+            .into_iter()
+            .filter_map(|one| one.auth_info)
+        {
+            let named = [user.client_certificate, user.client_key, user.token_file];
+            files.extend(named.into_iter().flatten().map(PathBuf::from));
+        }
+    }
+    files
 }
 
 async fn client(options: &PodsOptions) -> Result<Client, Box<dyn std::error::Error>> {

@@ -13,6 +13,7 @@ mod describe;
 mod geo;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
+mod names;
 mod net;
 mod place;
 mod places;
@@ -33,6 +34,7 @@ pub use acts::Acts;
 pub use cgroup::{CgroupPlace, cgroup_place};
 pub use describe::Others;
 pub use geo::{Atlas, Geo, GeoError, GeoFiles, GeoTable};
+pub use names::{addresses, start_names};
 pub use place::{Container, Owner, Parent, Place, Pod, Process, ProcessKey};
 pub use places::{Asking, Places};
 pub use pods::PodsOptions;

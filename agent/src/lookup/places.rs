@@ -122,7 +122,7 @@ impl Places {
         };
         thread::Builder::new()
             .name(NAME.into())
-            .spawn(keeping(&[Need::Processes], kept(NAME, || false, serving)))?;
+            .spawn(keeping([Need::Processes], kept(NAME, || false, serving)))?;
         Ok(Self::new(options, asks, answers))
     }
 

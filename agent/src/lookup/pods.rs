@@ -98,7 +98,13 @@ fn owner(kind: String, name: String, labels: &BTreeMap<String, String>) -> Owner
 }
 
 #[cfg(feature = "kubernetes")]
-pub(super) use super::kubernetes::watch;
+pub(super) use super::kubernetes::{files, watch};
+
+/// As [`watch`].
+#[cfg(not(feature = "kubernetes"))]
+pub(super) fn files(_: &PodsOptions) -> Vec<PathBuf> {
+    Vec::new()
+}
 
 /// Without the feature nobody is asked; the configuration says so before it comes to this.
 #[cfg(not(feature = "kubernetes"))]

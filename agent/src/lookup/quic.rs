@@ -71,7 +71,7 @@ impl QuicWatch {
         let watching = kept(NAME, || false, move || watch(&proc, &to, &is_ended));
         thread::Builder::new()
             .name(NAME.to_owned())
-            .spawn(keeping(&[Need::Processes], watching))?;
+            .spawn(keeping([Need::Processes], watching))?;
         Ok(Self {
             from,
             pending: Vec::new(),

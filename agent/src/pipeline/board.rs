@@ -11,6 +11,7 @@ use super::Counted;
 use crate::clock::WallTime;
 use crate::config::Config;
 use crate::event::{Detail, JournalWhat, RoomFate, ShedState, SinkState, TapState};
+use crate::guard::{self, Walls};
 
 /// Without a beat for so long the taps are taken to be deaf: ten of them are missing.
 const DEAF_AFTER: Duration = Duration::from_secs(10);
@@ -302,6 +303,13 @@ impl Health {
             config.reason.clone_from(&self.restart);
         }
         rooms.push(of("budget", self.shed.as_ref()));
+        if let Some(lacking) = guard::raised().and_then(Walls::lacking) {
+            // The host has none: nothing of what is promised is less for it.
+            rooms.push(RoomHealth {
+                reason: Some(lacking),
+                ..of("walls", None)
+            });
+        }
         let sinks = self.sinks.iter();
         rooms.extend(sinks.map(|(name, down)| of(&format!("sink {name}"), down.as_ref())));
         let shown = |since: Instant| now.saturating_duration_since(since) < SHOWN;

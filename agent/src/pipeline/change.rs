@@ -122,12 +122,13 @@ impl NewSinks {
         let taken: Vec<PathBuf> = old.sinks.values().filter_map(of_file).collect();
         // Whoever writes to a file has it until the change.
         let is_taken = |path: &Path| taken.iter().any(|other| other == path);
+        let dir = config.journal.as_ref().map(|section| section.dir.as_path());
         let mut opened = BTreeMap::new();
         for (name, entry) in &config.sinks {
             if old.sinks.get(name) == Some(entry) && !is_stale(name) {
                 continue;
             }
-            let sink = Opened::of(name, entry, config.journal.is_some(), host, is_taken)?;
+            let sink = Opened::of(name, entry, dir, host, is_taken)?;
             if let Some(sink) = sink {
                 opened.insert(name.clone(), (entry.clone(), sink));
             }

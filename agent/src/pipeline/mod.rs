@@ -38,7 +38,7 @@ use crate::capture::{KernelCounters, RingFill, Source};
 use crate::clock::Ktime;
 use crate::config::{Config, DescriptorError};
 use crate::detect::score::ScorerError;
-use crate::guard::{self, Need, bare, keeping};
+use crate::guard::{self, May, Need, bare, keeping};
 use crate::telemetry::Counters;
 use budget::Budget;
 
@@ -96,6 +96,8 @@ pub struct Options {
     pub queue_bytes: u64,
     /// What the agent may use, where it hears live.
     pub limits: Limits,
+    /// What the thread that seals may do, where it hears live.
+    pub may: May,
 }
 
 impl Options {
@@ -114,6 +116,7 @@ impl Options {
                 cpu: config.limits.cpu,
                 memory: config.limits.memory,
             },
+            may: May::default(),
         })
     }
 }
@@ -173,14 +176,14 @@ pub fn run<S: Source + Send>(
         let capture = named("eaves-capture")
             .spawn_scoped(
                 scope,
-                keeping(&[Need::Maps], move || {
+                keeping([Need::Maps, Need::Detach, Need::Own], move || {
                     hear::hear(source, shard, queue_in, (asking, budget), requests)
                 }),
             )
             .map_err(|_| RunError::Thread("could not be started"))?;
         if live {
             // All that need more than this thread have been started.
-            guard::keep(&[Need::Rules, Need::Write]);
+            guard::enclose(&options.may);
         }
         let sealed = host.run(queue_out, requests).map_err(RunError::Output);
         let read = reader.join();

@@ -14,7 +14,7 @@ use super::{NewSinks, Output, Route};
 use crate::clock::WallTime;
 use crate::config::{Config, SinkEntry, SinkKind};
 use crate::event::{ApiEvent, Detail, Finding, Notice, Severity, SinkState};
-use crate::guard::{Need, keeping};
+use crate::guard::{May, Need, keeping};
 use crate::journal::{Cursor, JournalError, Synced};
 use crate::sink::{
     Alertmanager, Clickhouse, Control, DeadLetters, Deliver, Elasticsearch, FileOptions, FileSink,
@@ -139,7 +139,8 @@ impl Sinks {
                 FileSink::open(options, WallTime::now())
             })?;
             if let Some(deliver) = opened {
-                pumps.push((name, ground.pump(name, entry, deliver)?));
+                let waiting = Waiting::start(name, entry, dir)?;
+                pumps.push((name, waiting, ground.pump(name, entry, deliver)?));
             }
         }
         let mut sinks = Self {
@@ -150,19 +151,20 @@ impl Sinks {
             news,
         };
         // Only when all can be used is any of them told anything.
-        for (name, pump) in pumps {
-            sinks.begin(name, None, move || Ok(pump))?;
+        for (name, waiting, pump) in pumps {
+            sinks.begin(name, waiting, None, move || Ok(pump));
         }
         Ok(sinks)
     }
 
-    /// Begins to tell a sink, once the one `before` it has ended.
+    /// Has a sink told by the thread that waits for it, once the one `before` it has ended.
     fn begin(
         &mut self,
         name: &str,
+        waiting: Waiting,
         before: Option<JoinHandle<()>>,
         make: impl FnOnce() -> Result<Pump, SinksError> + Send + 'static,
-    ) -> Result<(), SinksError> {
+    ) {
         let (phase, listens) = watch::channel(Phase::Run);
         let control = Control {
             phase: listens,
@@ -187,24 +189,16 @@ impl Sinks {
                 }
             }
         };
-        let called = format!("sink-{name}");
-        let (run, fell) = (watched(called.clone(), run), self.ground.tells.clone());
+        let (run, fell) = (watched(called(name), run), self.ground.tells.clone());
         let own = name.to_owned();
         let run = move || {
             if !run() {
                 let _ = fell.try_send((own, News::Down(FELL.to_owned())));
             }
         };
-        let thread = thread::Builder::new().name(called);
-        let thread = thread
-            .spawn(keeping(&[Need::Write], run))
-            .map_err(|source| SinksError::Thread {
-                name: name.to_owned(),
-                source,
-            })?;
+        let thread = waiting.give(run);
         let running = Running { phase, thread };
         self.running.insert(name.to_owned(), running);
-        Ok(())
     }
 
     /// Tells the sink `name` no more.
@@ -226,23 +220,28 @@ impl Sinks {
     }
 
     /// Goes on with the sink `name` as `entry` has it, from where it stood.
-    fn follow(&mut self, name: &str, entry: SinkEntry, deliver: Box<dyn Deliver>) {
+    fn follow(
+        &mut self,
+        name: &str,
+        entry: SinkEntry,
+        deliver: Box<dyn Deliver>,
+        waiting: Waiting,
+    ) {
         let (named, ground) = (name.to_owned(), self.ground.clone());
-        let begun = match self.before(name) {
+        if let Some(before) = self.before(name) {
             // Two at once would tell the same.
-            Some(before) => self.begin(name, Some(before), move || {
-                ground.pump(&named, &entry, deliver)
-            }),
-            // Its place is taken now: nothing behind it is missed.
-            None => ground
-                .pump(name, &entry, deliver)
-                .and_then(|pump| self.begin(name, None, move || Ok(pump))),
-        };
-        if let Err(error) = begun {
-            let why = with_causes(&error);
-            tracing::error!("{why}");
-            let news = (name.to_owned(), News::Down(why));
-            let _ = self.ground.tells.try_send(news);
+            let make = move || ground.pump(&named, &entry, deliver);
+            return self.begin(name, waiting, Some(before), make);
+        }
+        // Its place is taken now: nothing behind it is missed.
+        match ground.pump(name, &entry, deliver) {
+            Ok(pump) => self.begin(name, waiting, None, move || Ok(pump)),
+            Err(error) => {
+                let why = with_causes(&error);
+                tracing::error!("{why}");
+                let news = (name.to_owned(), News::Down(why));
+                let _ = self.ground.tells.try_send(news);
+            }
         }
     }
 
@@ -313,10 +312,58 @@ impl Ground {
     }
 }
 
+/// A thread for one sink that waits for what it is to do: who makes sinks ready begins it, since who puts
+/// them in force stands behind walls that leave no room for what sinks do.
+pub(super) struct Waiting {
+    to: mpsc::SyncSender<Work>,
+    thread: JoinHandle<()>,
+}
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// The thread of the sink `name`.
+fn called(name: &str) -> String {
+    format!("sink-{name}")
+}
+
+impl Waiting {
+    /// For a sink by `entry`, told by the journal in `dir`.
+    fn start(name: &str, entry: &SinkEntry, dir: &Path) -> Result<Self, SinksError> {
+        // Its cursor and its dead letters lie there too.
+        let may = May::from([Need::Write]).writing(dir);
+        let may = match entry.kind() {
+            Some(SinkKind::Stdout(_)) | None => may,
+            Some(SinkKind::File(options)) => may.writing(&options.path),
+            Some(_) => may.needing(Need::Net),
+        };
+        let (to, work) = mpsc::sync_channel::<Work>(1);
+        let run = move || {
+            // It may not come to be in force.
+            if let Ok(work) = work.recv() {
+                work();
+            }
+        };
+        let thread = thread::Builder::new().name(called(name));
+        let thread = thread.spawn(keeping(may, run));
+        let thread = thread.map_err(|source| SinksError::Thread {
+            name: name.to_owned(),
+            source,
+        })?;
+        Ok(Self { to, thread })
+    }
+
+    /// Has it do this.
+    fn give(self, work: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+        // It waits for nothing else.
+        let _ = self.to.send(Box::new(work));
+        self.thread
+    }
+}
+
 /// A sink that is ready to be told.
 pub(super) enum Opened {
     /// By the journal.
-    Deliver(Box<dyn Deliver>),
+    Deliver(Box<dyn Deliver>, Waiting),
     /// As events come.
     Route(Box<Route>),
 }
@@ -324,18 +371,19 @@ pub(super) enum Opened {
 impl std::fmt::Debug for Opened {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Deliver(_) => "Deliver",
+            Self::Deliver(..) => "Deliver",
             Self::Route(_) => "Route",
         })
     }
 }
 
 impl Opened {
-    /// Opens a sink; a file that `is_taken` only once the sink is told something.
+    /// Opens a sink, told by the journal in `dir` where there is one; a file that `is_taken` only once the
+    /// sink is told something.
     pub(super) fn of(
         name: &str,
         entry: &SinkEntry,
-        by_journal: bool,
+        dir: Option<&Path>,
         host: &str,
         is_taken: impl Fn(&Path) -> bool,
     ) -> Result<Option<Self>, SinksError> {
@@ -349,9 +397,12 @@ impl Opened {
                 opened => opened,
             }
         };
-        if by_journal {
-            let opened = open(name, entry, host, file)?;
-            return Ok(opened.map(Self::Deliver));
+        if let Some(dir) = dir {
+            let Some(opened) = open(name, entry, host, file)? else {
+                return Ok(None);
+            };
+            let waiting = Waiting::start(name, entry, dir)?;
+            return Ok(Some(Self::Deliver(opened, waiting)));
         }
         let route = Route::of(name, entry, file).map_err(|source| SinksError::Open {
             name: name.to_owned(),
@@ -394,8 +445,8 @@ impl Output for Sinks {
             self.leave(name);
         }
         for (name, (entry, opened)) in std::mem::take(&mut new.opened) {
-            if let Opened::Deliver(deliver) = opened {
-                self.follow(&name, entry, deliver);
+            if let Opened::Deliver(deliver, waiting) = opened {
+                self.follow(&name, entry, deliver, waiting);
             }
         }
     }

@@ -133,6 +133,7 @@ fn hear(
         shard: ShardOptions::default(),
         queue_bytes,
         limits: Limits::default(),
+        may: May::default(),
     };
     let mut source = Memory {
         records: records(count),
@@ -210,7 +211,7 @@ fn another_configuration_holds_from_one_exchange_on() {
     let mut host = Host::new(vec![Box::new(kept.clone())], enrich, &context);
     let old = config::Config::default();
     let new = config::parse("redact: { names: [x-team-word] }").unwrap();
-    let live = old.live(&new).unwrap();
+    let live = old.live(&new, None).unwrap();
     let redactor = Arc::new(Redactor::new(live.config.redact.options(), key));
     let (change, done) = Change::of(&old, live, redactor, "host", |_| false).unwrap();
     let requests = Requests::default();
@@ -223,6 +224,7 @@ fn another_configuration_holds_from_one_exchange_on() {
         shard: ShardOptions::default(),
         queue_bytes: 1 << 20,
         limits: Limits::default(),
+        may: May::default(),
     };
     run(&mut source, &mut host, &options, &requests).unwrap();
     done.try_recv().unwrap();
@@ -258,6 +260,7 @@ fn a_thread_that_fell_is_told_and_shown() {
         shard: ShardOptions::default(),
         queue_bytes: 1 << 20,
         limits: Limits::default(),
+        may: May::default(),
     };
     run(&mut source, &mut host, &options, &Requests::default()).unwrap();
     let notices = kept.notices.lock().unwrap().clone();

@@ -84,7 +84,7 @@ impl KernelLog {
         };
         match thread::Builder::new()
             .name(NAME.into())
-            .spawn(keeping(&[Need::Maps], watched(NAME, read)))
+            .spawn(keeping([Need::Maps], watched(NAME, read)))
         {
             Ok(thread) => Some(Self {
                 stop: Some(stop),

@@ -22,7 +22,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -149,6 +149,8 @@ pub struct Probe {
     closed: bool,
     ring: Ring,
     pulse: Pulse,
+    /// Takes the programs off.
+    off: SyncSender<Ebpf>,
     tap: Tap,
     copies: u32,
     notes: Vec<Note>,
@@ -235,6 +237,9 @@ pub fn start(options: &Options) -> Result<Probe, ProbeError> {
             let maps = Maps::take(&mut kernel)?;
             guard::maps(|| maps.can_be_read());
             let ring = Ring::new(&maps, ring_bytes(options.ring_bytes))?;
+            let failed = |error: io::Error| ProbeError::Load {
+                source: error.into(),
+            };
             #[cfg(feature = "kernel-log")]
             let log = kernel_log::KernelLog::of(&mut kernel);
             let (kernel, finder, unheard) = find(kernel, options)?;
@@ -248,9 +253,8 @@ pub fn start(options: &Options) -> Result<Probe, ProbeError> {
                 misses: Misses::of(programs),
                 closed: false,
                 ring,
-                pulse: Pulse::new().map_err(|error| ProbeError::Load {
-                    source: error.into(),
-                })?,
+                pulse: Pulse::new().map_err(failed)?,
+                off: off().map_err(failed)?,
                 tap,
                 copies,
                 notes,
@@ -265,6 +269,16 @@ pub fn start(options: &Options) -> Result<Probe, ProbeError> {
             notes,
         }),
     }
+}
+
+/// A thread that takes off what it is given. Probes in processes come off one by one, each after the kernel's
+/// grace period: that takes seconds, and what the ring holds is not to wait for it. It is begun before it is
+/// needed, as who hears begins no threads.
+fn off() -> io::Result<SyncSender<Ebpf>> {
+    let (off, given) = sync_channel(1);
+    let take = guard::keeping([guard::Need::Detach], move || drop(given.recv()));
+    let thread = thread::Builder::new().name("eaves-off".into());
+    thread.spawn(take).map(|_| off)
 }
 
 /// Where it is said whose ciphertext is not heard.
@@ -498,10 +512,8 @@ impl Source for Probe {
         if let Some(mut kernel) = uprobe::lock(&self.kernel).take() {
             Hook::of(self.tap).for_each(|hook| hook.detach(&mut kernel));
             self.maps.hear_no_more();
-            // Probes in processes come off one by one, each after the kernel's grace period. That
-            // takes seconds, and what the ring holds is not to wait for it.
-            let off = thread::Builder::new().name("eaves-off".into());
-            let _ = off.spawn(guard::bare(move || drop(kernel)));
+            // It waits for nothing else.
+            let _ = self.off.send(kernel);
         }
     }
 

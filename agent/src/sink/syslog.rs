@@ -28,6 +28,7 @@ use super::http::{
 };
 use crate::clock::WallTime;
 use crate::event::{Severity, stamp};
+use crate::lookup::addresses;
 
 /// The number of our own in structured data is the one RFC 5612 keeps for documentation: Eaves has no
 /// enterprise number.
@@ -177,7 +178,8 @@ impl Syslog {
                     "0.0.0.0:0"
                 };
                 let socket = UdpSocket::bind(any).await.map_err(told)?;
-                socket.connect((host.as_str(), *port)).await.map_err(told)?;
+                let addresses = addresses(host, *port).await.map_err(told)?;
+                socket.connect(&*addresses).await.map_err(told)?;
                 Ok(Open::Udp(socket))
             }
             Address::Unix(path) => {

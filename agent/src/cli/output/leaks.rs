@@ -427,6 +427,7 @@ fn written(plants: &[Plant], limit: usize, dir: &Path) -> (Vec<u8>, usize) {
         },
         queue_bytes: 1 << 24,
         limits: pipeline::Limits::default(),
+        may: crate::guard::May::default(),
     };
     let mut source = Memory(records(plants).into_iter());
     pipeline::run(&mut source, &mut host, &options, &Requests::default()).unwrap();

@@ -4,6 +4,7 @@ use std::fs;
 
 use super::super::{Btf, Need, VMLINUX, offsets, read_vmlinux};
 use super::{Check, Group, Status};
+use crate::guard::{self, Wall, Walls};
 use crate::telemetry::with_causes;
 
 /// Capabilities that matter, by their bit (include/uapi/linux/capability.h): what each is for.
@@ -165,7 +166,31 @@ pub(super) fn privileges() -> Vec<Check> {
         None => "unknown".to_owned(),
     };
     checks.push(Check::new(Group::Privileges, "memlock limit", found));
+    checks.extend(walls());
     checks
+}
+
+/// Walls that threads of the agent are put behind, where the kernel has them.
+pub(super) fn walls() -> [Check; 2] {
+    let Walls { files, calls } = guard::walls();
+    let check = |name: &str, wall, lost: &str| match wall {
+        Wall::Stands(what) => Check::new(Group::Privileges, name, what),
+        Wall::Lacks(why) => Check::new(Group::Privileges, name, why)
+            .status(Status::Less)
+            .lost(lost),
+    };
+    [
+        check(
+            "walls around files",
+            files,
+            "nothing that is heard; threads that need no capability may open what the agent's user may",
+        ),
+        check(
+            "walls around calls",
+            calls,
+            "nothing that is heard; threads may make system calls that they have no use for",
+        ),
+    ]
 }
 
 /// User and capabilities, from /proc/self/status (proc_pid_status(5)).

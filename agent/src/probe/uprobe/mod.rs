@@ -81,7 +81,7 @@ impl Finder {
         let look = kept(FINDER_THREAD, over, move || files.run());
         let thread = thread::Builder::new()
             .name(FINDER_THREAD.into())
-            .spawn(keeping(&[Need::Attach], look))?;
+            .spawn(keeping([Need::Attach], look))?;
         Ok(Self {
             stop,
             thread: Some(thread),

@@ -14,6 +14,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::{HttpOptions, SetupError, Url, tls};
+use crate::lookup::addresses;
 
 /// How long a connection may take to stand.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -196,11 +197,12 @@ pub(in super::super) fn server_name(name: &str) -> Result<ServerName<'static>, S
 
 /// A connection in clear.
 pub(in super::super) async fn tcp(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
-    let stream = TcpStream::connect((host, port)).await;
-    let stream = stream.map_err(|source| ConnectError::Reach {
+    let failed = |source| ConnectError::Reach {
         place: format!("{host}:{port}"),
         source,
-    })?;
+    };
+    let addresses = addresses(host, port).await.map_err(failed)?;
+    let stream = TcpStream::connect(&*addresses).await.map_err(failed)?;
     // Batches are written whole: waiting for more would only delay their ends.
     let _ = stream.set_nodelay(true);
     Ok(stream)
