@@ -20,6 +20,8 @@ mod identity;
 mod kernel_log;
 mod lasting;
 mod lifecycle;
+#[cfg(target_arch = "x86_64")]
+mod made;
 mod memory;
 mod place;
 mod plaintext;

@@ -54,7 +54,7 @@ pub struct Kubernetes {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-check" = "node_name"))]
     pub node: Option<String>,
-    /// A kubeconfig file; by default the service account of the pod that Eaves runs in.
+    /// A kubeconfig file, which runs no program (`exec`); by default the service account of the pod that Eaves runs in.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-check" = "absolute_path"))]
     pub kubeconfig: Option<PathBuf>,

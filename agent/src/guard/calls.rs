@@ -249,6 +249,8 @@ impl Calls {
         self.each(SYS_fcntl, 1, FCNTL.map(word))?;
         self.each(SYS_ioctl, 1, IOCTL)?;
         self.each(SYS_prctl, 0, PRCTL.map(word))?;
+        // A pair of tokio's tells of signals, and is made with the first runtime.
+        self.each(SYS_socketpair, 0, [word(AF_UNIX)])?;
         // How a thread ends the process that can't go on.
         self.each(SYS_tgkill, 0, [std::process::id().into()])
     }

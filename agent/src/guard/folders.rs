@@ -74,7 +74,9 @@ pub(super) fn enclose(may: &May) -> Result<i32, FoldersError> {
         ruleset = ruleset.add_rule(PathBeneath::new(own, READS))?;
     }
     match ruleset.restrict_self()?.landlock {
-        LandlockStatus::NotImplemented => Err(FoldersError::Lacks("no Landlock in this kernel")),
+        LandlockStatus::NotImplemented => Err(FoldersError::Lacks(
+            "no Landlock in this kernel, or it is kept from it",
+        )),
         LandlockStatus::NotEnabled => Err(FoldersError::Lacks(
             "Landlock is switched off in this kernel (boot parameter lsm=)",
         )),

@@ -111,7 +111,7 @@ mod tests {
     use tokio::sync::mpsc;
 
     fn block_on<T>(work: impl Future<Output = T>) -> T {
-        let runtime = tokio::runtime::Builder::new_current_thread();
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
         runtime.build().unwrap().block_on(work)
     }
 

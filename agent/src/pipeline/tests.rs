@@ -14,6 +14,7 @@ use crate::clock::Moment;
 use crate::config;
 use crate::enrich::{Enrich, Identity};
 use crate::event::{ApiEvent, Finding, Notice};
+use crate::guard::May;
 use crate::journal::{Journal, RealDisk};
 use crate::keyed::HashKey;
 use crate::redact::{Redactor, SealContext};
