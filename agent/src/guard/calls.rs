@@ -256,7 +256,13 @@ impl Calls {
     }
 
     fn files(&mut self, may: &May) -> Result<(), BackendError> {
-        let elsewhere = [Need::Attach, Need::Processes, Need::Names, Need::Own];
+        let elsewhere = [
+            Need::Attach,
+            Need::Processes,
+            Need::Maps,
+            Need::Names,
+            Need::Own,
+        ];
         let writes = !may.writes().is_empty();
         if !writes && may.reads().is_empty() && !elsewhere.iter().any(|need| may.has(*need)) {
             return Ok(());

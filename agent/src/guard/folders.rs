@@ -40,6 +40,9 @@ const NAMES: [&str; 9] = [
     "/gnu/store",
 ];
 
+/// How many processors there may be: so many elements have maps with one for each.
+const CPUS: &str = "/sys/devices/system/cpu";
+
 /// Why there is no wall.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FoldersError {
@@ -69,6 +72,9 @@ pub(super) fn enclose(may: &May) -> Result<i32, FoldersError> {
         for folder in NAMES {
             ruleset = allow(ruleset, Path::new(folder), READS)?;
         }
+    }
+    if may.has(Need::Maps) {
+        ruleset = allow(ruleset, Path::new(CPUS), READS)?;
     }
     if let (true, Some(own)) = (may.has(Need::Own), own()) {
         ruleset = ruleset.add_rule(PathBeneath::new(own, READS))?;
