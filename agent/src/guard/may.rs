@@ -141,7 +141,8 @@ impl May {
     }
 }
 
-/// The folders of what is at `path`: where it is named, and where it lies if that name leads elsewhere.
+/// The folders of what is at `path`, by their real names: where it is named, and where it lies if that name leads
+/// elsewhere. A folder that is not there keeps the name it was given.
 fn around(path: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     let folder = |path: &Path| match path.parent() {
         _ if path.is_dir() => Some(path.to_owned()),
@@ -150,17 +151,12 @@ fn around(path: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     };
     let there = path.canonicalize().ok();
     let folders = [folder(path), there.as_deref().and_then(folder)];
-    folders.into_iter().flatten()
+    let real = |folder: PathBuf| folder.canonicalize().unwrap_or(folder);
+    folders.into_iter().flatten().map(real)
 }
 
 /// Whether the folders of `path` are below some of `folders`.
-fn holds<'f>(folders: impl Iterator<Item = &'f PathBuf>, path: &Path) -> bool {
-    let open: Vec<_> = folders
-        .filter_map(|folder| folder.canonicalize().ok())
-        .collect();
-    let below = |folder: PathBuf| {
-        let folder = folder.canonicalize().ok();
-        folder.is_some_and(|folder| open.iter().any(|one| folder.starts_with(one)))
-    };
+fn holds<'f>(folders: impl Iterator<Item = &'f PathBuf> + Clone, path: &Path) -> bool {
+    let below = |folder: PathBuf| folders.clone().any(|open| folder.starts_with(open));
     around(path).all(below)
 }
