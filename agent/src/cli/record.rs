@@ -101,7 +101,7 @@ fn count(tee: &mut Tee, tapped: &Tapped) -> anyhow::Result<Exit> {
     guard::keep([Need::Maps]);
     let requests = Arc::new(Requests::default());
     let _signals = Signals::listen(&requests, None::<fn()>)?;
-    guard::enclose(&[Need::Maps, Need::Detach].into());
+    guard::enclose(&[Need::Maps, Need::Detach, Need::Own].into());
     tapped.announce();
     let mut read = 0;
     while !requests.stopping() {
