@@ -4,6 +4,7 @@
 //! each guest, and what the agent wrote there is judged here.
 
 mod calls;
+mod walls;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,15 +19,24 @@ use crate::project::Project;
 use crate::setup::{Package, packages};
 use crate::test::Tally;
 use calls::Programs;
+use walls::{Has, RUN};
 
-/// Kernels by series, with the tap that mode `auto` must take there: the oldest that is supported,
-/// Debian's, and the newest there is.
-const SERIES: &[(&str, &str)] = &[
-    (OLDEST, "syscall"),
-    ("6.1", "syscall"),
-    ("6.12", "socket"),
-    ("newest", "socket"),
+/// Kernels by series, with the tap that mode `auto` must take there, and what walls hang on: the oldest that
+/// is supported, Debian's, and the newest there is.
+const SERIES: &[(&str, &str, Has)] = &[
+    (OLDEST, "syscall", OLD),
+    ("6.1", "syscall", NEW),
+    ("6.12", "socket", NEW),
+    ("newest", "socket", NEW),
 ];
+const OLD: Has = Has {
+    landlock: false,
+    open_maps: false,
+};
+const NEW: Has = Has {
+    landlock: true,
+    open_maps: true,
+};
 
 /// Its package has no module `tls`.
 const OLDEST: &str = "5.10";
@@ -38,9 +48,9 @@ const MODULES: &[&str] = &["tls?", "gcm?", "ctr?", "ghash-generic?", "aesni-inte
 /// Fewest kernels that must run for the matrix to say anything.
 const KERNELS_MIN: usize = 3;
 
-/// Modes that each kernel is tried with: what it prefers, and what all have; and the former with
-/// programs that log, which the verifier finds harder.
-const MODES: &[&str] = &["auto", "syscall", LOGGING];
+/// Modes that each kernel is tried with: what it prefers, and what all have; the former with
+/// programs that log, which the verifier finds harder; and as a service, behind walls.
+const MODES: &[&str] = &["auto", "syscall", LOGGING, RUN];
 const LOGGING: &str = "kernel-log";
 
 /// Rounds of requests in each mode.
@@ -116,7 +126,7 @@ pub(crate) fn matrix(project: &Project, binary: &Path) -> Result<Tally> {
 fn fetch(project: &Project, tool: &Path) -> Result<Vec<PathBuf>> {
     let folder = project.target.join("kernels");
     let there = |series: &str| folder.join(series).join("package").is_file();
-    let names = || SERIES.iter().map(|(name, _)| *name);
+    let names = || SERIES.iter().map(|(name, ..)| *name);
     let missing: Vec<_> = names().filter(|series| !there(series)).collect();
     if !missing.is_empty() {
         say("kernels for the matrix are fetched from this machine's Debian mirror (once)");
@@ -178,6 +188,14 @@ fn judge(out: &Path, results: &Value) -> Result<Tally> {
             }
             tally.count(passed.is_ok());
         }
+        if let Some((_, _, has)) = SERIES.iter().find(|(name, ..)| *name == series) {
+            let stand = walls::stand(&out.join(series).join("files"), *has);
+            match &stand {
+                Ok(()) => println!("kernel {series} ({release}), walls: ok, of {has:?}"),
+                Err(why) => println!("kernel {series} ({release}), walls: FAILED: {why:#}"),
+            }
+            tally.count(stand.is_ok());
+        }
         let warnings = result.pointer("/warnings").and_then(Value::as_u64);
         if warnings != Some(0) {
             println!("kernel {series}: FAILED: it warned or crashed, see its console.txt");
@@ -197,9 +215,9 @@ fn judge(out: &Path, results: &Value) -> Result<Tally> {
 
 /// The tap that a mode must take on a kernel.
 fn tap_of(series: &str, mode: &'static str) -> &'static str {
-    let preferred = SERIES.iter().find(|(name, _)| *name == series);
+    let preferred = SERIES.iter().find(|(name, ..)| *name == series);
     match preferred {
-        Some((_, tap)) if mode != "syscall" => tap,
+        Some((_, tap, _)) if mode != "syscall" => tap,
         _ => mode,
     }
 }
