@@ -33,6 +33,12 @@ called() { grep -qx "$1" "$root/tmp/calls"; }
 called_nothing_but() { ! grep -vqx "$1" "$root/tmp/calls"; }
 said() { grep -q "$1" "$root/tmp/told"; }
 group() { grep -q '^eaves:' "$root/etc/group"; }
+# Its user, in its group, who can't log in.
+user() {
+    gid=$(sed -n 's/^eaves:[^:]*:\([0-9]*\):.*/\1/p' "$root/etc/group")
+    grep -q "^eaves:[^:]*:[1-9][0-9]*:$gid:Eaves:/var/lib/eaves:/usr/sbin/nologin\$" "$root/etc/passwd"
+}
+no_user() { ! grep -q '^eaves:' "$root/etc/passwd"; }
 
 make_root() {
     rm -rf "$root"

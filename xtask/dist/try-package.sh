@@ -34,6 +34,7 @@ without_systemd() {
     check '… enabled for when it runs' there "$wants"
     check '… without asking systemd anything' [ ! -s "$root/tmp/calls" ]
     check '… with its group' group
+    check '… and its user' user
     check '… with files as they were packed' within dpkg --verify eaves
     check 'the configuration is right' within eaves config check
     for program in $(sed -n 's/^Exec[A-Za-z]*=\([^ ]*\).*/\1/p' "$root/usr/lib/systemd/system/eaves.service"); do
@@ -42,13 +43,16 @@ without_systemd() {
     check 'a second installation finds all there' dpkg_in -i /tmp/eaves.deb
     check 'purged' dpkg_in --purge eaves
     check '… with its configuration' gone etc/eaves
+    check '… its user' no_user
     check '… and its group' not group
     check '… and its link' gone "$wants"
 }
 
 life() {
     stand_in
-    check 'it is installed' dpkg_in -i /tmp/eaves.deb
+    within groupadd --system eaves
+    check 'where there is but its group it is installed' dpkg_in -i /tmp/eaves.deb
+    check '… with its user' user
     check '… and started' there tmp/active
     check '… once systemd has read the unit' [ "$(sed '/^is-/d' "$root/tmp/calls" | tr '\n' ,)" = \
         'preset eaves.service,daemon-reload,start eaves.service,' ]
@@ -92,6 +96,7 @@ removal() {
     check '… without its files' gone usr/bin/eaves
     check '… but with the state' there var/lib/eaves/journal/segment
     check '… the configuration' there etc/eaves/eaves.yaml
+    check '… the user' user
     check '… and the group' group
     check 'it is installed again' dpkg_in --force-confold -i /tmp/newer.deb
     check '… and runs' there tmp/active
@@ -101,6 +106,7 @@ removal() {
     for path in etc/eaves var/lib/eaves var/log/eaves "$wants"; do
         check "… without /$path" gone "$path"
     done
+    check '… without the user' no_user
     check '… and without the group' not group
     check '… and dpkg has forgotten it' not status config-files
 }

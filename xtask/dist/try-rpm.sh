@@ -60,6 +60,7 @@ without_systemd() {
     check '… enabled for when it runs' there "$wants"
     check '… without asking systemd anything but that' called_nothing_but 'enable .*'
     check '… with its group' group
+    check '… and its user' user
     check '… with files as they were packed' as_packed
     check 'the configuration is right' within eaves config check
     for program in $(sed -n 's/^Exec[A-Za-z]*=\([^ ]*\).*/\1/p' "$root/usr/lib/systemd/system/eaves.service"); do
@@ -68,7 +69,7 @@ without_systemd() {
     check 'removed' rpm_in --erase eaves
     check '… with its configuration' gone etc/eaves
     check '… and its link' gone "$wants"
-    check '… and nothing of it stays but the group' [ -z "$(find "$root" -xdev -name '*eaves*' ! -path "$root/tmp/*")" ]
+    check '… and nothing of it stays but user and group' [ -z "$(find "$root" -xdev -name '*eaves*' ! -path "$root/tmp/*")" ]
 }
 
 life() {
@@ -121,14 +122,16 @@ removal() {
     check '… but with the state' there var/lib/eaves/journal/segment
     check '… the configuration that was changed' there etc/eaves/eaves.yaml.rpmsave
     check "… the site's own" there etc/eaves/conf.d/50-site.yaml
+    check '… the user' user
     check '… and the group' group
     # As docs/install.md has it.
-    purge=$(sed -n 's/.*after rpm: `\(rm -rf .*groupdel eaves\)`.*/\1/p' "$(dirname "$0")/../../docs/install.md")
+    purge=$(sed -n 's/.*after rpm: `\(rm -rf .*userdel eaves\)`.*/\1/p' "$(dirname "$0")/../../docs/install.md")
     check 'the manual says how to purge' [ -n "$purge" ]
     check '… and it can be' within sh -ec "$purge"
     for path in etc/eaves var/lib/eaves var/log/eaves; do
         check "… without /$path" gone "$path"
     done
+    check '… without the user' no_user
     check '… and without the group' not group
 }
 
@@ -152,7 +155,7 @@ first_start() {
 needs() {
     check 'what it needs is asked for' not answered rpm --root "$root" --dbpath /var/lib/rpm --force-debian \
         --install "$package"
-    for need in /usr/sbin/groupadd /usr/bin/getent libc.so.6; do
+    for need in /usr/sbin/groupadd /usr/sbin/useradd /usr/bin/getent libc.so.6; do
         check "… $need" said "$need"
         check '… and nothing is installed' gone usr/bin/eaves
     done

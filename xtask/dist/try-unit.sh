@@ -1,9 +1,10 @@
 #!/bin/sh
-# Hears HTTPS with the unit's capabilities and no others, as root:
+# Hears HTTPS as the unit runs it: as a user of its own, with the unit's capabilities and no others. By root:
 #
 #     sh try-unit.sh BINARY UNIT
 #
-# The server is another user's, so that nothing of it is root's to read. The last line counts as
+# The server is another user's, so that nothing of it is the agent's to read; nor is anything root's but the
+# folders that are made for it. The last line counts as
 # libtest's does.
 set -eu
 
@@ -51,22 +52,39 @@ chmod 644 key.pem serve.py certificate.pem
 setpriv --reuid nobody --regid nogroup --clear-groups /usr/bin/python3 serve.py >port 2>served &
 server=$!
 
-setpriv --bounding-set "-all,$capabilities" --inh-caps -all --no-new-privs \
-    "$binary" watch --tap --json >heard 2>said &
+# Whoever this is: the unit's user needs not be here.
+user=daemon
+mkdir -m 750 state logs run
+chown "$user:$user" state logs run
+cat >eaves.yaml <<C
+journal: { dir: $folder/state/journal, min_free: 1MiB }
+api: { listen: 'unix:$folder/run/eaves.sock' }
+sinks: { heard: { file: { path: $folder/logs/heard } } }
+C
+as_unit() {
+    setpriv --reuid "$user" --regid "$user" --clear-groups --bounding-set "-all,$capabilities" \
+        --inh-caps "-all,$capabilities" --ambient-caps "-all,$capabilities" --no-new-privs "$@"
+}
+umask "$(sed -n 's/^UMask=//p' "$unit")"
+grep -qx "AmbientCapabilities=$(sed -n 's/^CapabilityBoundingSet=//p' "$unit")" "$unit"
+as_unit "$binary" config check eaves.yaml >checked
+as_unit "$binary" run --config eaves.yaml >said 2>&1 &
 agent=$!
+heard=logs/heard
 
 tries=0
-while ! grep -q '"path":"/serve.py"' heard && [ $tries -lt $patience ] && kill -0 $agent; do
+while ! grep -qs '"path":"/serve.py"' $heard && [ $tries -lt $patience ] && kill -0 $agent; do
     sleep 1
     tries=$((tries + 1))
     curl -sk --max-time 2 -o /dev/null "https://127.0.0.1:$(cat port)/serve.py" || true
 done
-if grep '"path":"/serve.py"' heard | grep -q '"scheme":"https"'; then
-    echo "ok: with the capabilities of the unit, HTTPS of another user's server is heard"
+"$binary" status --listen "unix:$folder/run/eaves.sock" >status 2>&1 || true
+if grep -s '"path":"/serve.py"' $heard | grep -q '"scheme":"https"'; then
+    echo "ok: as the unit runs it, HTTPS of another user's server is heard"
     echo "test result: ok. 1 passed; 0 failed; 0 ignored"
 else
     echo "FAILED: with $capabilities no HTTPS of another user's server is heard in $patience s"
-    cat said heard
+    cat said status
     echo "test result: FAILED. 0 passed; 1 failed; 0 ignored"
     exit 1
 fi

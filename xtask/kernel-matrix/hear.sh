@@ -1,8 +1,8 @@
 #!/bin/sh
 # Runs in the guest: a server, a client, and eaves hearing them, once for each mode given; mode
 # kernel-log is auto by the object whose programs log, which this agent does not read; mode run is auto
-# as a service, with a journal and sinks. Then the kernel tests of every call and of first bytes of TLS.
-# Leaves MODE.jsonl (events), MODE.err (what eaves said), run.threads (their status), run.other, run.far and
+# as a service, with a journal and sinks, by a user of its own with the capabilities of the package's unit. Then the kernel tests of every call and of first bytes of TLS.
+# Leaves MODE.jsonl (events), MODE.err (what eaves said), run.threads (their status), run.doctor, run.other, run.far and
 # run.beyond (what those sinks wrote, and where one is led that must not be), calls.out and calls.err (what the
 # test said) in /out; xtask judges them.
 set -u
@@ -19,11 +19,12 @@ CGI
 chmod 755 /www/cgi-bin/hello
 httpd -f -p 127.0.0.1:8080 -h /www &
 
-mkdir -p /run/logs /run/beyond
+mkdir -p /run/logs /run/beyond /run/state
+chown 990:990 /run/logs /run/beyond /run/state
 ln -s /run/logs /run/link
 cat >/run/eaves.yaml <<'YAML'
-journal: { dir: /run/journal, min_free: 1MiB }
-api: { listen: 'unix:/run/eaves.sock' }
+journal: { dir: /run/state/journal, min_free: 1MiB }
+api: { listen: 'unix:/run/state/eaves.sock' }
 sinks:
   out: { stdout: {}, batch: { delay: 100ms } }
   far: { syslog: { address: 'tcp://localhost:5140' }, batch: { delay: 100ms } }
@@ -34,6 +35,13 @@ sleep 86400 | nc -l -p 5140 >/out/run.far &
 
 /eaves --version || exit 1
 /eaves doctor
+
+# Runs a program as the unit does, with CAPABILITIES as setpriv has them.
+as_unit() {
+    exec /setpriv --reuid 990 --regid 990 --clear-groups --bounding-set "-all,$CAPABILITIES" \
+        --inh-caps "-all,$CAPABILITIES" --ambient-caps "-all,$CAPABILITIES" --no-new-privs "$@"
+}
+(as_unit /eaves doctor --json) >/out/run.doctor
 
 # Has a file that is written opened anew, in a folder that it was not in at the start.
 lead() {
@@ -51,11 +59,11 @@ lead() {
 failed=0
 for mode in "$@"; do
     case $mode in
-    kernel-log) set -- watch --json --mode auto --ebpf-object /kernel-log.o ;;
-    run) set -- run --config /run/eaves.yaml ;;
-    *) set -- watch --json --mode "$mode" ;;
+    kernel-log) set -- /eaves watch --json --mode auto --ebpf-object /kernel-log.o ;;
+    run) set -- as_unit /eaves run --config /run/eaves.yaml ;;
+    *) set -- /eaves watch --json --mode "$mode" ;;
     esac
-    /eaves "$@" >"/out/$mode.jsonl" 2>"/out/$mode.err" &
+    "$@" >"/out/$mode.jsonl" 2>"/out/$mode.err" &
     agent=$!
     for _ in $(seq 1200); do
         grep -q hearing "/out/$mode.err" && break

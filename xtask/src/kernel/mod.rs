@@ -101,9 +101,13 @@ pub(crate) fn matrix(project: &Project, binary: &Path) -> Result<Tally> {
     for module in MODULES {
         command.args(["--module", *module]);
     }
+    let unit = fs::read_to_string(project.root.join("xtask/dist/eaves.service"))?;
     command
         .arg("--file")
         .arg(format!("{}:/eaves", binary.display()))
+        .args(["--file", "/usr/bin/setpriv:/setpriv"])
+        .arg("--env")
+        .arg(format!("CAPABILITIES={}", walls::capabilities(&unit)?))
         .arg("--file")
         .arg(format!("{}:/hear.sh", script.display()))
         .arg("--file")

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
 
 /// Its name among the modes.
 pub(super) const RUN: &str = "run";
@@ -25,9 +26,15 @@ const BARE: &[&str] = &[
     "sink-other",
 ];
 
+/// What `eaves doctor` tries for HTTPS.
+const PROBE: &str = "a probe in a process";
+
 /// Hears; keeps none but where the kernel wants `CAP_BPF` of who reads its maps.
 const CAPTURE: &str = "eaves-capture";
 const BPF: u64 = 1 << 39;
+
+/// The user it runs as, as `hear.sh` has it.
+const USER: &str = "990";
 
 /// What a kernel has that the walls hang on.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +43,24 @@ pub(super) struct Has {
     pub(super) landlock: bool,
     /// Maps that are read by their descriptors without a capability: since Linux 5.19.
     pub(super) open_maps: bool,
+}
+
+/// The capabilities of the package's unit, in setpriv's words.
+///
+/// # Errors
+/// It names none, or no such of its user's.
+pub(super) fn capabilities(unit: &str) -> Result<String> {
+    let line = |key: &str| unit.lines().find_map(|line| line.strip_prefix(key));
+    let names = line("CapabilityBoundingSet=").context("the unit has no capabilities")?;
+    ensure!(
+        line("AmbientCapabilities=") == Some(names),
+        "its user has others"
+    );
+    let words = names.split(' ').map(|name| {
+        let name = name.strip_prefix("CAP_").context("no capability")?;
+        Ok(format!("+{}", name.to_lowercase()))
+    });
+    Ok(words.collect::<Result<Vec<_>>>()?.join(","))
 }
 
 /// Checks what a guest left of it.
@@ -48,6 +73,12 @@ pub(super) fn stand(files: &Path, has: Has) -> Result<()> {
         fs::read_to_string(files.join(&name)).with_context(|| format!("the guest left no {name}"))
     };
     threads(&read("threads")?, has)?;
+    let doctor: Value = serde_json::from_str(&read("doctor")?)?;
+    let checks = doctor.get("checks").and_then(Value::as_array);
+    let mut checks = checks.context("the doctor checked nothing")?.iter();
+    let probe = checks.find(|check| check.get("name") == Some(&Value::from(PROBE)));
+    let probed = probe.and_then(|check| check.get("status"));
+    ensure!(probed == Some(&Value::from("good")), "for HTTPS: {probe:?}");
     for (name, sink) in [("other", "file"), ("far", "syslog")] {
         ensure!(read(name)?.contains("/cgi-bin/hello"), "no event by {sink}");
     }
@@ -68,6 +99,10 @@ fn threads(statuses: &str, has: Has) -> Result<()> {
             line.map(str::trim)
                 .with_context(|| format!("{name}: no {field}"))
         };
+        ensure!(
+            word("Uid:")?.split('\t').all(|id| id == USER),
+            "{name}: another user's"
+        );
         ensure!(word("NoNewPrivs:")? == "1", "{name}: new privileges");
         ensure!(word("Seccomp:")? == "2", "{name}: all system calls");
         for set in ["CapEff:", "CapPrm:", "CapInh:", "CapAmb:"] {
@@ -90,11 +125,11 @@ fn threads(statuses: &str, has: Has) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{BARE, BPF, CAPTURE, Has, KEEP, threads};
+    use super::{BARE, BPF, CAPTURE, Has, KEEP, capabilities, threads};
 
     fn status(name: &str, capabilities: u64, seccomp: u8) -> String {
         format!(
-            "Name:\t{name}\nUmask:\t0077\nCapInh:\t0000000000000000\nCapPrm:\t{capabilities:016x}\n\
+            "Name:\t{name}\nUid:\t990\t990\t990\t990\nCapInh:\t0000000000000000\nCapPrm:\t{capabilities:016x}\n\
              CapEff:\t{capabilities:016x}\nCapAmb:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t{seccomp}\n"
         )
     }
@@ -141,6 +176,19 @@ mod tests {
     }
 
     #[test]
+    fn the_unit_says_which_capabilities_in_its_words() {
+        let unit = |ambient: &str| {
+            format!(
+                "User=eaves\nCapabilityBoundingSet=CAP_BPF CAP_SYS_ADMIN\nAmbientCapabilities={ambient}\n"
+            )
+        };
+        let found = capabilities(&unit("CAP_BPF CAP_SYS_ADMIN"));
+        assert_eq!(found.unwrap(), "+bpf,+sys_admin");
+        assert!(capabilities(&unit("CAP_BPF")).is_err());
+        assert!(capabilities("User=eaves\n").is_err());
+    }
+
+    #[test]
     fn a_thread_that_is_not_there_fails() {
         let check = |text: &str, expected: &str| {
             let has = Has {
@@ -151,6 +199,7 @@ mod tests {
             assert!(found.to_string().contains(expected), "{found}");
         };
         check(&status("eaves", 0, 2), "no thread eaves-tls");
-        check("Name:\teaves\nUmask:\t0077\n", "no NoNewPrivs");
+        check("Name:\teaves\nUid:\t990\t0\t990\t990\n", "another user");
+        check("Name:\teaves\nUid:\t990\n", "no NoNewPrivs");
     }
 }
