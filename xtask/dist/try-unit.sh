@@ -61,13 +61,14 @@ journal: { dir: $folder/state/journal, min_free: 1MiB }
 api: { listen: 'unix:$folder/run/eaves.sock' }
 sinks: { heard: { file: { path: $folder/logs/heard } } }
 C
+# In place of the shell that it is called in.
 as_unit() {
-    setpriv --reuid "$user" --regid "$user" --clear-groups --bounding-set "-all,$capabilities" \
+    exec setpriv --reuid "$user" --regid "$user" --clear-groups --bounding-set "-all,$capabilities" \
         --inh-caps "-all,$capabilities" --ambient-caps "-all,$capabilities" --no-new-privs "$@"
 }
 umask "$(sed -n 's/^UMask=//p' "$unit")"
 grep -qx "AmbientCapabilities=$(sed -n 's/^CapabilityBoundingSet=//p' "$unit")" "$unit"
-as_unit "$binary" config check eaves.yaml >checked
+(as_unit "$binary" config check eaves.yaml) >checked
 as_unit "$binary" run --config eaves.yaml >said 2>&1 &
 agent=$!
 heard=logs/heard
