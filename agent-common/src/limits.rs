@@ -65,6 +65,9 @@ pub const HELLO_CLASSES: [usize; 3] = [
 /// Ends of conns with unheard ciphertext that are counted apart.
 pub const CIPHERS_MAX: u32 = 1024;
 
+/// Processes with TLS sessions of unknown sockets that the kernel programs keep in mind for the agent.
+pub const LOOSE_MAX: u32 = 256;
+
 /// Copies of one program that may stand behind each other at a tracepoint.
 pub const COPIES_MAX: u32 = 3;
 

@@ -18,6 +18,7 @@
 //! | `TLS_CALLS` | pid_tgid → `Call` | 8 192 | TLS tap, on the way in | the way out; least recently used |
 //! | `TLS_CONNS` | `Session` → `ConnState` | by option | TLS tap | the session's end; least recently used |
 //! | `TLS_WIRE` | `Mark` → `Wire` | 4 096 | TLS tap, with a record that a session wrote | the socket that sends it; least recently used |
+//! | `TLS_LOOSE` | tgid → 1 | 256 | TLS tap, with plaintext of a session that no socket is known of | the agent's reading; least recently used |
 //! | `TLS_SOCKS` | sock address → `Carrier` | by option | TLS tap, with a session of Go's | least recently used |
 //! | `RUSTLS_LAYOUTS` | file and process → `Layout` | 1 024 | TLS tap, with a process's first connection | least recently used |
 //! | `RUSTLS_SEEN` | pid_tgid → `Seen` | 1 024 | TLS tap, with a message of a handshake, or as long as the layout is not known | least recently used |
@@ -37,7 +38,8 @@ use aya_ebpf::macros::{btf_map, map};
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, Queue, RingBuf};
 use eaves_common::{
     CIPHERS_MAX, COMM_BYTES, COPIES_MAX, COUNTER_ROWS, CipherKey, CipherValue, Counter, DropReason,
-    ENDS_MAX, EXCLUDES_MAX, EndRecord, ReachKey, ReachValue, ReaderState, SERVERS_MAX, work_rows,
+    ENDS_MAX, EXCLUDES_MAX, EndRecord, LOOSE_MAX, ReachKey, ReachValue, ReaderState, SERVERS_MAX,
+    work_rows,
 };
 
 use crate::log::log;
@@ -99,6 +101,10 @@ pub(crate) static TLS_CONNS: LruHashMap<Session, ConnState> =
 /// Records that TLS sessions wrote, and no socket has sent yet.
 #[map]
 pub(crate) static TLS_WIRE: LruHashMap<Mark, Wire> = LruHashMap::with_max_entries(4096, 0);
+
+/// Processes whose library moves nothing on sockets.
+#[map]
+pub(crate) static TLS_LOOSE: LruHashMap<u32, u32> = LruHashMap::with_max_entries(LOOSE_MAX, 0);
 
 /// Sockets that carry sessions of Go's.
 #[map]

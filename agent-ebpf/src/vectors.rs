@@ -88,6 +88,12 @@ impl Vectors {
         }
     }
 
+    /// The first vector of the `struct msghdr` at `message`: its address, or 0 if that cannot be read.
+    #[inline(always)]
+    pub(crate) fn first_of(message: u64) -> u64 {
+        user::<u64>(message + MSG_IOV).unwrap_or(0)
+    }
+
     /// The vectors of `count` messages from `message` on, each as far as it moved bytes.
     #[inline(always)]
     pub(crate) const fn messages(message: u64, count: u64) -> Self {

@@ -1,57 +1,100 @@
-//! HTTP/2 over TLS between Python's hypercorn and httpx, both heard in OpenSSL: what is reported at either
-//! end is what the server logged.
+//! HTTP over TLS between servers on Python's asyncio and httpx, both heard in OpenSSL: what is reported at
+//! either end is what the server logged, with the right client port.
 //!
-//! On asyncio the library works on memory, and what its thread does on sockets it does between its calls: such
-//! a session is heard without addresses. Where there are some they must be right.
+//! On asyncio the library works on memory, and what its thread does on sockets it does between its calls.
+//! Whose socket it is the records tell, once the process was seen to work so: what it moves before that is
+//! heard without addresses, and is what httpx asks for until it may begin.
 
 use anyhow::{Context, Result, ensure};
-use eaves_tests::agent::Mode;
+use eaves_tests::agent::{Agent, Mode};
 use eaves_tests::compare::{Entry, Expect, compare};
 use eaves_tests::event::Exchange;
-use eaves_tests::peer::{Certificate, httpx, hypercorn};
+use eaves_tests::peer::{Certificate, Httpx, Server, aiohttp, hypercorn, uvicorn};
 use eaves_tests::sandbox::Sandbox;
 use eaves_tests::trial::under_both_taps;
+use eaves_tests::wait;
 use libtest_mimic::Trial;
 
 use crate::http2::is_http2;
-use crate::https::{hearing, must_be_tls};
+use crate::https::{hearing_aloud, must_be_tls};
 
 /// Requests of each client.
 const REQUESTS: usize = 60;
+/// Clients.
+const CLIENTS: [&str; 3] = ["?id=sync-", "?id=async-", "?id=apart-"];
+
+/// Starts a server.
+type Start = fn(&Sandbox, &str, &Certificate) -> Result<Server>;
 
 /// All tests of this module.
 pub(crate) fn trials() -> Vec<Trial> {
-    under_both_taps("asyncio::http2_over_tls", http2_over_tls)
+    let servers: [(&str, Start, &str); 3] = [
+        ("hypercorn", hypercorn, "HTTP/2"),
+        ("uvicorn", uvicorn, "HTTP/1.1"),
+        ("aiohttp", aiohttp, "HTTP/1.1"),
+    ];
+    let trial = |(name, start, version): (&'static str, Start, &'static str)| {
+        under_both_taps(&format!("asyncio::{name}"), move |sandbox, mode| {
+            let server = start(sandbox, name, &Certificate::new(sandbox)?)?;
+            both_ends(sandbox, mode, server, version)
+        })
+    };
+    servers.into_iter().flat_map(trial).collect()
 }
 
-/// The exchanges of one role that are over and that httpx asked for.
+fn is_ours(target: &str) -> bool {
+    CLIENTS.iter().any(|id| target.contains(id))
+}
+
+/// The exchanges of one role that are over and that httpx asked for when it might.
 fn ours(reported: &[Exchange], role: &str) -> Vec<Exchange> {
-    let asked = |one: &Exchange| ["?id=sync-", "?id=async-"].map(|id| one.target.contains(id));
-    let is_ours = |one: &&Exchange| one.role == role && !one.partial && asked(one) != [false; 2];
-    reported.iter().filter(is_ours).cloned().collect()
+    let is_it = |one: &&Exchange| one.role == role && !one.partial && is_ours(&one.target);
+    reported.iter().filter(is_it).cloned().collect()
 }
 
-fn http2_over_tls(sandbox: &Sandbox, mode: Mode) -> Result<()> {
-    let mut server = hypercorn(sandbox, "hypercorn", &Certificate::new(sandbox)?)?;
-    let mut agent = hearing(sandbox, mode, "libssl")?;
-    httpx(sandbox, &server, REQUESTS)?;
-    server.logged(2 * REQUESTS)?;
+/// What the server logged of that.
+fn log_of(server: &Server) -> Result<Vec<Entry>> {
+    let log = server.log()?.into_iter();
+    Ok(log.filter(|entry| is_ours(&entry.target)).collect())
+}
+
+/// Waits until what these processes hand on is seen.
+fn seen(agent: &mut Agent, processes: [u32; 2]) -> Result<()> {
+    wait::until_true("probes in server and client alone", || {
+        agent.process().must_live()?;
+        let said = agent.process().stderr();
+        let of = |pid: &u32| {
+            let pid = format!("pid={pid} ");
+            let mut lines = said.lines();
+            lines.any(|line| line.contains("works on memory") && line.contains(&pid))
+        };
+        Ok(processes.iter().all(of))
+    })
+}
+
+fn both_ends(sandbox: &Sandbox, mode: Mode, mut server: Server, version: &str) -> Result<()> {
+    let mut agent = hearing_aloud(sandbox, mode, "libssl")?;
+    let client = Httpx::start(sandbox, &server, version, REQUESTS)?;
+    seen(&mut agent, [server.process().pid(), client.process.pid()])?;
+    client.run()?;
+    let all = CLIENTS.len() * REQUESTS;
+    wait::until_true("the server's log", || Ok(log_of(&server)?.len() >= all))?;
     server.stop()?;
-    let log = server.log()?;
-    ensure!(log.len() == 2 * REQUESTS, "{} were logged", log.len());
+    let log = log_of(&server)?;
+    ensure!(log.len() == all, "{} were logged", log.len());
     let ends = ["server", "client"];
     agent.settle(|reported| {
         let mut ends = ends.iter();
-        ends.all(|role| ours(reported, role).len() >= log.len())
+        ends.all(|role| ours(reported, role).len() >= all)
     })?;
     let report = agent.stop()?;
     for role in ends {
         let reported = ours(&report.exchanges, role);
-        is_what_was_logged(&reported, &log).with_context(|| role.to_owned())?;
+        compare(&reported, &log, Expect::Whole).with_context(|| role.to_owned())?;
+        must_be_tls(&reported)?;
+        let as_asked = |one: &Exchange| is_http2(one) == (version == "HTTP/2");
+        ensure!(reported.iter().all(as_asked), "not all are of {version}");
     }
-    let known = ours(&report.exchanges, "client").into_iter();
-    let known = known.filter(|one| one.client_port.is_some()).count();
-    ensure!(known >= REQUESTS, "{known} have addresses");
     let all = report.exchanges.iter();
     let untied = all.filter(|one| one.client_port.is_none() && one.server_port.is_none());
     let (untied, counted) = (
@@ -63,26 +106,4 @@ fn http2_over_tls(sandbox: &Sandbox, mode: Mode) -> Result<()> {
         "{untied} without addresses, {counted} counted"
     );
     report.balanced()
-}
-
-fn is_what_was_logged(reported: &[Exchange], log: &[Entry]) -> Result<()> {
-    for exchange in reported.iter().filter(|one| one.client_port.is_some()) {
-        let same = |entry: &&Entry| {
-            entry.target == exchange.target && entry.client_port == exchange.client_port
-        };
-        ensure!(log.iter().any(|entry| same(&entry)), "{}", exchange.line());
-    }
-    let nowhere = |one: &Exchange| Exchange {
-        client_port: None,
-        ..one.clone()
-    };
-    let reported: Vec<_> = reported.iter().map(nowhere).collect();
-    let log = log.iter().cloned().map(|entry| Entry {
-        client_port: None,
-        ..entry
-    });
-    compare(&reported, &log.collect::<Vec<_>>(), Expect::Whole)?;
-    must_be_tls(&reported)?;
-    ensure!(reported.iter().all(is_http2), "not all are of HTTP/2");
-    Ok(())
 }

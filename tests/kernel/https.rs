@@ -152,6 +152,12 @@ pub(crate) fn hearing(sandbox: &Sandbox, mode: Mode, library: &str) -> Result<Ag
     hearing_roles(sandbox, mode, library, &["server", "client"])
 }
 
+/// The same, and the agent says more.
+pub(crate) fn hearing_aloud(sandbox: &Sandbox, mode: Mode, library: &str) -> Result<Agent> {
+    let log = "info,eaves::probe=debug";
+    hearing_with(sandbox, mode, library, (log, &ENDS))
+}
+
 /// The same, of these roles.
 pub(crate) fn hearing_roles(
     sandbox: &Sandbox,
@@ -159,7 +165,16 @@ pub(crate) fn hearing_roles(
     library: &str,
     roles: &[&str],
 ) -> Result<Agent> {
-    let mut arguments = vec!["--log", "info"];
+    hearing_with(sandbox, mode, library, ("info", roles))
+}
+
+fn hearing_with(
+    sandbox: &Sandbox,
+    mode: Mode,
+    library: &str,
+    (log, roles): (&str, &[&str]),
+) -> Result<Agent> {
+    let mut arguments = vec!["--log", log];
     for role in roles {
         arguments.extend(["--role", *role]);
     }

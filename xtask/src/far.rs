@@ -84,6 +84,16 @@ const PYTHON: &[&str] = &[
     "anyio==4.16.0",
     "certifi==2026.10.19.post1",
     "idna==3.20",
+    // HTTP/1.1 on asyncio: two servers, and what they need.
+    "uvicorn==0.54.0",
+    "click==8.5.1",
+    "aiohttp==3.14.5",
+    "aiohappyeyeballs==2.7.1",
+    "aiosignal==1.4.0",
+    "frozenlist==1.8.0",
+    "multidict==7.2.1",
+    "propcache==0.5.4",
+    "yarl==1.25.1",
 ];
 
 /// PyPI: Kubernetes' published schemas, and what holds objects against them.

@@ -310,6 +310,7 @@ impl Call {
         match self.shape {
             Shape::Buffer => (self.arg(reg::RSI), bytes),
             Shape::Vectors => tls::first(self.arg(reg::RSI), bytes),
+            Shape::Message => tls::first(Vectors::first_of(self.arg(reg::RSI)), bytes),
             _ => (0, 0),
         }
     }

@@ -270,6 +270,7 @@ impl Call {
         match self.shape {
             Shape::Buffer => (self.arg(reg::RSI), self.result as u64),
             Shape::Vectors => tls::first(self.arg(reg::RSI), self.result as u64),
+            Shape::Message => tls::first(Vectors::first_of(self.arg(reg::RSI)), self.result as u64),
             _ => (0, 0),
         }
     }

@@ -5,6 +5,7 @@
 //! | `tls_read`, `tls_write` | way in: the count is what the function returns | session, buffer, length |
 //! | `tls_read_out`, `tls_write_out` | way in: the count is where the fourth argument points, if more than 0 is returned | the same, and that pointer |
 //! | `tls_back` | way out | result |
+//! | `tls_shake` | way in of the function that moves a handshake on | session |
 //! | `tls_free` | way in of the function that ends a session | session |
 //!
 //! A way in is an instruction at which the arguments are where the calling convention of x86-64 has
@@ -19,7 +20,7 @@ use eaves_common::{DropReason, EndReason, Flow, TlsLibrary};
 
 use super::tie::{self, Session};
 use crate::filter;
-use crate::maps::{Counters, TLS_CALLS, TLS_CONNS};
+use crate::maps::{Counters, TLS_CALLS, TLS_CONNS, TLS_LOOSE};
 use crate::read::user;
 use crate::state::Dropped;
 use crate::transfer::{Bytes, Transfer, hear_session};
@@ -132,6 +133,31 @@ fn enter(ctx: &ProbeContext, flow: Flow, library: TlsLibrary, count_at: Option<u
     0
 }
 
+/// What moves a handshake of OpenSSL's on: all it writes is its session's.
+#[uprobe]
+pub(crate) fn tls_shake(ctx: ProbeContext) -> u32 {
+    let pid_tgid = bpf_get_current_pid_tgid();
+    if filter::is_own((pid_tgid >> 32) as u32) {
+        return 0;
+    }
+    let Some(session) = ctx.arg::<u64>(0) else {
+        return 0;
+    };
+    // SAFETY: the context is the task's registers.
+    let stack = unsafe { (*ctx.regs).rsp };
+    if let Some(call) = TLS_CALLS.get_ptr(pid_tgid) {
+        // SAFETY: a value of the map, which this thread alone writes.
+        let (of, over) = unsafe { ((*call).session, (*call).stack) };
+        if of == session && over > stack {
+            // Within a call that reads or writes.
+            return 0;
+        }
+    }
+    let call = Call::around(session, stack, TlsLibrary::OpenSsl);
+    let _ = TLS_CALLS.insert(pid_tgid, call, 0);
+    0
+}
+
 /// The call is over.
 #[uprobe]
 pub(crate) fn tls_back(ctx: ProbeContext) -> u32 {
@@ -168,7 +194,7 @@ fn over(
     } else {
         result
     };
-    let bytes = if result <= 0 {
+    let bytes = if result <= 0 || call.buffer == 0 {
         0
     } else if call.count_at != 0 {
         user::<u64>(call.count_at).unwrap_or(0)
@@ -208,7 +234,19 @@ fn over(
         counters,
         call.library,
         Bytes::buffer(call.buffer, bytes),
-    )
+    )?;
+    if state.tied == 0 && state.sock == 0 && state.transfers > 1 {
+        loose((pid_tgid >> 32) as u32);
+    }
+    Ok(())
+}
+
+/// Lets the agent know of a process whose library moved plaintext twice, and nothing on a socket.
+#[inline(always)]
+fn loose(tgid: u32) {
+    if TLS_LOOSE.get_ptr(tgid).is_none() {
+        let _ = TLS_LOOSE.insert(tgid, 1, 0);
+    }
 }
 
 /// `SSL_free`, `gnutls_deinit`: the address may come back as another session's.

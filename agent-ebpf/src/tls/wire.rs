@@ -9,7 +9,7 @@
 //!
 //! Two records sent on one socket tie the session to it, and nothing ties one whose records went out on two.
 //! What is not sent from a record's first byte on is not looked at, nor is what io_uring sends, or
-//! what goes in a message: such a session stays without addresses.
+//! sendmmsg: such a session stays without addresses.
 
 use core::mem::size_of;
 

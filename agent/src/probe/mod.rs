@@ -289,16 +289,14 @@ type Told = Option<Receiver<Unheard>>;
 /// # Errors
 /// There is no such map, or no thread to be had.
 fn find(mut kernel: Ebpf, options: &Options) -> Result<(Kernel, Option<Finder>, Told), ProbeError> {
-    let ciphers = options
-        .tls
-        .then(|| maps::take(&mut kernel, "CIPHERS"))
-        .transpose()?;
+    if !options.tls {
+        return Ok((Kernel::new(Mutex::new(Some(kernel))), None, None));
+    }
+    let ciphers = maps::take(&mut kernel, "CIPHERS")?;
+    let loose = maps::take(&mut kernel, "TLS_LOOSE")?;
     let kernel = Kernel::new(Mutex::new(Some(kernel)));
-    let Some(ciphers) = ciphers else {
-        return Ok((kernel, None, None));
-    };
     let (to, unheard) = sync_channel(UNHEARD_MAX);
-    let finder = Finder::start(Kernel::clone(&kernel), Ciphers::new(ciphers, to));
+    let finder = Finder::start(Kernel::clone(&kernel), Ciphers::new(ciphers, to), loose);
     let finder = finder.map_err(|error| ProbeError::Load {
         source: error.into(),
     })?;

@@ -6,6 +6,7 @@ use tracing::debug;
 
 use super::elf::{self, ElfError};
 use super::go;
+use super::handshake;
 use super::place::{self, CountAt, Places, Refusal, WINDOW_BYTES, Want};
 use super::rustls;
 
@@ -73,8 +74,8 @@ const fn entry(
     }
 }
 
-/// By which the library hands its ciphertext on. Looked for beside the library alone, in one file:
-/// in one that all share, every user would pay for those whose library works on memory.
+/// By which the library hands its ciphertext on. In a file of its own, which all share, every user would
+/// pay for those whose library works on memory: there it is probed in single processes.
 const HANDS_ON: Entry = entry("BIO_write", Library::OpenSsl, Want::In(3), BIO, None);
 
 /// SSL_peek is left out: what it gives comes again. What ends a session comes first: an address
@@ -123,10 +124,10 @@ const FUNCTIONS: [Entry; 10] = [
 ];
 
 /// The program on every way out.
-const BACK: &str = "tls_back";
+pub(super) const BACK: &str = "tls_back";
 
 /// Every program of the tap.
-pub(super) const PROGRAMS: [&str; 21] = [
+pub(super) const PROGRAMS: [&str; 22] = [
     "tls_free",
     "tls_read",
     "tls_read_out",
@@ -136,6 +137,7 @@ pub(super) const PROGRAMS: [&str; 21] = [
     "gnutls_read",
     "gnutls_write",
     BACK,
+    "tls_shake",
     "tls_bio",
     "go_close",
     "go_begin",
@@ -183,6 +185,8 @@ pub(super) struct Plan {
     /// Places, ways out first: a call that is under way while they are attached is not taken for
     /// one that began.
     pub(super) points: Vec<Point>,
+    /// Places that are probed in single processes only, whose library works on memory.
+    pub(super) alone: Vec<Point>,
     /// Functions that are not probed, and why.
     pub(super) refused: Vec<(&'static str, Refusal)>,
     /// Why Go's functions could not be looked for, in a program that Go built.
@@ -214,6 +218,7 @@ pub(super) fn plan(file: &File) -> Result<Plan, ElfError> {
     let mut plan = Plan::default();
     let mut ways: Vec<Way> = Vec::new();
     let (mut enter, mut leave) = (Vec::new(), Vec::new());
+    let mut hands_on = false;
     for (number, entry) in FUNCTIONS.iter().enumerate() {
         for function in found.iter().filter(|function| function.name == number) {
             if entry.name != HANDS_ON.name {
@@ -222,7 +227,12 @@ pub(super) fn plan(file: &File) -> Result<Plan, ElfError> {
             let read = |address| code.read(address, WINDOW_BYTES);
             let places = place::places(&function.code, function.address, entry.want, &read);
             match places.map(|places| points(entry, &places, &code)) {
+                // The last of all: what else there is in the file is known.
+                Ok(Some((way_in, _))) if entry.name == HANDS_ON.name && plan.library.is_none() => {
+                    plan.alone.push(way_in);
+                }
                 Ok(Some((way_in, ways_out))) => {
+                    hands_on |= entry.name == HANDS_ON.name;
                     ways.extend(entry.moves);
                     enter.push(way_in);
                     leave.extend(ways_out);
@@ -238,6 +248,9 @@ pub(super) fn plan(file: &File) -> Result<Plan, ElfError> {
         leave.dedup();
         plan.points = leave;
         plan.points.extend(enter);
+        if plan.library == Some(Library::OpenSsl) && !hands_on {
+            plan.alone = handshake::find(file)?;
+        }
     }
     go_too(file, &code, &mut plan);
     if let Some(found) = rustls::find(file)? {

@@ -7,11 +7,14 @@
 mod ciphers;
 mod elf;
 mod go;
+mod handshake;
 mod library;
+mod loose;
 mod marks;
 mod place;
 mod rustls;
 mod scan;
+mod table;
 mod verdict;
 
 use std::collections::{HashMap, HashSet};
@@ -33,12 +36,14 @@ use crate::telemetry::{kept, tried};
 use ciphers::Marks;
 use eaves_common::{CipherKey, CipherValue};
 use elf::ElfError;
-use library::{APART, Library, PROGRAMS, Plan};
+use library::{APART, Library, PROGRAMS, Point};
+use loose::Loose;
 use scan::{FileId, Mapped};
 use verdict::{Inside, judge};
 
 pub(super) use ciphers::Ciphers;
 pub use ciphers::{Speakers, Unheard};
+pub(super) use loose::LooseMap;
 pub use verdict::{Speaks, Verdict};
 
 /// How often processes are looked for.
@@ -72,9 +77,13 @@ impl Finder {
     ///
     /// # Errors
     /// If there is no thread to be had.
-    pub(super) fn start(kernel: Kernel, ciphers: Ciphers) -> std::io::Result<Self> {
+    pub(super) fn start(
+        kernel: Kernel,
+        ciphers: Ciphers,
+        loose: LooseMap,
+    ) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
-        let mut files = Files::new(kernel, ciphers, Arc::clone(&stop));
+        let mut files = Files::new(kernel, ciphers, loose, Arc::clone(&stop));
         let told = Arc::clone(&stop);
         let over = move || told.load(Ordering::Relaxed);
         // What it knows of files stays: none is probed twice.
@@ -124,6 +133,7 @@ struct Files {
     kernel: Kernel,
     ciphers: Ciphers,
     marks: Marks,
+    loose: Loose,
     stop: Arc<AtomicBool>,
     /// Whether the kernel took the programs; `None` before that was tried.
     loaded: Option<bool>,
@@ -137,11 +147,12 @@ struct Files {
 }
 
 impl Files {
-    fn new(kernel: Kernel, ciphers: Ciphers, stop: Arc<AtomicBool>) -> Self {
+    fn new(kernel: Kernel, ciphers: Ciphers, loose: LooseMap, stop: Arc<AtomicBool>) -> Self {
         Self {
             kernel,
             ciphers,
             marks: Marks::default(),
+            loose: Loose::new(loose),
             stop,
             loaded: None,
             files: HashMap::new(),
@@ -232,6 +243,7 @@ impl Files {
             }
             self.know(pid, &file);
         }
+        self.tie();
         self.forget();
     }
 
@@ -312,7 +324,7 @@ impl Files {
         // One that it falls over is known like any other that can't be read, and not looked into again.
         let plan = tried(FINDER_THREAD, || library::plan(&open));
         let plan = plan.unwrap_or_else(|| Err(std::io::Error::other(FELL_OVER).into()));
-        let plan = match plan {
+        let mut plan = match plan {
             Ok(plan) => plan,
             Err(error) => {
                 let error: &dyn std::error::Error = &error;
@@ -321,6 +333,7 @@ impl Files {
             }
         };
         let inside = Inside::of(&plan);
+        self.loose.places(file.id, std::mem::take(&mut plan.alone));
         let Some(library) = plan.library else {
             return Some((Links::new(), inside));
         };
@@ -334,7 +347,7 @@ impl Files {
             return Some((Links::new(), inside));
         }
         self.probed += 1;
-        match self.attach(&file.link, &plan) {
+        match self.attach(&file.link, &plan.points, UProbeScope::AllProcesses) {
             Ok(links) => {
                 let probes = links.len();
                 if let Some(go) = &plan.go {
@@ -360,13 +373,18 @@ impl Files {
     }
 
     /// Attaches the programs at a file's places; all of them or none.
-    fn attach(&self, link: &Path, plan: &Plan) -> Result<Links, ProgramError> {
+    fn attach(
+        &self,
+        link: &Path,
+        points: &[Point],
+        scope: UProbeScope,
+    ) -> Result<Links, ProgramError> {
         let mut kernel = lock(&self.kernel);
         let Some(kernel) = kernel.as_mut() else {
             return Ok(Vec::new());
         };
         let mut links = Vec::new();
-        for point in &plan.points {
+        for point in points {
             let Some(Ok(program)) = kernel
                 .program_mut(point.program)
                 .map(<&mut UProbe>::try_from)
@@ -379,7 +397,7 @@ impl Files {
                     .extent
                     .map(|extent| self.probed << 16 | u64::from(extent)),
             };
-            match program.attach(at, link, UProbeScope::AllProcesses) {
+            match program.attach(at, link, scope) {
                 Ok(id) => links.push((point.program, id)),
                 Err(error) => {
                     detach(kernel, links);
@@ -405,6 +423,7 @@ impl Files {
             }
             !gone
         });
+        self.loose.keep(|file| self.files.contains_key(file));
     }
 }
 

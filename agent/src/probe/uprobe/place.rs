@@ -14,6 +14,7 @@
 
 mod extent;
 mod go;
+mod inner;
 
 use std::collections::HashSet;
 
@@ -24,6 +25,7 @@ use iced_x86::{
 
 pub(super) use extent::extent;
 pub(super) use go::{copied, first, written};
+pub(super) use inner::{ends, given, moved};
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
