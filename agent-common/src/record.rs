@@ -105,6 +105,8 @@ pub enum TlsLibrary {
     Go = 3,
     /// rustls.
     Rustls = 4,
+    /// NSS.
+    Nss = 5,
 }
 
 /// Bits of an end record's `flags`.
@@ -370,7 +372,7 @@ from_number! {
     RecordKind { Data, Open, End, Act, Hello }
     ActKind { Exec, Connect, Open }
     Flow { Sent, Received }
-    TlsLibrary { OpenSsl, GnuTls, Go, Rustls }
+    TlsLibrary { OpenSsl, GnuTls, Go, Rustls, Nss }
     Missing { None, Limit, Skipped, UnseenPath, Fault, Vectors, Compat }
     Family { Unix, Inet, Inet6 }
     Transport { Tcp, Mptcp, Unix }

@@ -9,14 +9,17 @@ use eaves_tests::event::Exchange;
 use eaves_tests::expect::{Expected, Half, body};
 use eaves_tests::peer::{
     Certificate, Client, Nginx, Place, Server, Way, Works, haproxy, linked_program, linked_server,
-    netty, nginx, node_tls_server, odd_program, odd_server, python_tls_server,
+    netty, nginx, node_tls_server, nss_program, nss_server, odd_program, odd_server,
+    python_tls_server,
 };
 use eaves_tests::process::Process;
 use eaves_tests::sandbox::{Sandbox, port, program};
 use eaves_tests::trial::{under, under_both_taps};
 use libtest_mimic::Trial;
 
-use crate::https::{ENDS, before_and_after, hearing, kept, must_be_agreed, must_be_tls, of_server};
+use crate::https::{
+    ENDS, before_and_after, hearing, kept, must_be_agreed, must_be_tls, must_be_tls_of, of_server,
+};
 use crate::servers::of;
 
 /// All tests of this module: under both taps what shows how a socket is tied to its session, under one what
@@ -52,6 +55,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             let agent = hearing(sandbox, mode, "linked-server")?;
             of_server(sandbox, agent, server, &Client::Curl, &["server"], right)
         })],
+        under_both_taps("tls::nss", nss),
         under_both_taps("tls::sessions_that_were_open_before", open_before),
         under_both_taps("tls::what_is_written_by_one_large_call", large),
     ]
@@ -89,6 +93,25 @@ fn node(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let server = node_tls_server(sandbox, "node", &Certificate::new(sandbox)?)?;
     let agent = hearing(sandbox, mode, "/node")?;
     of_server(sandbox, agent, server, &Client::Node, &ENDS, right)
+}
+
+/// NSS at both ends, which looks at what is there before it takes it: nothing comes twice.
+fn nss(sandbox: &Sandbox, mode: Mode) -> Result<()> {
+    let program = nss_program()?;
+    let tls = Certificate::new(sandbox)?;
+    let server = nss_server(sandbox, "nss", program.clone(), &tls)?;
+    let agent = hearing(sandbox, mode, "libssl3")?;
+    of_server(
+        sandbox,
+        agent,
+        server,
+        &Client::Nss(program),
+        &ENDS,
+        |reported| {
+            must_be_tls_of(reported, "nss")?;
+            must_be_agreed(reported)
+        },
+    )
 }
 
 /// Netty, whose library lies in a file that it makes of its jar and takes away again.

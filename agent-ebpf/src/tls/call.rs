@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `tls_read`, `tls_write` | way in: the count is what the function returns | session, buffer, length |
 //! | `tls_read_out`, `tls_write_out` | way in: the count is where the fourth argument points, if more than 0 is returned | the same, and that pointer |
+//! | `nss_read`, `nss_write` | way in of NSS's own | session, buffer, length, flags |
 //! | `tls_back` | way out | result |
 //! | `tls_shake` | way in of the function that moves a handshake on | session |
 //! | `tls_free` | way in of the function that ends a session | session |
@@ -108,6 +109,26 @@ pub(crate) fn gnutls_write(ctx: ProbeContext) -> u32 {
     enter(&ctx, Flow::Sent, TlsLibrary::GnuTls, None)
 }
 
+/// `ssl_SecureRecv` of NSS.
+#[uprobe]
+pub(crate) fn nss_read(ctx: ProbeContext) -> u32 {
+    if ctx.arg::<u64>(3).unwrap_or(0) & PR_MSG_PEEK != 0 {
+        // It comes again.
+        let _ = TLS_CALLS.remove(bpf_get_current_pid_tgid());
+        return 0;
+    }
+    enter(&ctx, Flow::Received, TlsLibrary::Nss, None)
+}
+
+/// `ssl_SecureSend` of NSS.
+#[uprobe]
+pub(crate) fn nss_write(ctx: ProbeContext) -> u32 {
+    enter(&ctx, Flow::Sent, TlsLibrary::Nss, None)
+}
+
+/// Flag of a read that takes nothing (nspr/prio.h).
+const PR_MSG_PEEK: u64 = 2;
+
 #[inline(always)]
 fn enter(ctx: &ProbeContext, flow: Flow, library: TlsLibrary, count_at: Option<usize>) -> u32 {
     let pid_tgid = bpf_get_current_pid_tgid();
@@ -188,8 +209,10 @@ fn over(
     row: u32,
     counters: Counters,
 ) -> Result<(), Dropped> {
-    // OpenSSL's functions give an `int`.
-    let result = if call.library == TlsLibrary::OpenSsl as u32 {
+    // OpenSSL's functions and those of NSS give an `int`.
+    let is_short =
+        call.library == TlsLibrary::OpenSsl as u32 || call.library == TlsLibrary::Nss as u32;
+    let result = if is_short {
         i64::from(result as i32)
     } else {
         result
@@ -235,7 +258,8 @@ fn over(
         call.library,
         Bytes::buffer(call.buffer, bytes),
     )?;
-    if state.tied == 0 && state.sock == 0 && state.transfers > 1 {
+    let is_openssl = call.library == TlsLibrary::OpenSsl as u32;
+    if is_openssl && state.tied == 0 && state.sock == 0 && state.transfers > 1 {
         loose((pid_tgid >> 32) as u32);
     }
     Ok(())
@@ -249,7 +273,7 @@ fn loose(tgid: u32) {
     }
 }
 
-/// `SSL_free`, `gnutls_deinit`: the address may come back as another session's.
+/// `SSL_free`, `gnutls_deinit`, `ssl_SecureClose` of NSS: the address may come back as another session's.
 #[uprobe]
 pub(crate) fn tls_free(ctx: ProbeContext) -> u32 {
     let pid_tgid = bpf_get_current_pid_tgid();

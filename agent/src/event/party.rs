@@ -97,6 +97,8 @@ pub enum TlsLibrary {
     Go,
     /// rustls.
     Rustls,
+    /// NSS.
+    Nss,
     /// The kernel's (kTLS): the socket itself takes and gives plaintext.
     Kernel,
 }

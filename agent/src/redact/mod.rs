@@ -318,6 +318,7 @@ fn tls<'a>(conn: &'a ConnInfo, masked: &'a Masked) -> Option<Tls<'a>> {
         Some(eaves_common::TlsLibrary::GnuTls) => TlsLibrary::Gnutls,
         Some(eaves_common::TlsLibrary::Go) => TlsLibrary::Go,
         Some(eaves_common::TlsLibrary::Rustls) => TlsLibrary::Rustls,
+        Some(eaves_common::TlsLibrary::Nss) => TlsLibrary::Nss,
         None if conn.open.upper => TlsLibrary::Kernel,
         None => return None,
     };

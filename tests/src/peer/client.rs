@@ -38,6 +38,8 @@ pub enum Client {
     Odd(PathBuf, Way),
     /// Python's `pycurl`, whose libcurl works with GnuTLS: as curl, a thread a connection.
     PyCurl,
+    /// A program with NSS.
+    Nss(PathBuf),
 }
 
 /// How a client goes about it.
@@ -86,7 +88,7 @@ impl Client {
                 command.env("EAVES_HTTP2", if *http2 { "1" } else { "0" });
                 vec![command]
             }
-            Self::Hyper(program) => vec![Command::new(program)],
+            Self::Hyper(program) | Self::Nss(program) => vec![Command::new(program)],
             Self::RustTls(program) => {
                 let mut command = Command::new(program);
                 command.env("EAVES_TLS", "1");
@@ -103,7 +105,12 @@ impl Client {
         };
         let of_words = matches!(
             self,
-            Self::Go | Self::GoTls { .. } | Self::Hyper(_) | Self::RustTls(_) | Self::Odd(..)
+            Self::Go
+                | Self::GoTls { .. }
+                | Self::Hyper(_)
+                | Self::RustTls(_)
+                | Self::Odd(..)
+                | Self::Nss(_)
         );
         if of_words && let Some(command) = commands.first_mut() {
             command.arg("client");

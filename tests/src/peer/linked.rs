@@ -31,23 +31,27 @@ pub fn linked_program() -> Result<PathBuf> {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let source = include_str!("c/server.c");
     let flags = ["-static", "-lssl", "-lcrypto"];
-    in_c(&BUILT, "linked-server", source, &flags)
+    in_c(&BUILT, "linked-server", source, &flags, OPENSSL)
 }
 
-/// Builds a program in C with OpenSSL.
+/// The package that programs with OpenSSL take.
+pub(super) const OPENSSL: &str = "libssl-dev";
+
+/// Builds a program in C, which takes that package's library.
 ///
 /// # Errors
-/// As [`linked_program`].
+/// There is no compiler or no such library, or it does not build.
 pub(super) fn in_c(
     built: &OnceLock<PathBuf>,
     name: &str,
     source: &str,
     flags: &[&str],
+    package: &str,
 ) -> Result<PathBuf> {
     if let Some(built) = built.get() {
         return Ok(built.clone());
     }
-    let compiler = program("cc", "gcc and libssl-dev")?;
+    let compiler = program("cc", "gcc")?;
     let own = std::env::current_exe()?;
     let folder = own.parent().context("no folder of this test")?;
     let file = folder.join(name).with_extension("c");
@@ -59,8 +63,8 @@ pub(super) fn in_c(
     let output = command.output()?;
     if !output.status.success() {
         let why = String::from_utf8_lossy(&output.stderr);
-        if why.contains("cannot find -lssl") || why.contains("openssl/ssl.h") {
-            return Err(Skip("libssl-dev is not installed".to_owned()).into());
+        if why.contains("cannot find -l") || why.contains("No such file or directory") {
+            return Err(Skip(format!("{package} is not installed: {why}")).into());
         }
         bail!("cc: {why}");
     }

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use anyhow::Result;
 
-use super::linked::in_c;
+use super::linked::{OPENSSL, in_c};
 use super::script::with_tls;
 use super::{Certificate, Server};
 use crate::load::Features;
@@ -66,7 +66,7 @@ pub fn odd_program() -> Result<PathBuf> {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let source = include_str!("c/odd.c");
     let flags = ["-Wall", "-Wextra", "-lssl", "-lcrypto", "-lpthread"];
-    in_c(&BUILT, "odd", source, &flags)
+    in_c(&BUILT, "odd", source, &flags, OPENSSL)
 }
 
 /// The program, to be server or client in that way.

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use anyhow::Result;
 
-use super::linked::in_c;
+use super::linked::{OPENSSL, in_c};
 
 /// Builds it, once a run: the program, whose source says how it is used.
 ///
@@ -15,5 +15,5 @@ pub fn pair_program() -> Result<PathBuf> {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let source = include_str!("c/pair.c");
     let flags = ["-Wall", "-Wextra", "-lssl", "-lcrypto"];
-    in_c(&BUILT, "pair", source, &flags)
+    in_c(&BUILT, "pair", source, &flags, OPENSSL)
 }

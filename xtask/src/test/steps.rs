@@ -100,6 +100,10 @@ const PEERS: &[Package] = &[
         programs: &[],
     },
     Package {
+        name: "libnss3-dev",
+        programs: &[],
+    },
+    Package {
         name: "podman",
         programs: &["podman"],
     },

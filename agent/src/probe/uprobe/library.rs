@@ -7,6 +7,7 @@ use tracing::debug;
 use super::elf::{self, ElfError};
 use super::go;
 use super::handshake;
+use super::nss;
 use super::place::{self, CountAt, Places, Refusal, WINDOW_BYTES, Want};
 use super::rustls;
 
@@ -21,6 +22,8 @@ pub(super) enum Library {
     Go,
     /// rustls.
     Rustls,
+    /// NSS.
+    Nss,
 }
 
 impl Library {
@@ -31,6 +34,7 @@ impl Library {
             Self::GnuTls => "gnutls",
             Self::Go => "go",
             Self::Rustls => "rustls",
+            Self::Nss => "nss",
         }
     }
 }
@@ -127,7 +131,7 @@ const FUNCTIONS: [Entry; 10] = [
 pub(super) const BACK: &str = "tls_back";
 
 /// Every program of the tap.
-pub(super) const PROGRAMS: [&str; 22] = [
+pub(super) const PROGRAMS: [&str; 24] = [
     "tls_free",
     "tls_read",
     "tls_read_out",
@@ -136,6 +140,8 @@ pub(super) const PROGRAMS: [&str; 22] = [
     "tls_write_out5",
     "gnutls_read",
     "gnutls_write",
+    "nss_read",
+    "nss_write",
     BACK,
     "tls_shake",
     "tls_bio",
@@ -213,7 +219,8 @@ impl Plan {
 /// # Errors
 /// What is wrong with the file.
 pub(super) fn plan(file: &File) -> Result<Plan, ElfError> {
-    let names = FUNCTIONS.map(|function| function.name);
+    let mut names = FUNCTIONS.map(|function| function.name).to_vec();
+    names.push(nss::NAME);
     let (code, found) = elf::functions(file, &names)?;
     let mut plan = Plan::default();
     let mut ways: Vec<Way> = Vec::new();
@@ -250,6 +257,16 @@ pub(super) fn plan(file: &File) -> Result<Plan, ElfError> {
         plan.points.extend(enter);
         if plan.library == Some(Library::OpenSsl) && !hands_on {
             plan.alone = handshake::find(file)?;
+        }
+    }
+    if found
+        .iter()
+        .any(|function| function.name == FUNCTIONS.len())
+    {
+        plan.library.get_or_insert(Library::Nss);
+        match nss::find(file, &code)? {
+            Ok(points) => plan.points.extend(points),
+            Err(refusal) => plan.refused.push((nss::NAME, refusal)),
         }
     }
     go_too(file, &code, &mut plan);

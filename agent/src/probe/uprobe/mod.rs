@@ -11,6 +11,7 @@ mod handshake;
 mod library;
 mod loose;
 mod marks;
+mod nss;
 mod place;
 mod rustls;
 mod scan;

@@ -336,6 +336,8 @@ impl Body {
 pub(super) const WINDOW_BYTES: usize = 64 << 10;
 /// Most instructions of such a function.
 const FOLLOWED_MAX: usize = 4096;
+/// Most pieces of code that are read for it.
+const WINDOWS_MAX: usize = 32;
 
 /// Follows the function at `address` wherever it goes, and adds its `ret`s.
 fn follow(
@@ -343,16 +345,21 @@ fn follow(
     read: &dyn Fn(u64) -> Vec<u8>,
     leave: &mut Vec<u64>,
 ) -> Result<(), Refusal> {
-    let code = read(address);
-    let window = address..address.saturating_add(code.len() as u64);
+    let mut code = read(address);
+    let mut start = address;
+    let mut windows = 1;
     let mut seen = HashSet::new();
     let mut ahead = vec![address];
     while let Some(mut at) = ahead.pop() {
         while seen.insert(at) {
-            if seen.len() > FOLLOWED_MAX || !window.contains(&at) {
+            if !(start..start.saturating_add(code.len() as u64)).contains(&at) {
+                // What the compiler thinks seldom lies far off.
+                (code, start, windows) = (read(at), at, windows + 1);
+            }
+            if seen.len() > FOLLOWED_MAX || windows > WINDOWS_MAX || code.is_empty() {
                 return Err(Refusal::TailCall);
             }
-            let bytes = usize::try_from(at - address)
+            let bytes = usize::try_from(at - start)
                 .ok()
                 .and_then(|at| code.get(at..));
             let mut decoder =

@@ -160,8 +160,7 @@ impl Speaks {
 }
 
 /// Libraries that are known by the name of their file, and not probed.
-const OTHERS: [(&[u8], &str); 5] = [
-    (b"libssl3.so", "nss"),
+const OTHERS: [(&[u8], &str); 4] = [
     (b"libmbedtls.", "mbedtls"),
     (b"libwolfssl.", "wolfssl"),
     (b"libs2n.", "s2n"),
@@ -320,8 +319,8 @@ mod tests {
         // With OpenSSL beside it, that may be what it speaks with.
         let ssl = file("/lib/libssl.so.3", false, openssl(true));
         check(&[java, jvm, ssl], "openssl", &Verdict::Heard);
-        let nss = file("/lib/libssl3.so", false, Inside::default());
-        check(&[nss], "nss", &Verdict::OtherLibrary);
+        let mbed = file("/lib/libmbedtls.so.14", false, Inside::default());
+        check(&[mbed], "mbedtls", &Verdict::OtherLibrary);
         let rust = file("/bin/rusty", true, Inside::default());
         check(&[rust], "rustls 0.23.20", &Verdict::LinkedIn);
         let plain = file("/bin/plain", true, Inside::default());

@@ -4,8 +4,6 @@ use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKi
 
 use super::{Refusal, Written, follow};
 
-/// Most instructions of a function that is only to go on in another.
-const SHORT: usize = 4;
 /// Most instructions of a function that puts one field into another.
 const SETTER: usize = 64;
 
@@ -17,24 +15,8 @@ pub(in super::super) fn ends(
     address: u64,
     read: &dyn Fn(u64) -> Vec<u8>,
 ) -> Result<Vec<u64>, Refusal> {
-    let code = read(address);
-    let mut begin = address;
-    // What it goes on in may lie in front of it.
-    for instruction in Decoder::with_ip(64, &code, address, DecoderOptions::NONE)
-        .iter()
-        .take(SHORT)
-    {
-        match instruction.flow_control() {
-            FlowControl::Next => {}
-            FlowControl::UnconditionalBranch => {
-                begin = instruction.near_branch_target();
-                break;
-            }
-            _ => break,
-        }
-    }
     let mut leave = Vec::new();
-    follow(begin, read, &mut leave)?;
+    follow(address, read, &mut leave)?;
     leave.sort_unstable();
     leave.dedup();
     if leave.is_empty() || leave.len() > super::LEAVES_MAX {
