@@ -9,6 +9,7 @@ mod attacks;
 mod bounds;
 mod budget;
 mod container;
+mod discovery;
 mod doctor;
 mod drops;
 mod gnutls;
@@ -52,6 +53,7 @@ fn main() {
         sinks::trials(),
         tls::trials(),
         gnutls::trials(),
+        discovery::trials(),
         go_tls::trials(),
         handshake::trials(),
         rustls::trials(),

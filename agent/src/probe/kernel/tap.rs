@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use eaves_common::{ConnId, Counter, Flow, Role};
 
 use super::super::hooks::Refusal;
+use super::super::uprobe::try_records;
 use super::super::{Mode, Note, Options, Probe, ProbeError, State, Tap, start};
 use super::{Check, Ends, Group, Status, Trial};
 use crate::capture::{ConnOpen, Data, Record, Source as _, decode};
@@ -64,8 +65,26 @@ pub(super) fn try_tls(mode: Mode, trial: &Trial<'_>) -> Vec<Check> {
         ..Options::default()
     };
     match start(&options) {
-        Ok(probe) => probing(&probe.try_probes()),
+        Ok(probe) => {
+            let mut checks = probing(&probe.try_probes());
+            checks.push(recorded(&try_records()));
+            checks
+        }
         Err(error) => refused(Group::TlsTap, &error),
+    }
+}
+
+/// What is said of the kernel's records of files that are loaded.
+pub(super) fn recorded(tried: &io::Result<()>) -> Check {
+    const NAME: &str = "records of loaded files";
+    match tried {
+        Ok(()) => Check::new(Group::TlsTap, NAME, "each as it is loaded"),
+        Err(why) => Check::new(Group::TlsTap, NAME, format!("refused: {why}"))
+            .status(Status::Less)
+            .lost("the first half second of HTTPS by a library that nobody had in memory before")
+            .advice(
+                "let it open perf events: CAP_PERFMON, and a seccomp profile with perf_event_open",
+            ),
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::super::hooks::Refusal;
 use super::facts::{hidden_processes, lockdown, mounted, rights};
-use super::tap::{Heard, probing};
+use super::tap::{Heard, probing, recorded};
 use super::*;
 
 const MOUNTS: &str = "\
@@ -104,6 +104,14 @@ fn a_privilege_that_probes_lack_is_named() {
         status(&probing(&Ok(Vec::new())), "a probe in a process"),
         Status::Good
     );
+}
+
+#[test]
+fn what_libraries_cost_without_records_is_named() {
+    assert_eq!(recorded(&Ok(())).status, Status::Good);
+    let check = recorded(&Err(io::Error::from_raw_os_error(13)));
+    assert_eq!(check.status, Status::Less);
+    assert!(check.lost.is_some() && check.advice.unwrap().contains("CAP_PERFMON"));
 }
 
 #[test]

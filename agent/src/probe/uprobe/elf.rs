@@ -19,6 +19,10 @@ use object::pod::{Pod, from_bytes};
 const PIECE_BYTES: usize = 256 << 10;
 /// Most sections and segments that are looked at.
 const HEADERS_MAX: u16 = 4096;
+/// Largest table that is looked through: those of a Chromium with all its symbols take half as much.
+const TABLE_MAX_BYTES: u64 = 1 << 30;
+/// Most symbol tables: a file has two.
+const TABLES_MAX: usize = 4;
 /// Longest function whose code is read; those that are probed have a few hundred bytes.
 const CODE_MAX_BYTES: usize = 64 << 10;
 /// Most places at which the names may stand in a string table.
@@ -46,6 +50,12 @@ pub(super) enum ElfError {
     /// It is no ELF file for this machine.
     #[error("not an ELF file of 64 bits for x86-64")]
     Kind,
+    /// Looking through it would take too long.
+    #[error("a table of {bytes} bytes is larger than is looked through")]
+    Large {
+        /// Bytes of it.
+        bytes: u64,
+    },
     /// Its headers point beyond it.
     #[error("damaged: {what} lies beyond its end")]
     Damaged {
@@ -282,6 +292,9 @@ fn tables(file: &File, header: &FileHeader64<Le>) -> Result<Vec<Table>, ElfError
     let section = |at: u64| section(file, header, at);
     let mut tables = Vec::new();
     for at in 0..u64::from(count) {
+        if tables.len() == TABLES_MAX {
+            break;
+        }
         let symbols = section(at)?;
         if !matches!(symbols.sh_type.get(Le), SHT_SYMTAB | SHT_DYNSYM) {
             continue;
@@ -397,6 +410,9 @@ fn symbols(
 
 /// Hands the bytes of a range to `each`, a piece at a time, with where each begins in the range;
 /// the last `overlap` bytes of one come again with the next. Pieces hold whole symbols.
+///
+/// # Errors
+/// [`ElfError`]; [`ElfError::Large`] before anything is read.
 pub(super) fn pieces(
     file: &File,
     (offset, size): (u64, u64),
@@ -404,6 +420,9 @@ pub(super) fn pieces(
     mut each: impl FnMut(u64, &[u8]) -> Result<(), ElfError>,
 ) -> Result<(), ElfError> {
     const { assert!((PIECE_BYTES / size_of::<Sym64<Le>>()) > 1000) };
+    if size > TABLE_MAX_BYTES {
+        return Err(ElfError::Large { bytes: size });
+    }
     let whole = PIECE_BYTES / size_of::<Sym64<Le>>() * size_of::<Sym64<Le>>();
     let mut piece = vec![0; whole.min(usize::try_from(size).unwrap_or(whole))];
     let mut start = 0;
@@ -468,3 +487,6 @@ fn beyond(error: io::Error, what: &'static str) -> ElfError {
         error.into()
     }
 }
+
+#[cfg(test)]
+mod tests;

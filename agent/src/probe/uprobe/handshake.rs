@@ -2,7 +2,8 @@
 //! and is over before it ends, so that it has no way out of its own.
 //!
 //! It is a function that the library keeps in a table of methods, one for servers and one for clients.
-//! Which field that is, the functions say that choose between the two.
+//! Which field that is, the functions say that choose between the two. BoringSSL's `SSL_do_handshake` has ways
+//! out like any other function.
 
 use std::fs::File;
 
@@ -11,11 +12,12 @@ use super::library::{BACK, Point};
 use super::place::{self, WINDOW_BYTES};
 use super::table;
 
-/// Those that choose, and that which gives the table.
-const FUNCTIONS: [&str; 3] = [
+/// Those that choose, that which gives the table, and that which is called.
+const FUNCTIONS: [&str; 4] = [
     "SSL_set_accept_state",
     "SSL_set_connect_state",
     "TLS_method",
+    "SSL_do_handshake",
 ];
 /// The program on the ways in.
 const SHAKE: &str = "tls_shake";
@@ -29,18 +31,31 @@ const TABLE_BYTES: u64 = 512;
 pub(super) fn find(file: &File) -> Result<Vec<Point>, ElfError> {
     let (code, found) = elf::functions(file, &FUNCTIONS)?;
     let of = |name: usize| found.iter().find(|function| function.name == name);
-    let (Some(accept), Some(connect), Some(method)) = (of(0), of(1), of(2)) else {
-        return Ok(Vec::new());
+    let kept = match (of(0), of(1), of(2)) {
+        (Some(accept), Some(connect), Some(method)) => in_table(file, [accept, connect, method])?,
+        _ => None,
     };
+    if let Some(functions) = kept {
+        return Ok(points(&code, &functions).unwrap_or_default());
+    }
+    let own = of(3).and_then(|function| points(&code, &[function.address]));
+    Ok(own.unwrap_or_default())
+}
+
+/// The functions for servers and for clients that the table has; `None` if there is no such.
+fn in_table(
+    file: &File,
+    [accept, connect, method]: [&elf::Function; 3],
+) -> Result<Option<[u64; 2]>, ElfError> {
     let moved = |function: &elf::Function| place::moved(&function.code, function.address);
     let table = place::given(&method.code, method.address);
     let (Some((serve, to)), Some((ask, same)), Some(table)) =
         (moved(accept), moved(connect), table)
     else {
-        return Ok(Vec::new());
+        return Ok(None);
     };
     if to != same || serve == ask || serve.max(ask) > TABLE_BYTES {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     let within = table..table.saturating_add(TABLE_BYTES);
     let pointers = table::pointers(file, &within)?;
@@ -49,16 +64,13 @@ pub(super) fn find(file: &File) -> Result<Vec<Point>, ElfError> {
         let found = pointers.iter().find(|(at, _)| *at == place);
         found.map(|(_, to)| *to)
     };
-    let (Some(serve), Some(ask)) = (at(serve), at(ask)) else {
-        return Ok(Vec::new());
-    };
-    Ok(points(&code, [serve, ask]).unwrap_or_default())
+    Ok(at(serve).zip(at(ask)).map(<[u64; 2]>::from))
 }
 
-fn points(code: &Code<'_>, functions: [u64; 2]) -> Option<Vec<Point>> {
+fn points(code: &Code<'_>, functions: &[u64]) -> Option<Vec<Point>> {
     let read = |address| code.read(address, WINDOW_BYTES);
     let (mut enter, mut leave) = (Vec::new(), Vec::new());
-    for function in functions {
+    for &function in functions {
         enter.push(Point::new(code.offset(function)?, SHAKE));
         for end in place::ends(function, &read).ok()? {
             leave.push(Point::new(code.offset(end)?, BACK));

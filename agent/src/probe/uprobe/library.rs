@@ -255,8 +255,13 @@ pub(super) fn plan(file: &File) -> Result<Plan, ElfError> {
         leave.dedup();
         plan.points = leave;
         plan.points.extend(enter);
-        if plan.library == Some(Library::OpenSsl) && !hands_on {
-            plan.alone = handshake::find(file)?;
+        if plan.library == Some(Library::OpenSsl) {
+            let handshake = handshake::find(file)?;
+            if hands_on {
+                plan.points.splice(0..0, handshake);
+            } else {
+                plan.alone = handshake;
+            }
         }
     }
     if found

@@ -17,6 +17,7 @@ use tracing::debug;
 
 use super::library::Point;
 use super::scan::{self, FileId, Mapped};
+use super::waiting::Candidate;
 use super::{Files, Links, detach, lock};
 
 /// Processes that have such probes, at most: each adds a comparison to a call of any other of them.
@@ -59,7 +60,12 @@ impl Files {
         for pid in self.loose.noted(self.round) {
             let mapped = scan::mapped(pid).unwrap_or_default();
             for file in &mapped {
-                self.know(pid, file);
+                let (file, generation) = (file.clone(), None);
+                self.know(&Candidate {
+                    pid,
+                    file,
+                    generation,
+                });
             }
             let Some(scope) = NonZeroU32::new(pid).map(UProbeScope::OneProcess) else {
                 continue;
@@ -107,6 +113,11 @@ impl Loose {
         if !points.is_empty() && self.places.len() < FILES_MAX {
             self.places.insert(file, points);
         }
+    }
+
+    /// Forgets the places of one file.
+    pub(super) fn forget(&mut self, file: &FileId) {
+        self.places.remove(file);
     }
 
     /// Forgets the places of files that nobody has any more.

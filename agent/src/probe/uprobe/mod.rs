@@ -1,34 +1,40 @@
 //! TLS tap: libraries found, attached and forgotten, in a thread of its own.
 //!
 //! A probe hangs on a file, so all processes that have it in memory are heard, those that start
-//! later too. What remains to be found are files that nobody had before: processes are looked at as
-//! they come, and again in turn, since libraries are loaded late too.
+//! later too. What remains to be found are files that nobody had before: the kernel records each that
+//! comes into memory. Processes are looked at as well: all at the start and after records were lost, those
+//! that are new and others in turn for the agent's life, for what no record tells: which files are still in use.
 
 mod ciphers;
 mod elf;
 mod go;
 mod handshake;
 mod library;
+mod look;
 mod loose;
 mod marks;
 mod nss;
 mod place;
+mod records;
 mod rustls;
 mod scan;
 mod table;
 mod verdict;
+mod waiting;
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::path::Path;
+use std::os::fd::AsRawFd as _;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::Instant;
 
 use aya::Ebpf;
 use aya::programs::uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLinkId, UProbeScope};
 use aya::programs::{ProgramError, UProbe};
+use mio::{Poll, Waker};
 use tracing::{debug, info, warn};
 
 use super::hooks::Refusal;
@@ -38,23 +44,27 @@ use ciphers::Marks;
 use eaves_common::{CipherKey, CipherValue};
 use elf::ElfError;
 use library::{APART, Library, PROGRAMS, Point};
+use look::STOP;
 use loose::Loose;
+use records::Records;
 use scan::{FileId, Mapped};
 use verdict::{Inside, judge};
+use waiting::{Candidate, Waiting};
 
 pub(super) use ciphers::Ciphers;
 pub use ciphers::{Speakers, Unheard};
+pub(super) use look::try_records;
 pub(super) use loose::LooseMap;
 pub use verdict::{Speaks, Verdict};
 
-/// How often processes are looked for.
-const EVERY: Duration = Duration::from_millis(500);
-/// Processes that were looked at before and are looked at again, each time.
-const AGAIN: usize = 32;
-/// Rounds without a user after which a file is forgotten.
-const UNUSED_ROUNDS: u32 = 120;
+/// Rounds without a user after which a file is forgotten, if all processes were looked at meanwhile: what
+/// is run every few seconds keeps its probes.
+const UNUSED_ROUNDS: u32 = 40;
 /// Rounds after which it is told whose ciphertext is not heard: five seconds.
 const TELL_ROUNDS: u32 = 10;
+/// Looks at all processes that must have ended since a file was seen last: one that was under way may have
+/// been past its user.
+const WHOLE_TURNS: u32 = 2;
 /// Most files that are kept in mind.
 const FILES_MAX: usize = 16_384;
 
@@ -70,6 +80,7 @@ pub const FINDER_THREAD: &str = "eaves-tls";
 /// The thread that looks for libraries. Dropped, it ends; what it attached stays with the programs.
 pub(super) struct Finder {
     stop: Arc<AtomicBool>,
+    waker: Waker,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -84,7 +95,9 @@ impl Finder {
         loose: LooseMap,
     ) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
-        let mut files = Files::new(kernel, ciphers, loose, Arc::clone(&stop));
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), STOP)?;
+        let mut files = Files::new(kernel, ciphers, loose, Arc::clone(&stop), poll);
         let told = Arc::clone(&stop);
         let over = move || told.load(Ordering::Relaxed);
         // What it knows of files stays: none is probed twice.
@@ -94,6 +107,7 @@ impl Finder {
             .spawn(keeping([Need::Attach], look))?;
         Ok(Self {
             stop,
+            waker,
             thread: Some(thread),
         })
     }
@@ -102,7 +116,8 @@ impl Finder {
     pub(super) fn stop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
+            // A thread that is not woken ends with its round.
+            let _ = self.waker.wake();
             // It says itself what went wrong.
             let _ = thread.join();
         }
@@ -126,8 +141,19 @@ struct Known {
     inside: Inside,
     /// The round in which it was looked into.
     since: u32,
-    /// The last round in which a process had it.
-    used: u32,
+    /// The last round in which a process had it, and how often all had been looked at by then.
+    used: (u32, u32),
+    /// As [`records::Record`] has it, as soon as one tells.
+    generation: Option<u64>,
+    /// Where it was found.
+    path: PathBuf,
+}
+
+impl Known {
+    /// Whether it is the file of such a generation. The inode number of one that is deleted comes back.
+    fn is_of(&mut self, generation: u64) -> bool {
+        *self.generation.get_or_insert(generation) == generation
+    }
 }
 
 struct Files {
@@ -139,16 +165,32 @@ struct Files {
     /// Whether the kernel took the programs; `None` before that was tried.
     loaded: Option<bool>,
     files: HashMap<FileId, Known>,
+    waiting: Waiting,
+    poll: Poll,
+    /// What the kernel records; `None` where it does not.
+    records: Option<Records>,
+    /// Whether all processes are to be looked at: some records were lost.
+    all: bool,
+    /// Before then they are not: it takes a while.
+    not_before: Instant,
     /// Files that were probed so far: the number by which programs know one.
     probed: u64,
-    /// Processes that were looked at, and those of them that have a file that is probed.
+    /// Processes that were looked at.
     seen: HashSet<u32>,
-    turn: usize,
+    /// The last of them that was looked at again, and how often all were.
+    turn: u32,
+    turns: u32,
     round: u32,
 }
 
 impl Files {
-    fn new(kernel: Kernel, ciphers: Ciphers, loose: LooseMap, stop: Arc<AtomicBool>) -> Self {
+    fn new(
+        kernel: Kernel,
+        ciphers: Ciphers,
+        loose: LooseMap,
+        stop: Arc<AtomicBool>,
+        poll: Poll,
+    ) -> Self {
         Self {
             kernel,
             ciphers,
@@ -157,28 +199,16 @@ impl Files {
             stop,
             loaded: None,
             files: HashMap::new(),
+            waiting: Waiting::default(),
+            poll,
+            records: None,
+            all: false,
+            not_before: Instant::now(),
             probed: 0,
             seen: HashSet::new(),
             turn: 0,
+            turns: 0,
             round: 0,
-        }
-    }
-
-    fn run(&mut self) {
-        let loaded = match self.loaded {
-            Some(loaded) => loaded,
-            None => self.try_to_load(),
-        };
-        self.loaded = Some(loaded);
-        while !self.is_stopped() {
-            self.round = self.round.wrapping_add(1);
-            if loaded {
-                self.look();
-            }
-            if self.round.is_multiple_of(TELL_ROUNDS) {
-                self.tell(loaded);
-            }
-            thread::park_timeout(EVERY);
         }
     }
 
@@ -216,52 +246,69 @@ impl Files {
         }
     }
 
-    /// One round: new processes, and some of those that were there before.
-    fn look(&mut self) {
-        let Ok(mut processes) = scan::processes() else {
-            return;
-        };
-        processes.sort_unstable();
-        let own = std::process::id();
-        let (new, old): (Vec<u32>, Vec<u32>) = processes
-            .iter()
-            .filter(|pid| **pid != own)
-            .partition(|pid| !self.seen.contains(*pid));
-        self.seen = processes.iter().copied().collect();
-        let first = self.turn;
-        let turn =
-            (first..first + AGAIN.min(old.len())).filter_map(|at| old.get(at % old.len()).copied());
-        let mut found = Vec::new();
-        for pid in new.into_iter().chain(turn) {
-            found.extend(self.unknown(pid));
-        }
-        self.turn = (self.turn + AGAIN) % old.len().max(1);
-        // Most files have no library in them, and those whose name says so do not take long.
-        found.sort_by_key(|(_, file)| file.rank());
-        for (pid, file) in found {
-            if self.is_stopped() {
+    /// Looks into a file, if that was not done yet.
+    fn know(&mut self, candidate: &Candidate) {
+        let Candidate {
+            pid,
+            file,
+            generation,
+        } = candidate;
+        if let Some(known) = self.files.get_mut(&file.id) {
+            if generation.is_none_or(|generation| known.is_of(generation)) {
                 return;
             }
-            self.know(pid, &file);
+            self.drop_known(&file.id);
         }
-        self.tie();
-        self.forget();
-    }
-
-    /// Looks into a file, if that was not done yet.
-    fn know(&mut self, pid: u32, file: &Mapped) {
-        if self.files.len() >= FILES_MAX || self.files.contains_key(&file.id) {
+        if self.files.len() >= FILES_MAX && !self.make_room() {
             return;
         }
         // The process may be gone, and the way to the file with it.
-        if let Some((links, inside)) = self.file(pid, file) {
+        if let Some((links, inside)) = self.reach(*pid, file) {
             let known = Known {
                 links,
                 inside,
                 since: self.round,
-                used: self.round,
+                used: (self.round, self.turns),
+                generation: *generation,
+                path: file.path.clone(),
             };
             self.files.insert(file.id, known);
+        }
+    }
+
+    /// Looks into a file where the process has it now: loaders lay one part of it over another after
+    /// it was mapped.
+    fn reach(&mut self, pid: u32, file: &Mapped) -> Option<(Links, Inside)> {
+        if let Some(found) = self.file(pid, file) {
+            return Some(found);
+        }
+        let mut mapped = scan::mapped(pid).ok()?.into_iter();
+        let again = mapped.find(|again| again.id == file.id && again.link != file.link)?;
+        self.file(pid, &again)
+    }
+
+    /// Forgets the file that is not probed and was used longest ago; `false` if all are probed.
+    fn make_room(&mut self) -> bool {
+        let plain = self
+            .files
+            .iter()
+            .filter(|(_, known)| known.links.is_empty());
+        let oldest = plain.min_by_key(|(_, known)| known.used);
+        let Some(id) = oldest.map(|(id, _)| *id) else {
+            return false;
+        };
+        self.files.remove(&id);
+        true
+    }
+
+    /// Forgets one file, and takes its probes off.
+    fn drop_known(&mut self, id: &FileId) {
+        let Some(known) = self.files.remove(id) else {
+            return;
+        };
+        self.loose.forget(id);
+        if let Some(kernel) = lock(&self.kernel).as_mut() {
+            detach(kernel, known.links);
         }
     }
 
@@ -290,7 +337,13 @@ impl Files {
         let name = ciphers::name(pid)?;
         let mut files = Vec::new();
         for file in mapped {
-            self.know(pid, &file);
+            let candidate = Candidate {
+                pid,
+                file,
+                generation: None,
+            };
+            self.know(&candidate);
+            let file = candidate.file;
             let known = self.files.get(&file.id);
             // What went before it was probed says nothing.
             let is_new = |known: &&Known| self.round.wrapping_sub(known.since) < TELL_ROUNDS;
@@ -302,19 +355,6 @@ impl Files {
         }
         let speaks = judge(&files, |file| self.marks.of(file));
         ciphers::unheard(key, value, name, speaks)
-    }
-
-    /// Files with code in a process's memory that were not looked at yet.
-    fn unknown(&mut self, pid: u32) -> Vec<(u32, Mapped)> {
-        let mut unknown = scan::mapped(pid).unwrap_or_default();
-        unknown.retain(|file| match self.files.get_mut(&file.id) {
-            Some(known) => {
-                known.used = self.round;
-                false
-            }
-            None => true,
-        });
-        unknown.into_iter().map(|file| (pid, file)).collect()
     }
 
     /// Looks into a file, and probes the library that is in it; `None` if it cannot be reached by
@@ -348,7 +388,9 @@ impl Files {
             return Some((Links::new(), inside));
         }
         self.probed += 1;
-        match self.attach(&file.link, &plan.points, UProbeScope::AllProcesses) {
+        // By the file itself: the process may have ended.
+        let link = PathBuf::from(format!("/proc/self/fd/{}", open.as_raw_fd()));
+        match self.attach(&link, &plan.points, UProbeScope::AllProcesses) {
             Ok(links) => {
                 let probes = links.len();
                 if let Some(go) = &plan.go {
@@ -357,7 +399,6 @@ impl Files {
                 info!(pid, %path, library = library.name(), probes, "TLS is heard");
                 Some((links, inside))
             }
-            Err(_) if !file.link.exists() => None,
             Err(error) => {
                 let refusal = Refusal::from(&error);
                 let why = &refusal.reason;
@@ -409,10 +450,13 @@ impl Files {
         Ok(links)
     }
 
-    /// Takes the probes off files that nobody has had in memory for a while.
+    /// Takes the probes off files that nobody has had in memory for a while, all having been looked at.
     fn forget(&mut self) {
-        let round = self.round;
-        let unused = |known: &Known| round.saturating_sub(known.used) > UNUSED_ROUNDS;
+        let now = (self.round, self.turns);
+        let unused = |known: &Known| {
+            now.0.wrapping_sub(known.used.0) > UNUSED_ROUNDS
+                && now.1.wrapping_sub(known.used.1) >= WHOLE_TURNS
+        };
         if !self.files.values().any(unused) {
             return;
         }
@@ -420,7 +464,12 @@ impl Files {
         self.files.retain(|_, known| {
             let gone = unused(known);
             if gone && let Some(kernel) = kernel.as_mut() {
-                detach(kernel, std::mem::take(&mut known.links));
+                let links = std::mem::take(&mut known.links);
+                if !links.is_empty() {
+                    let path = known.path.display();
+                    info!(%path, probes = links.len(), "nobody has it any more: its probes are off");
+                }
+                detach(kernel, links);
             }
             !gone
         });

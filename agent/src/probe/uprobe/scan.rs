@@ -8,7 +8,8 @@ use std::path::PathBuf;
 /// A file, whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct FileId {
-    /// Device, as `/proc/PID/maps` writes it.
+    /// Device, as `/proc/PID/maps` and the kernel's records have it: that of the file system's superblock,
+    /// which `stat` may tell otherwise (btrfs).
     pub(super) device: (u32, u32),
     /// Inode number.
     pub(super) inode: u64,
@@ -57,13 +58,18 @@ pub(super) fn processes() -> io::Result<Vec<u32>> {
     Ok(entries.filter_map(number).collect())
 }
 
+/// The path of the program that process `pid` runs.
+pub(super) fn program(pid: u32) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{pid}/exe")).ok()
+}
+
 /// The files with code in the memory of process `pid`, each once.
 ///
 /// # Errors
 /// If the process is gone, or may not be looked at.
 pub(super) fn mapped(pid: u32) -> io::Result<Vec<Mapped>> {
     let maps = fs::File::open(format!("/proc/{pid}/maps"))?;
-    let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+    let program = program(pid);
     let mut seen = HashSet::new();
     let mut files = Vec::new();
     for line in BufReader::new(maps).split(b'\n').take(LINES_MAX) {
@@ -73,7 +79,7 @@ pub(super) fn mapped(pid: u32) -> io::Result<Vec<Mapped>> {
         {
             files.push(Mapped {
                 id,
-                is_program: path == program,
+                is_program: program.as_ref() == Some(&path),
                 path,
                 link: format!("/proc/{pid}/map_files/{range}").into(),
             });
