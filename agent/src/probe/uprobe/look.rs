@@ -201,8 +201,9 @@ impl Files {
         if all {
             self.not_before = Instant::now() + began.elapsed().saturating_mul(REST);
         }
-        // Most files have no library in them, and those whose name says so do not take long.
-        while self.step() {}
+        // Most files have no library in them, and those whose name says so do not take long. A flood of
+        // new ones goes on beside the rounds.
+        while began.elapsed() < EVERY && self.step() {}
     }
 
     /// Whose turn it is to be looked at again, of these, in order.
