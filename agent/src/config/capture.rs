@@ -11,7 +11,7 @@ use crate::units::Size;
 pub struct Capture {
     /// Which tap listens.
     pub mode: Mode,
-    /// Whether HTTPS is heard too, in the TLS libraries of processes: OpenSSL and its like, GnuTLS, Go, rustls.
+    /// Whether HTTPS is heard too, in the TLS libraries of processes: OpenSSL and its like, GnuTLS, NSS, Go, rustls.
     pub tls: bool,
     /// Which side of each connection is reported. A connection between two processes of this host
     /// has both.

@@ -71,7 +71,8 @@ fn points(code: &Code<'_>, functions: &[u64]) -> Option<Vec<Point>> {
     let read = |address| code.read(address, WINDOW_BYTES);
     let (mut enter, mut leave) = (Vec::new(), Vec::new());
     for &function in functions {
-        enter.push(Point::new(code.offset(function)?, SHAKE));
+        let way_in = place::enter(function, &read);
+        enter.push(Point::new(code.offset(way_in)?, SHAKE));
         for end in place::ends(function, &read).ok()? {
             leave.push(Point::new(code.offset(end)?, BACK));
         }

@@ -102,9 +102,14 @@ fn points(code: &Code<'_>, found: Found) -> Result<Vec<Point>, Refusal> {
     }
     points.sort_unstable();
     points.dedup();
-    points.push(point(found.close, "tls_free")?);
-    points.push(point(found.receive, "nss_read")?);
-    points.push(point(found.send, "nss_write")?);
+    let ways_in = [
+        (found.close, "tls_free"),
+        (found.receive, "nss_read"),
+        (found.send, "nss_write"),
+    ];
+    for (function, program) in ways_in {
+        points.push(point(place::enter(function, &read), program)?);
+    }
     Ok(points)
 }
 

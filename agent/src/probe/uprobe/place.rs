@@ -25,7 +25,7 @@ use iced_x86::{
 
 pub(super) use extent::extent;
 pub(super) use go::{copied, first, written};
-pub(super) use inner::{ends, given, moved};
+pub(super) use inner::{ends, enter, given, moved};
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,18 @@ use super::{Refusal, Written, follow};
 /// Most instructions of a function that puts one field into another.
 const SETTER: usize = 64;
 
+/// The way into the function at `address`: its first instruction, or the next where that only marks
+/// what may be jumped to. The kernel need not single-step the `push` that most begin with.
+pub(in super::super) fn enter(address: u64, read: &dyn Fn(u64) -> Vec<u8>) -> u64 {
+    let code = read(address);
+    let first = Decoder::with_ip(64, &code, address, DecoderOptions::NONE).decode();
+    if first.mnemonic() == Mnemonic::Endbr64 {
+        first.next_ip()
+    } else {
+        address
+    }
+}
+
 /// Ways out of the function at `address`, whose end is not known.
 ///
 /// # Errors
@@ -93,7 +105,8 @@ fn is_field(instruction: &Instruction, to: OpKind, from: OpKind) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{given, moved};
+    use super::super::Refusal;
+    use super::{ends, enter, given, moved};
 
     /// `SSL_set_accept_state` of OpenSSL 3.0.22, as Debian 12 builds it, to the `mov` that sets
     /// `handshake_func`, and `TLS_method`.
@@ -108,11 +121,32 @@ mod tests {
     }
 
     #[test]
+    fn a_function_is_followed_to_where_it_goes_on() {
+        // `ossl_statem_accept`: `endbr64; mov esi, 1; jmp` to a function in front of it, which pushes and returns.
+        let read = |address: u64| match address {
+            0x2000 => b"\xf3\x0f\x1e\xfa\xbe\x01\x00\x00\x00\xe9\xf2\xef\xff\xff".to_vec(),
+            0x1000 => b"\x53\x85\xf6\x74\x02\x5b\xc3\x5b\xc3".to_vec(),
+            _ => Vec::new(),
+        };
+        assert_eq!(enter(0x2000, &read), 0x2004);
+        assert_eq!(enter(0x1000, &read), 0x1000);
+        assert_eq!(ends(0x2000, &read), Ok(vec![0x1006, 0x1008]));
+        assert_eq!(ends(0x3000, &read), Err(Refusal::TailCall));
+        // `jmp rax`: nobody knows whereto.
+        let away = |_: u64| b"\x53\xff\xe0".to_vec();
+        assert_eq!(ends(0x2000, &away), Err(Refusal::TailCall));
+    }
+
+    #[test]
     fn what_does_otherwise_is_not_taken_for_it() {
         // Twice: which is meant is not known.
         let twice = [SET, b"\x48\x8b\x40\x30\x48\x89\x43\x38"].concat();
         assert_eq!(moved(&twice, 0x38e90), None);
-        assert_eq!(moved(&SET[..38], 0x38e90), None, "loaded, but not stored");
+        assert_eq!(
+            moved(&SET[..SET.len() - 4], 0x38e90),
+            None,
+            "loaded, but not stored"
+        );
         assert_eq!(moved(METHOD, 0x25040), None);
         assert_eq!(given(SET, 0x38e90), None);
         assert_eq!(given(&METHOD[..7], 0x25040), None);
