@@ -19,8 +19,8 @@ use eaves_tests::trial::under;
 use eaves_tests::wait;
 use libtest_mimic::Trial;
 
+use crate::https::{hearing, must_be_tls};
 use crate::servers::of;
-use crate::tls::{hearing, must_be_tls};
 
 /// Short processes in the burst.
 const BURST: usize = 10_000;
