@@ -186,7 +186,9 @@ impl Host {
 fn probes(pid: u32) -> Result<usize> {
     let links = fs::read_dir(format!("/proc/{pid}/fd"))?.flatten();
     let targets = links.filter_map(|link| fs::read_link(link.path()).ok());
-    let is_probe = |target: &PathBuf| target.as_os_str() == "anon_inode:[perf_event]";
+    // A link holds each since Linux 5.15, before that the event itself.
+    let names = ["anon_inode:bpf_link", "anon_inode:[perf_event]"].map(Path::new);
+    let is_probe = |target: &PathBuf| names.contains(&target.as_path());
     Ok(targets.filter(is_probe).count())
 }
 
