@@ -8,8 +8,8 @@ use eaves_tests::agent::Mode;
 use eaves_tests::event::Exchange;
 use eaves_tests::expect::{Expected, Half, body};
 use eaves_tests::peer::{
-    Certificate, Client, Nginx, Place, Server, Way, Works, haproxy, linked_program, linked_server,
-    netty, nginx, node_tls_server, nss_program, nss_server, odd_program, odd_server,
+    Certificate, Client, Nginx, Place, Server, Way, Works, apache_tls, haproxy, linked_program,
+    linked_server, netty, nginx, node_tls_server, nss_program, nss_server, odd_program, odd_server,
     python_tls_server,
 };
 use eaves_tests::process::Process;
@@ -18,7 +18,8 @@ use eaves_tests::trial::{under, under_both_taps};
 use libtest_mimic::Trial;
 
 use crate::https::{
-    ENDS, before_and_after, hearing, kept, must_be_agreed, must_be_tls, must_be_tls_of, of_server,
+    ENDS, before_and_after, hearing, hearing_aloud, kept, must_be_agreed, must_be_tls,
+    must_be_tls_of, of_server, warm,
 };
 use crate::servers::of;
 
@@ -35,6 +36,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             let server = nginx(sandbox, "nginx", &options)?;
             both_ends(sandbox, mode, server)
         }),
+        vec![under("tls::apache", Mode::Syscall, apache)],
         vec![under("tls::haproxy", Mode::Socket, |sandbox, mode| {
             let behind = nginx(sandbox, "behind", &Nginx::default())?;
             let tls = Certificate::new(sandbox)?;
@@ -112,6 +114,14 @@ fn nss(sandbox: &Sandbox, mode: Mode) -> Result<()> {
             must_be_agreed(reported)
         },
     )
+}
+
+/// Apache, whose module carries ciphertext between library and socket itself.
+fn apache(sandbox: &Sandbox, mode: Mode) -> Result<()> {
+    let server = apache_tls(sandbox, "apache", &Certificate::new(sandbox)?)?;
+    let mut agent = hearing_aloud(sandbox, mode, "libssl")?;
+    warm(sandbox, &mut agent, &server, &Client::Curl)?;
+    of_server(sandbox, agent, server, &Client::Curl, &ENDS, right)
 }
 
 /// Netty, whose library lies in a file that it makes of its jar and takes away again.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::batch::Kind;
-use super::pump::{Feed, Kept};
+use super::pump::{Feed, Kept, Unread};
 use crate::journal::{Counts, Cursor, Damage, JournalError, Reader, State, Synced};
 
 /// What stands before a sink's name in the name of its cursor: others keep states there too.
@@ -83,8 +83,9 @@ fn told(damage: &Damage) -> String {
 }
 
 impl Feed for JournalFeed {
-    fn next(&mut self, line: &mut dyn FnMut(&[u8])) -> Result<bool, String> {
+    fn next(&mut self, line: &mut dyn FnMut(&[u8])) -> Result<bool, Unread> {
         let Self { reader, kinds, .. } = self;
+        let before = reader.cursor();
         match reader.next(|index| holds(&index.counts, kinds)) {
             Ok(None) => Ok(false),
             Ok(Some(frame)) => {
@@ -93,7 +94,10 @@ impl Feed for JournalFeed {
                 }
                 Ok(true)
             }
-            Err(damage) => Err(told(&damage)),
+            Err(damage) => Err(Unread {
+                what: told(&damage),
+                passed: reader.cursor() != before,
+            }),
         }
     }
 

@@ -58,7 +58,9 @@ pub use lines::Lines;
 pub use loki::{Loki, LokiOptions};
 pub use otlp::{Otlp, OtlpOptions};
 pub use pagerduty::{Pagerduty, PagerdutyOptions};
-pub use pump::{Control, Feed, Kept, News, Phase, Predicate, Pump, PumpOptions, Tally, is_wanted};
+pub use pump::{
+    Control, Feed, Kept, News, Phase, Predicate, Pump, PumpOptions, Tally, Unread, is_wanted,
+};
 pub use secret::{Secret, SecretError, SecretText};
 pub use slack::{Slack, SlackOptions};
 pub use splunk_hec::{Ack, SplunkHec, SplunkHecOptions};

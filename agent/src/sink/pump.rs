@@ -42,8 +42,8 @@ pub trait Feed: Send {
     /// Hands over the lines of the next frame that is durable: whether there was one.
     ///
     /// # Errors
-    /// A part of the journal cannot be read; the next call goes on behind it.
-    fn next(&mut self, line: &mut dyn FnMut(&[u8])) -> Result<bool, String>;
+    /// A part of the journal cannot be read.
+    fn next(&mut self, line: &mut dyn FnMut(&[u8])) -> Result<bool, Unread>;
 
     /// Moves the cursor behind all that was handed over, or passed over, so far: whether it moved.
     fn advance(&mut self) -> bool;
@@ -56,6 +56,15 @@ pub trait Feed: Send {
     /// # Errors
     /// It cannot be written; what was kept before still is.
     fn keep(&self, kept: &Kept) -> Result<(), String>;
+}
+
+/// A part of the journal that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// Which, and why.
+    pub what: String,
+    /// Whether the next call goes on behind it, and does not try the same again.
+    pub passed: bool,
 }
 
 /// What lies with a sink's cursor: for the sink after a restart, and for `eaves sinks`.
@@ -178,6 +187,8 @@ pub struct Pump {
     idle_at: Instant,
     reopened: u32,
     down: bool,
+    /// What cannot be read for now.
+    stuck: Option<String>,
     window: (Instant, u64),
 }
 
@@ -222,6 +233,7 @@ impl Pump {
             idle_at: Instant::now(),
             reopened: 0,
             down: false,
+            stuck: None,
         })
     }
 
@@ -327,13 +339,24 @@ impl Pump {
                 misfits.push((line.to_vec(), error.to_string()));
             }
         });
+        let sink = &self.options.name;
         match next {
-            Ok(there) => there,
-            Err(what) => {
-                let sink = &self.options.name;
+            Ok(there) => {
+                self.stuck = None;
+                there
+            }
+            Err(Unread { what, passed: true }) => {
                 tracing::error!(%sink, "a part of the journal cannot be read, it is passed over: {what}");
                 self.kept.damaged += 1;
                 true
+            }
+            // It is tried again with what comes next, as when there was nothing.
+            Err(Unread { what, .. }) => {
+                if self.stuck.as_ref() != Some(&what) {
+                    tracing::error!(%sink, "the journal cannot be read, it is tried again: {what}");
+                }
+                self.stuck = Some(what);
+                false
             }
         }
     }

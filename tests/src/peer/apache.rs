@@ -19,6 +19,8 @@ pub enum Mpm {
     Prefork,
     /// Threads, with one that waits for all idle connections.
     Event,
+    /// The same in one process.
+    Single,
 }
 
 /// Where Debian keeps the modules.
@@ -40,6 +42,14 @@ pub fn apache_http2_tls(sandbox: &Sandbox, name: &str, tls: &Certificate) -> Res
     start(sandbox, name, Mpm::Event, Some(tls))
 }
 
+/// With threads of one process, speaking HTTP/1 within TLS.
+///
+/// # Errors
+/// As [`apache`].
+pub fn apache_tls(sandbox: &Sandbox, name: &str, tls: &Certificate) -> Result<Server> {
+    start(sandbox, name, Mpm::Single, Some(tls))
+}
+
 fn start(sandbox: &Sandbox, name: &str, mpm: Mpm, tls: Option<&Certificate>) -> Result<Server> {
     let apache = program("apache2", "apache2")?;
     for size in SIZES {
@@ -51,16 +61,7 @@ fn start(sandbox: &Sandbox, name: &str, mpm: Mpm, tls: Option<&Certificate>) -> 
     let log = sandbox.file(&format!("{name}.log"));
     // A process a connection cannot speak HTTP/2.
     let speaks_http2 = mpm == Mpm::Event;
-    let (mpm, limits) = match mpm {
-        Mpm::Prefork => (
-            "prefork",
-            "StartServers 4\nMaxSpareServers 32\nMaxRequestWorkers 32\n",
-        ),
-        Mpm::Event => (
-            "event",
-            "StartServers 2\nThreadsPerChild 16\nMaxRequestWorkers 64\n",
-        ),
-    };
+    let (mpm, limits) = model(mpm);
     let http2 = speaks_http2.then_some("http2");
     let ssl = tls.map(|_| "ssl");
     let mut config = format!("{}{limits}", modules(mpm, http2.into_iter().chain(ssl)));
@@ -97,9 +98,7 @@ Header always set x-id %{{XID}}e env=XID
         folder = utf8(&sandbox.file(name))?,
         log = utf8(&log)?,
     );
-    if speaks_http2 {
-        config += &protocols(tls)?;
-    }
+    config += &protocols(speaks_http2, tls)?;
     for status in STATUSES {
         let _ = writeln!(config, "RewriteRule ^/status/{status}$ - [R={status},L]");
     }
@@ -124,13 +123,36 @@ Header always set x-id %{{XID}}e env=XID
     .ready()
 }
 
-/// The lines that let it speak HTTP/2, in clear or within TLS.
-fn protocols(tls: Option<&Certificate>) -> Result<String> {
+/// The module, and how much of it there is.
+const fn model(mpm: Mpm) -> (&'static str, &'static str) {
+    match mpm {
+        Mpm::Prefork => (
+            "prefork",
+            "StartServers 4\nMaxSpareServers 32\nMaxRequestWorkers 32\n",
+        ),
+        Mpm::Event => (
+            "event",
+            "StartServers 2\nThreadsPerChild 16\nMaxRequestWorkers 64\n",
+        ),
+        Mpm::Single => (
+            "event",
+            "ServerLimit 1\nStartServers 1\nThreadsPerChild 32\nMaxRequestWorkers 32\n",
+        ),
+    }
+}
+
+/// The lines that let it speak TLS, and HTTP/2.
+fn protocols(http2: bool, tls: Option<&Certificate>) -> Result<String> {
+    let spoken = match (http2, tls) {
+        (false, _) => "",
+        (true, None) => "Protocols h2c http/1.1\nH2MaxSessionStreams 200\n",
+        (true, Some(_)) => "Protocols h2 http/1.1\n",
+    };
     let Some(tls) = tls else {
-        return Ok("Protocols h2c http/1.1\nH2MaxSessionStreams 200\n".to_owned());
+        return Ok(spoken.to_owned());
     };
     Ok(format!(
-        "Protocols h2 http/1.1\nSSLEngine on\nSSLSessionCache none\nSSLCertificateFile {}\nSSLCertificateKeyFile {}\n",
+        "{spoken}SSLEngine on\nSSLSessionCache none\nSSLCertificateFile {}\nSSLCertificateKeyFile {}\n",
         utf8(&tls.certificate)?,
         utf8(&tls.key)?
     ))

@@ -43,7 +43,7 @@ use crate::load::{Features, size_of_target};
 use crate::process::{Process, text};
 use crate::wait;
 
-pub use apache::{Mpm, apache, apache_http2_tls};
+pub use apache::{Mpm, apache, apache_http2_tls, apache_tls};
 pub use asyncio::{Httpx, aiohttp, hypercorn, uvicorn};
 pub use certificate::Certificate;
 pub use client::{Client, Manner, Wrk, wrk};

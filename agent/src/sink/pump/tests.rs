@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{Control, Feed, Kept, News, Phase, Pump, PumpOptions};
+use super::{Control, Feed, Kept, News, Phase, Pump, PumpOptions, Unread};
 use crate::event::Severity;
 use crate::sink::batch::{Kind, Part};
 use crate::sink::dead::DeadLetters;
@@ -23,16 +23,27 @@ struct Memory {
     kept: Arc<Mutex<(usize, Kept)>>,
     /// Frames whose reading fails.
     broken: Vec<usize>,
+    /// The frame whose reading fails each time.
+    stuck: Option<usize>,
 }
 
 impl Feed for Memory {
-    fn next(&mut self, line: &mut dyn FnMut(&[u8])) -> Result<bool, String> {
+    fn next(&mut self, line: &mut dyn FnMut(&[u8])) -> Result<bool, Unread> {
+        if self.stuck == Some(self.read) {
+            return Err(Unread {
+                what: "gone".to_owned(),
+                passed: false,
+            });
+        }
         let Some(frame) = self.frames.get(self.read) else {
             return Ok(false);
         };
         self.read += 1;
         if self.broken.contains(&(self.read - 1)) {
-            return Err("broken".to_owned());
+            return Err(Unread {
+                what: "broken".to_owned(),
+                passed: true,
+            });
         }
         frame.iter().for_each(|text| line(text.as_bytes()));
         Ok(true)
@@ -271,6 +282,15 @@ fn a_part_that_cannot_be_read_is_passed_over_and_counted() {
     let came = trial.drain();
     assert_eq!(came.got.concat(), ["a", "c"]);
     assert_eq!((came.cursor, came.kept.damaged), (3, 1));
+}
+
+#[test]
+fn a_part_that_cannot_be_read_for_now_is_waited_for() {
+    let mut trial = Trial::new(vec![exchanges(&["a"]), exchanges(&["b"])]);
+    trial.feed.stuck = Some(1);
+    let came = trial.drain();
+    assert_eq!(came.got.concat(), ["a"]);
+    assert_eq!((came.cursor, came.kept.damaged), (1, 0));
 }
 
 #[test]

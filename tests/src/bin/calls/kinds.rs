@@ -8,6 +8,7 @@ use eaves_tests::expect::{Expected, Half, body};
 use crate::Case;
 use crate::link::{Leg, Link, Place, Stage, request_head, response_head};
 use crate::sys::{self, Address};
+use crate::tls;
 use crate::way::{Recv, Send, recv_exact, transfer};
 
 /// A protocol number that older headers lack (include/uapi/linux/in.h).
@@ -197,9 +198,9 @@ fn kernel_tls(stage: &mut Stage) -> io::Result<()> {
             (link.server.as_fd(), Recv::Read),
             b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         )?;
-        let keys = |fill| sys::TlsKeys::of(version, fill);
+        let keys = |fill| tls::Keys::of(version, fill);
         for (end, sends, receives) in [(&link.client, 1, 2), (&link.server, 2, 1)] {
-            sys::speak_tls(end.as_fd(), &keys(sends), &keys(receives))?;
+            tls::speak(end.as_fd(), &keys(sends), &keys(receives))?;
         }
         let before = stage.count();
         link.plain(stage)?;

@@ -12,6 +12,7 @@ mod link;
 mod moved;
 mod shared;
 mod sys;
+mod tls;
 mod way;
 
 use std::io;
