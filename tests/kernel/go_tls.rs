@@ -1,6 +1,8 @@
 //! HTTPS of Go's own `crypto/tls`: what is reported of either end is what the servers logged, with the
 //! right ports, whether the program kept its symbols or not.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use anyhow::{Context, Result, ensure};
 use eaves_tests::agent::Mode;
 use eaves_tests::event::Exchange;
@@ -32,6 +34,11 @@ pub(crate) fn trials() -> Vec<Trial> {
     let mut all = under_both_taps("go_tls::http1", |sandbox, mode| {
         both_ends(sandbox, mode, PLAIN, false)
     });
+    all.push(under(
+        "go_tls::one_file_by_three_names",
+        Mode::Socket,
+        overlaid,
+    ));
     // What differs are a program's tables and its instructions, not its sockets.
     let of = |how, version| GoBuild { version, ..how };
     for (name, mode, how, http2) in [
@@ -86,5 +93,37 @@ fn both_ends(sandbox: &Sandbox, mode: Mode, how: GoBuild, http2: bool) -> Result
         must_be_agreed(reported)?;
         ensure!(reported.iter().all(is_it), "not all are of HTTP/{version}");
         Ok(())
+    })
+}
+
+/// Two servers whose program each sees through an overlay of its own, as two containers of one image do, and
+/// clients that have it as it is: nothing is heard twice.
+fn overlaid(sandbox: &Sandbox, mode: Mode) -> Result<()> {
+    let program = go_program(PLAIN)?;
+    let (folder, file) = (program.parent(), program.file_name());
+    let (folder, file) = (folder.context("no folder")?, file.context("no name")?);
+    let file = file.to_str().context("a path that is not text")?.to_owned();
+    let certificate = Certificate::new(sandbox)?;
+    let start = |name: &str| {
+        let [empty, there] = ["empty", "there"].map(|what| sandbox.file(&format!("{name}-{what}")));
+        for made in [&empty, &there] {
+            std::fs::create_dir_all(made)?;
+        }
+        let script = format!(
+            "#!/bin/sh\nexec unshare -m sh -c 'mount -t overlay overlay -o lowerdir={}:{} {there} && exec {there}/{file} \"$@\"' sh \"$@\"\n",
+            folder.display(),
+            empty.display(),
+            there = there.display(),
+        );
+        let script = sandbox.write(&format!("{name}.sh"), script)?;
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
+        go_tls_server(sandbox, name, script, false, &certificate)
+    };
+    let client = Client::GoTls {
+        program: program.clone(),
+        http2: false,
+    };
+    before_and_after(sandbox, mode, &file, start, &client, |reported| {
+        must_be_tls_of(reported, "go")
     })
 }

@@ -22,7 +22,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -150,7 +150,7 @@ pub struct Probe {
     ring: Ring,
     pulse: Pulse,
     /// Takes the programs off.
-    off: SyncSender<Ebpf>,
+    off: Off,
     tap: Tap,
     copies: u32,
     notes: Vec<Note>,
@@ -242,7 +242,8 @@ pub fn start(options: &Options) -> Result<Probe, ProbeError> {
             };
             #[cfg(feature = "kernel-log")]
             let log = kernel_log::KernelLog::of(&mut kernel);
-            let (kernel, finder, unheard) = find(kernel, options)?;
+            let off = off().map_err(failed)?;
+            let (kernel, finder, unheard) = find(kernel, options, &off)?;
             Ok(Probe {
                 #[cfg(feature = "kernel-log")]
                 _log: log,
@@ -254,7 +255,7 @@ pub fn start(options: &Options) -> Result<Probe, ProbeError> {
                 closed: false,
                 ring,
                 pulse: Pulse::new().map_err(failed)?,
-                off: off().map_err(failed)?,
+                off,
                 tap,
                 copies,
                 notes,
@@ -271,12 +272,15 @@ pub fn start(options: &Options) -> Result<Probe, ProbeError> {
     }
 }
 
+/// Takes off what it is given: programs, or probes of theirs.
+type Off = Sender<Box<dyn Send>>;
+
 /// A thread that takes off what it is given. Probes in processes come off one by one, each after the kernel's
 /// grace period: that takes seconds, and what the ring holds is not to wait for it. It is begun before it is
 /// needed, as who hears begins no threads.
-fn off() -> io::Result<SyncSender<Ebpf>> {
-    let (off, given) = sync_channel(1);
-    let take = guard::keeping([guard::Need::Detach], move || drop(given.recv()));
+fn off() -> io::Result<Off> {
+    let (off, given) = channel::<Box<dyn Send>>();
+    let take = guard::keeping([guard::Need::Detach], move || given.iter().for_each(drop));
     let thread = thread::Builder::new().name("eaves-off".into());
     thread.spawn(take).map(|_| off)
 }
@@ -288,7 +292,11 @@ type Told = Option<Receiver<Unheard>>;
 ///
 /// # Errors
 /// There is no such map, or no thread to be had.
-fn find(mut kernel: Ebpf, options: &Options) -> Result<(Kernel, Option<Finder>, Told), ProbeError> {
+fn find(
+    mut kernel: Ebpf,
+    options: &Options,
+    off: &Off,
+) -> Result<(Kernel, Option<Finder>, Told), ProbeError> {
     if !options.tls {
         return Ok((Kernel::new(Mutex::new(Some(kernel))), None, None));
     }
@@ -296,7 +304,8 @@ fn find(mut kernel: Ebpf, options: &Options) -> Result<(Kernel, Option<Finder>, 
     let loose = maps::take(&mut kernel, "TLS_LOOSE")?;
     let kernel = Kernel::new(Mutex::new(Some(kernel)));
     let (to, unheard) = sync_channel(UNHEARD_MAX);
-    let finder = Finder::start(Kernel::clone(&kernel), Ciphers::new(ciphers, to), loose);
+    let ciphers = Ciphers::new(ciphers, to);
+    let finder = Finder::start(Kernel::clone(&kernel), ciphers, loose, Off::clone(off));
     let finder = finder.map_err(|error| ProbeError::Load {
         source: error.into(),
     })?;
@@ -511,7 +520,7 @@ impl Source for Probe {
             Hook::of(self.tap).for_each(|hook| hook.detach(&mut kernel));
             self.maps.hear_no_more();
             // It waits for nothing else.
-            let _ = self.off.send(kernel);
+            let _ = self.off.send(Box::new(kernel));
         }
     }
 

@@ -94,7 +94,7 @@ impl Files {
         if !gone.is_empty()
             && let Some(kernel) = lock(&self.kernel).as_mut()
         {
-            detach(kernel, gone);
+            detach(kernel, gone, &self.off);
         }
     }
 }
@@ -112,6 +112,13 @@ impl Loose {
     pub(super) fn places(&mut self, file: FileId, points: Vec<Point>) {
         if !points.is_empty() && self.places.len() < FILES_MAX {
             self.places.insert(file, points);
+        }
+    }
+
+    /// Has `file` the places of its twin.
+    pub(super) fn share(&mut self, twin: &FileId, file: FileId) {
+        if let Some(points) = self.places.get(twin).cloned() {
+            self.places(file, points);
         }
     }
 

@@ -9,6 +9,7 @@ mod ciphers;
 mod elf;
 mod go;
 mod handshake;
+mod known;
 mod library;
 mod look;
 mod loose;
@@ -19,6 +20,7 @@ mod records;
 mod rustls;
 mod scan;
 mod table;
+mod under;
 mod verdict;
 mod waiting;
 
@@ -37,17 +39,20 @@ use aya::programs::{ProgramError, UProbe};
 use mio::{Poll, Waker};
 use tracing::{debug, info, warn};
 
+use super::Off;
 use super::hooks::Refusal;
 use crate::guard::{Need, keeping};
 use crate::telemetry::{kept, tried};
 use ciphers::Marks;
 use eaves_common::{CipherKey, CipherValue};
 use elf::ElfError;
+use known::{Found, Known};
 use library::{APART, Library, PROGRAMS, Point};
 use look::STOP;
 use loose::Loose;
 use records::Records;
 use scan::{FileId, Mapped};
+use under::{Face, Under};
 use verdict::{Inside, judge};
 use waiting::{Candidate, Waiting};
 
@@ -57,16 +62,8 @@ pub(super) use look::try_records;
 pub(super) use loose::LooseMap;
 pub use verdict::{Speaks, Verdict};
 
-/// Rounds without a user after which a file is forgotten, if all processes were looked at meanwhile: what
-/// is run every few seconds keeps its probes.
-const UNUSED_ROUNDS: u32 = 40;
 /// Rounds after which it is told whose ciphertext is not heard: five seconds.
 const TELL_ROUNDS: u32 = 10;
-/// Looks at all processes that must have ended since a file was seen last: one that was under way may have
-/// been past its user.
-const WHOLE_TURNS: u32 = 2;
-/// Most files that are kept in mind.
-const FILES_MAX: usize = 16_384;
 
 /// Why a file is not looked into whose reading panicked.
 const FELL_OVER: &str = "the agent fell over it, by a mistake of its own";
@@ -93,11 +90,13 @@ impl Finder {
         kernel: Kernel,
         ciphers: Ciphers,
         loose: LooseMap,
+        off: Off,
     ) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), STOP)?;
-        let mut files = Files::new(kernel, ciphers, loose, Arc::clone(&stop), poll);
+        let to = (loose, off);
+        let mut files = Files::new(kernel, ciphers, to, Arc::clone(&stop), poll);
         let told = Arc::clone(&stop);
         let over = move || told.load(Ordering::Relaxed);
         // What it knows of files stays: none is probed twice.
@@ -133,31 +132,9 @@ impl Drop for Finder {
 /// Probes on a file, and the program of each.
 type Links = Vec<(&'static str, UProbeLinkId)>;
 
-/// A file that was looked at.
-#[derive(Default)]
-struct Known {
-    links: Links,
-    /// What is in it.
-    inside: Inside,
-    /// The round in which it was looked into.
-    since: u32,
-    /// The last round in which a process had it, and how often all had been looked at by then.
-    used: (u32, u32),
-    /// As [`records::Record`] has it, as soon as one tells.
-    generation: Option<u64>,
-    /// Where it was found.
-    path: PathBuf,
-}
-
-impl Known {
-    /// Whether it is the file of such a generation. The inode number of one that is deleted comes back.
-    fn is_of(&mut self, generation: u64) -> bool {
-        *self.generation.get_or_insert(generation) == generation
-    }
-}
-
 struct Files {
     kernel: Kernel,
+    off: Off,
     ciphers: Ciphers,
     marks: Marks,
     loose: Loose,
@@ -165,6 +142,7 @@ struct Files {
     /// Whether the kernel took the programs; `None` before that was tried.
     loaded: Option<bool>,
     files: HashMap<FileId, Known>,
+    under: Under,
     waiting: Waiting,
     poll: Poll,
     /// What the kernel records; `None` where it does not.
@@ -187,18 +165,20 @@ impl Files {
     fn new(
         kernel: Kernel,
         ciphers: Ciphers,
-        loose: LooseMap,
+        (loose, off): (LooseMap, Off),
         stop: Arc<AtomicBool>,
         poll: Poll,
     ) -> Self {
         Self {
             kernel,
+            off,
             ciphers,
             marks: Marks::default(),
             loose: Loose::new(loose),
             stop,
             loaded: None,
             files: HashMap::new(),
+            under: Under::default(),
             waiting: Waiting::default(),
             poll,
             records: None,
@@ -243,72 +223,6 @@ impl Files {
                 Ok(())
             }
             None => Ok(()),
-        }
-    }
-
-    /// Looks into a file, if that was not done yet.
-    fn know(&mut self, candidate: &Candidate) {
-        let Candidate {
-            pid,
-            file,
-            generation,
-        } = candidate;
-        if let Some(known) = self.files.get_mut(&file.id) {
-            if generation.is_none_or(|generation| known.is_of(generation)) {
-                return;
-            }
-            self.drop_known(&file.id);
-        }
-        if self.files.len() >= FILES_MAX && !self.make_room() {
-            return;
-        }
-        // The process may be gone, and the way to the file with it.
-        if let Some((links, inside)) = self.reach(*pid, file) {
-            let known = Known {
-                links,
-                inside,
-                since: self.round,
-                used: (self.round, self.turns),
-                generation: *generation,
-                path: file.path.clone(),
-            };
-            self.files.insert(file.id, known);
-        }
-    }
-
-    /// Looks into a file where the process has it now: loaders lay one part of it over another after
-    /// it was mapped.
-    fn reach(&mut self, pid: u32, file: &Mapped) -> Option<(Links, Inside)> {
-        if let Some(found) = self.file(pid, file) {
-            return Some(found);
-        }
-        let mut mapped = scan::mapped(pid).ok()?.into_iter();
-        let again = mapped.find(|again| again.id == file.id && again.link != file.link)?;
-        self.file(pid, &again)
-    }
-
-    /// Forgets the file that is not probed and was used longest ago; `false` if all are probed.
-    fn make_room(&mut self) -> bool {
-        let plain = self
-            .files
-            .iter()
-            .filter(|(_, known)| known.links.is_empty());
-        let oldest = plain.min_by_key(|(_, known)| known.used);
-        let Some(id) = oldest.map(|(id, _)| *id) else {
-            return false;
-        };
-        self.files.remove(&id);
-        true
-    }
-
-    /// Forgets one file, and takes its probes off.
-    fn drop_known(&mut self, id: &FileId) {
-        let Some(known) = self.files.remove(id) else {
-            return;
-        };
-        self.loose.forget(id);
-        if let Some(kernel) = lock(&self.kernel).as_mut() {
-            detach(kernel, known.links);
         }
     }
 
@@ -359,9 +273,23 @@ impl Files {
 
     /// Looks into a file, and probes the library that is in it; `None` if it cannot be reached by
     /// this process.
-    fn file(&mut self, pid: u32, file: &Mapped) -> Option<(Links, Inside)> {
+    fn file(&mut self, pid: u32, file: &Mapped) -> Option<Found> {
         let path = file.path.display();
         let open = File::open(&file.link).ok()?;
+        if let Some(face) = Face::of(&open) {
+            if let Some(twin) = self.under.twin(&face)
+                && let Some(known) = self.files.get(&twin)
+            {
+                debug!(pid, %path, twin = %known.path.display(), "a file that is known, by another name");
+                self.loose.share(&twin, file.id);
+                return Some(Found {
+                    links: Links::new(),
+                    inside: known.inside.clone(),
+                    twin: Some(twin),
+                });
+            }
+            self.under.add(face, file.id);
+        }
         // One that it falls over is known like any other that can't be read, and not looked into again.
         let plan = tried(FINDER_THREAD, || library::plan(&open));
         let plan = plan.unwrap_or_else(|| Err(std::io::Error::other(FELL_OVER).into()));
@@ -370,13 +298,13 @@ impl Files {
             Err(error) => {
                 let error: &dyn std::error::Error = &error;
                 debug!(pid, %path, error, "not looked into");
-                return Some((Links::new(), Inside::unreadable(error)));
+                return Some(Found::new(Links::new(), Inside::unreadable(error)));
             }
         };
         let inside = Inside::of(&plan);
         self.loose.places(file.id, std::mem::take(&mut plan.alone));
         let Some(library) = plan.library else {
-            return Some((Links::new(), inside));
+            return Some(Found::new(Links::new(), inside));
         };
         for (function, why) in &plan.refused {
             debug!(%path, function, %why, "not probed");
@@ -385,7 +313,7 @@ impl Files {
             let go = plan.go.as_deref();
             let why = plan.why_not();
             warn!(pid, %path, library = library.name(), go, why, "its TLS cannot be heard");
-            return Some((Links::new(), inside));
+            return Some(Found::new(Links::new(), inside));
         }
         self.probed += 1;
         // By the file itself: the process may have ended.
@@ -397,7 +325,7 @@ impl Files {
                     debug!(pid, %path, go, "built by Go");
                 }
                 info!(pid, %path, library = library.name(), probes, "TLS is heard");
-                Some((links, inside))
+                Some(Found::new(links, inside))
             }
             Err(error) => {
                 let refusal = Refusal::from(&error);
@@ -409,7 +337,7 @@ impl Files {
                     why: Some(refusal.reason),
                     ..inside
                 };
-                Some((Links::new(), refused))
+                Some(Found::new(Links::new(), refused))
             }
         }
     }
@@ -442,46 +370,23 @@ impl Files {
             match program.attach(at, link, scope) {
                 Ok(id) => links.push((point.program, id)),
                 Err(error) => {
-                    detach(kernel, links);
+                    detach(kernel, links, &self.off);
                     return Err(error);
                 }
             }
         }
         Ok(links)
     }
-
-    /// Takes the probes off files that nobody has had in memory for a while, all having been looked at.
-    fn forget(&mut self) {
-        let now = (self.round, self.turns);
-        let unused = |known: &Known| {
-            now.0.wrapping_sub(known.used.0) > UNUSED_ROUNDS
-                && now.1.wrapping_sub(known.used.1) >= WHOLE_TURNS
-        };
-        if !self.files.values().any(unused) {
-            return;
-        }
-        let mut kernel = lock(&self.kernel);
-        self.files.retain(|_, known| {
-            let gone = unused(known);
-            if gone && let Some(kernel) = kernel.as_mut() {
-                let links = std::mem::take(&mut known.links);
-                if !links.is_empty() {
-                    let path = known.path.display();
-                    info!(%path, probes = links.len(), "nobody has it any more: its probes are off");
-                }
-                detach(kernel, links);
-            }
-            !gone
-        });
-        self.loose.keep(|file| self.files.contains_key(file));
-    }
 }
 
-fn detach(kernel: &mut Ebpf, links: Links) {
+/// Has probes taken off, which the kernel takes a second for.
+fn detach(kernel: &mut Ebpf, links: Links, off: &Off) {
     for (name, link) in links {
-        if let Some(Ok(program)) = kernel.program_mut(name).map(<&mut UProbe>::try_from) {
-            // What fails here goes with the object.
-            let _ = program.detach(link);
+        if let Some(Ok(program)) = kernel.program_mut(name).map(<&mut UProbe>::try_from)
+            && let Ok(link) = program.take_link(link)
+        {
+            // Where nobody takes it off, dropping it does.
+            let _ = off.send(Box::new(link));
         }
     }
 }
