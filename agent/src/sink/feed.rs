@@ -3,9 +3,67 @@
 use std::path::Path;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
 use super::batch::Kind;
-use super::pump::{Feed, Kept, Unread};
 use crate::journal::{Counts, Cursor, Damage, JournalError, Reader, State, Synced};
+
+/// Where a pump's events come from, and where its cursor lies.
+pub trait Feed: Send {
+    /// Hands over the lines of the next frame that is durable: whether there was one.
+    ///
+    /// # Errors
+    /// A part of the journal cannot be read.
+    fn next(&mut self, line: &mut dyn FnMut(&[u8])) -> Result<bool, Unread>;
+
+    /// Moves the cursor behind all that was handed over, or passed over, so far: whether it moved.
+    fn advance(&mut self) -> bool;
+
+    /// Waits until there may be more, but not longer than `wait`.
+    fn wait(&self, wait: Duration);
+
+    /// Keeps the cursor, and what goes with it, durably.
+    ///
+    /// # Errors
+    /// It cannot be written; what was kept before still is.
+    fn keep(&self, kept: &Kept) -> Result<(), String>;
+}
+
+/// A part of the journal that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// Which, and why.
+    pub what: String,
+    /// Whether the next call goes on behind it, and does not try the same again.
+    pub passed: bool,
+}
+
+/// What lies with a sink's cursor: for the sink after a restart, and for `eaves sinks`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Kept {
+    /// Events acknowledged since the sink was first there.
+    pub accepted: u64,
+    /// Events refused for good.
+    pub refused: u64,
+    /// Attempts that failed.
+    pub retries: u64,
+    /// Places in the journal that could not be read.
+    pub damaged: u64,
+    /// Events a second, over about the last minute.
+    pub rate: f64,
+    /// When this was kept, nanoseconds since 1970.
+    pub at: u64,
+    /// When the last event that was acknowledged happened, nanoseconds since 1970.
+    pub event_time: u64,
+    /// Whether it is failing now.
+    pub failing: bool,
+    /// What last went wrong, and when, nanoseconds since 1970.
+    pub error: Option<(u64, String)>,
+    /// What the sink itself remembers.
+    pub memory: Value,
+}
 
 /// What stands before a sink's name in the name of its cursor: others keep states there too.
 const PREFIX: &str = "sink.";
@@ -127,13 +185,13 @@ impl Feed for JournalFeed {
 
 #[cfg(test)]
 mod tests {
+    use super::{Feed as _, Kept};
     use super::{JournalFeed, cursor_name, sink_name};
     use crate::clock::{Ktime, Moment, WallTime};
     use crate::journal::{
         Cursor, Journal, KeyPlace, Keys, Options, RealDisk, Record, RecordKind, State, Worth,
     };
     use crate::sink::batch::Kind;
-    use crate::sink::pump::{Feed as _, Kept};
     use std::fs;
     use std::sync::Arc;
 

@@ -46,7 +46,7 @@ pub use clickhouse::{Clickhouse, ClickhouseOptions};
 pub use dead::DeadLetters;
 pub use deliver::{Deliver, Delivering, Fate, Outcome, Preparing, Problem};
 pub use elasticsearch::{Elasticsearch, ElasticsearchOptions};
-pub use feed::{JournalFeed, cursor_name, sink_name};
+pub use feed::{Feed, JournalFeed, Kept, Unread, cursor_name, sink_name};
 pub use file::{FileOptions, FileSink};
 pub use format::{Format, FormatError};
 pub use http::{
@@ -58,9 +58,7 @@ pub use lines::Lines;
 pub use loki::{Loki, LokiOptions};
 pub use otlp::{Otlp, OtlpOptions};
 pub use pagerduty::{Pagerduty, PagerdutyOptions};
-pub use pump::{
-    Control, Feed, Kept, News, Phase, Predicate, Pump, PumpOptions, Tally, Unread, is_wanted,
-};
+pub use pump::{Control, News, Phase, Predicate, Pump, PumpOptions, Tally, is_wanted};
 pub use secret::{Secret, SecretError, SecretText};
 pub use slack::{Slack, SlackOptions};
 pub use splunk_hec::{Ack, SplunkHec, SplunkHecOptions};

@@ -12,14 +12,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use super::batch::{Batch, Head, Kind, Part};
 use super::dead::DeadLetters;
 use super::deliver::{Course, Deliver, Outcome, Problem};
+use super::feed::{Feed, Kept, Unread};
 use super::format::Format;
 use super::retry::Retry;
 use crate::clock::WallTime;
@@ -36,62 +35,6 @@ const KEEP_EVERY: Duration = Duration::from_secs(2);
 
 /// How often a sink is called that must do something though no event comes.
 const IDLE_EVERY: Duration = Duration::from_secs(1);
-
-/// Where a pump's events come from, and where its cursor lies.
-pub trait Feed: Send {
-    /// Hands over the lines of the next frame that is durable: whether there was one.
-    ///
-    /// # Errors
-    /// A part of the journal cannot be read.
-    fn next(&mut self, line: &mut dyn FnMut(&[u8])) -> Result<bool, Unread>;
-
-    /// Moves the cursor behind all that was handed over, or passed over, so far: whether it moved.
-    fn advance(&mut self) -> bool;
-
-    /// Waits until there may be more, but not longer than `wait`.
-    fn wait(&self, wait: Duration);
-
-    /// Keeps the cursor, and what goes with it, durably.
-    ///
-    /// # Errors
-    /// It cannot be written; what was kept before still is.
-    fn keep(&self, kept: &Kept) -> Result<(), String>;
-}
-
-/// A part of the journal that cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unread {
-    /// Which, and why.
-    pub what: String,
-    /// Whether the next call goes on behind it, and does not try the same again.
-    pub passed: bool,
-}
-
-/// What lies with a sink's cursor: for the sink after a restart, and for `eaves sinks`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Kept {
-    /// Events acknowledged since the sink was first there.
-    pub accepted: u64,
-    /// Events refused for good.
-    pub refused: u64,
-    /// Attempts that failed.
-    pub retries: u64,
-    /// Places in the journal that could not be read.
-    pub damaged: u64,
-    /// Events a second, over about the last minute.
-    pub rate: f64,
-    /// When this was kept, nanoseconds since 1970.
-    pub at: u64,
-    /// When the last event that was acknowledged happened, nanoseconds since 1970.
-    pub event_time: u64,
-    /// Whether it is failing now.
-    pub failing: bool,
-    /// What last went wrong, and when, nanoseconds since 1970.
-    pub error: Option<(u64, String)>,
-    /// What the sink itself remembers.
-    pub memory: Value,
-}
 
 /// Whether an event is wanted, by its line.
 pub type Predicate = Box<dyn Fn(&[u8]) -> bool + Send>;

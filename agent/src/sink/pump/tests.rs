@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{Control, Feed, Kept, News, Phase, Pump, PumpOptions, Unread};
+use super::{Control, News, Phase, Pump, PumpOptions};
 use crate::event::Severity;
 use crate::sink::batch::{Kind, Part};
 use crate::sink::dead::DeadLetters;
 use crate::sink::deliver::{Deliver, Delivering, Fate, Outcome, Problem};
+use crate::sink::feed::{Feed, Kept, Unread};
 use crate::sink::format::Format;
 
 /// A journal in memory, and the cursor that was kept: how many frames are delivered.
