@@ -10,7 +10,7 @@ use eaves_tests::event::Exchange;
 use eaves_tests::peer::{Certificate, Client, Nginx, Place, lighttpd, nginx, python_server};
 use eaves_tests::process::Process;
 use eaves_tests::sandbox::{Sandbox, port, program};
-use eaves_tests::trial::{under, under_both_taps};
+use eaves_tests::trial::under;
 use eaves_tests::wait;
 use libtest_mimic::Trial;
 
@@ -19,10 +19,15 @@ use crate::servers::of;
 
 /// All tests of this module.
 pub(crate) fn trials() -> Vec<Trial> {
-    let mut all = under_both_taps("gnutls::lighttpd_and_curl", lighttpd_and_curl);
-    all.push(under("gnutls::wget", Mode::Socket, wget));
-    all.push(under("gnutls::its_own_tools", Mode::Syscall, own_tools));
-    all
+    vec![
+        under(
+            "gnutls::lighttpd_and_curl",
+            Mode::Syscall,
+            lighttpd_and_curl,
+        ),
+        under("gnutls::wget", Mode::Socket, wget),
+        under("gnutls::its_own_tools", Mode::Syscall, own_tools),
+    ]
 }
 
 fn right(reported: &[Exchange]) -> Result<()> {

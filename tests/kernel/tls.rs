@@ -57,7 +57,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             let agent = hearing(sandbox, mode, "linked-server")?;
             of_server(sandbox, agent, server, &Client::Curl, &["server"], right)
         })],
-        under_both_taps("tls::nss", nss),
+        vec![under("tls::nss", Mode::Socket, nss)],
         under_both_taps("tls::sessions_that_were_open_before", open_before),
         under_both_taps("tls::what_is_written_by_one_large_call", large),
     ]

@@ -58,17 +58,13 @@ public class Server {
 
 /// All tests of this module.
 pub(crate) fn trials() -> Vec<Trial> {
-    [
-        under_both_taps("unheard::java", java),
-        under_both_taps("unheard::stripped", stripped),
-        vec![
-            under("unheard::stripped_rustls", Mode::Socket, stripped_rust),
-            under("unheard::inlined_rustls", Mode::Socket, inlined_rust),
-        ],
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    let mut all = under_both_taps("unheard::stripped", stripped);
+    all.extend([
+        under("unheard::java", Mode::Syscall, java),
+        under("unheard::stripped_rustls", Mode::Socket, stripped_rust),
+        under("unheard::inlined_rustls", Mode::Socket, inlined_rust),
+    ]);
+    all
 }
 
 /// Java's server is named, once, with its reason; nginx beside it, which is heard, is not.

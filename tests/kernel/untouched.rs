@@ -1,6 +1,5 @@
 //! Who is heard stays what he was: his code, when the probes are off it, and his answers, as they come and go.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,50 +36,76 @@ fn server(sandbox: &Sandbox) -> Result<Server> {
     nginx(sandbox, "nginx", &options)
 }
 
-/// What a process has in memory of files with code in them, by address.
-fn code_of(pid: u32) -> Result<BTreeMap<String, Vec<u8>>> {
+/// Code of one file in a process's memory.
+struct Code {
+    file: String,
+    memory: Vec<u8>,
+    /// The same in the file.
+    own: Vec<u8>,
+}
+
+/// All of it, by files that are there.
+fn code_of(pid: u32) -> Result<Vec<Code>> {
     let memory = File::open(format!("/proc/{pid}/mem"))?;
-    let mut code = BTreeMap::new();
+    let mut code = Vec::new();
     for line in fs::read_to_string(format!("/proc/{pid}/maps"))?.lines() {
-        let mut words = line.split_whitespace();
-        let (range, rights) = (words.next(), words.next());
-        let (Some(range), Some("r-xp"), true) = (range, rights, line.contains(" /")) else {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let [range, "r-xp", offset, _, _, path] = words[..] else {
             continue;
         };
+        if !path.starts_with('/') {
+            continue;
+        }
+        let number = |text: &str| u64::from_str_radix(text, 16);
         let (from, to) = range.split_once('-').context("no range")?;
-        let [from, to] = [from, to].map(|at| u64::from_str_radix(at, 16));
-        let (from, to) = (from?, to?);
-        let mut bytes = vec![0; usize::try_from(to - from)?];
-        memory.read_exact_at(&mut bytes, from)?;
-        code.insert(line.to_owned(), bytes);
+        let (from, to, offset) = (number(from)?, number(to)?, number(offset)?);
+        let file = File::open(path)?;
+        // Behind the file's end the last page is empty.
+        let there = file.metadata()?.len().saturating_sub(offset);
+        let bytes = usize::try_from(there.min(to - from))?;
+        let mut one = Code {
+            file: path.to_owned(),
+            memory: vec![0; bytes],
+            own: vec![0; bytes],
+        };
+        memory.read_exact_at(&mut one.memory, from)?;
+        file.read_exact_at(&mut one.own, offset)?;
+        code.push(one);
     }
     Ok(code)
 }
 
-/// With probes it is not what it was, and without them it is again, byte for byte.
+/// Files whose code in memory is another than in them.
+fn altered(pid: u32) -> Result<Vec<String>> {
+    let mut code = code_of(pid)?;
+    ensure!(
+        code.iter().any(|one| one.file.contains("libssl")),
+        "the server has no library"
+    );
+    code.retain(|one| one.memory != one.own);
+    Ok(code.into_iter().map(|one| one.file).collect())
+}
+
+/// With probes it is not what the files have, and without them it is again, byte for byte.
 fn code(sandbox: &Sandbox, mode: Mode) -> Result<()> {
     let mut server = server(sandbox)?;
     let pid = server.process().pid();
-    let before = code_of(pid)?;
-    ensure!(
-        before.keys().any(|line| line.contains("libssl")),
-        "no library in {:?}",
-        before.keys()
-    );
+    // Probes of an agent before may still come off.
+    wait::until_true("code as the files have it", || Ok(altered(pid)?.is_empty()))?;
     let agent = hearing(sandbox, mode, "libssl")?;
-    // The file that was found first may be another's.
+    // The library that was found first may be another's.
     let other = wait::until("other code in the server", || {
-        let now = code_of(pid)?;
-        let differs = |line: &&String| now.get(*line) != before.get(*line);
-        let other: Vec<_> = before.keys().filter(differs).collect();
+        let other = altered(pid)?;
         Ok((!other.is_empty()).then_some(other))
     })?;
     ensure!(
-        other.iter().all(|line| line.contains("libssl")),
+        other.iter().all(|file| file.contains("libssl")),
         "with probes other: {other:?}"
     );
     agent.stop()?.balanced()?;
-    wait::until_true("the code as it was before", || Ok(code_of(pid)? == before))?;
+    wait::until_true("code as the files have it, again", || {
+        Ok(altered(pid)?.is_empty())
+    })?;
     server.stop()
 }
 

@@ -10,6 +10,7 @@ mod hooks;
 mod kernel;
 #[cfg(feature = "kernel-log")]
 mod kernel_log;
+mod leaving;
 mod maps;
 mod misses;
 mod object;
@@ -22,7 +23,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -46,6 +47,7 @@ pub use uprobe::{FINDER_THREAD, Speakers, Speaks, Unheard, Verdict};
 
 use error::load_error;
 use hooks::{Hook, Refusal};
+use leaving::{Leaving, Off};
 use maps::Maps;
 use misses::{Misses, READINGS};
 use pulse::Pulse;
@@ -149,8 +151,8 @@ pub struct Probe {
     closed: bool,
     ring: Ring,
     pulse: Pulse,
-    /// Takes the programs off.
-    off: Off,
+    /// Takes the programs off; after all who give it something.
+    leaving: Leaving,
     tap: Tap,
     copies: u32,
     notes: Vec<Note>,
@@ -242,8 +244,8 @@ pub fn start(options: &Options) -> Result<Probe, ProbeError> {
             };
             #[cfg(feature = "kernel-log")]
             let log = kernel_log::KernelLog::of(&mut kernel);
-            let off = off().map_err(failed)?;
-            let (kernel, finder, unheard) = find(kernel, options, &off)?;
+            let leaving = Leaving::begin().map_err(failed)?;
+            let (kernel, finder, unheard) = find(kernel, options, leaving.off())?;
             Ok(Probe {
                 #[cfg(feature = "kernel-log")]
                 _log: log,
@@ -255,7 +257,7 @@ pub fn start(options: &Options) -> Result<Probe, ProbeError> {
                 closed: false,
                 ring,
                 pulse: Pulse::new().map_err(failed)?,
-                off,
+                leaving,
                 tap,
                 copies,
                 notes,
@@ -272,19 +274,6 @@ pub fn start(options: &Options) -> Result<Probe, ProbeError> {
     }
 }
 
-/// Takes off what it is given: programs, or probes of theirs.
-type Off = Sender<Box<dyn Send>>;
-
-/// A thread that takes off what it is given. Probes in processes come off one by one, each after the kernel's
-/// grace period: that takes seconds, and what the ring holds is not to wait for it. It is begun before it is
-/// needed, as who hears begins no threads.
-fn off() -> io::Result<Off> {
-    let (off, given) = channel::<Box<dyn Send>>();
-    let take = guard::keeping([guard::Need::Detach], move || given.iter().for_each(drop));
-    let thread = thread::Builder::new().name("eaves-off".into());
-    thread.spawn(take).map(|_| off)
-}
-
 /// Where it is said whose ciphertext is not heard.
 type Told = Option<Receiver<Unheard>>;
 
@@ -295,17 +284,17 @@ type Told = Option<Receiver<Unheard>>;
 fn find(
     mut kernel: Ebpf,
     options: &Options,
-    off: &Off,
+    off: Option<Off>,
 ) -> Result<(Kernel, Option<Finder>, Told), ProbeError> {
-    if !options.tls {
+    let Some(off) = off.filter(|_| options.tls) else {
         return Ok((Kernel::new(Mutex::new(Some(kernel))), None, None));
-    }
+    };
     let ciphers = maps::take(&mut kernel, "CIPHERS")?;
     let loose = maps::take(&mut kernel, "TLS_LOOSE")?;
     let kernel = Kernel::new(Mutex::new(Some(kernel)));
     let (to, unheard) = sync_channel(UNHEARD_MAX);
     let ciphers = Ciphers::new(ciphers, to);
-    let finder = Finder::start(Kernel::clone(&kernel), ciphers, loose, Off::clone(off));
+    let finder = Finder::start(Kernel::clone(&kernel), ciphers, loose, off);
     let finder = finder.map_err(|error| ProbeError::Load {
         source: error.into(),
     })?;
@@ -520,7 +509,9 @@ impl Source for Probe {
             Hook::of(self.tap).for_each(|hook| hook.detach(&mut kernel));
             self.maps.hear_no_more();
             // It waits for nothing else.
-            let _ = self.off.send(Box::new(kernel));
+            if let Some(off) = self.leaving.off() {
+                let _ = off.send(Box::new(kernel));
+            }
         }
     }
 

@@ -39,8 +39,8 @@ use aya::programs::{ProgramError, UProbe};
 use mio::{Poll, Waker};
 use tracing::{debug, info, warn};
 
-use super::Off;
 use super::hooks::Refusal;
+use super::leaving::Off;
 use crate::guard::{Need, keeping};
 use crate::telemetry::{kept, tried};
 use ciphers::Marks;
