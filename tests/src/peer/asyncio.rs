@@ -36,6 +36,7 @@ pub fn aiohttp(sandbox: &Sandbox, name: &str, tls: &Certificate) -> Result<Serve
 }
 
 fn serve(sandbox: &Sandbox, name: &str, script: &str, tls: &Certificate) -> Result<Server> {
+    sandbox.write("peer.py", include_str!("python/peer.py"))?;
     let command = python(sandbox, "serve", script)?;
     with_tls(sandbox, name, command, tls)
 }

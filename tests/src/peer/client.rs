@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use super::odd::odd;
+use super::script;
 use super::{GoBuild, Place, Way, go_program, utf8};
 use crate::load::{Want, body, text};
 use crate::process::Process;
@@ -67,7 +68,8 @@ impl Client {
         let mut commands = match self {
             Self::Curl => curl(sandbox, name, place, plan, manner)?,
             Self::Python => {
-                let script = sandbox.write("client.py", include_str!("python/client.py"))?;
+                let script =
+                    script::python(sandbox, "client.py", include_str!("python/client.py"))?;
                 let mut command = Command::new(program("python3", "python3")?);
                 command.arg(script);
                 vec![command]
@@ -96,7 +98,8 @@ impl Client {
             }
             Self::Odd(program, way) => vec![odd(program, *way)],
             Self::PyCurl => {
-                let script = sandbox.write("pycurl.py", include_str!("python/pycurl.py"))?;
+                let script =
+                    script::python(sandbox, "libcurl.py", include_str!("python/libcurl.py"))?;
                 // Debian's, which has its modules.
                 let mut command = Command::new(program("/usr/bin/python3", "python3-pycurl")?);
                 command.arg(script);

@@ -16,7 +16,7 @@ use crate::sandbox::{Sandbox, Skip, port, program};
 /// # Errors
 /// Python is not installed or it does not come up.
 pub fn python_server(sandbox: &Sandbox, name: &str) -> Result<Server> {
-    let script = sandbox.write("server.py", include_str!("python/server.py"))?;
+    let script = python(sandbox, "server.py", include_str!("python/server.py"))?;
     let mut command = Command::new(program("python3", "python3")?);
     command.arg("-u").arg(script);
     listening(sandbox, name, command)
@@ -27,7 +27,7 @@ pub fn python_server(sandbox: &Sandbox, name: &str) -> Result<Server> {
 /// # Errors
 /// As [`python_server`].
 pub fn python_tls_server(sandbox: &Sandbox, name: &str, tls: &Certificate) -> Result<Server> {
-    let script = sandbox.write("server.py", include_str!("python/server.py"))?;
+    let script = python(sandbox, "server.py", include_str!("python/server.py"))?;
     let mut command = Command::new(program("python3", "python3")?);
     command.arg("-u").arg(script);
     with_tls(sandbox, name, command, tls)
@@ -77,7 +77,11 @@ pub fn hyper_server(sandbox: &Sandbox, name: &str, program: &Path) -> Result<Ser
 /// # Errors
 /// It is not installed or does not come up.
 pub fn gunicorn(sandbox: &Sandbox, name: &str) -> Result<Server> {
-    let application = sandbox.write("application.py", include_str!("python/application.py"))?;
+    let application = python(
+        sandbox,
+        "application.py",
+        include_str!("python/application.py"),
+    )?;
     let folder = application.parent().map(Path::to_owned).unwrap_or_default();
     let socket = sandbox.file(&format!("{name}.sock"));
     let log = sandbox.file(&format!("{name}.log"));
@@ -91,6 +95,15 @@ pub fn gunicorn(sandbox: &Sandbox, name: &str) -> Result<Server> {
         .env("EAVES_LOG", &log);
     let process = Process::start(sandbox, name, command)?;
     server(process, Place::Unix(socket), log).ready()
+}
+
+/// Writes a script, and beside it what it has in common with others.
+///
+/// # Errors
+/// It cannot be written.
+pub(super) fn python(sandbox: &Sandbox, name: &str, script: &str) -> Result<PathBuf> {
+    sandbox.write("peer.py", include_str!("python/peer.py"))?;
+    sandbox.write(name, script)
 }
 
 /// A server that takes its port and its log as arguments.

@@ -10,6 +10,8 @@ import sys
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
+from peer import body
+
 PORT, LOG, CERTIFICATE, KEY = sys.argv[1:]
 FILE = open(LOG, "a", buffering=1)
 
@@ -21,11 +23,6 @@ class Access(AbstractAccessLogger):
         port = request.transport.get_extra_info("peername")[1] if request.transport else 0
         words = [request.method, request.path_qs, response.status, len(response.body), port]
         FILE.write("\t".join(str(word) for word in words) + "\n")
-
-
-def body(size):
-    lines = [b"%8d bytes, at %8d\n" % (size, at) for at in range(0, size, 28)]
-    return b"".join(lines)[:size]
 
 
 async def answer(request):

@@ -2,18 +2,11 @@
 
 import os
 
+from peer import body
+
 LOG = os.open(os.environ["EAVES_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 REASONS = {200: "OK", 204: "No Content", 304: "Not Modified", 403: "Forbidden",
            404: "Not Found", 410: "Gone", 500: "Internal Server Error"}
-
-
-def body(size):
-    lines, at = [], 0
-    while at < size:
-        line = b"%8d bytes, at %8d\n" % (size, at)
-        lines.append(line)
-        at += len(line)
-    return b"".join(lines)[:size]
 
 
 def choose(environ):

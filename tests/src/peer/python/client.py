@@ -4,7 +4,8 @@ import http.client
 import queue
 import socket
 import sys
-import threading
+
+from peer import body, work_through
 
 PLACE, PLAN, CONNECTIONS, MANNER = sys.argv[1:5]
 
@@ -13,15 +14,6 @@ class UnixConnection(http.client.HTTPConnection):
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.connect(PLACE[5:])
-
-
-def body(size):
-    lines, at = [], 0
-    while at < size:
-        line = b"%8d bytes, at %8d\n" % (size, at)
-        lines.append(line)
-        at += len(line)
-    return b"".join(lines)[:size]
 
 
 def connect():
@@ -48,27 +40,16 @@ def ask(connection, line):
     response.read()
 
 
-def work(wants, failed):
+def work(next):
     connection = connect()
     try:
         while True:
-            ask(connection, wants.get_nowait())
+            ask(connection, next())
             if MANNER == "close":
                 connection.close()
                 connection = connect()
     except queue.Empty:
         connection.close()
-    except Exception as error:
-        failed.append(error)
 
 
-WANTS, FAILED = queue.Queue(), []
-for each in open(PLAN):
-    WANTS.put(each.rstrip("\n"))
-THREADS = [threading.Thread(target=work, args=(WANTS, FAILED)) for _ in range(int(CONNECTIONS))]
-for thread in THREADS:
-    thread.start()
-for thread in THREADS:
-    thread.join()
-if FAILED:
-    sys.exit(repr(FAILED[0]))
+work_through(PLAN, int(CONNECTIONS), work)

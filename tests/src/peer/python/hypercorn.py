@@ -7,11 +7,12 @@ package's form.
 import asyncio
 import signal
 import sys
-from urllib.parse import parse_qs
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from hypercorn.logging import Logger
+
+from peer import application
 
 PORT, LOG, CERTIFICATE, KEY = sys.argv[1:]
 FILE = open(LOG, "a", buffering=1)
@@ -24,40 +25,6 @@ class Access(Logger):
         atoms = self.atoms(request, response, request_time)
         port = atoms["h"].rsplit(":", 1)[1]
         FILE.write("\t".join([atoms["m"], atoms["Uq"], atoms["s"], atoms["B"], port]) + "\n")
-
-
-def body(size):
-    lines = [b"%8d bytes, at %8d\n" % (size, at) for at in range(0, size, 28)]
-    return b"".join(lines)[:size]
-
-
-async def application(scope, receive, send):
-    if scope["type"] == "lifespan":
-        while True:
-            event = await receive()
-            await send({"type": event["type"] + ".complete"})
-            if event["type"] == "lifespan.shutdown":
-                return
-    taken, more = 0, True
-    while more:
-        event = await receive()
-        if event["type"] == "http.disconnect":
-            return
-        taken += len(event.get("body", b""))
-        more = event.get("more_body", False)
-    kind, *number = scope["path"].split("/")[1:]
-    status, content = 200, b"%d bytes taken\n" % taken
-    if kind == "status":
-        status, content = int(number[0]), b"by order\n"
-    elif kind == "size":
-        content = body(int(number[0]))
-    ident = parse_qs(scope["query_string"])[b"id"][0]
-    head = [(b"content-length", b"%d" % len(content)), (b"x-id", ident)]
-    await send({"type": "http.response.start", "status": status, "headers": head})
-    for at in range(0, len(content), 7000):
-        piece = content[at : at + 7000]
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
 
 
 async def main():

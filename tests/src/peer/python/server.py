@@ -6,17 +6,10 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
+from peer import body
+
 LOG = open(sys.argv[2], "a", buffering=1)
 LOCK = threading.Lock()
-
-
-def body(size):
-    lines, at = [], 0
-    while at < size:
-        line = b"%8d bytes, at %8d\n" % (size, at)
-        lines.append(line)
-        at += len(line)
-    return b"".join(lines)[:size]
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -1,25 +1,13 @@
-"""pycurl as a test peer: pycurl.py ADDRESS:PORT PLAN CONNECTIONS keep|close."""
-
-import sys
-
-# Not this file.
-sys.path.pop(0)
+"""pycurl as a test peer: libcurl.py ADDRESS:PORT PLAN CONNECTIONS keep|close."""
 
 import queue
-import threading
+import sys
 
 import pycurl
 
+from peer import body, work_through
+
 PLACE, PLAN, CONNECTIONS, MANNER = sys.argv[1:5]
-
-
-def body(size):
-    lines, at = [], 0
-    while at < size:
-        line = b"%8d bytes, at %8d\n" % (size, at)
-        lines.append(line)
-        at += len(line)
-    return b"".join(lines)[:size]
 
 
 def ask(curl, line):
@@ -46,26 +34,15 @@ def ask(curl, line):
     curl.perform()
 
 
-def work(wants, failed):
+def work(next):
     curl = pycurl.Curl()
     try:
         while True:
-            ask(curl, wants.get_nowait())
+            ask(curl, next())
     except queue.Empty:
         curl.close()
-    except Exception as error:
-        failed.append(error)
 
 
 if "GnuTLS" not in pycurl.version:
     sys.exit("pycurl is of another library: " + pycurl.version)
-WANTS, FAILED = queue.Queue(), []
-for each in open(PLAN):
-    WANTS.put(each.rstrip("\n"))
-THREADS = [threading.Thread(target=work, args=(WANTS, FAILED)) for _ in range(int(CONNECTIONS))]
-for thread in THREADS:
-    thread.start()
-for thread in THREADS:
-    thread.join()
-if FAILED:
-    sys.exit(repr(FAILED[0]))
+work_through(PLAN, int(CONNECTIONS), work)
