@@ -14,7 +14,7 @@
 //!
 //! - another task, at work: it was preempted there, and those before were passed over. Sure, unless
 //!   our task's work was done there just before: each copy keeps whose it did last, beside the task
-//!   that it works for now. Else a task that was preempted between two copies, while another came to
+//!   that it works for. Without that a task that was preempted between two copies, while another came to
 //!   the first and was preempted in it, would be heard twice.
 //! - nothing, or another task, done: either that task was preempted on the few instructions between
 //!   the kernel's own mark and ours; or our task was preempted, or moved to another processor,

@@ -130,7 +130,7 @@ pub struct Pump {
     idle_at: Instant,
     reopened: u32,
     down: bool,
-    /// What cannot be read for now.
+    /// What of the journal the last try could not read.
     stuck: Option<String>,
     window: (Instant, u64),
 }
