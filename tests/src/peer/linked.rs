@@ -55,6 +55,7 @@ pub(super) fn in_c(
     let own = std::env::current_exe()?;
     let folder = own.parent().context("no folder of this test")?;
     let file = folder.join(name).with_extension("c");
+    std::fs::write(folder.join("answer.h"), include_str!("c/answer.h"))?;
     std::fs::write(&file, source)?;
     let path = folder.join(name);
     let mut command = Command::new(&compiler);

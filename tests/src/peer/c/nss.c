@@ -16,6 +16,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "answer.h"
+
 enum { BYTES = 512 * 1024 };
 
 static FILE *file;
@@ -75,13 +77,6 @@ static int more(struct conn *c) {
     return 1;
 }
 
-static char *field(char *head, const char *name) {
-    size_t len = strlen(name);
-    for (char *line = strstr(head, "\r\n"); line; line = strstr(line + 2, "\r\n"))
-        if (strncasecmp(line + 2, name, len) == 0) return line + 2 + len;
-    return NULL;
-}
-
 /* The next message: where its head ends, which is there as text, and the bytes of its body. */
 static char *message(struct conn *c, size_t *body, int bodiless) {
     char *end;
@@ -100,41 +95,14 @@ static void drop(struct conn *c, char *end) {
     memmove(c->bytes, end, c->have);
 }
 
-static size_t fill(char *to, size_t size) {
-    for (size_t at = 0; at < size; at += 28) {
-        char line[64];
-        snprintf(line, sizeof line, "%8zu bytes, at %8zu\n", size, at);
-        memcpy(to + at, line, size - at < 28 ? size - at : 28);
-    }
-    return size;
-}
-
 static int answer(struct conn *c, char *head) {
     char *response = malloc(BYTES);
-    char method[16] = "", target[256] = "", id[128] = "", path[16] = "";
-    int number = 0, status = 200;
-    sscanf(head, "%15s %255s", method, target);
-    sscanf(target, "/%15[^/?]/%d", path, &number);
-    char *found = strstr(target, "id=");
-    if (found) sscanf(found + 3, "%127[^&]", id);
-    const char *content = "taken\n";
-    if (field(head, "if-none-match:")) status = 304;
-    else if (strcmp(path, "size") == 0) content = NULL;
-    else if (strcmp(path, "status") == 0) status = number, content = "by order\n";
-    else if (strcmp(path, "take") != 0) status = 404, content = "nothing here\n";
-    size_t size = content ? strlen(content) : (size_t)number;
-    int bodiless = status == 204 || status == 304;
-    if (bodiless || size + 1024 > BYTES) size = 0;
-    int len = snprintf(response, 512, "HTTP/1.1 %d X\r\nx-id: %s\r\n", status, id);
-    if (!bodiless) len += snprintf(response + len, 128, "Content-Length: %zu\r\n", size);
-    len += snprintf(response + len, 8, "\r\n");
-    if (strcmp(method, "HEAD") == 0) size = 0;
-    if (content) memcpy(response + len, content, size);
-    else fill(response + len, size);
-    int whole = put(c, response, len + size);
+    struct answered to;
+    size_t len = respond(head, response, BYTES, &to);
+    int whole = put(c, response, len);
     free(response);
     PR_Lock(lock);
-    fprintf(file, "%s\t%s\t%d\t%zu\t%d\n", method, target, status, size, c->port);
+    fprintf(file, "%s\t%s\t%d\t%zu\t%d\n", to.method, to.target, to.status, to.size, c->port);
     fflush(file);
     PR_Unlock(lock);
     return whole && !field(head, "connection: close");

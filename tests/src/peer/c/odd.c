@@ -28,6 +28,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "answer.h"
+
 enum { ONE_BY_ONE = 2048, ROOM = 512 * 1024 };
 
 struct conn {
@@ -88,22 +90,6 @@ static int put(struct conn *c, const char *bytes, size_t len) {
     return done == (int)len;
 }
 
-static size_t fill(char *to, size_t size) {
-    char line[64];
-    for (size_t at = 0; at < size; at += 28) {
-        snprintf(line, sizeof line, "%8zu bytes, at %8zu\n", size, at);
-        memcpy(to + at, line, size - at < 28 ? size - at : 28);
-    }
-    return size;
-}
-
-static char *field(char *head, const char *name) {
-    size_t len = strlen(name);
-    for (char *line = strstr(head, "\r\n"); line; line = strstr(line + 2, "\r\n"))
-        if (strncasecmp(line + 2, name, len) == 0) return line + 2 + len;
-    return NULL;
-}
-
 /* Bytes of the head of the next message, which has no body without a length; 0 at the end. */
 static size_t message(struct conn *c, int bodiless, size_t *body) {
     char *end;
@@ -127,31 +113,15 @@ static void forget(struct conn *c, size_t bytes) {
 
 static int answer(struct conn *c) {
     static __thread char response[ROOM];
-    char method[16] = "", target[256] = "", id[128] = "", path[16] = "", line[512];
-    size_t body, head = message(c, 0, &body), size = 0;
-    int number = 0, status = 200;
+    char line[512];
+    struct answered to;
+    size_t body, head = message(c, 0, &body);
     if (head == 0) return 0;
-    sscanf(c->bytes, "%15s %255s", method, target);
-    sscanf(target, "/%15[^/?]/%d", path, &number);
-    char *found = strstr(target, "id=");
-    if (found) sscanf(found + 3, "%127[^&]", id);
+    size_t len = respond(c->bytes, response, sizeof response, &to);
     int closing = !!field(c->bytes, "connection: close");
-    const char *content = "taken\n";
-    if (field(c->bytes, "if-none-match:")) status = 304;
-    else if (strcmp(path, "size") == 0) content = NULL;
-    else if (strcmp(path, "status") == 0) status = number, content = "by order\n";
-    else if (strcmp(path, "take") != 0) status = 404, content = "nothing here\n";
-    int bodiless = status == 204 || status == 304;
-    if (!bodiless) size = content ? strlen(content) : (size_t)number;
-    int len = snprintf(response, 512, "HTTP/1.1 %d X\r\nx-id: %s\r\n", status, id);
-    if (!bodiless) len += snprintf(response + len, 64, "Content-Length: %zu\r\n", size);
-    len += snprintf(response + len, 8, "\r\n");
-    if (strcmp(method, "HEAD") == 0) size = 0;
-    if (len + size + 64 > ROOM) return 0;
-    if (content) memcpy(response + len, content, size);
-    else fill(response + len, size);
-    if (!put(c, response, len + size)) return 0;
-    int written = snprintf(line, sizeof line, "%s\t%s\t%d\t%zu\t%d\n", method, target, status, size, c->port);
+    if (!put(c, response, len)) return 0;
+    int written =
+        snprintf(line, sizeof line, "%s\t%s\t%d\t%zu\t%d\n", to.method, to.target, to.status, to.size, c->port);
     if (write(logged, line, written) != written) fail("log");
     forget(c, head + body);
     return !closing;

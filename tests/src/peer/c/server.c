@@ -15,6 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "answer.h"
+
 enum { CONNS = 256, BYTES = 512 * 1024 };
 
 struct conn {
@@ -80,43 +82,14 @@ static int put(struct conn *c, const char *bytes, size_t len) {
     return 1;
 }
 
-static char *field(char *head, const char *name) {
-    size_t len = strlen(name);
-    for (char *line = strstr(head, "\r\n"); line; line = strstr(line + 2, "\r\n"))
-        if (strncasecmp(line + 2, name, len) == 0) return line + 2 + len;
-    return NULL;
-}
-
 static void answer(struct conn *c, char *head) {
     static char response[BYTES];
-    char method[16] = "", target[256] = "", id[128] = "", path[16] = "";
-    int number = 0, status = 200;
-    sscanf(head, "%15s %255s", method, target);
-    sscanf(target, "/%15[^/?]/%d", path, &number);
-    char *found = strstr(target, "id=");
-    if (found) sscanf(found + 3, "%127[^&]", id);
-    const char *content = "taken\n";
-    if (field(head, "if-none-match:")) status = 304;
-    else if (strcmp(path, "size") == 0) content = NULL;
-    else if (strcmp(path, "status") == 0) status = number, content = "by order\n";
-    else if (strcmp(path, "take") != 0) status = 404, content = "nothing here\n";
-    size_t size = content ? strlen(content) : (size_t)number;
-    int bodiless = status == 204 || status == 304;
-    if (bodiless) size = 0;
-    int len = snprintf(response, 1024, "HTTP/1.1 %d X\r\nx-id: %s\r\n", status, id);
-    if (!bodiless) len += snprintf(response + len, 512, "Content-Length: %zu\r\n", size);
-    len += snprintf(response + len, 8, "\r\n");
-    if (strcmp(method, "HEAD") == 0) size = 0;
-    for (size_t at = 0; at < size && (size_t)len + 64 < BYTES; at += 28) {
-        char line[64];
-        snprintf(line, sizeof line, "%8d bytes, at %8zu\n", number, at);
-        size_t part = size - at < 28 ? size - at : 28;
-        memcpy(response + len + at, content ? content + at : line, part);
-    }
+    struct answered to;
+    size_t len = respond(head, response, sizeof response, &to);
     c->closing = !!field(head, "connection: close");
-    if (!put(c, response, len + size)) c->closing = 1;
+    if (!put(c, response, len)) c->closing = 1;
     flush(c);
-    fprintf(logged, "%s\t%s\t%d\t%zu\t%d\n", method, target, status, size, c->port);
+    fprintf(logged, "%s\t%s\t%d\t%zu\t%d\n", to.method, to.target, to.status, to.size, c->port);
     fflush(logged);
 }
 
